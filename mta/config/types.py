@@ -1,0 +1,65 @@
+"""The kinds of value that configuration files share: durations, sizes, secrets, and the strict base model."""
+
+from __future__ import annotations
+
+import os
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
+
+_DURATION = re.compile(r"(\d+)\s*(s|m|h|d)\Z")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_SIZE = re.compile(r"(\d+)\s*(B|kB|MB|GB)\Z")
+_OCTETS = {"B": 1, "kB": 1000, "MB": 1000**2, "GB": 1000**3}
+
+
+class Strict(BaseModel):
+    """Base of everything that users write: unknown keys are errors, values don't change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+def _duration(value: Any) -> Any:
+    if isinstance(value, timedelta):
+        return value
+    match = _DURATION.match(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError("write a duration as a whole number and a unit: 30s, 5m, 4h or 2d")
+    return timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
+
+
+def _size(value: Any) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    match = _SIZE.match(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError("write a size as a whole number and a unit: 500B, 64kB, 35MB or 1GB")
+    return int(match[1]) * _OCTETS[match[2]]
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
+"""Written `30s`, `5m`, `4h`, `2d`."""
+Size = Annotated[int, BeforeValidator(_size)]
+"""Octets, written `64kB`, `35MB`."""
+
+
+class Secret(Strict):
+    """A secret that stands outside the configuration: in an environment variable or in a file."""
+
+    env: str | None = None
+    file: Path | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.env is None) == (self.file is None):
+            raise ValueError("a secret is {env: NAME} or {file: PATH}, exactly one of them")
+        return self
+
+    def read(self) -> bytes:
+        """The secret, without a trailing line end. Raises OSError or KeyError if it is not there."""
+        if self.file is not None:
+            return self.file.read_bytes().rstrip(b"\r\n")
+        return os.environ[str(self.env)].encode()

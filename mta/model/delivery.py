@@ -1,0 +1,158 @@
+"""A message in the queue, and what became of each recipient."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from pathlib import Path
+
+from mta.model.address import Address
+from mta.model.decision import Decision
+from mta.model.envelope import Client, Envelope
+from mta.model.reply import Reply
+
+
+class State(Enum):
+    """Of one recipient in the queue."""
+
+    QUEUED = "queued"
+    HELD = "held"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    """Given up: a DSN was queued where one is due."""
+    DROPPED = "dropped"
+    """A rule said `drop`, or an administrator deleted it."""
+
+    @property
+    def is_final(self) -> bool:
+        return self in (State.DELIVERED, State.FAILED, State.DROPPED)
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A message's received bytes (CRLF line ends, not dot-stuffed): in memory, or in a file for large ones."""
+
+    data: bytes | None
+    path: Path | None
+    size_octets: int
+
+    @classmethod
+    def of(cls, data: bytes) -> Body:
+        return cls(data, None, len(data))
+
+
+@dataclass(frozen=True, slots=True)
+class RecipientEntry:
+    """One recipient's row in the queue."""
+
+    index: int
+    """Position in the decision's recipients."""
+    address: Address
+    group: int
+    next_hop: str
+    state: State = State.QUEUED
+    last_reply: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedMessage:
+    """All that is committed before the 250."""
+
+    queue_id: str
+    accepted_at: datetime
+    envelope: Envelope
+    client: Client | None
+    """None for messages that we made ourselves (DSNs, notices)."""
+    body: Body
+    decision: Decision
+    recipients: tuple[RecipientEntry, ...]
+    message_id: str = ""
+    """Message-ID with its angle brackets, as the header has it."""
+    trace: bytes = b""
+    """Header lines that stand on top of every copy (Received, added Message-ID or Date, own mark); CRLF-terminated."""
+    snapshot: str = ""
+    """Name of the configuration snapshot that decided."""
+    once_keys: tuple[str, ...] = ()
+    due_at: datetime | None = None
+    """None: the accepting worker delivers at once and holds the lease."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredVariant:
+    """The bytes of one group's copy as edits over the received bytes: (start, end, replacement) in rising order."""
+
+    group: int
+    edits: tuple[tuple[int, int, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LeasedDelivery:
+    """Work taken from the queue: the due recipients of one message for one next hop."""
+
+    message: AcceptedMessage
+    next_hop: str
+    recipients: tuple[RecipientEntry, ...]
+    attempts: int
+    """Attempts made so far for this next hop."""
+    variants: tuple[StoredVariant, ...] = ()
+    """Variants stored by an earlier settle; empty: stamping has to run from the decision."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecipientResult:
+    """The outcome of one attempt for one recipient."""
+
+    index: int
+    address: Address
+    reply: Reply
+    """2yz delivered, 4yz deferred, 5yz failed. Ours or the remote's."""
+    remote: str = ""
+    """Remote MTA as name[ip]:port, "" if none was reached."""
+    remote_reply: str = ""
+    """The remote's own words, on one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What became of one attempt; committed as one transaction, together with what follows from it."""
+
+    queue_id: str
+    next_hop: str
+    results: Sequence[RecipientResult]
+    """Results whose state becomes final or whose last reply changes."""
+    final: dict[int, State] = field(default_factory=dict)
+    """Recipient index → final state; recipients not named here stay queued."""
+    due_at: datetime | None = None
+    """When the rest of this delivery is due again; needed where recipients stay queued."""
+    variants: tuple[StoredVariant, ...] = ()
+    spawned: tuple[AcceptedMessage, ...] = ()
+    """Messages that follow from this (DSNs), queued in the same transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueFilter:
+    """Which queue entries an administrator means; empty fields match all."""
+
+    queue_id: str = ""
+    sender: str = ""
+    recipient: str = ""
+    next_hop: str = ""
+    state: State | None = None
+    older_than_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class QueueEntry:
+    """One message as `queue list` shows it."""
+
+    queue_id: str
+    accepted_at: datetime
+    size_octets: int
+    reverse_path: str
+    message_id: str
+    recipients: tuple[RecipientEntry, ...]
+    attempts: int
+    due_at: datetime | None
+    leased: bool

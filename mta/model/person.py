@@ -1,0 +1,23 @@
+"""A person (or group, or contact) as the directory knows them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """One directory entry. `address` and `aliases` are lower-case keys (`Address.key`)."""
+
+    address: str
+    aliases: frozenset[str] = frozenset()
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    """Names as in the directory (`displayName`, `telephoneNumber`, `department`, …); values are plain text."""
+    groups: frozenset[str] = frozenset()
+    """Every group the person is in, nested ones included, lower case."""
+    manager: str | None = None
+    """Address key of the manager."""
+    disabled: bool = False
+    is_contact: bool = False
+    """A directory contact with a foreign address: external."""

@@ -1,0 +1,1 @@
+"""Variants in; next hop, connection, result per recipient, DSN out."""

@@ -1,0 +1,1 @@
+"""Groups of a Decision in; variants (one copy each, with its recipients) out."""

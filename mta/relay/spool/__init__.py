@@ -1,0 +1,1 @@
+"""The retry schedule. The durable queue itself is the port `mta.ports.spool`."""
