@@ -174,6 +174,8 @@ class Decision:
     organisation: str = "default"
     sender: str = ""
     """Address key that the rules judged as the sender."""
+    already_processed: bool = False
+    """It came with our own valid mark: relayed as it is, mark included."""
 
     def group_actions(self) -> dict[int, tuple[Action, ...]]:
         """Actions that shape the bytes, per group."""
@@ -184,6 +186,7 @@ class Decision:
         return {
             "organisation": self.organisation,
             "sender": self.sender,
+            "already_processed": self.already_processed,
             "groups": groups,
             "recipients": [
                 [str(e.recipient), e.direction.value, e.role.value, e.group, e.next_hop] for e in self.recipients
@@ -197,4 +200,4 @@ class Decision:
             RecipientDecision(parse_address(address), Direction(direction), Role(role), groups[group], group, next_hop)
             for address, direction, role, group, next_hop in data["recipients"]
         )
-        return cls(recipients, data["organisation"], data["sender"])
+        return cls(recipients, data["organisation"], data["sender"], data["already_processed"])
