@@ -112,6 +112,8 @@ class RecipientResult:
     """Remote MTA as name[ip]:port, "" if none was reached."""
     remote_reply: str = ""
     """The remote's own words, on one line."""
+    tls: str = ""
+    """Protocol and cipher towards the remote, e.g. "TLSv1.3 TLS_AES_256_GCM_SHA384"; "" in clear text."""
 
 
 @dataclass(frozen=True, slots=True)
