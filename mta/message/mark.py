@@ -27,7 +27,7 @@ _ORGANISATION_MAX = 300
 _DATE = re.compile(
     r"(?:[A-Za-z]{3},? )?(\d{1,2}) ([A-Za-z]{3}) ([1-9]\d{3}) (\d\d):(\d\d)(?::(\d\d))? ([+-]\d{4}|GMT|UTC|UT|Z)\b"
 )
-_MONTHS = {name: index for index, name in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)}
+_MONTHS = {"janfebmaraprmayjunjulaugsepoctnovdec"[i * 3 : i * 3 + 3]: i + 1 for i in range(12)}
 _DATE_MAX = 200
 
 
@@ -73,7 +73,7 @@ def check_mark(
     expires = int(match[3])
     direction = match[2].decode()
     proofs = [_proof(key, organisation, direction, message_id, date, expires) for key in keys]
-    if not any([hmac.compare_digest(proof, match[4]) for proof in proofs]):  # a list: every key is compared
+    if not any(hmac.compare_digest(proof, match[4]) for proof in proofs):
         return MarkState.FORGED
     return MarkState.VALID if now.timestamp() < expires else MarkState.EXPIRED
 

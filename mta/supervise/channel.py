@@ -1,0 +1,167 @@
+"""The line between the supervisor and one worker, and the worker's end of it.
+
+A connected AF_UNIX stream socket whose number the worker gets as `--channel FD`; each message is one JSON object on one
+line. From the supervisor: `{"do": "hello", "bypass": …}` first, written before the worker starts; then
+`{"do": "prepare", "id": N}` (read the configuration anew, keep it aside), `{"do": "commit"}` or `{"do": "abandon"}`,
+`{"do": "bypass", "bypass": …}`, `{"do": "wake"}`, `{"do": "drain"}`. From the worker: `{"is": "ready", "snapshot": …}`
+once it accepts connections, `{"is": "alive", "report": {…}}` every few seconds from its event loop, and
+`{"is": "prepared", "id": N, "snapshot": …, "problems": […]}`. End of file means that the other side is gone: a worker
+then drains by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from mta.config.problems import ConfigurationError, Problem
+from mta.model.bypass import Bypass
+
+HEARTBEAT_S = 5.0
+LINE_MAX = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerOrder:
+    """What a worker process is told on its command line."""
+
+    slot: int
+    listen_fds: Mapping[str, int]
+    """Listener name → bound socket with SO_REUSEPORT, not listening yet when it is new."""
+    channel_fd: int
+    config: Path
+
+
+class Worker(Protocol):
+    """What the supervisor wants of a worker; called on the worker's event loop."""
+
+    async def prepare_reload(self) -> str:
+        """Load and validate the configuration anew, keep it aside, return its snapshot's name.
+
+        Raises ConfigurationError.
+        """
+        ...
+
+    async def commit_reload(self) -> None:
+        """Use from now on what was prepared last."""
+        ...
+
+    async def set_bypass(self, bypass: Bypass) -> None:
+        """Relay unstamped while `bypass.is_on(now)`."""
+        ...
+
+    async def wake(self) -> None:
+        """The queue was changed by an administrator: look at it now."""
+        ...
+
+    async def drain(self) -> None:
+        """Begin to stop: accept no more, finish what is in hand; then `run_worker` returns. May be called twice."""
+        ...
+
+    def report(self) -> Mapping[str, int]:
+        """Figures for `stampline status`, e.g. sessions and messages in hand."""
+        ...
+
+
+def bypass_to_json(bypass: Bypass) -> dict[str, Any]:
+    """`{"on": bool, "until": ISO 8601 or null}`."""
+    return {"on": bypass.on, "until": bypass.until.isoformat() if bypass.until else None}
+
+
+def bypass_from_json(data: Mapping[str, Any]) -> Bypass:
+    """The reverse of `bypass_to_json`. Raises KeyError, TypeError or ValueError for anything else."""
+    until = datetime.fromisoformat(data["until"]) if data["until"] is not None else None
+    if until is not None and until.tzinfo is None:
+        raise ValueError("a time needs its zone")
+    return Bypass(bool(data["on"]), until)
+
+
+def problem_to_json(problem: Problem) -> dict[str, Any]:
+    """A problem as plain JSON values."""
+    return {**asdict(problem), "file": str(problem.file)}
+
+
+def problem_from_json(data: Mapping[str, Any]) -> Problem:
+    """The reverse of `problem_to_json`."""
+    return Problem(Path(data["file"]), data["line"], data["column"], data["what"], data["mend"])
+
+
+class WorkerChannel:
+    """The worker's end: `async with WorkerChannel.open(order.channel_fd) as channel`, then `start`, then `ready`."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, bypass: Bypass) -> None:
+        self.bypass = bypass
+        """The switch as it stood when this worker was started."""
+        self._reader = reader
+        self._writer = writer
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @classmethod
+    async def open(cls, fd: int) -> WorkerChannel:
+        """Take over the inherited socket and read the supervisor's hello."""
+        end = socket.socket(fileno=fd)
+        end.set_inheritable(False)
+        reader, writer = await asyncio.open_unix_connection(sock=end, limit=LINE_MAX)
+        hello = json.loads(await reader.readline())
+        return cls(reader, writer, bypass_from_json(hello["bypass"]))
+
+    def start(self, worker: Worker) -> None:
+        """Begin to beat and to take orders; do it early, for a worker that never beats is killed."""
+        self._tasks = [asyncio.create_task(self._beat(worker)), asyncio.create_task(self._obey(worker))]
+
+    async def ready(self, snapshot: str) -> None:
+        """Say that this worker accepts connections, under the named snapshot."""
+        await self._say({"is": "ready", "snapshot": snapshot})
+
+    async def close(self) -> None:
+        """Stop beating and close the socket; for when `run_worker` is about to return."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._writer.close()
+
+    async def _say(self, message: Mapping[str, Any]) -> None:
+        try:
+            self._writer.write(json.dumps(message).encode() + b"\n")
+            await self._writer.drain()
+        except ConnectionError:
+            pass  # the supervisor is gone; _obey reads the end of file and drains
+
+    async def _beat(self, worker: Worker) -> None:
+        while True:
+            await self._say({"is": "alive", "report": dict(worker.report())})
+            await asyncio.sleep(HEARTBEAT_S)
+
+    async def _obey(self, worker: Worker) -> None:
+        try:
+            while line := await self._reader.readline():
+                await self._carry_out(worker, json.loads(line))
+        except ConnectionError:
+            pass
+        await worker.drain()
+
+    async def _carry_out(self, worker: Worker, order: Mapping[str, Any]) -> None:
+        match order["do"]:
+            case "prepare":
+                await self._say({"is": "prepared", "id": order["id"], **await _prepared(worker)})
+            case "commit":
+                await worker.commit_reload()
+            case "bypass":
+                await worker.set_bypass(bypass_from_json(order["bypass"]))
+            case "wake":
+                await worker.wake()
+            case "drain":
+                await worker.drain()
+
+
+async def _prepared(worker: Worker) -> dict[str, Any]:
+    try:
+        return {"snapshot": await worker.prepare_reload(), "problems": []}
+    except ConfigurationError as exc:
+        return {"snapshot": "", "problems": [problem_to_json(problem) for problem in exc.problems]}
