@@ -1,0 +1,30 @@
+"""When a deferred delivery is tried again, and when it is given up."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+JITTER = 0.1
+"""Up to this share is added to each wait, so that what was deferred together does not come back together."""
+
+
+def next_attempt(
+    attempts: int,
+    now: datetime,
+    schedule: Sequence[timedelta],
+    *,
+    chance: Callable[[], float] = random.random,
+) -> datetime:
+    """When to try again after `attempts` attempts (at least 1); the last wait of `schedule` repeats.
+
+    `chance` gives a number from 0 up to 1.
+    """
+    wait = schedule[min(max(attempts, 1), len(schedule)) - 1]
+    return now + wait * (1 + JITTER * chance())
+
+
+def is_expired(accepted_at: datetime, due_at: datetime, expire_after: timedelta) -> bool:
+    """Whether a delivery that would be tried again at `due_at` is given up instead."""
+    return due_at - accepted_at > expire_after
