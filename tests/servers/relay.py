@@ -1,0 +1,270 @@
+"""The relay itself as a process: a configuration in a folder, `python -m mta serve` on it, its logs, its end."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from tests.servers.processes import children, is_alive, tree
+from tests.servers.wait import free_port, greets, wait_until
+
+Settings = dict[str, Any]
+READY_S = 30.0
+
+PEOPLE = """\
+people:
+  - address: jane@example.com
+    attributes: {displayName: Jane Doe, title: Account Manager, telephoneNumber: +44 20 7946 0001, department: Sales}
+    groups: [Sales]
+  - address: john@example.com
+    attributes: {displayName: John Roe, title: Counsel, department: Legal}
+    groups: [Legal]
+groups:
+  Sales: {}
+  Legal: {}
+"""
+
+
+def make_rsa_key(path: Path, bits: int = 2048) -> str:
+    """Write a DKIM private key (PEM) and return its public key record as DNS would hold it."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=bits)
+    path.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )
+    path.chmod(0o600)
+    public = key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    return "v=DKIM1; k=rsa; p=" + "".join(public.decode().splitlines()[1:-1])
+
+
+def merged(base: Settings, changes: Mapping[str, Any]) -> Settings:
+    """`base` with `changes` laid over it, mappings merged at every depth, everything else replaced."""
+    result = dict(base)
+    for key, value in changes.items():
+        old = result.get(key)
+        result[key] = merged(old, value) if isinstance(old, dict) and isinstance(value, Mapping) else value
+    return result
+
+
+def _default_settings(folder: Path, next_hop_port: int) -> Settings:
+    local = {"address": "127.0.0.1", "limits": {"connections_per_client": 500}}
+    return {
+        "hostname": "relay.example.com",
+        "listeners": [
+            {
+                "name": "exchange",
+                "port": free_port(),
+                "role": "trusted",
+                "allowed_networks": ["127.0.0.1/32"],
+                **local,
+            },
+            {"name": "internet", "port": free_port(), "role": "inbound", **local},
+        ],
+        "organisation": {
+            "accepted_domains": ["example.com"],
+            "rules": "rules",
+            "templates": "templates",
+            "directory": {"kind": "yaml", "file": "people.yaml"},
+            "attributes": {"name": "Example Ltd"},
+            "mark": {"keys": [{"file": "mark.key"}]},
+        },
+        "next_hops": [
+            {"name": "out", "hosts": [{"host": "127.0.0.1", "port": next_hop_port}], "tls": {"mode": "none"}}
+        ],
+        "routing": {"default": "out"},
+        "spool": {"folder": "spool", "reserve": "10MB"},
+        "logs": {"folder": "log", "format": "json"},
+        "control": {"socket": "control.sock"},
+        "workers": 1,
+    }
+
+
+class Relay:
+    """A relay that serves one folder's configuration. Write rules and templates first, then `start`."""
+
+    def __init__(self, folder: Path, next_hop_port: int, **overrides: Any) -> None:
+        self.folder = folder
+        self.settings = merged(_default_settings(folder, next_hop_port), overrides)
+        self.environment: dict[str, str] = {}
+        self._process: subprocess.Popen[bytes] | None = None
+        # The path of a Unix socket holds 107 octets at most, which a test's own folder may exceed.
+        self._short_folder = Path(tempfile.mkdtemp(prefix="stampline-"))
+        self.settings["control"] = {"socket": str(self._short_folder / "control.sock")}
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        (self.folder / "rules").mkdir(parents=True)
+        (self.folder / "templates").mkdir()
+        (self.folder / "people.yaml").write_text(PEOPLE)
+        (self.folder / "mark.key").write_text("a mark key that is only for tests\n")
+        (self.folder / "mark.key").chmod(0o600)
+        self.write_settings()
+
+    @property
+    def configuration(self) -> Path:
+        return self.folder / "stampline.yaml"
+
+    def write_settings(self) -> None:
+        self.configuration.write_text(yaml.safe_dump(self.settings, sort_keys=False))
+
+    def write_rules(self, text: str, name: str = "10-test.yaml") -> None:
+        (self.folder / "rules" / name).write_text(text)
+
+    def write_template(self, name: str, html: str, plain: str) -> None:
+        folder = self.folder / "templates" / name
+        folder.mkdir(exist_ok=True)
+        (folder / "signature.html.j2").write_text(html)
+        (folder / "signature.txt.j2").write_text(plain)
+
+    def add_dkim_key(self, domain: str = "example.com", selector: str = "s1") -> dict[bytes, bytes]:
+        """Sign that domain's mail; returns the DNS record by its name, e.g. for `signature_is_valid`."""
+        record = make_rsa_key(self.folder / f"dkim-{domain}.pem")
+        key = {"domain": domain, "selector": selector, "key": {"file": f"dkim-{domain}.pem"}}
+        self.settings["organisation"].setdefault("dkim", []).append(key)
+        self.write_settings()
+        return {f"{selector}._domainkey.{domain}.".encode(): record.encode()}
+
+    # --- its life ---
+
+    @property
+    def port(self) -> int:
+        """The port of the first listener, which trusts this machine."""
+        return int(self.settings["listeners"][0]["port"])
+
+    @property
+    def inbound_port(self) -> int:
+        return int(self.settings["listeners"][1]["port"])
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self, **environment: str) -> None:
+        """Start it and wait until every listener greets. Raises RuntimeError with its output when it ends instead."""
+        command = [sys.executable, "-m", "mta", "serve", "--config", str(self.configuration)]
+        with (self.folder / "output").open("ab") as output:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                env=os.environ | self.environment | environment,
+            )  # fmt: skip
+        wait_until(self._is_ready, READY_S, lambda: f"the relay's greeting; it said:\n{self.output()}")
+
+    def _is_ready(self) -> bool:
+        assert self._process is not None
+        if self._process.poll() is not None:
+            raise RuntimeError(f"the relay ended with {self._process.returncode}:\n{self.output()}")
+        return all(greets(int(listener["port"])) for listener in self.settings["listeners"])
+
+    def output(self) -> str:
+        return (self.folder / "output").read_text(errors="replace")
+
+    def worker_pids(self) -> list[int]:
+        return children(self.pid)
+
+    def reload(self) -> None:
+        os.kill(self.pid, signal.SIGHUP)
+
+    def stop(self, timeout_s: float = 40) -> int:
+        """End it by SIGTERM, by SIGKILL if that doesn't help; returns its exit code."""
+        if self._process is None:
+            return 0
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(timeout_s)
+            except subprocess.TimeoutExpired:
+                self.kill()
+        return int(self._process.returncode)
+
+    def kill(self) -> None:
+        """SIGKILL to the supervisor and all its workers at once, as when the machine dies."""
+        assert self._process is not None
+        victims = tree(self._process.pid)
+        for pid in victims:
+            if is_alive(pid):
+                os.kill(pid, signal.SIGKILL)
+        self._process.wait(10)
+        wait_until(lambda: not any(is_alive(pid) for pid in victims), 10, "the end of killed processes")
+
+    def clean_up(self) -> None:
+        """Stop it and check that it left no traceback."""
+        self.stop()
+        shutil.rmtree(self._short_folder, ignore_errors=True)
+
+    # --- what it says ---
+
+    def events(self, *actions: str) -> list[dict[str, Any]]:
+        """Log events so far, in each file's order; all of them, or those with one of these actions."""
+        found = []
+        for path in sorted((self.folder / "log").glob("*.log")):
+            for line in path.read_text().splitlines():
+                if line.endswith("}"):
+                    event = json.loads(line)
+                    if not actions or event["action"] in actions:
+                        found.append(event)
+        return found
+
+    def wait_for_event(self, action: str, timeout_s: float = 20, **fields: object) -> dict[str, Any]:
+        """The first event with that action and these field values."""
+
+        def found() -> dict[str, Any] | None:
+            for event in self.events(action):
+                if all(event.get(name) == value for name, value in fields.items()):
+                    return event
+            return None
+
+        event = wait_until(found, timeout_s, lambda: f"{action} {fields} in the log; output: {self.output()[-2000:]}")
+        assert event is not None
+        return event
+
+    def cli(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run `stampline ARGUMENTS --config …`."""
+        command = [sys.executable, "-m", "mta", *arguments, "--config", str(self.configuration)]
+        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+        if check and done.returncode != 0:
+            raise AssertionError(f"{arguments} ended with {done.returncode}: {done.stdout}{done.stderr}")
+        return done
+
+
+@contextmanager
+def running_relay(
+    folder: Path,
+    next_hop_port: int,
+    *,
+    rules: str = "rules: []\n",
+    templates: Mapping[str, tuple[str, str]] | None = None,
+    environment: Mapping[str, str] | None = None,
+    **overrides: Any,
+) -> Iterator[Relay]:
+    """A relay with these rules and templates (name → HTML, plain), started, and ended afterwards."""
+    relay = Relay(folder, next_hop_port, **overrides)
+    try:
+        relay.write_rules(rules)
+        for name, (html, plain) in (templates or {}).items():
+            relay.write_template(name, html, plain)
+        relay.start(**(environment or {}))
+        yield relay
+    finally:
+        relay.clean_up()
+
+
+def queue_ids(entries: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The queue ids of what `queue list --json` printed."""
+    return [str(entry["queue_id"]) for entry in entries]
