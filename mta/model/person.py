@@ -21,3 +21,5 @@ class Person:
     disabled: bool = False
     is_contact: bool = False
     """A directory contact with a foreign address: external."""
+    group_name: str = ""
+    """The group's name in lower case where the entry is a group with an address, else ""."""

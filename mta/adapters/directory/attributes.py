@@ -1,0 +1,12 @@
+"""Names of the attributes that Active Directory and Exchange have for people."""
+
+from __future__ import annotations
+
+WELL_KNOWN_ATTRIBUTES = frozenset(
+    """
+    c cn co comment company department description displayName division employeeID employeeNumber employeeType
+    facsimileTelephoneNumber givenName homePhone info initials ipPhone l mail mailNickname middleName mobile name
+    otherTelephone pager personalTitle physicalDeliveryOfficeName postalCode postOfficeBox preferredLanguage
+    sAMAccountName sn st streetAddress telephoneNumber title url userPrincipalName wWWHomePage
+    """.split()
+) | frozenset(f"extensionAttribute{number}" for number in range(1, 16))

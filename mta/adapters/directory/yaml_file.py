@@ -1,0 +1,219 @@
+"""The directory in one YAML file: for demonstrations, tests, and organisations without Active Directory."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
+
+from mta.adapters.directory.attributes import WELL_KNOWN_ATTRIBUTES
+from mta.config.explain_errors import closest
+from mta.config.load import Located, read_yaml
+from mta.config.problems import ConfigurationError, Problem
+from mta.config.types import Strict
+from mta.config.yaml_values import Loc
+from mta.model.address import AddressError, parse_address
+from mta.model.person import Person
+
+
+def _text(value: Any) -> Any:
+    # Whole numbers are read in their plain decimal form only, so this gives back what was written.
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _address_key(value: Any) -> Any:
+    try:
+        return parse_address(value).key if isinstance(value, str) else value
+    except AddressError as exc:
+        raise ValueError(f"{value!r} is no address: {exc} | write it as jane@example.com") from exc
+
+
+AttributeValue = Annotated[str, BeforeValidator(_text)]
+AddressKey = Annotated[str, BeforeValidator(_address_key)]
+
+
+class PersonEntry(Strict):
+    """One person of the organisation, or a contact outside it."""
+
+    address: AddressKey
+    aliases: tuple[AddressKey, ...] = ()
+    manager: AddressKey | None = None
+    disabled: bool = False
+    attributes: dict[str, AttributeValue] = {}
+
+
+class GroupEntry(Strict):
+    """A group; `members` are addresses of people and contacts, `groups` are names of groups inside it."""
+
+    name: AttributeValue
+    address: AddressKey | None = None
+    aliases: tuple[AddressKey, ...] = ()
+    members: tuple[AddressKey, ...] = ()
+    groups: tuple[AttributeValue, ...] = ()
+    attributes: dict[str, AttributeValue] = {}
+
+
+class DirectoryFile(Strict):
+    """The whole file."""
+
+    people: tuple[PersonEntry, ...] = ()
+    contacts: tuple[PersonEntry, ...] = ()
+    groups: tuple[GroupEntry, ...] = ()
+
+
+class YamlDirectory:
+    """All entries in memory; never waits, never fails once loaded."""
+
+    def __init__(self, entries: Mapping[str, Person], groups: frozenset[str], attributes: frozenset[str]) -> None:
+        self._entries = entries
+        self._groups = groups
+        self._attributes = attributes
+
+    @classmethod
+    def load(cls, path: Path) -> YamlDirectory:
+        """Read the file. Raises ConfigurationError with every problem of it."""
+        located = read_yaml(path, DirectoryFile)
+        problems = sorted(_problems(located))
+        if problems:
+            raise ConfigurationError(problems)
+        content = located.value
+        people = list(_entries(content))
+        used = {name for person in people for name in person.attributes}
+        return cls(
+            {key: person for person in people for key in (person.address, *person.aliases)},
+            frozenset(group.name.lower() for group in content.groups),
+            WELL_KNOWN_ATTRIBUTES | used,
+        )
+
+    async def people(self, keys: Collection[str]) -> Mapping[str, Person]:
+        """Entries by address key, primary or alias, with the managers of those found; unknown keys are left out."""
+        entries = self._entries
+        found = {key: entries[key] for key in keys if key in entries}
+        managers = {person.manager for person in found.values() if person.manager}
+        for manager in managers.difference(found):
+            if manager in entries:
+                found[manager] = entries[manager]
+        return found
+
+    def group_names(self) -> frozenset[str]:
+        """All groups of the file, lower case."""
+        return self._groups
+
+    def attribute_names(self) -> frozenset[str]:
+        """Active Directory's well-known names, and those used in the file."""
+        return self._attributes
+
+
+def _entries(content: DirectoryFile) -> Iterator[Person]:
+    memberships = _memberships(content)
+    for entries, is_contact in ((content.people, False), (content.contacts, True)):
+        for entry in entries:
+            yield Person(
+                entry.address,
+                frozenset(entry.aliases),
+                {"mail": entry.address, **entry.attributes},
+                memberships.get(entry.address, frozenset()),
+                entry.manager,
+                entry.disabled,
+                is_contact,
+            )
+    parents = _parents(content)
+    for group in content.groups:
+        if group.address is not None:
+            yield Person(
+                group.address,
+                frozenset(group.aliases),
+                {"displayName": group.name, "mail": group.address, **group.attributes},
+                _closure(parents, parents.get(group.name.lower(), ())) - {group.name.lower()},
+                group_name=group.name.lower(),
+            )
+
+
+def _parents(content: DirectoryFile) -> dict[str, set[str]]:
+    """Group name → the groups that it stands in directly; lower case."""
+    parents: dict[str, set[str]] = {}
+    for group in content.groups:
+        for inner in group.groups:
+            parents.setdefault(inner.lower(), set()).add(group.name.lower())
+    return parents
+
+
+def _closure(parents: Mapping[str, Collection[str]], start: Collection[str]) -> frozenset[str]:
+    """All groups reached from `start` upwards, those included; circles end by themselves."""
+    reached: set[str] = set()
+    waiting = list(start)
+    while waiting:
+        name = waiting.pop()
+        if name not in reached:
+            reached.add(name)
+            waiting.extend(parents.get(name, ()))
+    return frozenset(reached)
+
+
+def _memberships(content: DirectoryFile) -> dict[str, frozenset[str]]:
+    """Primary address key → every group that the person is in, nested ones included."""
+    primary = {
+        key: entry.address for entry in (*content.people, *content.contacts) for key in (entry.address, *entry.aliases)
+    }
+    direct: dict[str, set[str]] = {}
+    for group in content.groups:
+        for member in group.members:
+            direct.setdefault(primary[member], set()).add(group.name.lower())
+    parents = _parents(content)
+    return {address: _closure(parents, names) for address, names in direct.items()}
+
+
+def _problems(located: Located[DirectoryFile]) -> Iterator[Problem]:
+    content = located.value
+    yield from _repeated_addresses(located)
+    known = {key for entry in (*content.people, *content.contacts) for key in (entry.address, *entry.aliases)}
+    for kind, entries in (("people", content.people), ("contacts", content.contacts)):
+        for index, entry in enumerate(entries):
+            if entry.manager is not None and entry.manager not in known:
+                yield located.problem(
+                    (kind, index, "manager"),
+                    f"nobody here has the address {entry.manager}",
+                    closest(entry.manager, known),
+                )
+    yield from _group_problems(located, known)
+
+
+def _repeated_addresses(located: Located[DirectoryFile]) -> Iterator[Problem]:
+    content = located.value
+    first: dict[str, Loc] = {}
+    for kind, entries in (("people", content.people), ("contacts", content.contacts), ("groups", content.groups)):
+        for index, entry in enumerate(entries):
+            places: list[tuple[Loc, str | None]] = [((kind, index, "address"), entry.address)]
+            places += [((kind, index, "aliases", n), alias) for n, alias in enumerate(entry.aliases)]
+            for loc, key in places:
+                if key is None:
+                    continue
+                if key in first:
+                    line, _ = located.place(first[key])
+                    yield located.problem(
+                        loc, f"{key} is taken already (line {line})", "give each address to one entry"
+                    )
+                first.setdefault(key, loc)
+
+
+def _group_problems(located: Located[DirectoryFile], known: Collection[str]) -> Iterator[Problem]:
+    names: set[str] = set()
+    everyone = {group.name.lower(): group.name for group in located.value.groups}
+    for index, group in enumerate(located.value.groups):
+        if group.name.lower() in names:
+            yield located.problem(("groups", index, "name"), f"two groups are called {group.name!r}", "rename one")
+        names.add(group.name.lower())
+        for n, member in enumerate(group.members):
+            if member not in known:
+                yield located.problem(
+                    ("groups", index, "members", n), f"nobody here has the address {member}", closest(member, known)
+                )
+        for n, inner in enumerate(group.groups):
+            if inner.lower() not in everyone:
+                yield located.problem(
+                    ("groups", index, "groups", n),
+                    f"no group is called {inner!r}",
+                    closest(inner, set(everyone.values())),
+                )

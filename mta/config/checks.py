@@ -1,0 +1,259 @@
+"""What the schema can't say: names that must exist, files that must be readable, keys that must be keys."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from mta.config.explain_errors import closest
+from mta.config.schema import Configuration, Listener, MaildirHop, SmtpHop
+from mta.config.types import Secret
+from mta.config.yaml_values import Loc
+from mta.model.address import AddressError, domain_key, parse_address
+
+MARK_KEY_MIN_OCTETS = 32
+DKIM_KEY_MIN_BITS = 1024  # RFC 8301 §3.2
+
+
+class Finding(NamedTuple):
+    """Something wrong at `loc` in the configuration."""
+
+    loc: Loc
+    what: str
+    mend: str
+
+
+def check_consistency(configuration: Configuration) -> list[Finding]:
+    """Whether the parts of the configuration fit each other; looks at nothing outside it."""
+    return [
+        *_repeated_names(configuration),
+        *_listeners(configuration),
+        *_routing(configuration),
+        *_domains(configuration),
+        *_folder_patterns(configuration),
+    ]
+
+
+def check_surroundings(configuration: Configuration) -> list[Finding]:
+    """Whether the files, folders, certificates, environment variables and keys that it names are there and good."""
+    return [
+        *_certificates(configuration),
+        *_dkim_keys(configuration),
+        *_mark_keys(configuration),
+        *_folders(configuration),
+    ]
+
+
+def _repeated_names(configuration: Configuration) -> Iterator[Finding]:
+    for what, key, items in (
+        ("listener", "listeners", configuration.listeners),
+        ("next hop", "next_hops", configuration.next_hops),
+    ):
+        counts = Counter(item.name for item in items)
+        for index, item in enumerate(items):
+            if counts[item.name] > 1:
+                yield Finding((key, index, "name"), f"two {what}s are called {item.name!r}", "give each its own name")
+
+
+def _listeners(configuration: Configuration) -> Iterator[Finding]:
+    taken: dict[tuple[str, int], str] = {}
+    for index, listener in enumerate(configuration.listeners):
+        loc: Loc = ("listeners", index)
+        if listener.role == "trusted" and not listener.allowed_networks:
+            yield Finding(
+                loc,
+                f"trusted listener {listener.name!r} has no allowed_networks: anybody could relay through it",
+                "list the addresses of your own servers, such as allowed_networks: [192.0.2.10]",
+            )
+        endpoint = (listener.address, listener.port)
+        if listener.port and endpoint in taken:
+            yield Finding(
+                (*loc, "port"),
+                f"{listener.address} port {listener.port} is listener {taken[endpoint]!r}'s already",
+                "choose another port or address",
+            )
+        taken.setdefault(endpoint, listener.name)
+        yield from _tls_has_files(listener, (*loc, "tls"))
+
+
+def _tls_has_files(listener: Listener, loc: Loc) -> Iterator[Finding]:
+    if listener.tls.mode == "none":
+        return
+    for key, value in (("certificate", listener.tls.certificate), ("key", listener.tls.key)):
+        if value is None:
+            yield Finding(loc, f"tls is {listener.tls.mode}, but has no {key}", f"add '{key}: PATH' of a PEM file")
+
+
+def _routing(configuration: Configuration) -> Iterator[Finding]:
+    names = [hop.name for hop in configuration.next_hops]
+    routing = configuration.routing
+    for loc, name in [
+        (("routing", "default"), routing.default),
+        *((("routing", "domains", domain), hop) for domain, hop in routing.domains.items()),
+    ]:
+        if name not in names:
+            yield Finding(loc, f"no next hop is called {name!r}", closest(name, names))
+    seen: dict[str, str] = {}
+    for domain in routing.domains:
+        loc = ("routing", "domains", domain)
+        yield from _domain(loc, domain.removeprefix("*."), "write example.com, or *.example.com for all below it")
+        if domain_key(domain) in seen:
+            yield Finding(loc, f"{domain!r} is the same domain as {seen[domain_key(domain)]!r}", "keep one")
+        seen[domain_key(domain)] = domain
+
+
+def _domains(configuration: Configuration) -> Iterator[Finding]:
+    organisation = configuration.organisation
+    seen: set[str] = set()
+    for index, domain in enumerate(organisation.accepted_domains):
+        loc: Loc = ("organisation", "accepted_domains", index)
+        yield from _domain(loc, domain, "write each domain out, such as example.com")
+        if domain_key(domain) in seen:
+            yield Finding(loc, f"{domain!r} stands here twice", "keep one")
+        seen.add(domain_key(domain))
+    for index, key in enumerate(organisation.dkim):
+        yield from _domain(("organisation", "dkim", index, "domain"), key.domain, "write a domain such as example.com")
+    yield from _domain(("hostname",), configuration.hostname, "write the full name of this machine")
+    address = configuration.postmaster
+    try:
+        parse_address(address if "@" in address else f"{address}@{configuration.hostname}")
+    except AddressError as exc:
+        yield Finding(("postmaster",), f"{address!r} is no address: {exc}", "write postmaster or an address")
+
+
+def _domain(loc: Loc, domain: str, mend: str) -> Iterator[Finding]:
+    try:
+        parse_address(f"x@{domain}")
+    except AddressError as exc:
+        yield Finding(loc, f"{domain!r} is no domain: {exc}", mend)
+
+
+def _folder_patterns(configuration: Configuration) -> Iterator[Finding]:
+    for index, hop in enumerate(configuration.next_hops):
+        if isinstance(hop, MaildirHop):
+            try:
+                str(hop.folder).format(domain="example.com", local="jane")
+            except (KeyError, IndexError, ValueError):
+                yield Finding(
+                    ("next_hops", index, "folder"),
+                    f"{hop.folder} has a placeholder that is not known",
+                    "use {domain} and {local} only",
+                )
+
+
+def _certificates(configuration: Configuration) -> Iterator[Finding]:
+    for index, listener in enumerate(configuration.listeners):
+        tls = listener.tls
+        if tls.certificate is None or tls.key is None:
+            continue
+        loc: Loc = ("listeners", index, "tls")
+        unreadable = list(_files((*loc, "certificate"), tls.certificate)) + list(_files((*loc, "key"), tls.key))
+        yield from unreadable
+        if not unreadable:
+            try:
+                ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(tls.certificate, tls.key, password=_no_password)
+            except (OSError, ValueError) as exc:
+                yield Finding(
+                    loc, f"certificate and key can't be used: {exc}", "check that both are PEM and belong together"
+                )
+    for index, hop in enumerate(configuration.next_hops):
+        if isinstance(hop, SmtpHop) and hop.tls.ca_file is not None:
+            yield from _ca_file(("next_hops", index, "tls", "ca_file"), hop.tls.ca_file)
+
+
+def _no_password() -> str:
+    raise ValueError("the key is protected by a passphrase")
+
+
+def _ca_file(loc: Loc, path: Path) -> Iterator[Finding]:
+    unreadable = list(_files(loc, path))
+    yield from unreadable
+    if not unreadable:
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+        except (OSError, ValueError) as exc:
+            yield Finding(loc, f"no certificates can be read from {path}: {exc}", "name a PEM file of CA certificates")
+
+
+def _files(loc: Loc, path: Path) -> Iterator[Finding]:
+    try:
+        with path.open("rb"):
+            pass
+    except OSError as exc:
+        yield Finding(loc, f"cannot read {path}: {exc.strerror}", "correct the path, or let the service read it")
+
+
+def _secret(loc: Loc, secret: Secret) -> bytes | Finding:
+    try:
+        return secret.read()
+    except KeyError:
+        return Finding(loc, f"environment variable {secret.env} is not set", "set it where the service starts")
+    except OSError as exc:
+        return Finding(
+            (*loc, "file"), f"cannot read {secret.file}: {exc.strerror}", "correct the path, or let the service read it"
+        )
+
+
+def _dkim_keys(configuration: Configuration) -> Iterator[Finding]:
+    for index, key in enumerate(configuration.organisation.dkim):
+        loc: Loc = ("organisation", "dkim", index, "key")
+        pem = _secret(loc, key.key)
+        if isinstance(pem, Finding):
+            yield pem
+            continue
+        try:
+            private = load_pem_private_key(pem, password=None)
+        except (ValueError, TypeError, UnsupportedAlgorithm):
+            yield Finding(loc, "this is no private key in PEM without passphrase", "make one with: openssl genrsa 2048")
+            continue
+        if not isinstance(private, RSAPrivateKey) or private.key_size < DKIM_KEY_MIN_BITS:
+            yield Finding(
+                loc, f"DKIM needs an RSA key of at least {DKIM_KEY_MIN_BITS} bits", "make one with: openssl genrsa 2048"
+            )
+
+
+def _mark_keys(configuration: Configuration) -> Iterator[Finding]:
+    for index, secret in enumerate(configuration.organisation.mark.keys):
+        loc: Loc = ("organisation", "mark", "keys", index)
+        value = _secret(loc, secret)
+        if isinstance(value, Finding):
+            yield value
+        elif len(value) < MARK_KEY_MIN_OCTETS:
+            yield Finding(
+                loc,
+                f"the mark's key has {len(value)} octets, but needs {MARK_KEY_MIN_OCTETS} or more",
+                "make one with: openssl rand -hex 32",
+            )
+
+
+def _folders(configuration: Configuration) -> Iterator[Finding]:
+    organisation = configuration.organisation
+    for key, path in (("rules", organisation.rules), ("templates", organisation.templates)):
+        if not path.is_dir():
+            yield Finding(("organisation", key), f"there is no folder {path}", "create it, or correct the path")
+    yield from _files(("organisation", "directory", "file"), organisation.directory.file)
+    for loc, path in (
+        (("spool", "folder"), configuration.spool.folder),
+        (("logs", "folder"), configuration.logs.folder),
+        (("control", "socket"), configuration.control.socket.parent),
+    ):
+        yield from _can_be_made(loc, path)
+
+
+def _can_be_made(loc: Loc, path: Path) -> Iterator[Finding]:
+    """Folders that the service makes at its start: whatever is there of the path must be a folder that it may write."""
+    there = path
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    if not there.is_dir():
+        yield Finding(loc, f"{there} is not a folder", "choose another path")
+    elif there == path and not os.access(there, os.W_OK | os.X_OK):
+        yield Finding(loc, f"{there} can't be written by this user", "give the folder to the service's user")
