@@ -1,0 +1,189 @@
+"""From an attempt's results to what the spool commits: who is done, who is tried again and when, who is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+
+from mta.config.schema import Retry
+from mta.model.address import Address
+from mta.model.decision import Defer, Drop, Reject
+from mta.model.delivery import (
+    AcceptedMessage,
+    LeasedDelivery,
+    RecipientEntry,
+    RecipientResult,
+    Settlement,
+    State,
+    StoredVariant,
+)
+from mta.model.reply import Reply
+
+EXPIRED_STATUS = "4.4.7"
+"""RFC 3463: delivery time expired."""
+HELD_TOO_LONG = Reply(554, "5.7.1", "The message was held back for review and was not released in time")
+
+
+class Cause(Enum):
+    """Why a recipient was given up."""
+
+    REFUSED = "refused"
+    """The next hop's, or our own, permanent reply."""
+    EXPIRED = "expired"
+    HELD = "held"
+    """Held back for review until the hold ran out."""
+    POLICY = "policy"
+    """A rule said `reject`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One recipient who is given up; what a DSN says about them."""
+
+    address: Address
+    cause: Cause
+    status: str
+    """Enhanced status code for the DSN's Status field."""
+    reply: Reply
+    remote: str = ""
+    """Remote MTA as name[ip]:port, "" if none was reached."""
+    remote_reply: str = ""
+
+
+NextAttempt = Callable[[int, datetime], datetime]
+"""(attempts made with the one just ended, now) → when to try again."""
+WriteDsn = Callable[[AcceptedMessage, Sequence[Failure], datetime], AcceptedMessage]
+"""(the message, who failed, now) → the DSN, ready to be queued."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """Recipients of a delivery divided: those to hand over now, and those on whom a rule has already decided."""
+
+    deliver: tuple[RecipientEntry, ...]
+    results: tuple[RecipientResult, ...]
+    """Of those that a rule rejects or defers."""
+    dropped: frozenset[int]
+    """Indexes of those that a rule drops."""
+
+
+def set_aside(delivery: LeasedDelivery) -> SetAside:
+    """Divide a delivery's recipients by the committed decision.
+
+    `defer` for some of a message's recipients puts their first attempt off by one step of the schedule: the decision
+    is never made again, so without that bound they would be deferred until they expire.
+    """
+    deliver: list[RecipientEntry] = []
+    results: list[RecipientResult] = []
+    dropped: set[int] = set()
+    for entry in delivery.recipients:
+        reply = None
+        for action in delivery.message.decision.recipients[entry.index].actions:
+            if isinstance(action, Reject):
+                reply = Reply(action.code, action.status, action.text)
+            elif isinstance(action, Defer) and delivery.attempts == 0:
+                reply = reply or Reply(451, "4.7.1", action.text)
+            elif isinstance(action, Drop):
+                dropped.add(entry.index)
+        if entry.index in dropped:
+            continue
+        if reply is None:
+            deliver.append(entry)
+        else:
+            results.append(RecipientResult(entry.index, entry.address, reply))
+    return SetAside(tuple(deliver), tuple(results), frozenset(dropped))
+
+
+def dsn_due(message: AcceptedMessage, cause: Cause, accepted_domains: Collection[str]) -> bool:
+    """Whether the sender is told of a failure: never at `<>`; of a rule's `reject` only if they are verifiably ours.
+
+    Delivery failures are always told, as RFC 5321 §6.1 demands of who has answered 250. A `reject` is our own choice;
+    telling a stranger's forged reverse-path of it would be backscatter. `accepted_domains` are domain keys.
+    """
+    reverse_path = message.envelope.reverse_path
+    if reverse_path is None:
+        return False
+    if cause is not Cause.POLICY:
+        return True
+    is_trusted = message.client is not None and message.client.is_trusted
+    return is_trusted and reverse_path.domain_key in accepted_domains
+
+
+@dataclass(frozen=True, slots=True)
+class Settler:
+    """The settings that turn results into settlements; one per configuration snapshot."""
+
+    retry: Retry
+    next_attempt: NextAttempt
+    write_dsn: WriteDsn
+    accepted_domains: frozenset[str]
+    """Domain keys."""
+
+    def settlement(
+        self,
+        delivery: LeasedDelivery,
+        results: Sequence[RecipientResult],
+        now: datetime,
+        *,
+        dropped: Collection[int] = (),
+        variants: tuple[StoredVariant, ...] = (),
+    ) -> Settlement:
+        """2yz is delivered, 5yz failed; 4yz stays until the message has expired, then it has failed too.
+
+        Recipients with neither a result nor a place in `dropped` stay queued. `variants` are committed with the
+        settlement if anybody stays. All failures of one settlement share one DSN.
+        """
+        is_expired = now - delivery.message.accepted_at >= self.retry.expire_after
+        final = dict.fromkeys(dropped, State.DROPPED)
+        failures: list[Failure] = []
+        for result in results:
+            if result.reply.is_success:
+                final[result.index] = State.DELIVERED
+            elif result.reply.is_permanent or is_expired:
+                final[result.index] = State.FAILED
+                failures.append(_failure(delivery.message, result))
+        stays = any(entry.index not in final for entry in delivery.recipients)
+        return Settlement(
+            queue_id=delivery.message.queue_id,
+            next_hop=delivery.next_hop,
+            results=tuple(results),
+            final=final,
+            due_at=self.next_attempt(delivery.attempts + 1, now) if stays else None,
+            variants=variants if stays else (),
+            spawned=self._dsns(delivery.message, failures, now),
+        )
+
+    def is_hold_over(self, message: AcceptedMessage, now: datetime) -> bool:
+        """Whether a held message has waited for its release as long as it may."""
+        return now - message.accepted_at >= self.retry.hold_expires_after
+
+    def hold_expired(self, delivery: LeasedDelivery, now: datetime) -> Settlement:
+        """Give up the held recipients of a delivery whose hold has run out."""
+        held = [entry for entry in delivery.recipients if entry.state is State.HELD]
+        failures = [Failure(e.address, Cause.HELD, HELD_TOO_LONG.status, HELD_TOO_LONG) for e in held]
+        return Settlement(
+            queue_id=delivery.message.queue_id,
+            next_hop=delivery.next_hop,
+            results=tuple(RecipientResult(e.index, e.address, HELD_TOO_LONG) for e in held),
+            final={entry.index: State.FAILED for entry in held},
+            due_at=now if len(held) < len(delivery.recipients) else None,
+            spawned=self._dsns(delivery.message, failures, now),
+        )
+
+    def _dsns(
+        self, message: AcceptedMessage, failures: Sequence[Failure], now: datetime
+    ) -> tuple[AcceptedMessage, ...]:
+        told = [failure for failure in failures if dsn_due(message, failure.cause, self.accepted_domains)]
+        return (self.write_dsn(message, told, now),) if told else ()
+
+
+def _failure(message: AcceptedMessage, result: RecipientResult) -> Failure:
+    if not result.reply.is_permanent:
+        cause, status = Cause.EXPIRED, EXPIRED_STATUS
+    else:
+        actions = message.decision.recipients[result.index].actions
+        cause = Cause.POLICY if any(isinstance(action, Reject) for action in actions) else Cause.REFUSED
+        status = result.reply.status or "5.0.0"
+    return Failure(result.address, cause, status, result.reply, result.remote, result.remote_reply)
