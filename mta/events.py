@@ -9,14 +9,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
-from datetime import UTC, datetime
+import time
+from collections.abc import Iterable, Mapping
 from typing import Literal, Protocol
 
 Value = str | int | float | bool | None
 Level = Literal["debug", "info", "warning", "error"]
 _LEVELS: dict[str, int] = {"debug": 0, "info": 1, "warning": 2, "error": 3}
-_NEEDS_QUOTES = re.compile(r'[\s"=\\\x00-\x1f\x7f-\x9f\u2028\u2029]|\A\Z')
+# White space, what has a meaning in logfmt, control characters, and marks that turn the direction of writing.
+_NEEDS_QUOTES = re.compile(r'[\s"=\\\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]').search
+# What JSON itself lets stand but a terminal does not.
+_NEEDS_ESCAPES = re.compile(r"[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]").search
+_to_json = json.JSONEncoder(ensure_ascii=False).encode
+_to_ascii_json = json.JSONEncoder().encode
 
 
 class Sink(Protocol):
@@ -40,29 +45,61 @@ def configure(sinks: Iterable[Sink], *, as_json: bool = False, level: Level = "i
     _Log.threshold = _LEVELS[level]
 
 
-def format_logfmt(fields: dict[str, Value]) -> str:
+class _Clock:
+    """The local time as text, worked out once a second."""
+
+    current: tuple[int, str, str, str] = (-1, "", "", "")
+    """Second since 1970, its ISO 8601 text without and its zone, its day; replaced whole, for threads share it."""
+
+
+def _now() -> tuple[str, str]:
+    """Time with milliseconds and zone, and the day, both local."""
+    now = time.time()
+    second, start, zone, day = _Clock.current
+    if second != int(now):
+        local = time.localtime(now)
+        start, day = time.strftime("%Y-%m-%dT%H:%M:%S", local), time.strftime("%Y-%m-%d", local)
+        zone = time.strftime("%z", local)
+        zone = f"{zone[:3]}:{zone[3:]}"
+        second = int(now)
+        _Clock.current = (second, start, zone, day)
+    return f"{start}.{int((now - second) * 1000):03d}{zone}", day
+
+
+def format_logfmt(fields: Mapping[str, Value]) -> str:
     """`key=value` pairs; values with spaces, quotes or control characters are quoted as in JSON."""
     parts = []
     for key, value in fields.items():
         if value is None or value == "":
             continue
-        text = value if isinstance(value, str) else json.dumps(value)
-        parts.append(f"{key}={json.dumps(text) if _NEEDS_QUOTES.search(text) else text}")
+        if isinstance(value, str):
+            parts.append(f"{key}={_to_ascii_json(value)}" if _NEEDS_QUOTES(value) else f"{key}={value}")
+        elif isinstance(value, bool):
+            parts.append(f"{key}=true" if value else f"{key}=false")
+        else:
+            parts.append(f"{key}={value}")
     return " ".join(parts)
+
+
+def format_json(fields: Mapping[str, Value]) -> str:
+    """One JSON object; empty values are left out."""
+    kept = {key: value for key, value in fields.items() if value is not None and value != ""}
+    line = _to_json(kept)
+    return _to_ascii_json(kept) if not line.isascii() and _NEEDS_ESCAPES(line) else line
+
+
+def format_event(level: Level, action: str, fields: Mapping[str, Value], *, as_json: bool) -> tuple[str, str]:
+    """The finished line and its day; for `emit`, and for sinks that have something to say of themselves."""
+    now, day = _now()
+    stamped: dict[str, Value] = {"time": now, "level": level, "action": action, **fields}
+    return format_json(stamped) if as_json else format_logfmt(stamped), day
 
 
 def emit(level: Level, action: str, **fields: Value) -> None:
     """Write one event to all sinks. Only the functions below (and their like) call this."""
     if not _Log.sinks or _LEVELS[level] < _Log.threshold:
         return
-    now = datetime.now(UTC).astimezone()
-    stamped: dict[str, Value] = {"time": now.isoformat(timespec="milliseconds"), "level": level, "action": action}
-    stamped.update(fields)
-    if _Log.as_json:
-        line = json.dumps({k: v for k, v in stamped.items() if v is not None and v != ""}, ensure_ascii=False)
-    else:
-        line = format_logfmt(stamped)
-    day = now.strftime("%Y-%m-%d")
+    line, day = format_event(level, action, fields, as_json=_Log.as_json)
     for sink in _Log.sinks:
         sink.write(level, action, line, day)
 
@@ -249,6 +286,11 @@ def next_hop_stopped(next_hop: str, *, reason: str, probe_in_s: float) -> None:
 
 def next_hop_resumed(next_hop: str) -> None:
     emit("info", "next-hop-resumed", next_hop=next_hop)
+
+
+def next_hop_unknown(next_hop: str, *, used: str) -> None:
+    """A queued message names a next hop that the configuration no longer has."""
+    emit("warning", "next-hop-unknown", next_hop=next_hop, used=used)
 
 
 def queue_changed(what: str, *, by: str, which: str, deliveries: int) -> None:
