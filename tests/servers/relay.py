@@ -42,14 +42,10 @@ def make_rsa_key(path: Path, bits: int = 2048) -> str:
     """Write a DKIM private key (PEM) and return its public key record as DNS would hold it."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=bits)
     path.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     path.chmod(0o600)
-    public = key.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
+    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     return "v=DKIM1; k=rsa; p=" + "".join(public.decode().splitlines()[1:-1])
 
 

@@ -1,0 +1,36 @@
+"""What all tests share: which of them can't run here, and why."""
+
+from __future__ import annotations
+
+import os
+import resource
+
+import pytest
+
+from tests.servers import opendkim, postfix
+
+
+def pytest_configure() -> None:
+    """Many connections at once need more than the usual 1,024 open files."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(max(soft, 16384), hard), hard))
+
+
+def _need(reason: str) -> None:
+    """Not run where a server can't be started; a failure in CI."""
+    if reason and "CI" in os.environ:
+        pytest.fail(reason)
+    if reason:
+        pytest.skip(reason)
+
+
+@pytest.fixture
+def needs_postfix() -> None:
+    """For tests that start a Postfix."""
+    _need(postfix.missing())
+
+
+@pytest.fixture
+def needs_opendkim() -> None:
+    """For tests that verify with opendkim."""
+    _need(opendkim.missing())
