@@ -1,25 +1,35 @@
 """The line between the supervisor and one worker, and the worker's end of it.
 
 A connected AF_UNIX stream socket whose number the worker gets as `--channel FD`; each message is one JSON object on one
-line. From the supervisor: `{"do": "hello", "bypass": …}` first, written before the worker starts; then
-`{"do": "prepare", "id": N}` (read the configuration anew, keep it aside), `{"do": "commit"}` or `{"do": "abandon"}`,
-`{"do": "bypass", "bypass": …}`, `{"do": "wake"}`, `{"do": "drain"}`. From the worker: `{"is": "ready", "snapshot": …}`
-once it accepts connections, `{"is": "alive", "report": {…}}` every few seconds from its event loop, and
-`{"is": "prepared", "id": N, "snapshot": …, "problems": […]}`. End of file means that the other side is gone: a worker
-then drains by itself.
+line. End of file means that the other side is gone: a worker then drains by itself.
+
+From the supervisor:
+- `{"do": "hello", "bypass": …}`: always the first, written before the worker starts.
+- `{"do": "prepare", "id": N}`: read the configuration anew and keep it aside.
+- `{"do": "commit"}`: use it; said only after every worker has prepared the same.
+- `{"do": "bypass", "bypass": …}`, `{"do": "wake"}`, `{"do": "drain"}`.
+
+From the worker:
+- `{"is": "alive", "report": {…}}`: every few seconds, from its event loop.
+- `{"is": "ready", "snapshot": NAME}`: it accepts connections.
+- `{"is": "prepared", "id": N, "snapshot": NAME, "problems": […]}`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import socket
+import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+from mta import events
 from mta.config.problems import ConfigurationError, Problem
 from mta.model.bypass import Bypass
 
@@ -100,7 +110,7 @@ class WorkerChannel:
         """The switch as it stood when this worker was started."""
         self._reader = reader
         self._writer = writer
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks: list[asyncio.Future[None]] = []
 
     @classmethod
     async def open(cls, fd: int) -> WorkerChannel:
@@ -112,7 +122,8 @@ class WorkerChannel:
         return cls(reader, writer, bypass_from_json(hello["bypass"]))
 
     def start(self, worker: Worker) -> None:
-        """Begin to beat and to take orders; do it early, for a worker that never beats is killed."""
+        """Begin to beat and to take orders, and drain on SIGTERM; do it early: a worker that never beats is killed."""
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._drain_soon, worker)
         self._tasks = [asyncio.create_task(self._beat(worker)), asyncio.create_task(self._obey(worker))]
 
     async def ready(self, snapshot: str) -> None:
@@ -126,12 +137,13 @@ class WorkerChannel:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._writer.close()
 
+    def _drain_soon(self, worker: Worker) -> None:
+        self._tasks.append(asyncio.ensure_future(worker.drain()))
+
     async def _say(self, message: Mapping[str, Any]) -> None:
-        try:
+        with suppress(ConnectionError):  # the supervisor is gone; _obey reads the end of file and drains
             self._writer.write(json.dumps(message).encode() + b"\n")
             await self._writer.drain()
-        except ConnectionError:
-            pass  # the supervisor is gone; _obey reads the end of file and drains
 
     async def _beat(self, worker: Worker) -> None:
         while True:
@@ -139,11 +151,12 @@ class WorkerChannel:
             await asyncio.sleep(HEARTBEAT_S)
 
     async def _obey(self, worker: Worker) -> None:
-        try:
+        with suppress(ConnectionError):
             while line := await self._reader.readline():
-                await self._carry_out(worker, json.loads(line))
-        except ConnectionError:
-            pass
+                try:
+                    await self._carry_out(worker, json.loads(line))
+                except Exception as exc:  # noqa: BLE001 - the process's edge: the next order must still be heard
+                    events.internal_error("worker-order", error=repr(exc), traceback=traceback.format_exc())
         await worker.drain()
 
     async def _carry_out(self, worker: Worker, order: Mapping[str, Any]) -> None:
@@ -165,3 +178,7 @@ async def _prepared(worker: Worker) -> dict[str, Any]:
         return {"snapshot": await worker.prepare_reload(), "problems": []}
     except ConfigurationError as exc:
         return {"snapshot": "", "problems": [problem_to_json(problem) for problem in exc.problems]}
+    except Exception as exc:  # noqa: BLE001 - the process's edge: the supervisor waits for an answer
+        events.internal_error("prepare-reload", error=repr(exc), traceback=traceback.format_exc())
+        problem = Problem(Path(), 0, 0, f"a worker failed to load it: {type(exc).__name__}", "its log has the details")
+        return {"snapshot": "", "problems": [problem_to_json(problem)]}
