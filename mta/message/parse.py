@@ -1,109 +1,200 @@
-"""The scanner: header fields and MIME tree as spans over one buffer."""
+"""The scanner: header fields and MIME tree as spans over one buffer, in one pass over its delimiter lines.
+
+Line ends are CRLF; a CR or LF alone is an octet like others. Cost is linear in the size: each line that begins with two
+dashes is looked up once among the boundaries of the multiparts that are open at that place.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import NamedTuple
+import re
 
 from mta.message.edit import Buffer
+from mta.message.encoded_words import decode_text
+from mta.message.fields import HeaderField, LimitExceededError, Limits, scan_header
+from mta.message.parameters import parameters, raw_parameters
+from mta.message.part import Part
 
 __all__ = ["Buffer", "HeaderField", "LimitExceededError", "Limits", "Message", "Part", "parse"]
 
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Bounds on hostile input: octets and fields of one header, depth and number of MIME parts."""
-
-    header_octets: int = 100_000
-    header_fields: int = 1000
-    mime_depth: int = 100
-    mime_parts: int = 1000
-
-
-class LimitExceededError(Exception):
-    """The message is over a limit."""
-
-    def __init__(self, what: str, limit: int) -> None:
-        super().__init__(f"message has more than {limit} {what}")
-        self.what = what
-        self.limit = limit
-
-
-class HeaderField(NamedTuple):
-    """A field's span with its CRLF; `name` in lower case, b"" for a line that is no field."""
-
-    name: bytes
-    start: int
-    value_start: int
-    end: int
-
-
-class Part:
-    """A MIME part as spans over the message's buffer."""
-
-    content_type: str
-    fields: tuple[HeaderField, ...]
-    header_start: int
-    body_start: int
-    body_end: int
-    children: list[Part]
-    parent: Part | None
-    boundary: bytes
-    params: dict[str, str]
-    disposition: str
-    filename: str
-    encoding: str
-    charset: str
-
-    @property
-    def is_multipart(self) -> bool:
-        raise NotImplementedError
-
-    @property
-    def is_attachment(self) -> bool:
-        raise NotImplementedError
-
-    def walk(self) -> Iterator[Part]:
-        """This part and all parts inside it, depth first, in the order of the message."""
-        raise NotImplementedError
+_DASHES = re.compile(rb"\r\n--([^\r\n]{0,1000})")
+_BOUNDARY_MAX = 900
+_MESSAGE_ID = re.compile(rb"<[^<>\s]{1,990}>")
+DEFAULT_LIMITS = Limits()
 
 
 class Message:
-    data: Buffer
-    root: Part
-    fields: tuple[HeaderField, ...]
-    defects: tuple[str, ...]
-    body_start: int
+    """A scanned message; nothing is decoded before it is asked for."""
 
-    def header(self, name: str) -> str:
-        """The first field of that name, decoded; "" if there is none."""
-        raise NotImplementedError
+    __slots__ = ("_by_name", "data", "defects", "root")
 
-    def headers(self, name: str) -> list[str]:
-        """All fields of that name, decoded, in order."""
-        raise NotImplementedError
+    def __init__(self, data: Buffer, root: Part, defects: tuple[str, ...]) -> None:
+        self.data = data
+        self.root = root
+        self.defects = defects
+        by_name: dict[bytes, list[HeaderField]] = {}
+        for field in root.fields:
+            by_name.setdefault(field.name, []).append(field)
+        self._by_name = by_name
+
+    @property
+    def fields(self) -> tuple[HeaderField, ...]:
+        return self.root.fields
+
+    @property
+    def body_start(self) -> int:
+        return self.root.body_start
+
+    def fields_named(self, name: str) -> list[HeaderField]:
+        """All fields of that name (case doesn't matter), in order."""
+        return self._by_name.get(name.lower().encode("latin_1", "replace"), [])
+
+    def has(self, name: str) -> bool:
+        return bool(self.fields_named(name))
 
     def raw(self, field: HeaderField) -> bytes:
         """A field's value as it stands: folded, encoded, without its last CRLF."""
-        raise NotImplementedError
+        return self.data[field.value_start : field.end].removesuffix(b"\r\n")
 
-    def has(self, name: str) -> bool:
-        raise NotImplementedError
+    def header(self, name: str) -> str:
+        """The first field of that name, decoded; "" if there is none."""
+        fields = self.fields_named(name)
+        return decode_text(self.raw(fields[0])) if fields else ""
+
+    def headers(self, name: str) -> list[str]:
+        """All fields of that name, decoded, in order."""
+        return [decode_text(self.raw(field)) for field in self.fields_named(name)]
 
     @property
     def message_id(self) -> str:
         """`<…>`, or "" if there is none."""
-        raise NotImplementedError
+        fields = self.fields_named("message-id")
+        match = _MESSAGE_ID.search(self.raw(fields[0])) if fields else None
+        return match[0].decode("utf_8", "replace") if match else ""
 
     @property
     def subject(self) -> str:
-        raise NotImplementedError
+        return self.header("subject")
 
     def attachments(self) -> list[Part]:
-        raise NotImplementedError
+        """The parts that readers see as files, in order; an attached message counts, what is inside it doesn't."""
+        found: list[Part] = []
+        waiting = [self.root]
+        while waiting:
+            part = waiting.pop()
+            if part.is_attachment:
+                found.append(part)
+            elif not part.encloses_message:
+                waiting.extend(reversed(part.children))
+        return found
 
 
-def parse(data: Buffer, limits: Limits = Limits()) -> Message:  # noqa: B008 (frozen)
+class _Scanner:
+    """`stack` holds the parts that are open at the current place, outermost first."""
+
+    def __init__(self, data: Buffer, limits: Limits) -> None:
+        self.data = data
+        self.limits = limits
+        self.stack: list[Part] = []
+        self.boundaries: dict[bytes, int] = {}
+        self.parts = 0
+        self.floor = 0
+        self.defects: dict[str, None] = {}
+
+    def scan(self) -> Part:
+        self.enter(0)
+        root = self.stack[0]
+        if self.boundaries:
+            for match in _DASHES.finditer(self.data):
+                if match.start() >= self.floor and not self.take(match.start(), match.end(), match[1]):
+                    break
+        if self.boundaries:
+            self.defects["a multipart is not closed"] = None
+        for part in self.stack:
+            part.body_end = len(self.data)
+        return root
+
+    def enter(self, start: int) -> None:
+        """Open the part whose header begins at `start`, and the message that it encloses."""
+        while True:
+            part = self.open(start)
+            if part.is_multipart:
+                self.open_boundary(part)
+            elif part.encloses_message:
+                start = part.body_start
+                continue
+            self.floor = part.body_start - 2
+            return
+
+    def open(self, start: int) -> Part:
+        self.parts += 1
+        if self.parts > self.limits.mime_parts:
+            raise LimitExceededError("MIME parts", self.limits.mime_parts)
+        if len(self.stack) >= self.limits.mime_depth:
+            raise LimitExceededError("levels of MIME nesting", self.limits.mime_depth)
+        header = scan_header(self.data, start, self.limits, self.boundaries)
+        parent = self.stack[-1] if self.stack else None
+        part = Part(self.data, start, header.fields, parent)
+        part.header_is_closed = header.is_closed
+        part.body_start = header.body_start
+        if not header.is_closed:
+            self.defects["a header is not closed by an empty line"] = None
+        if parent is not None:
+            parent.children.append(part)
+        self.stack.append(part)
+        return part
+
+    def open_boundary(self, part: Part) -> None:
+        part.boundary = _boundary(part.value(b"content-type"))
+        if not part.boundary:
+            self.defects["a multipart has no boundary"] = None
+        elif part.boundary in self.boundaries:
+            # Lines with it already belong to the multipart around; so do other readers see it.
+            self.defects["a boundary is used twice"] = None
+        else:
+            self.boundaries[part.boundary] = len(self.stack) - 1
+
+    def take(self, start: int, end: int, line: bytes) -> bool:
+        """Look at a line that begins with two dashes; `start` is its CRLF. False when nothing is open any more."""
+        line = line.rstrip(b" \t")
+        level = self.boundaries.get(line)
+        if level is not None:
+            self.close_above(level, start)
+            if end + 2 < len(self.data):
+                self.enter(end + 2)
+            return True
+        level = self.boundaries.get(line[:-2]) if line.endswith(b"--") else None
+        if level is not None:
+            self.close_above(level, start)
+            multipart = self.stack[level]
+            multipart.close_start = start
+            del self.boundaries[multipart.boundary]
+        return bool(self.boundaries)
+
+    def close_above(self, level: int, end: int) -> None:
+        """Close all parts inside the multipart at `level`."""
+        for part in self.stack[level + 1 :]:
+            part.body_end = max(part.body_start, end)
+            if self.boundaries.get(part.boundary, -1) > level:
+                del self.boundaries[part.boundary]
+                self.defects["a multipart is not closed"] = None
+        del self.stack[level + 1 :]
+        children = self.stack[level].children
+        if children and children[-1].body_end == children[-1].header_start and not children[-1].children:
+            children.pop()  # a delimiter line right after another opens no part
+            self.defects["a delimiter is doubled"] = None
+
+
+def _boundary(value: bytes) -> bytes:
+    found = raw_parameters(value)
+    boundary = found.get(b"boundary", b"")
+    if not boundary and any(name.startswith(b"boundary*") for name in found):
+        boundary = parameters(value).get("boundary", "").encode()
+    boundary = boundary.rstrip()
+    return boundary if len(boundary) <= _BOUNDARY_MAX else b""
+
+
+def parse(data: Buffer, limits: Limits = DEFAULT_LIMITS) -> Message:
     """Scan a message with CRLF line ends. Raises LimitExceededError."""
-    raise NotImplementedError
+    scanner = _Scanner(data, limits)
+    root = scanner.scan()
+    return Message(data, root, tuple(scanner.defects))
