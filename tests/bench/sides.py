@@ -19,11 +19,11 @@ SAMPLE_EVERY = 97
 RULES = r"""
 rules:
   - name: refuse-loops-of-autoreplies
-    when: {all: [{kind: [auto-reply, out-of-office]}, {recipient: {address: 'noreply@*'}}]}
+    when: {all: [{kind: [auto-reply]}, {recipient: {address: 'noreply@*'}}]}
     actions: [{reject: {text: No automatic replies here}}]
-  - name: no-signature-by-keyword
-    when: {subject: {regex: '(?i)\[no ?sig\]'}}
-    actions: []
+  - name: keep-as-it-is
+    when: {header: {name: X-Keep, present: true}}
+    actions: [{remove-header: {name: X-Keep}}]
     on_match: stop
   - name: tag-inbound
     direction: inbound
@@ -41,7 +41,7 @@ rules:
   - name: signature
     direction: outbound
     when: {all: [{sender: {group: Sales}}, {recipient: {scope: external}}]}
-    unless: [{subject: {regex: '(?i)\bnewsletter\b'}}]
+    unless: [{subject: {regex: ['(?i)\[no ?sig\]', '(?i)\bnewsletter\b']}}]
     actions:
       - stamp: {template: sales, place: reply}
       - set-header: {name: X-Department, value: '{{ sender.department }}'}

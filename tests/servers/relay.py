@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -199,8 +199,20 @@ class Relay:
         self._process.wait(10)
         wait_until(lambda: not any(is_alive(pid) for pid in victims), 10, "the end of killed processes")
 
+    def kill_worker(self, pid: int) -> None:
+        """SIGKILL to one worker; the supervisor starts another."""
+        os.kill(pid, signal.SIGKILL)
+
+    def kill_supervisor(self) -> list[int]:
+        """SIGKILL to the supervisor alone; returns the workers that it leaves behind."""
+        assert self._process is not None
+        workers = self.worker_pids()
+        self._process.kill()
+        self._process.wait(10)
+        return workers
+
     def clean_up(self) -> None:
-        """Stop it and check that it left no traceback."""
+        """Stop it, and take away its socket's folder."""
         self.stop()
         shutil.rmtree(self._short_folder, ignore_errors=True)
 
@@ -259,8 +271,3 @@ def running_relay(
         yield relay
     finally:
         relay.clean_up()
-
-
-def queue_ids(entries: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The queue ids of what `queue list --json` printed."""
-    return [str(entry["queue_id"]) for entry in entries]

@@ -1,0 +1,254 @@
+"""The whole corpus through a running relay: each message stamped in three places at once, one place a recipient."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from email import message_from_bytes, policy
+from email.message import EmailMessage, Message
+from typing import Any
+
+import pytest
+
+from mta.message.body_text import displayed
+from mta.message.parse import Message as Parsed
+from mta.message.parse import Part, parse
+from tests.servers.client import Answer, SmtpClient
+from tests.servers.relay import running_relay
+from tests.servers.sink import Arrived, Sink
+from tests.servers.wait import wait_until
+from tests.shared import CorpusMessage, corpus
+
+pytestmark = pytest.mark.corpus
+
+PLACES = ("top", "bottom", "reply")
+MARKER = "stampmark7c1f"
+RULES = "rules:\n" + "".join(
+    f"""\
+  - name: stamp-{place}
+    when: {{recipient: {{address: '{place}@customer.example'}}}}
+    actions: [{{stamp: {{template: marker, place: {place}}}}}]
+"""
+    for place in PLACES
+)
+TEMPLATES = {"marker": (f"<p>{MARKER} Jane Doe</p>\n", f"{MARKER} Jane Doe\n")}
+TRACE = (b"received", b"x-stampline-processed", b"dkim-signature", b"message-id", b"date")
+
+
+@dataclass(frozen=True)
+class Passage:
+    """One corpus message's way through: the answer that its sender got, and the copies by place."""
+
+    message: CorpusMessage
+    answer: Answer
+    copies: dict[str, list[Arrived]]
+    skipped: list[dict[str, Any]]
+    """What the log says about stamps that were left out."""
+
+
+def _sender(number: int) -> str:
+    return f"m{number}@example.com"
+
+
+@pytest.fixture(scope="module")
+def passages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Passage]]:
+    messages = corpus()
+    folder = tmp_path_factory.mktemp("corpus") / "relay"
+    recipients = [f"{place}@customer.example" for place in PLACES]
+    with Sink() as sink, running_relay(folder, sink.port, rules=RULES, templates=TEMPLATES) as relay:
+
+        def send(part: int) -> list[tuple[int, Answer]]:
+            with SmtpClient(relay.port) as client:
+                return [
+                    (number, client.send(_sender(number), recipients, messages[number].data))
+                    for number in range(part, len(messages), 4)
+                ]
+
+        with ThreadPoolExecutor(4) as pool:
+            answers = dict(pair for part in pool.map(send, range(4)) for pair in part)
+        accepted = sum(1 for answer in answers.values() if answer.code == 250)
+        wait_until(lambda: len(relay.events("removed")) >= accepted, 60, "an empty queue")
+        assert relay.events("internal-error", "rule-failed") == []
+        skipped: dict[str, list[dict[str, Any]]] = {}
+        for event in relay.events("stamp-skipped"):
+            skipped.setdefault(event["queue_id"], []).append(event)
+        copies: dict[str, dict[str, list[Arrived]]] = {}
+        for arrived in sink.arrived:
+            for path in arrived.rcpt_to:
+                place = path.partition("@")[0]
+                copies.setdefault(arrived.mail_from, {}).setdefault(place, []).append(arrived)
+        yield [
+            Passage(
+                message, answers[number], copies.get(_sender(number), {}),
+                skipped.get(answers[number].queue_id, []) if answers[number].code == 250 else [],
+            )
+            for number, message in enumerate(messages)
+        ]  # fmt: skip
+
+
+def _split_trace(copy: bytes, original: bytes) -> tuple[bytes, bytes]:
+    """The header lines that we put on top, and the rest. The original's first line tells where they end."""
+    position = 0
+    while True:
+        match = re.compile(rb"([!-9;-~]+):[^\r\n]*\r\n(?:[ \t][^\r\n]*\r\n)*").match(copy, position)
+        if match is None or match[1].lower() not in TRACE or copy[position:].startswith(original[: len(match[0])]):
+            return copy[:position], copy[position:]
+        position = match.end()
+
+
+def _faults(passages: list[Passage], check: Any) -> list[str]:
+    return [
+        f"{passage.message.path} {place}: {fault}"
+        for passage in passages
+        for place, arrived in passage.copies.items()
+        for copy in arrived
+        if (fault := check(passage, copy.data))
+    ]
+
+
+def _is_touched(copy: bytes) -> bool:
+    return any(MARKER in text for _, text in _texts(message_from_bytes(copy, policy=policy.default)))
+
+
+def test_every_message_is_delivered_once_in_each_variant_or_refused_with_a_reason(passages: list[Passage]) -> None:
+    for passage in passages:
+        if passage.answer.code == 250:
+            counts = {place: len(passage.copies.get(place, [])) for place in PLACES}
+            assert counts == dict.fromkeys(PLACES, 1), passage.message.path
+        else:
+            assert re.match(r"[45]\.\d+\.\d+ \S", passage.answer.text), passage.answer
+            assert not passage.copies, passage.message.path
+    refused = Counter(passage.answer.text for passage in passages if passage.answer.code != 250)
+    assert sum(refused.values()) < len(passages) // 20, refused
+
+
+def test_only_hostile_messages_are_refused(passages: list[Passage]) -> None:
+    """A bare CR or LF in the message is the only reason in this corpus, besides a header over its limit."""
+    for passage in passages:
+        if passage.answer.code != 250:
+            bare = re.search(rb"\r(?!\n)|(?<!\r)\n", passage.message.data)
+            assert bare or "5.3.4" in passage.answer.text or "5.6.0" in passage.answer.text, (
+                passage.message.path,
+                passage.answer,
+            )
+
+
+def test_untouchable_kinds_are_byte_identical_below_the_trace_headers(passages: list[Passage]) -> None:
+    kinds = ("is_multipart_signed", "is_encrypted", "is_pgp_inline", "is_dsn")
+    protected = [p for p in passages if p.copies and any(p.message.manifest[kind] for kind in kinds)]
+    assert len(protected) > 100
+    assert _faults(protected, lambda passage, copy: _changed(copy, passage.message.data)) == []
+
+
+def _changed(copy: bytes, original: bytes) -> str:
+    trace, _ = _split_trace(copy, original)
+    return "" if copy == trace + original else "is not trace headers and the message as it was"
+
+
+def test_copies_without_a_stamp_are_byte_identical_and_say_why(passages: list[Passage]) -> None:
+    def fault(passage: Passage, copy: bytes) -> str:
+        if _is_touched(copy):
+            return ""
+        if not passage.skipped:
+            return "is not stamped, and the log does not say why"
+        return _changed(copy, passage.message.data)
+
+    assert _faults(passages, fault) == []
+    stamped = sum(1 for passage in passages for place in PLACES for copy in passage.copies.get(place, []))
+    untouched = sum(len({e["group"] for e in passage.skipped}) for passage in passages)
+    assert untouched < stamped // 2
+
+
+# --- everything outside the stamped parts ---
+
+
+def _leaves(part: Part) -> Iterator[Part]:
+    yield part
+    for child in part.children:
+        yield from _leaves(child)
+
+
+def _header_lines(message: Parsed, part: Part, without: tuple[bytes, ...] = ()) -> list[bytes]:
+    return [bytes(message.data[field.start : field.end]) for field in part.fields if field.name not in without]
+
+
+def _outside_fault(passage: Passage, copy: bytes) -> str:
+    if not _is_touched(copy):
+        return ""
+    original = parse(passage.message.data)
+    _, below = _split_trace(copy, passage.message.data)
+    changed = parse(below)
+    ours, theirs = list(_leaves(original.root)), list(_leaves(changed.root))
+    if [part.content_type for part in ours] != [part.content_type for part in theirs]:
+        return f"other parts: {[part.content_type for part in theirs]}"
+    bodies = {id(body.part) for body in displayed(original)}
+    for before, after in zip(ours, theirs, strict=True):
+        may_change = (b"content-type", b"content-transfer-encoding") if id(before) in bodies else ()
+        if _header_lines(original, before, may_change) != _header_lines(changed, after, may_change):
+            return f"header of {before.content_type}"
+        same = bytes(original.data[before.body_start : before.body_end]) == bytes(
+            changed.data[after.body_start : after.body_end]
+        )
+        if not before.children and id(before) not in bodies and not same:
+            return f"body of {before.content_type}"
+    return ""
+
+
+def test_everything_outside_the_stamped_parts_is_byte_identical(passages: list[Passage]) -> None:
+    assert _faults(passages, _outside_fault) == []
+
+
+# --- the marker, as the standard library's parser sees it ---
+
+
+def _text(part: Message) -> str:
+    payload = part.get_payload(decode=True)
+    assert isinstance(payload, bytes)
+    try:
+        return payload.decode(part.get_content_charset("utf-8"), "replace").replace("\x00", "")
+    except LookupError:
+        return payload.decode("latin-1")
+
+
+def _texts(message: Message) -> Iterator[tuple[Message, str]]:
+    """All leaf texts with their decoded content, those in attached messages included."""
+    for part in message.walk():
+        if part.get_content_maintype() == "text" and not part.is_multipart():
+            yield part, _text(part)
+
+
+def _rendering(part: Message, prefer: str) -> list[Message]:
+    """The text parts that a reader shows who prefers HTML, or plain text."""
+    children = part.get_payload() if part.is_multipart() else []
+    if part.get_content_maintype() == "message":
+        return []
+    if not isinstance(children, list) or not children:
+        is_body = part.get_content_type() in ("text/plain", "text/html") and part.get_content_disposition() is None
+        return [part] if is_body else []
+    messages = [child for child in children if isinstance(child, Message)]
+    if part.get_content_subtype() == "alternative":
+        shown = [r for r in (_rendering(child, prefer) for child in messages) if r]
+        fitting = [r for r in shown if any(leaf.get_content_type() == prefer for leaf in r)]
+        return (fitting or shown or [[]])[-1]
+    if part.get_content_subtype() == "related":
+        return _rendering(messages[0], prefer)
+    return [leaf for child in messages for leaf in _rendering(child, prefer)]
+
+
+def _marker_fault(_passage: Passage, copy: bytes) -> str:
+    if not _is_touched(copy):
+        return ""
+    message = message_from_bytes(copy, policy=policy.default)
+    assert isinstance(message, EmailMessage)
+    for prefer in ("text/html", "text/plain"):
+        count = sum(_text(leaf).count(MARKER) for leaf in _rendering(message, prefer))
+        if count != 1:
+            return f"{count} markers for a reader of {prefer}"
+    return ""
+
+
+def test_the_marker_stands_exactly_once_in_each_displayed_alternative(passages: list[Passage]) -> None:
+    assert _faults(passages, _marker_fault) == []

@@ -1,0 +1,85 @@
+"""A real Postfix before and behind the relay, and real verifiers of its signatures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import dkim
+import pytest
+
+from tests.servers.client import send
+from tests.servers.load import simple_message
+from tests.servers.opendkim import opendkim_says
+from tests.servers.postfix import running_postfix
+from tests.servers.relay import Relay
+from tests.servers.sink import Sink
+
+pytestmark = [pytest.mark.server, pytest.mark.usefixtures("needs_postfix")]
+
+RULES = "rules:\n  - name: all\n    actions: [{stamp: {template: marker, place: bottom}}]\n"
+MARKER = "POSTFIXSTAMP"
+
+
+def _relay(folder: Path, next_hop_port: int) -> tuple[Relay, dict[bytes, bytes]]:
+    relay = Relay(folder, next_hop_port)
+    dns = relay.add_dkim_key()
+    relay.write_rules(RULES)
+    relay.write_template("marker", f"<p>{MARKER}</p>\n", f"{MARKER}\n")
+    return relay, dns
+
+
+@pytest.mark.usefixtures("needs_opendkim")
+def test_what_goes_on_through_postfix_is_stamped_and_its_signature_holds(tmp_path: Path) -> None:
+    content = simple_message("pf", text="Bäume.\r\n.a dot\r\n..two dots\r\n" + "x" * 900)
+    with Sink() as sink, running_postfix(sink.port) as postfix:
+        relay, dns = _relay(tmp_path / "relay", postfix.port)
+        try:
+            relay.start()
+            answer = send(relay.port, "jane@example.com", ["a@customer.example", "b@customer.example"], content)
+            assert answer.code == 250
+            arrived = sink.wait_for_message(b"<pf@mail.example.com>")
+        finally:
+            relay.clean_up()
+        assert sorted(arrived.rcpt_to) == ["a@customer.example", "b@customer.example"]
+        assert arrived.data.count(MARKER.encode()) == 2
+        assert b"\r\n.a dot\r\n..two dots\r\n" in arrived.data
+        assert dkim.verify(arrived.data, dnsfunc=lambda name, timeout=5: dns.get(name))
+        assert "succeeded" in opendkim_says(tmp_path, arrived.data, dns)
+        assert postfix.queue() == ""
+
+
+def test_postfix_in_front_hands_its_mail_to_the_relay(tmp_path: Path) -> None:
+    with Sink() as sink:
+        relay, _ = _relay(tmp_path / "relay", sink.port)
+        try:
+            relay.start()
+            with running_postfix(relay.port) as postfix:
+                for number in range(20):
+                    recipients = [f"r{number}@customer.example", f"s{number}@customer.example"]
+                    assert send(postfix.port, "jane@example.com", recipients, simple_message(number)).code == 250
+                arrived = sink.wait_for(20)
+        finally:
+            relay.clean_up()
+    assert len(arrived) == 20
+    assert all(message.data.count(MARKER.encode()) == 2 for message in arrived)
+    assert {path for message in arrived for path in message.rcpt_to} == {
+        f"{name}{number}@customer.example" for number in range(20) for name in "rs"
+    }
+
+
+def test_what_postfix_refuses_comes_back_to_the_sender(tmp_path: Path) -> None:
+    refusing = {"smtpd_recipient_restrictions": "check_recipient_access inline:{gone@customer.example=REJECT}"}
+    with Sink() as sink, running_postfix(sink.port, refusing) as postfix:
+        relay, _ = _relay(tmp_path / "relay", postfix.port)
+        try:
+            relay.start()
+            recipients = ["gone@customer.example", "here@customer.example"]
+            send(relay.port, "jane@example.com", recipients, simple_message("half"))
+            copy = sink.wait_for_message(b"<p>Good morning.</p>")
+            bounce = sink.wait_for_message(b"report-type=delivery-status")
+        finally:
+            relay.clean_up()
+    assert copy.rcpt_to == ("here@customer.example",)
+    assert bounce.mail_from == ""
+    assert bounce.rcpt_to == ("jane@example.com",)
+    assert b"gone@customer.example" in bounce.data
