@@ -1,0 +1,56 @@
+"""Who may connect, and to whom a listener relays. Pure: relaying is denied unless something here allows it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
+
+from mta.model.address import Address
+from mta.model.envelope import ListenerRole
+from mta.model.reply import Reply
+
+RELAYING_DENIED = Reply(550, "5.7.1", "Relaying denied")
+ROUTED_LOCAL_PART = Reply(550, "5.7.1", "Addresses with a route in the local part are not relayed")
+
+_ROUTING_CHARACTERS = frozenset("%!@")
+
+
+@dataclass(frozen=True, slots=True)
+class AccessPolicy:
+    """One listener's policy. `accepted_domains` holds domain keys (lower-case A-labels)."""
+
+    role: ListenerRole
+    allowed_networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    accepted_domains: frozenset[str] = field(default_factory=frozenset)
+    postmaster: str = ""
+    """Key of the address that RCPT TO:<postmaster> stands for; accepted on every listener (RFC 5321 §4.5.1)."""
+
+    def may_connect(self, ip: str) -> bool:
+        """Whether a client address may use the listener. A trusted listener without networks serves nobody."""
+        if not self.allowed_networks:
+            return self.role is ListenerRole.INBOUND
+        return _in_networks(ip, self.allowed_networks)
+
+    def judge_recipient(self, recipient: Address) -> Reply | None:
+        """None where the listener relays to the recipient, else the refusal.
+
+        The domain is what stands behind the last @, so `user%other@ours` is a mailbox of ours. Some next hops read a
+        route in such a local part and would relay for strangers, so an inbound listener refuses it.
+        """
+        if self.role is ListenerRole.TRUSTED or recipient.key == self.postmaster:
+            return None
+        if recipient.domain_key not in self.accepted_domains:
+            return RELAYING_DENIED
+        if not _ROUTING_CHARACTERS.isdisjoint(recipient.local):
+            return ROUTED_LOCAL_PART
+        return None
+
+
+@lru_cache(maxsize=4096)
+def _in_networks(ip: str, networks: Iterable[IPv4Network | IPv6Network]) -> bool:
+    address = ip_address(ip.partition("%")[0])
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return any(address.version == network.version and address in network for network in networks)

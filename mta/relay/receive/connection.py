@@ -1,0 +1,329 @@
+"""One client's connection: its bytes, its replies, its timer, its TLS. `session` speaks SMTP on top of it.
+
+The server class is aiosmtpd's, with its transport side replaced. Numbers in brackets: what is weak there.
+- Its stream reader is gone: bytes stand in one buffer, lines are cut from it without waiting, and the replies of a
+  burst of pipelined commands go out in one write (RFC 2920).
+- Neither EOF nor a lost connection cancels the session's task [4]: it finds out when it next wants to read, so a
+  message being handed over is handed over to its end.
+- One timer per connection, moved lazily; while the rest of the relay works on an answer it stands still [12].
+- A command ends with CRLF only [13]; endless lines are thrown away, and count [2].
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import traceback
+from typing import TYPE_CHECKING, cast
+
+from aiosmtpd.smtp import SMTP
+
+from mta import events
+from mta.relay.receive.settings import ListenerSettings
+
+if TYPE_CHECKING:
+    from mta.relay.receive.server import RelayListener
+
+COMMAND_MAX_OCTETS = 512
+"""RFC 5321 §4.5.3.1.4, with its CRLF."""
+COMMAND_ALLOWANCES = {b"MAIL": 26 + 17 + 10 + 500}
+"""SIZE (RFC 1870 §3), BODY (RFC 6152 §3), SMTPUTF8 (RFC 6531 §3.4), AUTH (RFC 4954 §5)."""
+
+_LONGEST_LINE = 2048
+_THROWN_AWAY_MAX = 65_536
+_BUFFER_HIGH = 65_536
+_LINGER_S = 5.0
+_NEVER = float("inf")
+
+LINE_TOO_LONG = b"500 5.5.6 Line too long\r\n"
+BARE_LINE_END = b"500 5.5.2 A command ends with CRLF, and holds no other CR or LF\r\n"
+TIMED_OUT = b"421 4.4.2 Timed out waiting for the client\r\n"
+SHUTTING_DOWN = b"421 4.3.2 Service is shutting down\r\n"
+PIPELINED_BEHIND_STARTTLS = b"554 5.5.1 Nothing may follow STARTTLS before the handshake\r\n"
+SESSION_FAILED = b"421 4.3.0 Local error in processing\r\n"
+
+
+class Connection(SMTP):
+    """Bytes in and out. A subclass holds the dialogue (`_converse`) and counts bad commands (`_refuse`)."""
+
+    def __init__(self, listener: RelayListener, loop: asyncio.AbstractEventLoop) -> None:
+        # Not calling SMTP.__init__: it looks through every attribute of itself and its handler, 160 us for each
+        # connection, and nothing that it sets is used here.
+        self.loop = loop
+        self.listener = listener
+        self.settings: ListenerSettings = listener.settings
+        self.ip = ""
+        self.port = 0
+        self.tls = ""
+        """As in `Client.tls`."""
+        self.task: asyncio.Task[None] | None = None
+        self._wire: asyncio.Transport
+        self._buffer = bytearray()
+        self._searched = 0
+        self._thrown_away = 0
+        self._waiter: asyncio.Future[None] | None = None
+        self._is_reading = True
+        self._is_choked = False
+        """The client doesn't read what it was sent."""
+        self._is_lost = False
+        self._no_more = False
+        """The client sends nothing more; what stands in the buffer is still good."""
+        self._over = False
+        """Nothing more is read or answered."""
+        self._draining = False
+        self._upgrading = False
+        self._replies: list[bytes] = []
+        self._deadline = _NEVER
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = _NEVER
+
+    async def _converse(self) -> None:
+        raise NotImplementedError
+
+    def _refuse(self, reply: bytes) -> None:
+        raise NotImplementedError
+
+    # --- called by the event loop ---
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Count the client in, or turn it away at once [6]."""
+        self._wire = cast("asyncio.Transport", transport)
+        peer = transport.get_extra_info("peername")
+        self.ip, self.port = (peer[0], peer[1]) if peer else ("", 0)  # it may be gone before we look
+        refusal = self.listener.admit(self)
+        if refusal is None:
+            self.task = self.loop.create_task(self._handle_client())
+            return
+        self._over = self._no_more = True
+        self._wire.write(refusal)
+        self._close()
+
+    def data_received(self, data: bytes) -> None:
+        """Keep the bytes and wake the session; stop a client that is far ahead of us."""
+        if self._over:
+            return
+        self._buffer += data
+        self._wake()
+        if len(self._buffer) > _BUFFER_HIGH and self._is_reading and not self._upgrading:
+            self._is_reading = False
+            self._wire.pause_reading()
+
+    def eof_received(self) -> bool:
+        """The client may still read: what it has sent is answered to the end [4]."""
+        self._no_more = True
+        self._wake()
+        return not self.tls and not self._upgrading and not self._over
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """The session's task is told, not cancelled [4]."""
+        self._is_lost = self._no_more = self._over = True
+        self._wake()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def pause_writing(self) -> None:
+        """The client is far behind with reading."""
+        self._is_choked = True
+
+    def resume_writing(self) -> None:
+        """It has caught up."""
+        self._is_choked = False
+        self._wake()
+
+    # --- the session's task ---
+
+    async def _handle_client(self) -> None:
+        try:
+            await self._converse()
+            await self._flush()
+        except ConnectionError:
+            pass  # the client has gone; nobody is left to tell
+        except Exception as exc:  # noqa: BLE001 - the edge of the process: one session's fault ends that session only
+            events.internal_error("receive", error=repr(exc), traceback=traceback.format_exc())
+            self._end(SESSION_FAILED, "internal error")
+        finally:
+            self._over = True
+            self._close()
+            self.listener.leave(self)
+
+    def drain(self) -> None:
+        """End the session as soon as no message is on its way in: at once where it waits for a command."""
+        self._draining = True
+        self._wake()
+
+    def abort(self) -> None:
+        """End the session now."""
+        self._over = self._no_more = True
+        self._wire.abort()
+        if self.task is not None:
+            self.task.cancel()
+
+    # --- reading ---
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def _more(self, deadline: float) -> None:
+        """Wait for bytes, or for whatever else `_happened` sees."""
+        if not self._is_reading:
+            self._is_reading = True
+            self._wire.resume_reading()
+        await self._happened(deadline)
+
+    async def _happened(self, deadline: float) -> None:
+        """Wait until something has happened: bytes, their end, room to write, draining, or the deadline's passing."""
+        self._arm(deadline)
+        self._waiter = self.loop.create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+            self._deadline = _NEVER
+
+    async def _line(self) -> bytes | None:
+        """The next command, without its CRLF; None at the session's end. Replies go out before it waits.
+
+        The time to send one whole command is limited, so that dribbling single octets doesn't keep a session.
+        """
+        deadline = 0.0
+        while not self._over:
+            line = self._cut_line()
+            if line is not None or self._over:
+                return line
+            if self._draining:
+                self._end(SHUTTING_DOWN, "")
+                return None
+            await self._flush()
+            if self._no_more:
+                return None
+            deadline = deadline or self.loop.time() + self.settings.idle_s
+            await self._more(deadline)
+        return None
+
+    def _cut_line(self) -> bytes | None:
+        """Cut the next good command from the buffer; None when there is none. Bad ones are refused on the way."""
+        buffer = self._buffer
+        while not self._over:
+            end = buffer.find(b"\n", self._searched) + 1
+            if not end:
+                self._searched = len(buffer)
+                if len(buffer) > _LONGEST_LINE:
+                    self._throw_away()
+                return None
+            line = bytes(buffer[:end])
+            del buffer[:end]
+            self._searched = 0
+            too_long = self._thrown_away or len(line) > COMMAND_MAX_OCTETS + COMMAND_ALLOWANCES.get(line[:4].upper(), 0)
+            self._thrown_away = 0
+            if too_long:
+                self._refuse(LINE_TOO_LONG)
+            elif line.endswith(b"\r\n") and b"\r" not in line[:-2]:
+                return line[:-2]
+            else:
+                self._refuse(BARE_LINE_END)
+        return None
+
+    def _throw_away(self) -> None:
+        """Drop the beginning of an over-long line [2]; a client that goes on with it is cut off."""
+        self._thrown_away += len(self._buffer)
+        self._buffer.clear()
+        self._searched = 0
+        if self._thrown_away > _THROWN_AWAY_MAX:
+            self._end(LINE_TOO_LONG, "endless command line")
+
+    def _take_buffer(self) -> bytearray:
+        """All that has come."""
+        taken, self._buffer = self._buffer, bytearray()
+        self._searched = 0
+        return taken
+
+    # --- writing ---
+
+    def _say(self, reply: bytes) -> None:
+        """Queue a reply, CRLF included, for the next `_flush`."""
+        self._replies.append(reply)
+
+    async def _flush(self) -> None:
+        """Send what is queued, in one write; wait while the client doesn't read what it was sent."""
+        if self._replies and not self._over:
+            self._wire.write(b"".join(self._replies))
+        self._replies.clear()
+        if self._is_choked:
+            deadline = self.loop.time() + self.settings.idle_s
+            while self._is_choked and not self._over:
+                await self._happened(deadline)
+
+    def _end(self, reply: bytes, reason: str) -> None:
+        """Say what is queued and `reply`, and close. A `reason` is logged."""
+        if self._over:
+            return
+        self._over = True
+        self._wire.write(b"".join(self._replies) + reply)
+        self._replies.clear()
+        if reason:
+            events.session_closed(self.settings.name, client=self.ip, reason=reason)
+        self._close()
+        self._wake()
+
+    def _close(self) -> None:
+        """Close once what was written has gone out; a client that doesn't take it is cut off after a while."""
+        if self._is_lost or self._wire.is_closing():
+            return
+        self._wire.close()
+        self._over = self._no_more = True
+        self._schedule(self.loop.time() + _LINGER_S)
+
+    # --- time ---
+
+    def _arm(self, deadline: float) -> None:
+        self._deadline = deadline
+        if self._timer is None or deadline < self._timer_at:
+            self._schedule(deadline)
+
+    def _schedule(self, at: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = at
+        self._timer = self.loop.call_at(at, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        if self._wire.is_closing():
+            self._wire.abort()
+        elif self.loop.time() >= self._deadline:
+            self._end(TIMED_OUT, "timed out")
+        elif self._deadline != _NEVER:
+            self._schedule(self._deadline)
+
+    # --- TLS ---
+
+    async def _upgrade(self, ready: bytes, context: ssl.SSLContext) -> bool:
+        """Say `ready` and shake hands; False where the client's handshake fails (the connection is closed then).
+
+        Nothing that came in clear text may live on (RFC 3207 §6, CVE-2011-0411): reading stops before the buffer is
+        looked at, and what the client sends after that is for the handshake to judge.
+        """
+        self._wire.pause_reading()
+        if self._buffer:
+            self._buffer.clear()
+            self._end(PIPELINED_BEHIND_STARTTLS, "commands pipelined behind STARTTLS")
+            return False
+        self._wire.write(ready)
+        self._upgrading = True
+        try:
+            async with asyncio.timeout(self.settings.idle_s):
+                wire = await self.loop.start_tls(self._wire, self, context, server_side=True)
+        except (OSError, TimeoutError) as exc:  # ssl.SSLError is an OSError
+            events.session_closed(self.settings.name, client=self.ip, reason=f"TLS handshake failed: {exc}")
+            self._over = True
+            self._wire.abort()
+            return False
+        finally:
+            self._upgrading = False
+        assert wire is not None
+        self._wire = wire
+        self._is_reading = True
+        tls = wire.get_extra_info("ssl_object")
+        self.tls = f"{tls.version()} {tls.cipher()[0]}"
+        return True

@@ -1,0 +1,128 @@
+"""A message between DATA's 354 and its final dot: the decoder (pure), and the file that takes large ones.
+
+aiosmtpd awaits once per line, which is most of its time, keeps bare CR and LF, refuses lines over 1,001 octets and
+buffers one endless line beyond SIZE. The decoder takes whatever the network gives and keeps at most what it can't
+judge yet (four octets), whatever the lines look like.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+from io import FileIO
+from pathlib import Path
+
+_END = b"\r\n.\r\n"
+_PREFIXES = tuple(_END[:length] for length in range(len(_END) - 1, 0, -1))
+_LINE_END = re.compile(rb"\r\n|\r|\n")
+
+
+class DataDecoder:
+    """Finds `<CRLF>.<CRLF>`, takes the dot-stuffing off (RFC 5321 §4.5.2), and notes what else came.
+
+    The CRLF that ended the DATA command counts as the first of the end mark, else an empty message would never end.
+    Feed it as it comes, in pieces of any size; the outcome is the same for any cutting.
+    """
+
+    __slots__ = ("_normalise", "_raw", "_searched", "_started", "has_8bit", "has_bare", "has_nul", "size_octets")
+
+    def __init__(self, *, normalise: bool = False) -> None:
+        self._normalise = normalise
+        self._raw = bytearray(b"\r\n")
+        self._searched = 0
+        self._started = False
+        self.has_bare = False
+        """A CR or LF stood alone; with `normalise` it was made a CRLF."""
+        self.has_nul = False
+        self.has_8bit = False
+        self.size_octets = 0
+        """Of the content taken so far."""
+
+    @property
+    def held_octets(self) -> int:
+        """Fed, but not taken yet."""
+        return len(self._raw)
+
+    def feed(self, data: bytes | bytearray) -> bytes | None:
+        """Add what came; None until the end mark is there, then what came behind it."""
+        raw = self._raw
+        raw += data
+        end = raw.find(_END, self._searched)
+        if end < 0:
+            self._searched = max(0, len(raw) - len(_END) + 1)
+            return None
+        rest = bytes(raw[end + len(_END) :])
+        del raw[end + 2 :]
+        return rest
+
+    def take(self) -> bytes:
+        """The content decoded so far, less what may be the beginning of an end mark. For large messages."""
+        raw = self._raw
+        keep = next((len(prefix) for prefix in _PREFIXES if raw.endswith(prefix)), 0)
+        if self._normalise and keep == 0 and raw.endswith(b"\n"):
+            keep = 1  # a dot that follows is stuffing
+        return self._decode(len(raw) - keep)
+
+    def finish(self) -> bytes:
+        """The rest of the content, once `feed` has found the end."""
+        return self._decode(len(self._raw))
+
+    def _decode(self, cut: int) -> bytes:
+        content = bytes(self._raw[:cut])
+        del self._raw[:cut]
+        self._searched = 0
+        if not content:
+            return content
+        pairs = content.count(b"\r\n")
+        if content.count(b"\n") != pairs or content.count(b"\r") != pairs:
+            self.has_bare = True
+            if self._normalise:
+                content = _LINE_END.sub(b"\r\n", content)
+        self.has_nul = self.has_nul or b"\0" in content
+        self.has_8bit = self.has_8bit or not content.isascii()
+        content = content.replace(b"\r\n.", b"\r\n")
+        if not self._started:
+            self._started = True
+            content = content[2:]
+        self.size_octets += len(content)
+        return content
+
+
+class SpillFile:
+    """A large message on its way to disk; written in threads, so that no event loop waits for a disk."""
+
+    __slots__ = ("_file", "path")
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file: FileIO | None = None
+
+    async def write(self, content: bytes) -> None:
+        """Append. Raises OSError."""
+        await asyncio.to_thread(self._write, content)
+
+    def _write(self, content: bytes) -> None:
+        if self._file is None:
+            descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            self._file = FileIO(descriptor, "w")
+        rest = memoryview(content)
+        while rest:
+            rest = rest[self._file.write(rest) :]
+
+    async def close(self) -> None:
+        """All is handed to the operating system; syncing is for whoever takes the file over. Raises OSError."""
+        if self._file is not None:
+            await asyncio.to_thread(self._file.close)
+
+    async def remove(self) -> None:
+        """Close, and delete the file if it is still under its first name."""
+        await asyncio.to_thread(self._remove)
+
+    def _remove(self) -> None:
+        if self._file is not None:
+            with contextlib.suppress(OSError):
+                self._file.close()
+        with contextlib.suppress(OSError):
+            self.path.unlink(missing_ok=True)

@@ -1,0 +1,143 @@
+"""The listening socket and its sessions, in one worker process."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+
+from mta import events
+from mta.config.schema import Listener
+from mta.model.address import Address
+from mta.relay.receive.connection import Connection
+from mta.relay.receive.counters import Counters
+from mta.relay.receive.receiver import Receiver
+from mta.relay.receive.session import RelaySession
+from mta.relay.receive.settings import listener_settings
+
+_BACKLOG = 1024
+
+NOT_ALLOWED = b"554 5.7.1 Access denied\r\n"
+BUSY = b"421 4.7.0 Too many connections, try again later\r\n"
+STOPPING = b"421 4.3.2 Service is shutting down\r\n"
+
+
+class RelayListener:
+    """One listener of the configuration. Runs on asyncio's loop and on uvloop.
+
+    `accepted_domains` holds domain keys (lower-case A-labels); `postmaster` is whom RCPT TO:<postmaster> means.
+    Connection limits count per process. Raises ValueError where TLS is offered without a context.
+    """
+
+    def __init__(
+        self,
+        listener: Listener,
+        hostname: str,
+        receiver: Receiver,
+        ssl_context: ssl.SSLContext | None = None,
+        *,
+        accepted_domains: frozenset[str] = frozenset(),
+        postmaster: Address | None = None,
+        smtputf8: bool = True,
+    ) -> None:
+        self.receiver = receiver
+        self.counters = Counters()
+        self.sessions: set[Connection] = set()
+        self._listener = listener
+        self._server: asyncio.Server | None = None
+        self._stopping = False
+        self.reconfigure(
+            listener, hostname, ssl_context, accepted_domains=accepted_domains, postmaster=postmaster, smtputf8=smtputf8
+        )
+
+    def reconfigure(
+        self,
+        listener: Listener,
+        hostname: str,
+        ssl_context: ssl.SSLContext | None = None,
+        *,
+        accepted_domains: frozenset[str] = frozenset(),
+        postmaster: Address | None = None,
+        smtputf8: bool = True,
+    ) -> None:
+        """Take up a new configuration (not its address and port): for new sessions, and running ones' next message."""
+        self.settings = listener_settings(
+            listener,
+            hostname,
+            ssl_context=ssl_context,
+            accepted_domains=accepted_domains,
+            postmaster=postmaster or Address("postmaster", hostname),
+            smtputf8=smtputf8,
+        )
+
+    async def start(self, sock: socket.socket | None = None) -> None:
+        """Listen on `sock` (bound, perhaps shared with other workers), else on the configured address and port.
+
+        Raises OSError where the address can't be had.
+        """
+        loop = asyncio.get_running_loop()
+
+        def factory() -> RelaySession:
+            return RelaySession(self, loop)
+
+        if sock is not None:
+            self._server = await loop.create_server(factory, sock=sock, backlog=_BACKLOG)
+        else:
+            self._server = await loop.create_server(
+                factory, self._listener.address, self._listener.port, backlog=_BACKLOG
+            )
+        address, port = self.address
+        events.listening(
+            self.settings.name, address=address, port=port, role=self.settings.role.value, tls=self._listener.tls.mode
+        )
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Address and port that it listens on."""
+        assert self._server is not None
+        address, port = self._server.sockets[0].getsockname()[:2]
+        return address, port
+
+    async def stop(self, drain_s: float) -> int:
+        """Accept no more; end idle sessions with 421; let messages on their way in finish for `drain_s` seconds.
+
+        Returns how many sessions were cut off after that.
+        """
+        self._stopping = True
+        if self._server is not None:
+            self._server.close()
+        for session in self.sessions:
+            session.drain()
+        tasks = [session.task for session in self.sessions if session.task is not None]
+        if not tasks:
+            return 0
+        _, late = await asyncio.wait(tasks, timeout=drain_s)
+        for session in list(self.sessions):
+            session.abort()
+        if late:
+            await asyncio.wait(late)
+        return len(late)
+
+    def admit(self, session: Connection) -> bytes | None:
+        """Count a session in, or say why not."""
+        settings = self.settings
+        reason, reply = "", NOT_ALLOWED
+        if self._stopping:
+            return STOPPING
+        if not session.ip or not settings.policy.may_connect(session.ip):
+            reason = "not in the allowed networks"
+        else:
+            reply = BUSY
+            reason = self.counters.enter(
+                session.ip, connections=settings.connections, per_client=settings.connections_per_client
+            )
+        if reason:
+            events.connection_refused(settings.name, client=session.ip, reason=reason)
+            return reply
+        self.sessions.add(session)
+        return None
+
+    def leave(self, session: Connection) -> None:
+        """Count a session out."""
+        self.sessions.discard(session)
+        self.counters.leave(session.ip)

@@ -1,0 +1,85 @@
+"""What one listener's sessions go by: its configuration, worked out once, with the replies that never change."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+
+from mta.config.schema import Listener
+from mta.model.address import Address
+from mta.model.envelope import ListenerRole
+from mta.relay.receive.access import AccessPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerSettings:
+    """Immutable; a reload replaces it, and sessions take the new one up at their next transaction."""
+
+    name: str
+    role: ListenerRole
+    hostname: str
+    policy: AccessPolicy
+    postmaster: Address
+    ssl_context: ssl.SSLContext | None
+    tls_required: bool
+    smtputf8: bool
+    normalise: bool
+    """Bare CR or LF in a message become CRLF, instead of a refusal."""
+    size_octets: int
+    recipients: int
+    connections: int
+    connections_per_client: int
+    errors: int
+    junk_commands: int
+    idle_s: float
+    data_s: float
+    banner: bytes
+    ehlo_clear: bytes
+    ehlo_tls: bytes
+
+
+def listener_settings(
+    listener: Listener,
+    hostname: str,
+    *,
+    ssl_context: ssl.SSLContext | None,
+    accepted_domains: frozenset[str],
+    postmaster: Address,
+    smtputf8: bool,
+) -> ListenerSettings:
+    """Raises ValueError where the listener offers TLS and there is no context."""
+    offers_tls = listener.tls.mode != "none"
+    if offers_tls and ssl_context is None:
+        raise ValueError(f"listener {listener.name} offers TLS but has no certificate")
+    role = ListenerRole(listener.role)
+    limits = listener.limits
+    extensions = [f"SIZE {limits.size}", "PIPELINING", "8BITMIME", "ENHANCEDSTATUSCODES"]
+    if smtputf8:
+        extensions.append("SMTPUTF8")
+    return ListenerSettings(
+        name=listener.name,
+        role=role,
+        hostname=hostname,
+        policy=AccessPolicy(role, listener.allowed_networks, accepted_domains, postmaster.key),
+        postmaster=postmaster,
+        ssl_context=ssl_context if offers_tls else None,
+        tls_required=listener.tls.mode == "required",
+        smtputf8=smtputf8,
+        normalise=listener.bare_line_ends == "normalise",
+        size_octets=limits.size,
+        recipients=limits.recipients,
+        connections=limits.connections,
+        connections_per_client=limits.connections_per_client,
+        errors=limits.errors,
+        junk_commands=limits.junk_commands,
+        idle_s=limits.idle.total_seconds(),
+        data_s=limits.data.total_seconds(),
+        banner=f"220 {hostname} ESMTP\r\n".encode("ascii"),
+        ehlo_clear=_ehlo(hostname, [*extensions, "STARTTLS"] if offers_tls else extensions),
+        ehlo_tls=_ehlo(hostname, extensions),
+    )
+
+
+def _ehlo(hostname: str, extensions: list[str]) -> bytes:
+    lines = [hostname, *extensions]
+    return "".join(f"250-{line}\r\n" for line in lines[:-1]).encode("ascii") + f"250 {lines[-1]}\r\n".encode("ascii")
