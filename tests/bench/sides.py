@@ -86,12 +86,14 @@ def _people(count: int) -> str:
         "displayName": "Sender Example", "title": "Account Manager", "department": "Sales", "mobile": "",
         "telephoneNumber": "+44 20 7946 0001", "mail": "sender@example.com",
     }  # fmt: skip
-    people = [{"address": "sender@example.com", "attributes": attributes, "groups": ["Sales"]}]
-    people += [
-        {"address": f"user{number}@example.com", "attributes": attributes, "groups": ["Legal"]}
-        for number in range(count)
+    others = [f"user{number}@example.com" for number in range(count)]
+    people = [{"address": address, "attributes": attributes} for address in ("sender@example.com", *others)]
+    groups = [
+        {"name": "Sales", "members": ["sender@example.com"]},
+        {"name": "Legal", "members": others},
+        {"name": "Board", "members": others[:5]},
     ]
-    return yaml.safe_dump({"people": people, "groups": {"Sales": {}, "Legal": {}, "Board": {}}})
+    return yaml.safe_dump({"people": people, "groups": groups})
 
 
 @contextmanager

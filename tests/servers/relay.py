@@ -28,13 +28,11 @@ PEOPLE = """\
 people:
   - address: jane@example.com
     attributes: {displayName: Jane Doe, title: Account Manager, telephoneNumber: +44 20 7946 0001, department: Sales}
-    groups: [Sales]
   - address: john@example.com
     attributes: {displayName: John Roe, title: Counsel, department: Legal}
-    groups: [Legal]
 groups:
-  Sales: {}
-  Legal: {}
+  - {name: Sales, members: [jane@example.com]}
+  - {name: Legal, members: [john@example.com]}
 """
 
 
