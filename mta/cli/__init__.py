@@ -1,0 +1,59 @@
+"""The command `stampline`: one module per command, imported only when it is called.
+
+Each module has `add_parser(subparsers)`, which sets `run`: a function that takes the parsed arguments and returns an
+exit code (`mta.cli.command.ExitCode`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from mta import __version__
+from mta.cli.command import EXIT_CODES, CommandFailedError, ExitCode
+
+COMMANDS = {
+    "serve": ("mta.cli.serve", "run the relay until SIGTERM"),
+    "reload": ("mta.cli.reload", "have the running relay read its configuration anew"),
+    "status": ("mta.cli.status", "show the running relay and its workers"),
+    "check": ("mta.cli.check", "validate configuration, rules and templates"),
+    "explain": ("mta.cli.explain", "show which rules a message would meet, and why"),
+    "queue": ("mta.cli.queue", "list the queue and work it"),
+    "bypass": ("mta.cli.bypass", "relay everything unstamped, at once"),
+    "demo": ("mta.cli.demo", "show the relay at work on sample mail"),
+    "_worker": ("mta.cli.worker", ""),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        parsed = _parser(given).parse_args(given)
+        return int(parsed.run(parsed))
+    except CommandFailedError as exc:
+        print(f"stampline: {exc}", file=sys.stderr)
+        return exc.code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # `stampline queue list | head`
+        sys.stderr.close()
+        return ExitCode.OK
+
+
+def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="stampline", description="An in-line mail relay that stamps, splits and routes.", epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument("--version", action="version", version=f"stampline {__version__}")
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    called = next((argument for argument in given if not argument.startswith("-")), "")
+    for name, (module, summary) in COMMANDS.items():
+        if name == called:
+            import_module(module).add_parser(subparsers)
+        elif summary:
+            subparsers.add_parser(name, help=summary)
+    return parser

@@ -1,0 +1,56 @@
+"""`stampline status`: the running relay and its workers."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from typing import Any
+
+from mta.cli.command import ExitCode, add_socket, ask_supervisor, new_parser, print_json, print_table, short_age
+
+
+def add_parser(subparsers: Any) -> None:
+    parser = new_parser(
+        subparsers, "status", "show the running relay and its workers",
+        "Show the running relay, its listeners and its workers.",
+    )  # fmt: skip
+    add_socket(parser)
+    parser.add_argument("--json", action="store_true", help="print everything as JSON")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    answer = ask_supervisor(arguments, {"do": "status"})
+    if arguments.json:
+        print_json(answer)
+        return ExitCode.OK
+    state = "stopping" if answer["is_stopping"] else "up" if answer["is_up"] else "starting"
+    print(f"stampline {answer['version']}, process {answer['pid']}, {state} since {answer['started_at']}")
+    print(f"configuration {answer['config']}, snapshot {answer['snapshot']}")
+    print(f"last reload: {_reload_text(answer['last_reload'])}")
+    print(f"bypass: {bypass_text(answer['bypass'])}")
+    for listener in answer["listeners"]:
+        print(f"listener {listener['name']} ({listener['role']}): {listener['address']} port {listener['port']}")
+    print()
+    print_table(("SLOT", "STATE", "PID", "UP", "DEATHS", "SNAPSHOT", "REPORT"), [_row(w) for w in answer["workers"]])
+    return ExitCode.OK
+
+
+def bypass_text(bypass: Mapping[str, Any]) -> str:
+    """The switch in words."""
+    if not bypass["on"]:
+        return "off"
+    return f"ON, everything is relayed unstamped until {bypass['until'] or 'it is switched off'}"
+
+
+def _reload_text(reload: Mapping[str, Any] | None) -> str:
+    if reload is None:
+        return "none since the start"
+    return f"{reload['at']}, " + ("done" if reload["ok"] else f"REFUSED with {reload['problems']} problems")
+
+
+def _row(worker: Mapping[str, Any]) -> list[str]:
+    report = " ".join(f"{name}={value}" for name, value in worker.get("report", {}).items())
+    up = short_age(worker["up_s"]) if "up_s" in worker else "-"
+    pid, snapshot = str(worker.get("pid", "-")), worker.get("snapshot") or "-"
+    return [str(worker["slot"]), worker["state"], pid, up, str(worker["deaths"]), snapshot, report]

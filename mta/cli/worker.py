@@ -1,0 +1,49 @@
+"""`stampline _worker`: one relay worker; started by the supervisor, never by people (see mta/supervise)."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import faulthandler
+import importlib.util
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from mta.supervise.channel import WorkerOrder
+
+
+def add_parser(subparsers: Any) -> None:
+    parser = subparsers.add_parser("_worker", description="One relay worker; the supervisor starts it.")
+    parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--slot", type=int, required=True)
+    parser.add_argument("--channel", type=int, required=True)
+    parser.add_argument("--listen", action="append", default=[], type=_listen, metavar="FD:NAME")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run `mta.app.run_worker` on the fastest event loop there is."""
+    from mta.app import run_worker
+
+    faulthandler.enable()  # the supervisor ends a hanging worker by SIGABRT: where it hung is then on standard error
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    order = WorkerOrder(arguments.slot, dict(arguments.listen), arguments.channel, arguments.config)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(run_worker(order))
+
+
+def _listen(text: str) -> tuple[str, int]:
+    fd, _, name = text.partition(":")
+    return name, int(fd)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    if importlib.util.find_spec("uvloop") is None:
+        return None
+    import uvloop
+
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
