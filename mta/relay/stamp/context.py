@@ -1,0 +1,54 @@
+"""What templates are rendered with, and what stamping a group's copy gave."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+
+from mta.message.edit import Edit
+from mta.model.decision import OnError
+from mta.model.person import Person
+
+
+@dataclass(frozen=True, slots=True)
+class StampContext:
+    """The same for every group of a message, and for every attempt: nothing in it may depend on the hour of the day."""
+
+    people: Mapping[str, Person]
+    """Sender, recipients and their managers by address key, as the directory gave them."""
+    sender: str
+    """Address key that the rules judged as the sender; "" for the null reverse-path."""
+    now: datetime
+    """The time of acceptance, aware."""
+    organisation: Mapping[str, str] = field(default_factory=dict)
+    """The organisation's attributes from the configuration, and `name`."""
+
+
+class Skipped(NamedTuple):
+    """A stamp that was rightly not put on, for example because it stands there already."""
+
+    template: str
+    reason: str
+    rule: str = ""
+
+
+class Failed(NamedTuple):
+    """An action that could not be carried out; `on_error` says what the pipeline has to do about it."""
+
+    rule: str
+    error: str
+    on_error: OnError
+    template: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StampOutcome:
+    """`edits` over the received bytes, sorted and free of overlaps; empty where nothing changes."""
+
+    edits: tuple[Edit, ...] = ()
+    stamped: tuple[str, ...] = ()
+    """Names of the templates that were put on, in the order of the rules."""
+    skipped: tuple[Skipped, ...] = ()
+    failed: tuple[Failed, ...] = ()

@@ -1,0 +1,66 @@
+"""What a template can see of people, the message and the organisation: names and one-line texts, nothing else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from jinja2 import TemplateRuntimeError
+
+_LINE_ENDS = re.compile(r"\s*(?:\r\n|[\r\n\x0b\x0c\x1c-\x1e\x85\u2028\u2029])\s*")
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
+
+
+class MissingValueError(TemplateRuntimeError):
+    """A template needs a value that the directory doesn't have."""
+
+
+def one_line(value: str) -> str:
+    """The value as it may stand in a line: line ends become `, `, control and direction characters vanish."""
+    if value.isprintable():
+        return value
+    return _CONTROLS.sub("", _LINE_ENDS.sub(", ", value.strip()).replace("\t", " "))
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """What a template does about values that are missing or empty. Keys are written `sender.title`."""
+
+    defaults: Mapping[str, str] = field(default_factory=dict)
+    required: frozenset[str] = frozenset()
+    all_required: bool = False
+
+    def value(self, key: str) -> str:
+        """The text to print instead. Raises MissingValueError where there has to be a value."""
+        default = self.defaults.get(key)
+        if default is not None:
+            return default
+        if self.all_required or key in self.required:
+            raise MissingValueError(f"{key} has no value")
+        return ""
+
+
+class Values:
+    """One name of a template's context, e.g. `sender`. Each attribute is one line of text, "" where there is none."""
+
+    __slots__ = ("look_up", "missing", "name", "seen")
+
+    def __init__(self, name: str, look_up: Callable[[str], str], missing: Missing) -> None:
+        self.name = name
+        self.look_up = look_up
+        self.missing = missing
+        self.seen: dict[str, str] = {}
+
+    def get_value(self, attribute: str) -> str:
+        """The value of one attribute. Raises MissingValueError."""
+        value = self.seen.get(attribute)
+        if value is None:
+            value = one_line(self.look_up(attribute))
+            if not value or value.isspace():
+                value = self.missing.value(f"{self.name}.{attribute}")
+            self.seen[attribute] = value
+        return value
+
+    def __str__(self) -> str:
+        raise TemplateRuntimeError(f"{self.name} can't be printed: print one of its attributes")
