@@ -15,6 +15,7 @@ from io import FileIO
 from pathlib import Path
 
 _END = b"\r\n.\r\n"
+_DOT = b"\r\n."
 _PREFIXES = tuple(_END[:length] for length in range(len(_END) - 1, 0, -1))
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 
@@ -26,13 +27,15 @@ class DataDecoder:
     Feed it as it comes, in pieces of any size; the outcome is the same for any cutting.
     """
 
-    __slots__ = ("_normalise", "_raw", "_searched", "_started", "has_8bit", "has_bare", "has_nul", "size_octets")
+    __slots__ = ("_has_dots", "_normalise", "_raw", "_searched", "_started", "has_8bit", "has_bare", "has_nul",
+                 "size_octets")  # fmt: skip
 
     def __init__(self, *, normalise: bool = False) -> None:
         self._normalise = normalise
         self._raw = bytearray(b"\r\n")
         self._searched = 0
         self._started = False
+        self._has_dots = False
         self.has_bare = False
         """A CR or LF stood alone; with `normalise` it was made a CRLF."""
         self.has_nul = False
@@ -49,7 +52,11 @@ class DataDecoder:
         """Add what came; None until the end mark is there, then what came behind it."""
         raw = self._raw
         raw += data
-        end = raw.find(_END, self._searched)
+        # Few messages have lines that begin with a dot: one search for both does for the rest.
+        end = raw.find(_DOT, self._searched)
+        if end >= 0 and not raw.startswith(_END, end):
+            self._has_dots = True
+            end = raw.find(_END, end)
         if end < 0:
             self._searched = max(0, len(raw) - len(_END) + 1)
             return None
@@ -82,7 +89,8 @@ class DataDecoder:
                 content = _LINE_END.sub(b"\r\n", content)
         self.has_nul = self.has_nul or b"\0" in content
         self.has_8bit = self.has_8bit or not content.isascii()
-        content = content.replace(b"\r\n.", b"\r\n")
+        if self._has_dots or self.has_bare:
+            content = content.replace(_DOT, b"\r\n")
         if not self._started:
             self._started = True
             content = content[2:]
