@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from mta import events
+from mta.app import read_snapshot
 from mta.cli.command import CommandFailedError, ExitCode, bad_configuration, new_parser
 from mta.config.problems import ConfigurationError
 from mta.control.server import AlreadyRunningError
 from mta.log_sinks import sinks_from
-from mta.relay.snapshot import load_snapshot
 from mta.supervise.sockets import PortTakenError
 from mta.supervise.supervisor import StartError, Supervisor, Validated
 
@@ -45,8 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def validate(path: Path) -> Validated:
     """Load and check configuration, rules and templates. Raises ConfigurationError with every problem."""
-    snapshot = load_snapshot(path)
-    return Validated(snapshot.name, snapshot.configuration, len(snapshot.rules.rules), len(snapshot.templates.names()))
+    snapshot = read_snapshot(path)
+    return Validated(snapshot.name, snapshot.configuration, len(snapshot.rules), len(snapshot.templates.names()))
 
 
 def _count(text: str) -> int:
