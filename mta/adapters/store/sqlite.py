@@ -1,14 +1,56 @@
-"""The spool on SQLite: see mta/ports/spool.py."""
+"""The spool on SQLite: the port mta/ports/spool.py for one machine.
+
+Calls come in on the event loop, and nothing is synced there: the writer's thread commits, one thread reads, a few write
+body files.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import asyncio
+import sqlite3
+import time
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
+from secrets import token_hex
+from typing import ParamSpec, TypeVar
 
-from mta.model.delivery import AcceptedMessage, Body, LeasedDelivery, QueueEntry, QueueFilter, Settlement
+from mta import events
+from mta.adapters.store import database
+from mta.adapters.store.administration import Change, conditions
+from mta.adapters.store.bodies import Bodies
+from mta.adapters.store.errors import as_mail_error
+from mta.adapters.store.operations import Accept, GiveBack, Lease, Settle, Statement, SweepFiles, json_list
+from mta.adapters.store.reader import Reader
+from mta.adapters.store.room import Room
+from mta.adapters.store.rows import MessageRows, message_rows, microseconds
+from mta.adapters.store.slots import Slot, dead_slots
+from mta.adapters.store.writer import Writer
+from mta.crash import crash_point
+from mta.model.delivery import AcceptedMessage, Body, LeasedDelivery, QueueEntry, QueueFilter, Settlement, State
+from mta.model.reply import INTERNAL_ERROR, MailError, TemporaryError
 from mta.ports.clock import Clock, SystemClock
-from mta.ports.spool import LEASE
+from mta.ports.spool import LEASE, SpoolFullError
+
+_BODY_THREADS = 8
+_HOUSEKEEPING_S = 600.0
+_KEYS_SWEPT = 1000
+_FILES_SWEPT = 50
+
+Arguments = ParamSpec("Arguments")
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """How long things last in the store, see `SqliteSpool.open`."""
+
+    lease: timedelta
+    hold_for: timedelta | None
+    once_for: timedelta
 
 
 class SqliteSpool:
@@ -25,30 +67,292 @@ class SqliteSpool:
         lease: timedelta = LEASE,
         hold_for: timedelta | None = timedelta(days=7),
         once_for: timedelta = timedelta(days=7),
-        clock: Clock = SystemClock(),  # noqa: B008 - has no state
+        clock: Clock | None = None,
     ) -> SqliteSpool:
         """Open (making or migrating it where needed) the spool in `folder`.
 
-        `slot` is the worker's number: at most one live process may have it, and what its predecessor had leased is due
-        at once. None is for administrators: such a process leases nothing. Raises StoreError with a text for the
-        administrator when the store is damaged, foreign, newer than this program, or the slot is taken.
+        `slot` is the worker's number: at most one live process has it, and what its predecessor had leased is due at
+        once. None is for administrators and their tools. Raises StoreError with a text for the administrator when the
+        store is damaged, foreign or newer than this program, or the slot is taken.
         """
-        raise NotImplementedError
+        folder = await asyncio.to_thread(database.prepare, folder)
+        claim = None if slot is None else await asyncio.to_thread(Slot, folder / "slots", slot)
+        room = Room(folder, reserve=reserve, inline_up_to=inline_up_to)
+        writer = Writer(await asyncio.to_thread(database.connect, folder), folder, room)
+        times = Times(lease, hold_for, once_for)
+        spool = cls(folder, claim, room, writer, inline_up_to, times, clock or SystemClock())
+        await spool._start()
+        return spool
 
-    async def accept(self, message: AcceptedMessage) -> frozenset[str]: raise NotImplementedError
+    def __init__(
+        self,
+        folder: Path,
+        claim: Slot | None,
+        room: Room,
+        writer: Writer,
+        inline_up_to: int,
+        times: Times,
+        clock: Clock,
+    ) -> None:
+        """Use `open`."""
+        self._folder = folder
+        self._claim = claim
+        self._room = room
+        self._writer = writer
+        self._inline_up_to = inline_up_to
+        self._times = times
+        self._clock = clock
+        # The host is not part of it: one database serves one machine, whose name may change under a container.
+        self._owner = f"{'admin' if claim is None else claim.number}:{token_hex(8)}"
+        self._bodies = Bodies(folder / "bodies", self._owner)
+        self._body_threads = ThreadPoolExecutor(_BODY_THREADS, "spool-body")
+        self._read_thread = ThreadPoolExecutor(1, "spool-reader")
+        self._reader: Reader
+        self._chores: set[asyncio.Task[None]] = set()
+
+    async def _start(self) -> None:
+        self._reader = await _in_thread(self._read_thread, self._open_reader)
+        if self._claim is not None:
+            await self._release_dead(self._claim.number)
+            self._begin(self._keep_house())
+
+    def _open_reader(self) -> Reader:
+        return Reader(database.connect_reader(self._folder), self._bodies.folder)
+
+    async def _release_dead(self, slot: int) -> None:
+        """Make due what dead workers had leased, while none of them can come back to life."""
+        with dead_slots(self._folder / "slots", slot) as dead:
+            values = {"now": self._now(), "owner": self._owner, "slots": json_list(dead)}
+            await self._writer.submit(Statement("release_leases_of", values))
+
+    # --- the relay's calls -------------------------------------------------------------------------------------------
+
+    async def accept(self, message: AcceptedMessage) -> frozenset[str]:
+        size = message.body.size_octets
+        if not self._room.fits(size):
+            await self._discard([] if message.body.path is None else [message.body.path])
+            raise SpoolFullError
+        self._room.take(size)
+        rows = await self._store_body(message)
+        now = self._now()
+        keys_until = now + self._times.once_for // timedelta(microseconds=1)
+        octets = size if rows.file is None else 0
+        future = self._writer.submit(Accept(rows, self._bodies.folder, now, keys_until, octets))
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            self._begin(self._abandon(future, rows.queue_id))
+            raise
+        except MailError:
+            await self._discard(self._paths([rows.file] if rows.file else []))
+            raise
+
+    async def _store_body(self, message: AcceptedMessage) -> MessageRows:
+        """Make the body durable where it is a file; raises SpoolFullError, TemporaryError."""
+        body = message.body
+        file = None
+        if body.path is not None:
+            await self._on_body_thread(self._bodies.keep, body.path, body.size_octets)
+            file = self._bodies.name(body.path)
+        elif body.data is not None and body.size_octets > self._inline_up_to:
+            path = self._bodies.fresh()
+            await self._on_body_thread(self._bodies.write, path, body.data)
+            file = self._bodies.name(path)
+        if file is not None:
+            crash_point("body-written")
+        hold_for = self._times.hold_for
+        return message_rows(
+            message,
+            file,
+            owner=self._owner,
+            lease_until=self._now() + self._lease(),
+            held_until=None if hold_for is None else microseconds(message.accepted_at + hold_for),
+        )
+
+    async def _abandon(self, accepted: Awaitable[frozenset[str]], queue_id: str) -> None:
+        """The caller has gone before the answer: nobody will deliver under that lease, so it ends."""
+        await accepted
+        await self._writer.submit(GiveBack(queue_id, None, self._now(), self._owner))
+
     async def lease_due(
         self, now: datetime, *, limit: int, blocked: Collection[str] = (), per_next_hop: int = 50
-    ) -> Sequence[LeasedDelivery]: raise NotImplementedError
-    async def settle(self, settlement: Settlement) -> None: raise NotImplementedError
-    async def give_back(self, queue_id: str, next_hop: str, due_at: datetime) -> None: raise NotImplementedError
-    async def renew(self) -> None: raise NotImplementedError
-    async def read_body(self, queue_id: str) -> Body: raise NotImplementedError
-    def spill_path(self) -> Path: raise NotImplementedError
-    def has_room(self, size_octets: int) -> bool: raise NotImplementedError
-    async def entries(self, which: QueueFilter, *, limit: int = 1000) -> Sequence[QueueEntry]: raise NotImplementedError
-    async def load(self, queue_id: str) -> LeasedDelivery | None: raise NotImplementedError
-    async def retry_now(self, which: QueueFilter) -> int: raise NotImplementedError
-    async def hold(self, which: QueueFilter, until: datetime | None = None) -> int: raise NotImplementedError
-    async def release(self, which: QueueFilter) -> int: raise NotImplementedError
-    async def delete(self, which: QueueFilter) -> int: raise NotImplementedError
-    async def close(self) -> None: raise NotImplementedError
+    ) -> Sequence[LeasedDelivery]:
+        at = microseconds(now)
+        ids = await self._read(
+            lambda: self._reader.due(at, limit=limit, blocked=frozenset(blocked), per_next_hop=per_next_hop)
+        )
+        if not ids:
+            return ()  # an idle worker writes nothing
+        leasing = asyncio.ensure_future(self._lease_ids(ids, at))
+        try:
+            return await asyncio.shield(leasing)
+        except asyncio.CancelledError:
+            self._begin(self._return_leased(leasing))
+            raise
+
+    async def _lease_ids(self, ids: tuple[int, ...], at: int) -> Sequence[LeasedDelivery]:
+        leased = await self._writer.submit(Lease(ids, at, self._now() + self._lease(), self._owner))
+        loaded = await self._read(lambda: self._reader.load(leased))
+        for delivery in loaded.undecodable:
+            await self._writer.submit(Statement("hold_undecodable", (delivery,)))
+        return [loaded.deliveries[delivery] for delivery in ids if delivery in loaded.deliveries]
+
+    async def _return_leased(self, leasing: Awaitable[Sequence[LeasedDelivery]]) -> None:
+        for delivery in await leasing:
+            await self.give_back(delivery.message.queue_id, delivery.next_hop, self._clock.now())
+
+    async def settle(self, settlement: Settlement) -> None:
+        spawned = [await self._store_body(message) for message in settlement.spawned] if settlement.spawned else []
+        due_at = self._now() if settlement.due_at is None else microseconds(settlement.due_at)
+        try:
+            files = await self._writer.submit(Settle(settlement, due_at, self._owner, tuple(spawned)))
+        except Exception:
+            await self._discard(self._paths([rows.file for rows in spawned if rows.file]))
+            raise
+        if files:
+            await self._discard(self._paths(files))
+
+    async def give_back(self, queue_id: str, next_hop: str, due_at: datetime) -> None:
+        await self._writer.submit(GiveBack(queue_id, next_hop, microseconds(due_at), self._owner))
+
+    async def renew(self) -> None:
+        await self._writer.submit(Statement("renew", (self._now() + self._lease(), self._owner)))
+
+    async def read_body(self, queue_id: str) -> Body:
+        return await self._read(lambda: self._reader.body(queue_id))
+
+    def spill_path(self) -> Path:
+        return self._bodies.fresh()
+
+    def has_room(self, size_octets: int) -> bool:
+        return self._room.fits(size_octets)
+
+    # --- the administrator's calls -----------------------------------------------------------------------------------
+
+    async def entries(self, which: QueueFilter, *, limit: int = 1000) -> Sequence[QueueEntry]:
+        wanted = conditions(which, self._clock.now())
+        return await self._read(lambda: self._reader.entries(wanted, self._now(), limit))
+
+    async def load(self, queue_id: str) -> LeasedDelivery | None:
+        return await self._read(lambda: self._reader.message(queue_id))
+
+    async def retry_now(self, which: QueueFilter) -> int:
+        now = self._clock.now()
+        wanted = conditions(which, now, State.QUEUED)
+        return await self._change(Change(wanted, State.QUEUED, microseconds(now), divides=False))
+
+    async def hold(self, which: QueueFilter, until: datetime | None = None) -> int:
+        now = self._clock.now()
+        if until is None and self._times.hold_for is not None:
+            until = now + self._times.hold_for
+        due_at = None if until is None else microseconds(until)
+        return await self._change(Change(conditions(which, now, State.QUEUED), State.HELD, due_at))
+
+    async def release(self, which: QueueFilter) -> int:
+        now = self._clock.now()
+        return await self._change(Change(conditions(which, now, State.HELD), State.QUEUED, microseconds(now)))
+
+    async def delete(self, which: QueueFilter) -> int:
+        return await self._change(Change(conditions(which, self._clock.now()), None, None))
+
+    async def _change(self, change: Change) -> int:
+        """Carry it out in transactions of bounded size, until nothing is left that matches."""
+        total = 0
+        while (done := await self._writer.submit(change)).deliveries:
+            total += done.deliveries
+            await self._discard(self._paths(done.files))
+            change = replace(change, above=done.last)
+        return total
+
+    # --- housekeeping ------------------------------------------------------------------------------------------------
+
+    async def close(self) -> None:
+        for chore in tuple(self._chores):
+            chore.cancel()
+        await asyncio.gather(*self._chores, return_exceptions=True)
+        await self._writer.close()
+        await _in_thread(self._read_thread, self._reader.close)
+        await asyncio.to_thread(self._read_thread.shutdown)
+        await asyncio.to_thread(self._body_threads.shutdown)
+        if self._claim is not None:
+            self._claim.close()
+
+    async def sweep(self) -> int:
+        """Forget expired once keys, and remove body files that no message has; give how many files."""
+        values = (self._now(), _KEYS_SWEPT)
+        while await self._writer.submit(Statement("sweep_keys", values)) == _KEYS_SWEPT:
+            pass
+        removed = 0
+        for names in await self._on_body_thread(lambda: list(self._bodies.candidates(time.time()))):
+            removed += await self._sweep_files(names)
+        return removed
+
+    async def _sweep_files(self, names: Sequence[str]) -> int:
+        removed = 0
+        for start in range(0, len(names), _FILES_SWEPT):
+            some = names[start : start + _FILES_SWEPT]
+            named = await self._read(partial(self._reader.named_files, some))
+            orphans = tuple(name for name in some if name not in named)
+            if orphans:
+                removed += await self._writer.submit(SweepFiles(self._bodies.folder, orphans))
+        return removed
+
+    async def _keep_house(self) -> None:
+        while True:
+            try:
+                await self.sweep()
+            except (MailError, OSError) as error:
+                events.internal_error("spool-housekeeping", error=repr(error))
+            await asyncio.sleep(_HOUSEKEEPING_S)
+
+    # --- threads and times -------------------------------------------------------------------------------------------
+
+    def _begin(self, chore: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(_quietly(chore))
+        self._chores.add(task)
+        task.add_done_callback(self._chores.discard)
+
+    async def _read(self, read: Callable[[], Value]) -> Value:
+        try:
+            return await _in_thread(self._read_thread, read)
+        except sqlite3.Error as error:
+            events.internal_error("spool-reader", error=repr(error))
+            raise TemporaryError(INTERNAL_ERROR) from error
+
+    async def _on_body_thread(
+        self, call: Callable[Arguments, Value], *args: Arguments.args, **kwargs: Arguments.kwargs
+    ) -> Value:
+        try:
+            return await _in_thread(self._body_threads, lambda: call(*args, **kwargs))
+        except OSError as error:
+            mail_error = as_mail_error(error)
+            if isinstance(mail_error, SpoolFullError):
+                self._room.note_full()
+            else:
+                events.internal_error("spool-body", error=repr(error))
+            raise mail_error from error
+
+    async def _discard(self, paths: Sequence[Path]) -> None:
+        if paths:
+            await self._on_body_thread(self._bodies.remove, paths)
+
+    def _paths(self, files: Sequence[str]) -> list[Path]:
+        return [self._bodies.folder / file for file in files]
+
+    def _now(self) -> int:
+        return microseconds(self._clock.now())
+
+    def _lease(self) -> int:
+        return self._times.lease // timedelta(microseconds=1)
+
+
+async def _in_thread(threads: Executor, call: Callable[[], Value]) -> Value:
+    return await asyncio.get_running_loop().run_in_executor(threads, call)
+
+
+async def _quietly(chore: Awaitable[None]) -> None:
+    """A chore's failure is nobody's answer: it is logged."""
+    try:
+        await chore
+    except (MailError, OSError) as error:
+        events.internal_error("spool-chore", error=repr(error))

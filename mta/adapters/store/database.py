@@ -1,0 +1,148 @@
+"""The database file: making it, checking it, bringing it up to date, connecting to it."""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+from contextlib import closing
+from importlib.resources import files
+from pathlib import Path
+
+from mta.adapters.store.bodies import make_folders, sync_folder
+from mta.adapters.store.errors import StoreError, primary_code
+from mta.adapters.store.turnstile import Turnstile
+
+FILE = "spool.db"
+_APPLICATION_ID = 0x53544D50  # "STMP": tells our file from any other SQLite database
+_PAGE_SIZE = 4096
+_BUSY_S = 30.0
+"""Our own writers queue at the turnstile; this is for foreign ones, such as a backup."""
+_CHECKPOINT_PAGES = 4000
+_CACHE_KB = 16_000
+_MIGRATION = re.compile(r"(\d{4})_\w+\.sql")
+_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+
+
+def prepare(folder: Path) -> Path:
+    """Make the spool folder and its database, or check and migrate what is there; gives the folder's absolute path.
+
+    One process at a time does this, the others wait and find it done.
+
+    Raises StoreError.
+    """
+    folder = folder.absolute()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        turn = Turnstile(folder)
+    except OSError as error:
+        raise StoreError(f"the spool folder {folder} can't be used: {error.strerror}") from error
+    with closing(turn), turn:
+        path = folder / FILE
+        try:
+            if not path.exists():
+                _make(folder)
+            _bring_up_to_date(path)
+        except sqlite3.Error as error:
+            raise _store_error(path, error) from error
+        except OSError as error:
+            raise StoreError(f"the store in {folder} can't be made: {error.strerror}") from error
+    return folder
+
+
+def _make(folder: Path) -> None:
+    """Make a whole database under another name first, so that a half-made one is never taken for the queue.
+
+    A log without its database means that somebody took the database away: a fresh one would forget the queue.
+    """
+    path = folder / FILE
+    log = path.with_name(FILE + "-wal")
+    if log.exists() and log.stat().st_size:
+        raise StoreError(f"{path} is missing, but not its log {log.name}: put the database back, or move both away")
+    make_folders(folder / "bodies")
+    new = path.with_name(FILE + ".new")
+    new.unlink(missing_ok=True)
+    os.close(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    with closing(sqlite3.connect(new, isolation_level=None)) as connection:
+        connection.execute(f"PRAGMA page_size = {_PAGE_SIZE}")
+        connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+        for number, script in migrations():
+            _migrate(connection, number, script)
+        connection.execute("PRAGMA journal_mode = WAL")
+    new.rename(path)
+    sync_folder(folder)
+
+
+def _bring_up_to_date(path: Path) -> None:
+    if path.stat().st_size == 0:
+        raise StoreError(f"{path} is empty: put back the database, or move it away to begin with an empty queue")
+    with closing(connect(path.parent)) as connection:
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if application != _APPLICATION_ID:
+            raise StoreError(f"{path} is a database of another program")
+        known = migrations()
+        if version > known[-1][0]:
+            raise StoreError(
+                f"{path} has version {version}, this program knows up to {known[-1][0]}: "
+                "it was used by a newer version, install that one again"
+            )
+        for number, script in known:
+            if number > version:
+                _migrate(connection, number, script)
+        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+
+
+def migrations() -> list[tuple[int, str]]:
+    """(number, script) in rising order, from `sql/migrations`."""
+    found = []
+    for entry in files("mta.adapters.store").joinpath("sql", "migrations").iterdir():
+        match = _MIGRATION.fullmatch(entry.name)
+        if match:
+            found.append((int(match[1]), entry.read_text(encoding="utf-8")))
+    return sorted(found)
+
+
+def _migrate(connection: sqlite3.Connection, number: int, script: str) -> None:
+    """The script and the new version number are one transaction: a crash leaves the old version or the new one."""
+    try:
+        connection.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;")
+    except sqlite3.Error:
+        if connection.in_transaction:
+            connection.rollback()
+        raise
+
+
+def connect(folder: Path) -> sqlite3.Connection:
+    """A connection that writes. It may be handed to another thread, which then is the only one to use it.
+
+    synchronous=FULL syncs the log at each commit: that is what makes an answer of 250 true. The log is carried over
+    into the database once it has about 16 MB, by the writer that comes upon it, while it holds the turnstile: so no
+    other writer adds to the log meanwhile, readers are gone after milliseconds, and the next writer begins it anew.
+    That bounds it. Deleted content is not overwritten: that would double what each message writes.
+    """
+    connection = sqlite3.connect(
+        folder / FILE, timeout=_BUSY_S, isolation_level=None, check_same_thread=False, cached_statements=256
+    )
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
+    connection.execute(f"PRAGMA cache_size = {-_CACHE_KB}")
+    connection.execute("PRAGMA secure_delete = OFF")
+    connection.execute("PRAGMA journal_size_limit = 67108864")
+    return connection
+
+
+def connect_reader(folder: Path) -> sqlite3.Connection:
+    """A connection that only reads."""
+    return sqlite3.connect(
+        f"{(folder / FILE).absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY_S, isolation_level=None
+    )
+
+
+def _store_error(path: Path, error: sqlite3.Error) -> StoreError:
+    if primary_code(error) in _DAMAGED:
+        return StoreError(
+            f"{path} is damaged ({error}): stop all workers, keep a copy of the folder, "
+            f"and try `sqlite3 {path.name} .recover`"
+        )
+    return StoreError(f"{path} can't be opened: {error}")

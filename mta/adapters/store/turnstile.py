@@ -1,0 +1,38 @@
+"""A lock between processes that is handed over in turn."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+from types import TracebackType
+
+
+class Turnstile:
+    """An exclusive lock, fair between the processes that use the same two files.
+
+    flock alone is not fair: who has just let go is running, and takes it again before a waiter has woken. So there are
+    two locks. Who wants in takes the turnstile, waits there for the room, and opens the turnstile once inside: the
+    process that leaves finds the turnstile taken by the one that waits, and queues behind it. Both locks die with
+    their process, whatever kills it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._turnstile = _open(folder / "turnstile.lock")
+        self._room = _open(folder / "writer.lock")
+
+    def __enter__(self) -> None:
+        fcntl.flock(self._turnstile, fcntl.LOCK_EX)
+        fcntl.flock(self._room, fcntl.LOCK_EX)
+        fcntl.flock(self._turnstile, fcntl.LOCK_UN)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        fcntl.flock(self._room, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        os.close(self._turnstile)
+        os.close(self._room)
+
+
+def _open(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

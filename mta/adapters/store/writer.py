@@ -1,0 +1,200 @@
+"""Group commit: one thread per process that owns the writing connection.
+
+It takes what waits, takes its turn among the processes, commits once, and wakes those that waited. While it waits for
+its turn the next batch grows, so contention makes batches larger, not queues longer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import sqlite3
+import threading
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Self, TypeVar
+
+from mta import events
+from mta.adapters.store.errors import as_mail_error, is_full, primary_code
+from mta.adapters.store.room import Room
+from mta.adapters.store.turnstile import Turnstile
+from mta.crash import crash_point
+from mta.model.reply import INTERNAL_ERROR, TemporaryError
+
+Result = TypeVar("Result")
+
+BATCH = 256
+BATCH_OCTETS = 16_000_000
+"""What one commit takes at most, so that nobody waits long for the lock and the log stays short."""
+
+
+class Operation(Generic[Result]):
+    """One caller's part of a transaction."""
+
+    __slots__ = ()
+
+    crash_before: ClassVar[str] = ""
+    """Crash point between the writes and the commit."""
+    crash_after: ClassVar[str] = ""
+    """Crash point between the commit and the answer."""
+    octets: int = 0
+    """Roughly what it writes, where that is much."""
+
+    @classmethod
+    def run(cls, cursor: sqlite3.Cursor, batch: Sequence[Self]) -> Sequence[Result | Exception]:
+        """Carry out all operations of this kind in the open transaction; one outcome for each, in order.
+
+        An exception among the outcomes refuses that operation, which must not have written anything. A raised one
+        rolls back the whole batch, whose operations then run one by one.
+        """
+        raise NotImplementedError
+
+
+class _Waiting:
+    """An operation and who waits for it."""
+
+    __slots__ = ("error", "future", "operation", "result")
+
+    def __init__(self, operation: Operation[Any], future: asyncio.Future[Any]) -> None:
+        self.operation = operation
+        self.future = future
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+
+class Writer:
+    """The writing end of the store; `submit` from the event loop that started it."""
+
+    def __init__(self, connection: sqlite3.Connection, folder: Path, room: Room) -> None:
+        """`connection` is the thread's from here on, and must not be bound to the thread that made it."""
+        self._connection = connection
+        (self._page_size,) = connection.execute("PRAGMA page_size").fetchone()
+        self._turn = Turnstile(folder)
+        self._room = room
+        self._loop = asyncio.get_running_loop()
+        self._inbox: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="spool-writer", daemon=True)
+        self._closing = False
+        self._thread.start()
+
+    def submit(self, operation: Operation[Result]) -> asyncio.Future[Result]:
+        """Queue an operation; the future has its result once it is on disk and synced.
+
+        It raises LeaseLostError, SpoolFullError or TemporaryError. Raises TemporaryError here once closed.
+        """
+        if self._closing:
+            raise TemporaryError(INTERNAL_ERROR)
+        waiting = _Waiting(operation, self._loop.create_future())
+        self._inbox.put(waiting)
+        return waiting.future
+
+    async def close(self) -> None:
+        """Commit what waits, and end the thread."""
+        self._closing = True
+        self._inbox.put(None)
+        await asyncio.to_thread(self._thread.join)
+        self._turn.close()
+
+    def _work(self) -> None:
+        is_last = False
+        while not is_last and (first := self._inbox.get()) is not None:
+            with self._turn:
+                batch, is_last = self._collect(first)
+                self._commit_safely(batch)
+        self._connection.close()
+
+    def _collect(self, first: _Waiting) -> tuple[list[_Waiting], bool]:
+        """What waits now that the lock is held: more has come while we queued for it."""
+        batch = [first]
+        octets = first.operation.octets
+        while len(batch) < BATCH and octets < BATCH_OCTETS:
+            try:
+                waiting = self._inbox.get_nowait()
+            except queue.Empty:
+                break
+            if waiting is None:
+                return batch, True
+            batch.append(waiting)
+            octets += waiting.operation.octets
+        return batch, False
+
+    def _commit_safely(self, batch: list[_Waiting]) -> None:
+        """The thread's edge: whatever goes wrong, everybody gets an answer and the thread lives."""
+        try:
+            self._commit(batch)
+        except Exception as error:  # noqa: BLE001
+            self._report(error)
+            self._commit_singly(batch, error)
+        self._wake(batch)
+
+    def _commit(self, batch: Sequence[_Waiting]) -> None:
+        """One transaction for the whole batch.
+
+        Crash safety: nobody is answered before COMMIT has returned, and with synchronous=FULL it returns only when the
+        log with the commit record is synced. Killed before that, the transaction is not there at all (its frames in
+        the log have no commit record, and SQLite ignores them), and nobody was told that it is.
+        """
+        cursor = self._connection.cursor()
+        kinds: dict[type[Operation[Any]], list[_Waiting]] = {}
+        for waiting in batch:
+            kinds.setdefault(type(waiting.operation), []).append(waiting)
+        cursor.execute("BEGIN IMMEDIATE")
+        try:
+            for kind, members in kinds.items():
+                outcomes = kind.run(cursor, [waiting.operation for waiting in members])
+                for waiting, outcome in zip(members, outcomes, strict=True):
+                    if isinstance(outcome, BaseException):
+                        waiting.error = outcome
+                    else:
+                        waiting.result = outcome
+            for kind in kinds:
+                crash_point(kind.crash_before)
+            cursor.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.rollback()
+            raise
+        for kind in kinds:
+            crash_point(kind.crash_after)
+        (unused,) = cursor.execute("PRAGMA freelist_count").fetchone()
+        self._room.free_in_database = unused * self._page_size
+
+    def _commit_singly(self, batch: Sequence[_Waiting], error: Exception) -> None:
+        """One bad operation must not spoil the others: each gets a transaction of its own.
+
+        With the disk full, this also lets through what needs no room, such as settling.
+        """
+        if len(batch) == 1:
+            batch[0].error = as_mail_error(error)
+            return
+        for waiting in batch:
+            waiting.result = waiting.error = None
+            try:
+                self._commit([waiting])
+            except Exception as single:  # noqa: BLE001
+                waiting.error = as_mail_error(single)
+
+    def _report(self, error: Exception) -> None:
+        if is_full(error):
+            self._room.note_full()
+            return
+        if isinstance(error, sqlite3.Error) and primary_code(error) == sqlite3.SQLITE_IOERR:
+            self._room.look_again()  # SQLite says "disk I/O error" for a used-up quota, and for some full disks
+        events.internal_error("spool-writer", error=repr(error), traceback=traceback.format_exc())
+
+    def _wake(self, batch: list[_Waiting]) -> None:
+        try:
+            self._loop.call_soon_threadsafe(_answer, batch)
+        except RuntimeError:
+            return  # the loop has ended, and with it everybody who waited
+
+
+def _answer(batch: Sequence[_Waiting]) -> None:
+    for waiting in batch:
+        if waiting.future.done():
+            continue  # cancelled meanwhile; what was committed stays
+        if waiting.error is not None:
+            waiting.future.set_exception(waiting.error)
+        else:
+            waiting.future.set_result(waiting.result)
