@@ -102,7 +102,7 @@ def parse_document(path: Path, raw: bytes) -> Document:
 
 
 def _syntax_problem(path: Path, exc: yaml.MarkedYAMLError) -> Problem:
-    mark = exc.problem_mark or exc.context_mark
+    mark: Any = exc.problem_mark or exc.context_mark
     line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
     what = "; ".join(part for part in (exc.context, exc.problem) if part)
     return Problem(path, line, column, f"not YAML: {what}", "check indentation, quotes and colons here")
@@ -160,15 +160,14 @@ class _Builder:
     def _key(self, top: _Open, event: Any) -> None:
         if not isinstance(event, yaml.ScalarEvent):
             raise _Refused(event.start_mark, "a key must be text", "put it in quotes")
-        key = _scalar(event)
-        if not isinstance(key, str):
-            # A number or a constant as a key is meant as text: `404: …`, `null: …`.
-            key = event.value
+        # Whatever it looks like, a key is text: `404: …`, `no: …`.
+        key: str = event.value
+        mark: Any = event.start_mark
         loc = (*top.loc, key)
         if key in top.value:
             first = self._document.keys[loc][0]
-            raise _Refused(event.start_mark, f"key {key!r} stands here twice (first in line {first})", "keep one")
-        self._document.keys[loc] = (event.start_mark.line + 1, event.start_mark.column + 1)
+            raise _Refused(mark, f"key {key!r} stands here twice (first in line {first})", "keep one")
+        self._document.keys[loc] = (mark.line + 1, mark.column + 1)
         top.value[key] = None
         top.key = key
 

@@ -1,1 +1,17 @@
-"""Rules: message, sender and recipients in; a Decision (equal action lists grouped) out."""
+"""Rules: message, sender and recipients in; a Decision (equal action lists grouped) out.
+
+The way: rule files (`rule_schema`) become typed rules (`rules`, `compile_conditions`); a message's participants are
+looked up in the directory and become `facts`; `walk.decide` takes all recipients through the rules at once; `groups`
+gives equal decisions one copy.
+"""
+
+from mta.relay.decide.explanation import Step, Trace, Verdict
+from mta.relay.decide.facts import Facts, OrganisationFacts, Participants
+from mta.relay.decide.outcome import Audited, Outcome, Policy, RuleFailure, Withheld
+from mta.relay.decide.rules import NO_RULES, RuleSet, Surroundings, load_rules
+from mta.relay.decide.walk import decide
+
+__all__ = [
+    "NO_RULES", "Audited", "Facts", "OrganisationFacts", "Outcome", "Participants", "Policy", "RuleFailure", "RuleSet",
+    "Step", "Surroundings", "Trace", "Verdict", "Withheld", "decide", "load_rules",
+]  # fmt: skip

@@ -1,0 +1,101 @@
+"""What a rule does for a recipient: most actions are the same for everyone, some are made for each recipient."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Protocol
+
+from mta.model.decision import (
+    Action,
+    Defer,
+    Drop,
+    Reject,
+    RemoveHeader,
+    SetHeader,
+    Stamp,
+    TagSubject,
+)
+from mta.relay.decide.facts import Facts
+from mta.relay.decide.header_values import HeaderValue
+
+CONTENT = (Stamp, TagSubject, SetHeader, RemoveHeader)
+"""Actions that change the message."""
+FINAL = (Reject, Defer, Drop)
+"""Actions that end the walk through the rules."""
+
+_CONTENT_FIELDS = ("mime-version", "subject", "sender", "from", "to", "cc", "bcc", "reply-to", "date", "message-id")
+_THREAD_FIELDS = ("references", "in-reply-to", "thread-index", "thread-topic")
+_TRACE_FIELDS = ("received", "return-path", "dkim-signature", "x-stampline-processed")
+PROTECTED_FIELDS = frozenset((*_CONTENT_FIELDS, *_THREAD_FIELDS, *_TRACE_FIELDS))
+PROTECTED_PREFIXES = ("content-", "resent-", "arc-")
+
+
+def is_protected(name: str) -> bool:
+    """Whether a header is kept as it is in every copy, whatever the rules say."""
+    lower = name.lower()
+    return lower in PROTECTED_FIELDS or lower.startswith(PROTECTED_PREFIXES)
+
+
+class ActionMaker(Protocol):
+    """Gives the action for one recipient."""
+
+    @property
+    def source(self) -> str:
+        """For explanations and logs."""
+        ...
+
+    @property
+    def changes_content(self) -> bool: ...
+
+    def make(self, facts: Facts, index: int) -> Action | None:
+        """None where there is nothing to do. Raises HeaderValueError."""
+        ...
+
+
+class Fixed:
+    """The same action for everyone."""
+
+    __slots__ = ("action", "changes_content", "source")
+
+    def __init__(self, action: Action, source: str) -> None:
+        self.action = action
+        self.changes_content = isinstance(action, CONTENT)
+        self.source = source
+
+    def make(self, facts: Facts, index: int) -> Action:
+        return self.action
+
+
+class StampForRecipient:
+    """A stamp whose template speaks of the recipient."""
+
+    __slots__ = ("_stamp", "changes_content", "source")
+
+    def __init__(self, stamp: Stamp) -> None:
+        self._stamp = stamp
+        self.changes_content = True
+        self.source = f"stamp: {stamp.template}"
+
+    def make(self, facts: Facts, index: int) -> Action:
+        return replace(self._stamp, recipient=facts.recipients[index].key)
+
+
+class RenderedHeader:
+    """A header whose value is rendered now, so that equal values share a copy."""
+
+    __slots__ = ("_name", "_rule", "_value", "changes_content", "source")
+
+    def __init__(self, name: str, value: HeaderValue, rule: str) -> None:
+        self._name = name
+        self._value = value
+        self._rule = rule
+        self.changes_content = True
+        self.source = f"set-header: {name}"
+
+    @property
+    def uses_recipient(self) -> bool:
+        return self._value.uses_recipient
+
+    def make(self, facts: Facts, index: int) -> Action | None:
+        value = self._value.render(facts, index, self._rule)
+        return SetHeader(rule=self._rule, name=self._name, value=value) if value else None

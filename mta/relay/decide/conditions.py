@@ -1,0 +1,256 @@
+"""Conditions, ready to run: each gives the mask of the recipients for whom it holds.
+
+A condition that speaks of the message gives everyone or nobody. `all` and `any` try what is cheap first; for an
+explanation they are walked in the order in which they were written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from mta.model.decision import Direction
+from mta.relay.decide.facts import Facts
+from mta.relay.decide.parties import PartyTest
+
+
+class Condition(Protocol):
+    """A compiled condition."""
+
+    @property
+    def source(self) -> str:
+        """As the rule's writer would recognise it, e.g. `sender.group: Sales`."""
+        ...
+
+    @property
+    def cost(self) -> int:
+        """Cheap ones are tried first."""
+        ...
+
+    def mask(self, facts: Facts) -> int:
+        """The recipients for whom it holds."""
+        ...
+
+    def decider(self, facts: Facts, index: int) -> tuple[str, str]:
+        """Which test decided for that recipient, and the value that it saw."""
+        ...
+
+
+class Always:
+    """An empty `when`."""
+
+    source = "when: (empty)"
+    cost = 0
+
+    def mask(self, facts: Facts) -> int:
+        return facts.everyone
+
+    def decider(self, facts: Facts, index: int) -> tuple[str, str]:
+        return self.source, "matches everything"
+
+
+class All:
+    """Holds where every part holds."""
+
+    __slots__ = ("_cheap_first", "cost", "parts", "source")
+
+    def __init__(self, parts: Sequence[Condition]) -> None:
+        self.parts = tuple(parts)
+        self._cheap_first = tuple(part.mask for part in sorted(parts, key=lambda part: part.cost))
+        self.cost = sum(part.cost for part in parts)
+        self.source = "all"
+
+    def mask(self, facts: Facts) -> int:
+        mask = facts.everyone
+        for part in self._cheap_first:
+            mask &= part(facts)
+            if not mask:
+                return 0
+        return mask
+
+    def decider(self, facts: Facts, index: int) -> tuple[str, str]:
+        for part in self.parts:
+            if not part.mask(facts) >> index & 1:
+                return part.decider(facts, index)
+        deciders = [part.decider(facts, index) for part in self.parts]
+        return "; ".join(source for source, _ in deciders), "; ".join(value for _, value in deciders)
+
+
+class Any:
+    """Holds where at least one part holds."""
+
+    __slots__ = ("_cheap_first", "cost", "parts", "source")
+
+    def __init__(self, parts: Sequence[Condition]) -> None:
+        self.parts = tuple(parts)
+        self._cheap_first = tuple(part.mask for part in sorted(parts, key=lambda part: part.cost))
+        self.cost = sum(part.cost for part in parts)
+        self.source = "any"
+
+    def mask(self, facts: Facts) -> int:
+        everyone = facts.everyone
+        mask = 0
+        for part in self._cheap_first:
+            mask |= part(facts)
+            if mask == everyone:
+                return mask
+        return mask
+
+    def decider(self, facts: Facts, index: int) -> tuple[str, str]:
+        for part in self.parts:
+            if part.mask(facts) >> index & 1:
+                return part.decider(facts, index)
+        deciders = [part.decider(facts, index) for part in self.parts]
+        return "none of: " + "; ".join(source for source, _ in deciders), "; ".join(value for _, value in deciders)
+
+
+class Not:
+    """Holds where its part doesn't. `word` is what the rule says: not, or unless."""
+
+    __slots__ = ("cost", "part", "source", "word")
+
+    def __init__(self, part: Condition, word: str = "not") -> None:
+        self.part = part
+        self.word = word
+        self.cost = part.cost
+        self.source = word
+
+    def mask(self, facts: Facts) -> int:
+        return facts.everyone & ~self.part.mask(facts)
+
+    def decider(self, facts: Facts, index: int) -> tuple[str, str]:
+        source, value = self.part.decider(facts, index)
+        return f"{self.word} {source}", value
+
+
+class DirectionIs:
+    """One of the directions."""
+
+    __slots__ = ("_directions", "cost", "source")
+
+    def __init__(self, directions: Sequence[Direction]) -> None:
+        self._directions = tuple(directions)
+        self.source = f"direction: {', '.join(direction.value for direction in directions)}"
+        self.cost = 1
+
+    def mask(self, facts: Facts) -> int:
+        by_direction = facts.by_direction
+        mask = 0
+        for direction in self._directions:
+            mask |= by_direction.get(direction, 0)
+        return mask
+
+    def decider(self, facts: Facts, index: int) -> tuple[str, str]:
+        return self.source, facts.directions[index].value
+
+
+class MessageTest:
+    """A test of the message as a whole, run once for each message however many rules have it."""
+
+    __slots__ = ("_test", "_value", "cost", "source")
+
+    def __init__(
+        self, source: str, test: Callable[[Facts], bool], value: Callable[[Facts], str], *, cost: int = 2
+    ) -> None:
+        self.source = source
+        self.cost = cost
+        self._test = test
+        self._value = value
+
+    def mask(self, facts: Facts) -> int:
+        known = facts.masks.get(self)
+        if known is None:
+            known = facts.masks[self] = facts.everyone if self._test(facts) else 0
+        return known
+
+    def decider(self, facts: Facts, index: int) -> tuple[str, str]:
+        return self.source, self._value(facts)
+
+
+class SenderIs:
+    """A test of the sender; the null reverse-path fails all of them."""
+
+    __slots__ = ("_test", "cost", "source")
+
+    def __init__(self, test: PartyTest) -> None:
+        self._test = test
+        self.source = f"sender.{test.source}"
+        self.cost = 2
+
+    def mask(self, facts: Facts) -> int:
+        known = facts.masks.get(self)
+        if known is None:
+            sender = facts.sender
+            known = facts.masks[self] = facts.everyone if sender is not None and self._test.holds(sender) else 0
+        return known
+
+    def decider(self, facts: Facts, index: int) -> tuple[str, str]:
+        return self.source, "<>" if facts.sender is None else self._test.value(facts.sender)
+
+
+class RecipientIs:
+    """A test of the recipient who is judged."""
+
+    __slots__ = ("_test", "cost", "source")
+
+    def __init__(self, test: PartyTest) -> None:
+        self._test = test
+        self.source = f"recipient.{test.source}"
+        self.cost = 5
+
+    def mask(self, facts: Facts) -> int:
+        known = facts.masks.get(self)
+        if known is None:
+            known = facts.masks[self] = self._test.mask(facts)
+        return known
+
+    def decider(self, facts: Facts, index: int) -> tuple[str, str]:
+        return self.source, self._test.value(facts.recipients[index])
+
+
+class AnyRecipient:
+    """Some recipient passes: of those whom the header names, and the one judged. Nobody is told of a hidden one."""
+
+    __slots__ = ("_part", "cost", "source")
+
+    def __init__(self, part: Condition, source: str) -> None:
+        self._part = part
+        self.source = source
+        self.cost = part.cost + 1
+
+    def mask(self, facts: Facts) -> int:
+        passing = self._part.mask(facts)
+        return facts.everyone if passing & facts.visible else passing
+
+    def decider(self, facts: Facts, index: int) -> tuple[str, str]:
+        return self.source, _recipients(facts, self._part.mask(facts), index, "pass")
+
+
+class EveryRecipient:
+    """All recipients pass: those whom the header names, and the one judged."""
+
+    __slots__ = ("_part", "cost", "source")
+
+    def __init__(self, part: Condition, source: str) -> None:
+        self._part = part
+        self.source = source
+        self.cost = part.cost + 1
+
+    def mask(self, facts: Facts) -> int:
+        passing = self._part.mask(facts)
+        return passing if passing & facts.visible == facts.visible else 0
+
+    def decider(self, facts: Facts, index: int) -> tuple[str, str]:
+        return self.source, _recipients(facts, ~self._part.mask(facts), index, "fail")
+
+
+def _recipients(facts: Facts, mask: int, index: int, verb: str) -> str:
+    """Those of the mask of whom the recipient may know."""
+    mask &= facts.visible | 1 << index
+    keys = [party.key for number, party in enumerate(facts.recipients) if mask >> number & 1]
+    return f"{', '.join(keys)} {verb}" if keys else f"none {verb}"
+
+
+def shortened(text: str, limit: int = 80) -> str:
+    """A value for an explanation: quoted, on one line, not too long."""
+    return repr(text if len(text) <= limit else text[: limit - 1] + "…")

@@ -1,0 +1,274 @@
+"""What the rules may ask about a message and its recipients. Costly answers are found once, when first asked.
+
+Sets of recipients are bit masks (bit n is recipient n in envelope order), so that one operation judges all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import TypeVar
+
+from mta.message.classify import Classification, Kind
+from mta.message.headers import addresses
+from mta.message.parse import Message
+from mta.model.address import Address, domain_key
+from mta.model.decision import Direction, Role
+from mta.model.envelope import Client, Envelope
+from mta.model.person import Person
+from mta.relay.decide.rule_schema import NULL_REVERSE_PATH
+
+K = TypeVar("K")
+
+_ASKED_BY_NAME = frozenset({Kind.AUTO_REPLY, Kind.OUT_OF_OFFICE, Kind.MEETING})
+_TO_FIELDS = ("To", "Resent-To")
+_CC_FIELDS = ("Cc", "Resent-Cc")
+HEADER_ADDRESSES_MAX = 5000
+"""Addresses of To and Cc that are looked at; recipients beyond them count as hidden."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrganisationFacts:
+    """What the rules know of the organisation. `accepted_domains` are `domain_key`s."""
+
+    name: str
+    accepted_domains: frozenset[str]
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, name: str, accepted_domains: Iterable[str], attributes: Mapping[str, str]) -> OrganisationFacts:
+        """From the configuration's words."""
+        return cls(name, frozenset(domain_key(domain) for domain in accepted_domains), dict(attributes))
+
+
+@dataclass(frozen=True, slots=True)
+class Participants:
+    """Who a message is from and to, before the directory is asked."""
+
+    sender: Address | None
+    """Whom the rules judge: a trusted client's From, else the reverse-path, for a stranger may write any From."""
+    recipients: tuple[Address, ...]
+    to_keys: frozenset[str]
+    cc_keys: frozenset[str]
+    verified: bool
+    """Whether the client may speak for the sender."""
+    null_reverse_path: bool
+
+    @classmethod
+    def of(cls, message: Message, envelope: Envelope, client: Client) -> Participants:
+        """Read the header's addresses and the envelope's."""
+        sender = envelope.reverse_path
+        if client.is_trusted:
+            sender = next((mailbox.address for mailbox in addresses(message, "From")), sender)
+        return cls(
+            sender,
+            envelope.recipients,
+            _keys(message, _TO_FIELDS),
+            _keys(message, _CC_FIELDS),
+            client.is_trusted,
+            envelope.reverse_path is None,
+        )
+
+    @property
+    def directory_keys(self) -> frozenset[str]:
+        """Address keys that the directory is asked for."""
+        keys = {address.key for address in self.recipients}
+        if self.sender is not None:
+            keys.add(self.sender.key)
+        named = self.to_keys | self.cc_keys
+        if not keys <= named:
+            # Somebody is not named as such: the header may name them by an alias, or by a group that was expanded.
+            keys |= named
+        return frozenset(keys)
+
+
+def _keys(message: Message, names: Iterable[str]) -> frozenset[str]:
+    keys: set[str] = set()
+    for name in names:
+        if message.has(name):
+            keys.update(mailbox.address.key for mailbox in addresses(message, name)[:HEADER_ADDRESSES_MAX])
+    return frozenset(keys)
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """The sender or a recipient, as the tests see them."""
+
+    address: Address
+    key: str
+    domain: str
+    """`domain_key`."""
+    person: Person | None
+    ours: bool
+    """Sender: verified and in an accepted domain. Recipient: in an accepted domain, and no contact outside."""
+    role: Role = Role.HIDDEN
+    """How the header names a recipient; of the sender it says nothing."""
+
+    @property
+    def groups(self) -> frozenset[str]:
+        """The groups that they are in; a group that is itself addressed counts as in itself."""
+        if self.person is None:
+            return frozenset()
+        own = self.person.group_name
+        return self.person.groups | {own} if own else self.person.groups
+
+
+class Facts:
+    """One message before its rules."""
+
+    def __init__(
+        self,
+        message: Message,
+        classification: Classification,
+        participants: Participants,
+        people: Mapping[str, Person],
+        now: datetime,
+        organisation: OrganisationFacts,
+        size_octets: int | None = None,
+    ) -> None:
+        self.message = message
+        self.classification = classification
+        self.participants = participants
+        self.people = people
+        self.now = now
+        self.organisation = organisation
+        self.size_octets = len(message.data) if size_octets is None else size_octets
+        self.everyone = (1 << len(participants.recipients)) - 1
+        self.masks: dict[object, int] = {}
+        """Answers of tests, by the test; kept here so that a test that stands in many rules is run once."""
+        self.rendered: dict[object, str] = {}
+        """Rendered header values that don't depend on the recipient, by the value."""
+
+    @cached_property
+    def sender(self) -> Party | None:
+        address = self.participants.sender
+        if address is None:
+            return None
+        domain = address.domain_key
+        ours = self.participants.verified and domain in self.organisation.accepted_domains
+        return Party(address, address.key, domain, self.people.get(address.key), ours)
+
+    @cached_property
+    def recipients(self) -> tuple[Party, ...]:
+        """One for each envelope recipient, in envelope order."""
+        accepted = self.organisation.accepted_domains
+        parties = []
+        for address in self.participants.recipients:
+            key, domain = address.key, address.domain_key
+            person = self.people.get(key)
+            ours = domain in accepted
+            if ours and person is not None and person.is_contact:
+                ours = domain_key(person.address.rpartition("@")[2]) in accepted
+            parties.append(Party(address, key, domain, person, ours, self._role(key, person)))
+        return tuple(parties)
+
+    def _role(self, key: str, person: Person | None) -> Role:
+        to_keys, cc_keys = self.participants.to_keys, self.participants.cc_keys
+        if key in to_keys:
+            return Role.TO
+        if person is None:
+            return Role.CC if key in cc_keys else Role.HIDDEN
+        own = {key, person.address, *person.aliases}
+        # Groups of To before addresses of Cc: who is written to directly is not made a bystander by a copy.
+        if own & to_keys or person.groups & self._to_groups:
+            return Role.TO
+        if own & cc_keys or person.groups & self._cc_groups:
+            return Role.CC
+        return Role.HIDDEN
+
+    @cached_property
+    def _to_groups(self) -> frozenset[str]:
+        return self._group_names(self.participants.to_keys)
+
+    @cached_property
+    def _cc_groups(self) -> frozenset[str]:
+        return self._group_names(self.participants.cc_keys)
+
+    def _group_names(self, keys: Iterable[str]) -> frozenset[str]:
+        people = self.people
+        return frozenset(people[key].group_name for key in keys if key in people) - {""}
+
+    @cached_property
+    def directions(self) -> tuple[Direction, ...]:
+        """Of each recipient."""
+        if self.sender is not None and self.sender.ours:
+            inside, outside = Direction.INTERNAL, Direction.OUTBOUND
+        else:
+            inside, outside = Direction.INBOUND, Direction.FORWARDED
+        return tuple(inside if party.ours else outside for party in self.recipients)
+
+    @cached_property
+    def visible(self) -> int:
+        """The recipients that the header names: all that another recipient may know of."""
+        return self.everyone & ~self.by_role.get(Role.HIDDEN, 0)
+
+    @cached_property
+    def by_role(self) -> dict[Role, int]:
+        return _index((party.role,) for party in self.recipients)
+
+    @cached_property
+    def by_direction(self) -> dict[Direction, int]:
+        return _index((direction,) for direction in self.directions)
+
+    @cached_property
+    def by_domain(self) -> dict[str, int]:
+        return _index((party.domain,) for party in self.recipients)
+
+    @cached_property
+    def by_group(self) -> dict[str, int]:
+        return _index(party.groups for party in self.recipients)
+
+    @cached_property
+    def internal(self) -> int:
+        """The recipients that are ours."""
+        return _index((party.ours,) for party in self.recipients).get(True, 0)
+
+    @cached_property
+    def kind_names(self) -> frozenset[str]:
+        """The message's kind, and `null-reverse-path` where it is so."""
+        names = {self.classification.kind.value}
+        if self.participants.null_reverse_path:
+            names.add(NULL_REVERSE_PATH)
+        return frozenset(names)
+
+    @cached_property
+    def asked_by_name(self) -> frozenset[str]:
+        """Kinds of which a rule must name one before it may change the content; empty for ordinary mail."""
+        names = {self.classification.kind.value} if self.classification.kind in _ASKED_BY_NAME else set()
+        if self.participants.null_reverse_path:
+            names.add(NULL_REVERSE_PATH)
+        return frozenset(names)
+
+    @cached_property
+    def subject(self) -> str:
+        return self.message.subject
+
+    @cached_property
+    def folded_subject(self) -> str:
+        """For phrases: white space made one space, case folded."""
+        return " ".join(self.subject.split()).casefold()
+
+    @cached_property
+    def attachment_names(self) -> tuple[str, ...]:
+        """File names in lower case, "" for those without; trailing dots and spaces off, as Windows ignores them."""
+        return tuple(part.filename.lower().rstrip(". ") for part in self.message.attachments())
+
+
+def _index(properties: Iterable[Iterable[K]]) -> dict[K, int]:
+    """Property → mask of those who have it."""
+    masks: dict[K, int] = {}
+    for number, values in enumerate(properties):
+        bit = 1 << number
+        for value in values:
+            masks[value] = masks.get(value, 0) | bit
+    return masks
+
+
+def indexes(mask: int) -> Iterator[int]:
+    """The positions of a mask's bits, rising."""
+    while mask:
+        low = mask & -mask
+        yield low.bit_length() - 1
+        mask ^= low

@@ -1,0 +1,58 @@
+"""Recipients with equal actions share one copy; above `max_variants` what depends on the single recipient vanishes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+
+from mta.model.decision import Action, SetHeader, Stamp
+from mta.relay.decide.facts import indexes
+
+
+@dataclass(slots=True)
+class ActionList:
+    """One recipient's actions; `personal` are the positions of those that depend on who the recipient is."""
+
+    actions: list[Action]
+    personal: set[int]
+
+    def impersonal(self) -> tuple[Action, ...]:
+        """The actions without anything that depends on the recipient: stamps lose those lines, headers vanish."""
+        return tuple(
+            replace(action, recipient="") if isinstance(action, Stamp) else action
+            for number, action in enumerate(self.actions)
+            if not (number in self.personal and isinstance(action, SetHeader))
+        )
+
+
+def group(lists: Sequence[ActionList], visible: int, limit: int) -> tuple[list[tuple[Action, ...]], int]:
+    """Each recipient's final actions (one tuple object for each group), and the number of copies if it was too many.
+
+    Visible recipients are counted without the hidden ones, so that these never change what the others get.
+    """
+    finals = [tuple(entry.actions) for entry in lists]
+    if len(lists) <= limit:
+        return _shared(finals), 0
+    visible_indexes = list(indexes(visible))
+    wanted = len(set(finals))
+    if _count(finals, visible_indexes) > limit:
+        return _shared([entry.impersonal() for entry in lists]), wanted
+    if wanted <= limit:
+        return _shared(finals), 0
+    seen = set(visible_indexes)
+    return _shared([final if n in seen else lists[n].impersonal() for n, final in enumerate(finals)]), wanted
+
+
+def _count(finals: Sequence[tuple[Action, ...]], which: Collection[int]) -> int:
+    return len({finals[index] for index in which})
+
+
+def _shared(finals: Sequence[tuple[Action, ...]]) -> list[tuple[Action, ...]]:
+    first: dict[tuple[Action, ...], tuple[Action, ...]] = {}
+    return [first.setdefault(actions, actions) for actions in finals]
+
+
+def numbers(finals: Sequence[tuple[Action, ...]]) -> list[int]:
+    """The group of each recipient: 0 for the first one's, then rising in the order of their first recipients."""
+    known: dict[tuple[Action, ...], int] = {}
+    return [known.setdefault(actions, len(known)) for actions in finals]

@@ -1,0 +1,260 @@
+"""Tests of one party: the sender, or a recipient."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from mta.model.address import domain_key
+from mta.model.decision import Role
+from mta.relay.decide.facts import Facts, Party
+from mta.relay.decide.patterns import Glob, Pattern, has_wildcard
+
+
+class PartyTest(Protocol):
+    """Judges one party, or all recipients of a message at once."""
+
+    @property
+    def source(self) -> str:
+        """As written, without `sender` or `recipient` before it."""
+        ...
+
+    def holds(self, party: Party) -> bool: ...
+
+    def mask(self, facts: Facts) -> int:
+        """The recipients for whom it holds."""
+        ...
+
+    def value(self, party: Party) -> str:
+        """What it looked at, for an explanation."""
+        ...
+
+
+def _each(test: PartyTest, facts: Facts) -> int:
+    mask = 0
+    for number, party in enumerate(facts.recipients):
+        if test.holds(party):
+            mask |= 1 << number
+    return mask
+
+
+def _union(index: dict[str, int], names: Sequence[str]) -> int:
+    mask = 0
+    for name in names:
+        mask |= index.get(name, 0)
+    return mask
+
+
+class AddressIs:
+    """Address as written in the envelope (or From), with wildcards; or the directory's primary address."""
+
+    __slots__ = ("_exact", "_glob", "source")
+
+    def __init__(self, exact: Sequence[str], patterns: Sequence[str], source: str) -> None:
+        self._exact = frozenset(exact)
+        self._glob = Glob(patterns) if patterns else None
+        self.source = source
+
+    def holds(self, party: Party) -> bool:
+        return party.key in self._exact or (self._glob is not None and self._glob.search(party.key) is not None)
+
+    def mask(self, facts: Facts) -> int:
+        return _each(self, facts)
+
+    def value(self, party: Party) -> str:
+        return party.key
+
+
+class DomainIs:
+    """Domain, exactly or by wildcards."""
+
+    __slots__ = ("_exact", "_glob", "source")
+
+    def __init__(self, names: Sequence[str], source: str) -> None:
+        self._exact = tuple(domain_key(name) for name in names if not has_wildcard(name))
+        patterns = [domain_key(name) for name in names if has_wildcard(name)]
+        self._glob = Glob(patterns) if patterns else None
+        self.source = source
+
+    def holds(self, party: Party) -> bool:
+        return party.domain in self._exact or (self._glob is not None and self._glob.search(party.domain) is not None)
+
+    def mask(self, facts: Facts) -> int:
+        by_domain = facts.by_domain
+        mask = _union(by_domain, self._exact)
+        if self._glob is not None:
+            for domain, having in by_domain.items():
+                if self._glob.search(domain) is not None:
+                    mask |= having
+        return mask
+
+    def value(self, party: Party) -> str:
+        return party.domain
+
+
+class PersonIs:
+    """A directory person by any of their addresses."""
+
+    __slots__ = ("_keys", "source")
+
+    def __init__(self, keys: Sequence[str], source: str) -> None:
+        self._keys = frozenset(keys)
+        self.source = source
+
+    def holds(self, party: Party) -> bool:
+        if party.key in self._keys:
+            return True
+        person = party.person
+        return person is not None and (person.address in self._keys or not self._keys.isdisjoint(person.aliases))
+
+    def mask(self, facts: Facts) -> int:
+        return _each(self, facts)
+
+    def value(self, party: Party) -> str:
+        return party.key if party.person is None else f"{party.key} ({party.person.address})"
+
+
+class InGroup:
+    """Member of one of the groups, nested ones included."""
+
+    __slots__ = ("_groups", "source")
+
+    def __init__(self, groups: Sequence[str], source: str) -> None:
+        self._groups = tuple(group.lower() for group in groups)
+        self.source = source
+
+    def holds(self, party: Party) -> bool:
+        return not party.groups.isdisjoint(self._groups)
+
+    def mask(self, facts: Facts) -> int:
+        return _union(facts.by_group, self._groups)
+
+    def value(self, party: Party) -> str:
+        if party.person is None:
+            return f"{party.key} is not in the directory"
+        groups = ", ".join(sorted(party.groups))
+        return f"{party.key} is in {groups}" if groups else f"{party.key} is in no group"
+
+
+class ScopeIs:
+    """Internal: ours. External: everybody else."""
+
+    __slots__ = ("_internal", "source")
+
+    def __init__(self, scope: str) -> None:
+        self._internal = scope == "internal"
+        self.source = f"scope: {scope}"
+
+    def holds(self, party: Party) -> bool:
+        return party.ours is self._internal
+
+    def mask(self, facts: Facts) -> int:
+        return facts.internal if self._internal else facts.everyone & ~facts.internal
+
+    def value(self, party: Party) -> str:
+        return f"{party.key} is {'internal' if party.ours else 'external'}"
+
+
+class RoleIs:
+    """How the header names the recipient."""
+
+    __slots__ = ("_roles", "source")
+
+    def __init__(self, roles: Sequence[str]) -> None:
+        self._roles = tuple(Role(role) for role in roles)
+        self.source = f"role: {', '.join(roles)}"
+
+    def holds(self, party: Party) -> bool:
+        return party.role in self._roles
+
+    def mask(self, facts: Facts) -> int:
+        mask = 0
+        for role in self._roles:
+            mask |= facts.by_role.get(role, 0)
+        return mask
+
+    def value(self, party: Party) -> str:
+        return party.role.value
+
+
+class IsDisabled:
+    """Whether the directory account is disabled; who is not in the directory has none."""
+
+    __slots__ = ("_disabled", "source")
+
+    def __init__(self, *, disabled: bool) -> None:
+        self._disabled = disabled
+        self.source = f"disabled: {str(disabled).lower()}"
+
+    def holds(self, party: Party) -> bool:
+        return (party.person is not None and party.person.disabled) is self._disabled
+
+    def mask(self, facts: Facts) -> int:
+        return _each(self, facts)
+
+    def value(self, party: Party) -> str:
+        if party.person is None:
+            return f"{party.key} is not in the directory"
+        return f"{party.key} is {'disabled' if party.person.disabled else 'enabled'}"
+
+
+class _Attribute:
+    __slots__ = ("name", "source")
+
+    def __init__(self, name: str, source: str) -> None:
+        self.name = name
+        self.source = source
+
+    def text(self, party: Party) -> str:
+        return "" if party.person is None else party.person.attributes.get(self.name, "")
+
+    def value(self, party: Party) -> str:
+        return f"{self.name} is {self.text(party)!r}"
+
+
+class AttributeEquals(_Attribute):
+    """A directory attribute is one of the texts; case doesn't count."""
+
+    __slots__ = ("_texts",)
+
+    def __init__(self, name: str, texts: Sequence[str], source: str) -> None:
+        super().__init__(name, source)
+        self._texts = frozenset(text.strip().casefold() for text in texts)
+
+    def holds(self, party: Party) -> bool:
+        return self.text(party).strip().casefold() in self._texts
+
+    def mask(self, facts: Facts) -> int:
+        return _each(self, facts)
+
+
+class AttributeMatches(_Attribute):
+    """A directory attribute has a match of the regex."""
+
+    __slots__ = ("_pattern",)
+
+    def __init__(self, name: str, pattern: Pattern, source: str) -> None:
+        super().__init__(name, source)
+        self._pattern = pattern
+
+    def holds(self, party: Party) -> bool:
+        return self._pattern.search(self.text(party)) is not None
+
+    def mask(self, facts: Facts) -> int:
+        return _each(self, facts)
+
+
+class AttributeEmpty(_Attribute):
+    """A directory attribute has no value; so it is for who is not in the directory."""
+
+    __slots__ = ("_empty",)
+
+    def __init__(self, name: str, source: str, *, empty: bool) -> None:
+        super().__init__(name, source)
+        self._empty = empty
+
+    def holds(self, party: Party) -> bool:
+        return (not self.text(party).strip()) is self._empty
+
+    def mask(self, facts: Facts) -> int:
+        return _each(self, facts)

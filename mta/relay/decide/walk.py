@@ -1,0 +1,178 @@
+"""The walk through the rules: all recipients at once, rule by rule, until nobody walks any further."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mta.model.address import Address
+from mta.model.decision import (
+    Action,
+    Decision,
+    Defer,
+    Drop,
+    OnError,
+    RecipientDecision,
+    Reject,
+    Route,
+)
+from mta.model.reply import INTERNAL_ERROR, Reply
+from mta.relay.decide.actions import FINAL, ActionMaker, RenderedHeader, StampForRecipient
+from mta.relay.decide.explanation import Trace, Verdict
+from mta.relay.decide.facts import Facts, indexes
+from mta.relay.decide.groups import ActionList, group, numbers
+from mta.relay.decide.header_values import HeaderValueError
+from mta.relay.decide.outcome import Audited, Outcome, Policy, RuleFailure, Withheld
+from mta.relay.decide.rules import Rule, RuleSet
+
+_FAILED_REJECT = Reply(550, "5.3.0", "Local error in processing")
+
+
+def decide(rules: RuleSet, facts: Facts, policy: Policy, trace: Trace | None = None) -> Outcome:
+    """Decide for every recipient of a message. Pure: the same rules and facts give the same outcome."""
+    walk = _Walk(facts, trace)
+    for rule in rules.enabled:
+        if not walk.walking:
+            break
+        walk.judge(rule)
+    finals, too_many = group(walk.lists, facts.visible if len(walk.lists) > 1 else 1, policy.max_variants)
+    recipients = tuple(
+        RecipientDecision(
+            party.address, direction, party.role, actions, number, walk.routes[index] or policy.next_hop(party.address)
+        )
+        for index, (party, direction, actions, number) in enumerate(
+            zip(facts.recipients, facts.directions, finals, numbers(finals), strict=True)
+        )
+    )
+    sender = facts.sender
+    return Outcome(
+        Decision(recipients, facts.organisation.name, sender.key if sender is not None else ""),
+        _reply(finals, walk.failures),
+        tuple(tuple(names) for names in walk.applied),
+        tuple(walk.audited),
+        tuple(walk.failures),
+        tuple(walk.withheld),
+        too_many,
+    )
+
+
+def _reply(finals: Sequence[tuple[Action, ...]], failures: Sequence[RuleFailure]) -> Reply | None:
+    """The answer for the whole message, where there is one."""
+    if any(failure.on_error is OnError.DEFER for failure in failures):
+        # For everybody, not only for those whom the rule concerns: what is accepted is never decided again, so this
+        # rule would never get its second chance.
+        return INTERNAL_ERROR
+    last = [actions[-1] if actions else None for actions in finals]
+    if not last or not all(isinstance(action, Reject | Defer) for action in last):
+        return None
+    for action in last:
+        if isinstance(action, Defer):
+            return Reply(451, "4.7.1", action.text)
+    first = last[0]
+    assert isinstance(first, Reject)
+    return Reply(first.code, first.status, first.text)
+
+
+class _Walk:
+    def __init__(self, facts: Facts, trace: Trace | None) -> None:
+        count = len(facts.participants.recipients)
+        self.facts = facts
+        self.trace = trace
+        self.walking = facts.everyone
+        self.lists = [ActionList([], set()) for _ in range(count)]
+        self.routes = [""] * count
+        self.applied: list[list[str]] = [[] for _ in range(count)]
+        self.audited: list[Audited] = []
+        self.failures: list[RuleFailure] = []
+        self.withheld: list[Withheld] = []
+
+    def judge(self, rule: Rule) -> None:
+        """Judge one rule for all who still walk."""
+        facts, walking = self.facts, self.walking
+        if rule.schedule is not None and not rule.schedule.is_active(facts.now):
+            matched = 0
+            if self.trace is not None:
+                self.trace.record(
+                    rule, walking, Verdict.NOT_ACTIVE, rule.schedule.source, rule.schedule.value(facts.now)
+                )
+        else:
+            try:
+                matched = rule.condition.mask(facts) & walking
+            except Exception as exc:  # noqa: BLE001 - a fault in judging one rule is that rule's failure: on_error decides
+                self._fail(rule, walking, f"conditions: {type(exc).__name__}")
+                return
+            if self.trace is not None:
+                self.trace.judged(rule, facts, walking, matched)
+        if rule.audit:
+            self._audit(rule, matched)
+            return
+        if rule.stop_on_no_match:
+            self.walking &= matched
+        if matched:
+            self._apply(rule, matched)
+            if rule.stop_on_match:
+                self.walking &= ~matched
+
+    def _apply(self, rule: Rule, matched: int) -> None:
+        makers = self._permitted(rule, matched)
+        for index in indexes(matched):
+            try:
+                made = [(maker, maker.make(self.facts, index)) for maker in makers]
+            except HeaderValueError as exc:
+                self._fail(rule, 1 << index, str(exc))
+                continue
+            self.applied[index].append(rule.name)
+            for maker, action in made:
+                if action is not None:
+                    self._add(index, maker, action)
+
+    def _permitted(self, rule: Rule, matched: int) -> Sequence[ActionMaker]:
+        """The rule's actions that this message may get."""
+        facts = self.facts
+        reason = facts.classification.untouchable
+        if not reason and facts.asked_by_name and facts.asked_by_name.isdisjoint(rule.kinds):
+            reason = f"{' '.join(sorted(facts.asked_by_name))}, not named by the rule"
+        if not reason or not any(maker.changes_content for maker in rule.actions):
+            return rule.actions
+        self.withheld.append(Withheld(rule.name, reason, self._addresses(matched)))
+        if self.trace is not None:
+            self.trace.note(rule, matched, f"content not changed: {reason}")
+        return [maker for maker in rule.actions if not maker.changes_content]
+
+    def _add(self, index: int, maker: ActionMaker, action: Action) -> None:
+        if not self.walking >> index & 1:
+            return
+        if isinstance(action, Route):
+            self.routes[index] = action.next_hop
+            return
+        entry = self.lists[index]
+        if isinstance(action, Reject | Drop):
+            # Nobody will see the rest.
+            entry.actions.clear()
+            entry.personal.clear()
+        if isinstance(action, FINAL):
+            self.walking &= ~(1 << index)
+        if isinstance(maker, StampForRecipient) or (isinstance(maker, RenderedHeader) and maker.uses_recipient):
+            entry.personal.add(len(entry.actions))
+        entry.actions.append(action)
+
+    def _audit(self, rule: Rule, matched: int) -> None:
+        if matched:
+            words = tuple(maker.source for maker in rule.actions)
+            self.audited.append(Audited(rule.name, self._addresses(matched), words))
+
+    def _fail(self, rule: Rule, mask: int, error: str) -> None:
+        if self.trace is not None:
+            self.trace.record(rule, mask, Verdict.FAILED, error, rule.on_error.value)
+        on_error = OnError.DELIVER_UNSTAMPED if rule.audit else rule.on_error
+        self.failures.append(RuleFailure(rule.name, error, on_error, self._addresses(mask)))
+        if on_error is OnError.REJECT:
+            reply = _FAILED_REJECT
+            for index in indexes(mask):
+                entry = self.lists[index]
+                entry.personal.clear()
+                entry.actions[:] = [Reject(rule=rule.name, code=reply.code, status=reply.status, text=reply.text)]
+            self.walking &= ~mask
+
+    def _addresses(self, mask: int) -> tuple[Address, ...]:
+        recipients = self.facts.participants.recipients
+        return tuple(recipients[index] for index in indexes(mask))
