@@ -1,0 +1,222 @@
+"""`stampline demo`: the relay on its embedded defaults, a handful of real messages, and who got what."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiosmtplib
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from mta.adapters.directory.yaml_file import YamlDirectory
+from mta.cli.command import CommandFailedError, ExitCode, bad_configuration, new_parser, print_table
+from mta.cli.demo_checks import Copy, faults, find_copies, read_events, treatments
+from mta.cli.demo_messages import DemoMessage, demo_messages
+from mta.config.load import examine_configuration
+from mta.config.problems import ConfigurationError
+from mta.config.schema import Configuration, Listener, MaildirHop
+
+SENDER = "jane.doe@example.com"
+COLLEAGUE = "john.roe@example.com"
+CUSTOMERS = ("buyer@customer.example", "office@partner.example", "archive@auditor.example")
+READY_S = 30.0
+ARRIVAL_S = 30.0
+_POLL_S = 0.05
+
+
+def add_parser(subparsers: Any) -> None:
+    parser = new_parser(
+        subparsers, "demo", "show the relay at work on sample mail",
+        "Start the relay on a demonstration's configuration, send it a handful of messages, wait until all have\n"
+        "arrived in its Maildirs, and show who got which copy by which rule. Begins with a fresh var/ folder.",
+    )  # fmt: skip
+    parser.add_argument("--serve", action="store_true", help="only serve that configuration, until Ctrl-C")
+    parser.set_defaults(run=run, config=Path("conf/demo.yaml"))
+
+
+def run(arguments: argparse.Namespace) -> int:
+    path: Path = arguments.config.absolute()
+    configuration = _read(path)
+    var = _own_folder(path, configuration)
+    listener = next(listener for listener in configuration.listeners if listener.role == "trusted")
+    if _greets(listener):
+        raise CommandFailedError(f"something serves {listener.address} port {listener.port} already; stop that first")
+    if arguments.serve:
+        _make_secrets(configuration)
+        print(f"send mail to {listener.address} port {listener.port}; it arrives under {var}; Ctrl-C ends", flush=True)
+        os.execv(sys.executable, _command(path))  # noqa: S606 - no shell, our own program
+    shutil.rmtree(var, ignore_errors=True)
+    _make_secrets(configuration)
+    with _relay(path, var, listener):
+        return asyncio.run(_show(configuration, listener, var))
+
+
+def _read(path: Path) -> Configuration:
+    try:
+        # Secrets that aren't there yet are problems to `load_configuration`; here they are about to be made.
+        return examine_configuration(path)[0].value
+    except ConfigurationError as exc:
+        raise bad_configuration(exc.problems) from exc
+
+
+def _own_folder(path: Path, configuration: Configuration) -> Path:
+    """The folder `var` beside the configuration's, which the demonstration empties: everything must lie in it."""
+    var = path.parent.parent / "var"
+    hops = [hop.folder for hop in configuration.next_hops if isinstance(hop, MaildirHop)]
+    for folder in (configuration.spool.folder, configuration.logs.folder, configuration.control.socket, *hops):
+        if not folder.is_relative_to(var):
+            raise CommandFailedError(f"{folder} is not in {var}: this is no configuration for demonstrations")
+    return var
+
+
+def _make_secrets(configuration: Configuration) -> None:
+    """Mark and DKIM keys where there are none yet."""
+    organisation = configuration.organisation
+    wanted = [(key.file, secrets.token_hex(32).encode()) for key in organisation.mark.keys]
+    wanted += [(entry.key.file, b"") for entry in organisation.dkim]
+    for path, content in wanted:
+        if path is not None and not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            path.touch(0o600)
+            path.write_bytes(content or _rsa_key())
+
+
+def _rsa_key() -> bytes:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    encoding, kind = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    return key.private_bytes(encoding, kind, serialization.NoEncryption())
+
+
+def _greets(listener: Listener) -> bool:
+    try:
+        with socket.create_connection((listener.address, listener.port), timeout=2) as connection:
+            return connection.recv(512).startswith(b"220")
+    except OSError:
+        return False
+
+
+def _command(path: Path) -> list[str]:
+    return [sys.executable, "-m", "mta", "serve", "--config", str(path)]
+
+
+@contextmanager
+def _relay(path: Path, var: Path, listener: Listener) -> Iterator[None]:
+    """The relay as a process of its own, ready to receive; ended afterwards."""
+    output = var / "output"
+    with output.open("wb") as file:
+        process = subprocess.Popen(_command(path), stdout=file, stderr=file, stdin=subprocess.DEVNULL)  # noqa: S603
+    try:
+        deadline = time.monotonic() + READY_S
+        while not _greets(listener):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise CommandFailedError(f"the relay did not start:\n{output.read_text(errors='replace')}")
+            time.sleep(_POLL_S)
+        yield
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(READY_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    message: DemoMessage
+    queue_id: str
+
+
+async def _show(configuration: Configuration, listener: Listener, var: Path) -> int:
+    person = (await YamlDirectory.load(configuration.organisation.directory.file).people([SENDER]))[SENDER]
+    name, signature = person.attributes["displayName"], person.attributes["telephoneNumber"]
+    messages = demo_messages(SENDER, name, colleague=COLLEAGUE, customers=CUSTOMERS)
+    sent = await _send(messages, listener)
+    print(
+        f"{len(sent)} messages sent, for {sum(len(m.envelope_recipients) for m in messages)} recipients\n", flush=True
+    )
+    folder = next(hop.folder for hop in configuration.next_hops if isinstance(hop, MaildirHop))
+    copies = await _arrivals(messages, folder)
+    trouble = _report(sent, copies, configuration, signature)
+    if not trouble:
+        print(f"\nAll as it should be. The messages lie in {var}; the log in {configuration.logs.folder}.")
+        return ExitCode.OK
+    print("\nNot as it should be:", *trouble, "", *_tail(configuration.logs.folder), sep="\n", file=sys.stderr)
+    return ExitCode.FAILED
+
+
+async def _send(messages: Sequence[DemoMessage], listener: Listener) -> list[_Sent]:
+    sent = []
+    try:
+        async with aiosmtplib.SMTP(hostname=listener.address, port=listener.port, start_tls=False) as client:
+            for message in messages:
+                _, reply = await client.sendmail(message.sender, list(message.envelope_recipients), message.content)
+                sent.append(_Sent(message, reply.split()[-1]))
+    except aiosmtplib.SMTPException as exc:
+        raise CommandFailedError(f"the relay refused a message: {exc}") from exc
+    return sent
+
+
+async def _arrivals(messages: Sequence[DemoMessage], folder: Path) -> dict[str, dict[str, list[Copy]]]:
+    """Copies by Message-ID and recipient, once every recipient has one, or what there is when time is up."""
+    deadline = time.monotonic() + ARRIVAL_S
+    while True:
+        found = {message.message_id: find_copies(folder, message) for message in messages}
+        complete = all(len(found[m.message_id]) == len(m.envelope_recipients) for m in messages)
+        if complete or time.monotonic() > deadline:
+            return found
+        await asyncio.sleep(_POLL_S)
+
+
+def _report(
+    sent: Sequence[_Sent], copies: dict[str, dict[str, list[Copy]]], configuration: Configuration, signature: str
+) -> list[str]:
+    """Print the table; return everything that is wrong."""
+    events = read_events(configuration.logs.folder)
+    domain = SENDER.partition("@")[2]
+    rows, trouble = [], []
+    for each in sent:
+        message = each.message
+        decided = treatments(events, each.queue_id)
+        for recipient in message.envelope_recipients:
+            arrived = copies[message.message_id].get(recipient, [])
+            treatment = decided.get(recipient)
+            where = f"{message.what}, {recipient}"
+            if len(arrived) != 1 or treatment is None:
+                trouble.append(
+                    f"{where}: {len(arrived)} copies, {'no ' if treatment is None else ''}decision in the log"
+                )
+                continue
+            wrong = faults(arrived[0], treatment, signature=signature, signed_by=domain)
+            trouble += [f"{where}: {fault}" for fault in wrong]
+            shown = recipient + (" (hidden)" if recipient in message.hidden else "")
+            actions = ", ".join(treatment.actions) or "as it was"
+            rules = ", ".join(treatment.rules) or "none"
+            rows.append([message.what, shown, f"{treatment.group + 1}", actions, rules, _short(arrived[0].path)])
+        if len({id(treatment) for treatment in decided.values()}) < 2 and message.hidden:
+            trouble.append(f"{message.what}: all recipients got the same copy")
+    print_table(["message", "recipient", "copy", "treatment", "rules", "file"], rows)
+    return trouble
+
+
+def _short(path: Path) -> str:
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+def _tail(folder: Path) -> list[str]:
+    lines = [line for path in sorted(folder.glob("*.log")) for line in path.read_text(errors="replace").splitlines()]
+    return ["the log's last lines:", *lines[-25:]]

@@ -1,0 +1,181 @@
+"""What an administrator does to the running relay: reload, bypass, and work on the queue."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.servers.client import SmtpClient, send
+from tests.servers.load import Load, simple_message
+from tests.servers.relay import Relay, running_relay
+from tests.servers.sink import Sink
+from tests.servers.wait import free_port, wait_until
+
+
+def _rules(word: str) -> str:
+    return f"rules:\n  - name: {word}\n    actions: [{{tag-subject: {{text: '[{word}]'}}}}]\n"
+
+
+@dataclass(frozen=True)
+class Running:
+    relay: Relay
+    sink: Sink
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Running]:
+    with Sink() as sink, running_relay(tmp_path / "relay", sink.port, rules=_rules("one"), workers=2) as relay:
+        yield Running(relay, sink)
+
+
+def _send(relay: Relay, name: int | str, to: str = "r@customer.example") -> str:
+    return send(relay.port, "jane@example.com", [to], simple_message(name)).queue_id
+
+
+# --- reload ---
+
+
+def test_a_reload_under_load_loses_nothing_and_takes_effect_whole(running: Running) -> None:
+    load = Load(running.relay.port, simple_message)
+    thread = threading.Thread(target=load.run, args=(range(600),))
+    thread.start()
+    wait_until(lambda: len(load.acknowledged) > 150, 30, "some load")
+    running.relay.write_rules(_rules("two"))
+    running.relay.reload()
+    running.relay.wait_for_event("reloaded")
+    after = len(load.acknowledged) + 20
+    thread.join(60)
+    assert after < 600
+    arrived = running.sink.wait_for(600)
+    assert load.attempts == 600, "no connection was cut, no message refused"
+    subjects = [next(w for w in (b"[one] Hello", b"[two] Hello") if w in message.data) for message in arrived]
+    assert len(subjects) == 600
+    assert set(subjects) == {b"[one] Hello", b"[two] Hello"}
+    assert set(subjects[-100:]) == {b"[two] Hello"}
+
+
+def test_a_bad_configuration_is_refused_and_the_old_one_goes_on(running: Running) -> None:
+    running.relay.write_rules("rules:\n  - name: broken\n    actions: [{stamp: {template: nowhere}}]\n")
+    running.relay.reload()
+    refused = running.relay.wait_for_event("reload-refused")
+    assert "10-test.yaml:3:" in refused["problem"]
+    assert "nowhere" in refused["problem"]
+    _send(running.relay, "still")
+    assert b"Subject: [one] Hello" in running.sink.wait_for_message(b"<still@").data
+
+
+def test_a_waiting_message_keeps_the_decision_that_was_made(tmp_path: Path) -> None:
+    port = free_port()
+    retry = {"schedule": ["1s"], "expire_after": "2d"}
+    with running_relay(tmp_path / "relay", port, rules=_rules("one"), retry=retry) as relay:
+        queue_id = _send(relay, "waits")
+        relay.wait_for_event("deferred", queue_id=queue_id)
+        relay.write_rules(_rules("two"))
+        relay.stop()
+        relay.start()
+        with Sink(port=port) as sink:
+            assert b"Subject: [one] Hello" in sink.wait_for_message(b"<waits@").data
+
+
+# --- bypass ---
+
+
+def test_bypass_relays_everything_as_it_comes_until_switched_off(running: Running) -> None:
+    running.relay.cli("bypass", "on", "--for", "1h")
+    for number in range(6):  # all workers
+        _send(running.relay, number)
+    arrived = running.sink.wait_for(6)
+    assert all(a.data.endswith(simple_message(number)) for number, a in enumerate(sorted(arrived, key=lambda a: a.at)))
+    running.relay.cli("bypass", "off")
+    _send(running.relay, "normal")
+    assert b"Subject: [one] Hello" in running.sink.wait_for_message(b"<normal@").data
+
+
+def test_bypass_survives_a_restart(running: Running) -> None:
+    running.relay.cli("bypass", "on")
+    running.relay.stop()
+    running.relay.start()
+    _send(running.relay, "after")
+    assert running.sink.wait_for_message(b"<after@").data.endswith(simple_message("after"))
+
+
+# --- the queue ---
+
+
+def _listed(relay: Relay, *arguments: str) -> list[dict[str, Any]]:
+    listed: list[dict[str, Any]] = json.loads(relay.cli("queue", "list", "--json", *arguments).stdout)
+    return listed
+
+
+def test_the_queue_is_listed_shown_retried_and_emptied_by_hand(tmp_path: Path) -> None:
+    port = free_port()
+    with running_relay(tmp_path / "relay", port) as relay:
+        ids = [_send(relay, number, f"r{number}@customer.example") for number in range(3)]
+        wait_until(lambda: len(relay.events("deferred")) == 3, 20, "three deferrals")
+        assert sorted(entry["queue_id"] for entry in _listed(relay)) == sorted(ids)
+        assert [e["queue_id"] for e in _listed(relay, "--recipient", "r1@customer.example")] == [ids[1]]
+        shown = relay.cli("queue", "show", ids[0]).stdout
+        assert "r0@customer.example" in shown
+        assert "jane@example.com" in shown
+        relay.cli("queue", "delete", ids[2])
+        assert sorted(entry["queue_id"] for entry in _listed(relay)) == sorted(ids[:2])
+        with Sink(port=port) as sink:
+            relay.cli("queue", "retry", ids[0])
+            assert sink.wait_for_message(b"<0@", 20).rcpt_to == ("r0@customer.example",)
+            wait_until(lambda: [e["queue_id"] for e in _listed(relay)] in ([], [ids[1]]), 20, "a shorter queue")
+        assert all(b"<2@" not in a.data for a in sink.arrived)
+
+
+def test_a_held_message_goes_out_as_decided_when_it_is_released(tmp_path: Path) -> None:
+    rules = """\
+rules:
+  - name: quarantine
+    when: {recipient: {domain: held.example}}
+    actions: [hold, {tag-subject: {text: '[released]'}}]
+"""
+    with Sink() as sink, running_relay(tmp_path / "relay", sink.port, rules=rules, workers=2) as relay:
+        recipients = ["r@held.example", "r@customer.example"]
+        answer = send(relay.port, "jane@example.com", recipients, simple_message("hold"))
+        assert sink.wait_for(1)[0].rcpt_to == ("r@customer.example",)
+        relay.wait_for_event("held", queue_id=answer.queue_id)
+        assert [e["queue_id"] for e in _listed(relay, "--state", "held")] == [answer.queue_id]
+        relay.cli("queue", "release", answer.queue_id)
+        released = sink.wait_for(2)[1]
+        relay.wait_for_event("removed", queue_id=answer.queue_id)
+    assert released.rcpt_to == ("r@held.example",)
+    assert b"Subject: [released] Hello" in released.data
+
+
+# --- draining ---
+
+
+def test_sigterm_finishes_what_is_in_hand_and_keeps_the_rest(tmp_path: Path) -> None:
+    with Sink() as sink, running_relay(tmp_path / "relay", sink.port, workers=2, drain="10s") as relay:
+        load = Load(relay.port, simple_message)
+        thread = threading.Thread(target=load.run, args=(range(2000),))
+        thread.start()
+        wait_until(lambda: len(load.acknowledged) > 100, 30, "some load")
+        code = relay.stop()
+        load.stop()
+        thread.join(30)
+        assert code == 0
+        relay.start()
+        sink.wait_for(len(load.acknowledged))
+        numbers = {a.data.partition(b"Message-ID: <")[2].partition(b"@")[0] for a in sink.arrived}
+        assert {str(number).encode() for number in load.acknowledged} <= numbers
+        assert len(sink.arrived) == len(numbers), "an orderly end makes no duplicates"
+
+
+def test_an_open_session_is_told_that_the_relay_is_going(running: Running) -> None:
+    with SmtpClient(running.relay.port) as client:
+        client.command(b"MAIL FROM:<jane@example.com>")
+        assert running.relay.stop() == 0
+        with pytest.raises(ConnectionError):
+            while True:
+                assert client.answer().code == 421
