@@ -176,6 +176,4 @@ def test_an_open_session_is_told_that_the_relay_is_going(running: Running) -> No
     with SmtpClient(running.relay.port) as client:
         client.command(b"MAIL FROM:<jane@example.com>")
         assert running.relay.stop() == 0
-        with pytest.raises(ConnectionError):
-            while True:
-                assert client.answer().code == 421
+        assert client.answer().code == 421
