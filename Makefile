@@ -5,7 +5,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 # The real servers and tools that the tests drive.
 DEBIAN_PACKAGES := postfix opendkim opendkim-tools strace faketime systemd
 PYTEST := $(BIN)/python -m pytest
