@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ def _measure(sides: Sequence[tuple[Side, Any]], workload: Workload, rounds: int)
     results: dict[str, list[Round]] = {side.name: [] for side, _ in sides}
     for number in range(rounds + 1):
         for side, dns in sides:
-            short = Workload(workload.name, workload.arguments, workload.kind, max(200, workload.messages // 10))
+            short = replace(workload, messages=max(200, workload.messages // 10))
             figures = run_round(side, workload if number else short, CONNECTIONS)  # the first one only warms up
             checked = check_samples(workload, side.sink.samples, dns)
             if number:
@@ -98,10 +99,22 @@ def _print_table(results: dict[str, dict[str, dict[str, float]]]) -> None:
             print(f"{workload:<10} {name:<12} {cells} {ratio}".rstrip())
 
 
+def _run(arguments: argparse.Namespace, sides: Sequence[tuple[Side, Any]]) -> dict[str, dict[str, dict[str, float]]]:
+    results: dict[str, dict[str, dict[str, float]]] = {}
+    for standard in WORKLOADS:
+        if standard.name in arguments.only:
+            workload = replace(standard, messages=arguments.messages or standard.messages)
+            result = results[workload.name] = _measure(sides, workload, arguments.rounds)
+            _add_lone(sides, workload, result)
+            for side, _ in sides:
+                if side.workers():
+                    result[side.name]["peak_rss_mb"] = round(max(map(peak_rss_mb, side.workers())), 1)
+    return results
+
+
 def main() -> None:
     arguments = _arguments()
     began = time.monotonic()
-    results: dict[str, dict[str, dict[str, float]]] = {}
     with tempfile.TemporaryDirectory(prefix="stampline-bench-") as name, ExitStack() as stack:
         folder = Path(name)
         folder.chmod(0o755)
@@ -109,15 +122,7 @@ def main() -> None:
         if not arguments.no_postfix:
             sides.append((stack.enter_context(postfix_side(folder)), None))
         sides += [stack.enter_context(relay_side(folder, workers)) for workers in arguments.workers]
-        for workload in WORKLOADS:
-            if workload.name in arguments.only:
-                count = arguments.messages or workload.messages
-                workload = Workload(workload.name, workload.arguments, workload.kind, count)
-                results[workload.name] = _measure(sides, workload, arguments.rounds)
-                _add_lone(sides, workload, results[workload.name])
-                for side, _ in sides:
-                    if side.workers():
-                        results[workload.name][side.name]["peak_rss_mb"] = max(map(peak_rss_mb, side.workers()))
+        results = _run(arguments, sides)
     _print_table(results)
     _log(f"{time.monotonic() - began:.0f} s in all")
     print(json.dumps({name: _with_ratios(result) for name, result in results.items()}))
