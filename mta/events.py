@@ -199,7 +199,12 @@ def already_processed(queue_id: str) -> None:
     emit("info", "already-processed", queue_id=queue_id)
 
 
+def over_limits(queue_id: str, *, what: str, limit: int, outcome: str) -> None:
+    emit("warning", "over-limits", queue_id=queue_id, what=what, limit=limit, outcome=outcome)
+
+
 def spool_full(*, free: int, reserve: int) -> None:
+    """No room above the reserve: senders get 452 4.3.1 and keep their mail until there is."""
     emit("error", "spool-full", free=free, reserve=reserve)
 
 
@@ -283,6 +288,11 @@ def held(queue_id: str, *, recipients: Iterable[object], reason: str) -> None:
 def removed(queue_id: str) -> None:
     """The message's last recipient is final; it has left the queue."""
     emit("info", "removed", queue_id=queue_id)
+
+
+def settle_failed(queue_id: str, *, error: str, again_in_s: float) -> None:
+    """The outcome of an attempt can't be written; the copies are sent, so it is written as soon as it can be."""
+    emit("error", "settle-failed", queue_id=queue_id, error=error, again_in_s=again_in_s)
 
 
 def lease_lost(queue_id: str, *, next_hop: str) -> None:
