@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -183,7 +183,12 @@ def _problems(located: Located[DirectoryFile]) -> Iterator[Problem]:
 def _repeated_addresses(located: Located[DirectoryFile]) -> Iterator[Problem]:
     content = located.value
     first: dict[str, Loc] = {}
-    for kind, entries in (("people", content.people), ("contacts", content.contacts), ("groups", content.groups)):
+    kinds: list[tuple[str, Sequence[PersonEntry | GroupEntry]]] = [
+        ("people", content.people),
+        ("contacts", content.contacts),
+        ("groups", content.groups),
+    ]
+    for kind, entries in kinds:
         for index, entry in enumerate(entries):
             places: list[tuple[Loc, str | None]] = [((kind, index, "address"), entry.address)]
             places += [((kind, index, "aliases", n), alias) for n, alias in enumerate(entry.aliases)]
