@@ -6,12 +6,12 @@ gives equal decisions one copy.
 """
 
 from mta.relay.decide.explanation import Step, Trace, Verdict
-from mta.relay.decide.facts import Facts, OrganisationFacts, Participants
+from mta.relay.decide.facts import Facts, OrganisationFacts, Participants, Parties
 from mta.relay.decide.outcome import Audited, Outcome, Policy, RuleFailure, Withheld
-from mta.relay.decide.rules import NO_RULES, RuleSet, Surroundings, load_rules
-from mta.relay.decide.walk import decide
+from mta.relay.decide.rules import RuleSet, Surroundings, load_rules
+from mta.relay.decide.walk import decide, undecided
 
 __all__ = [
-    "NO_RULES", "Audited", "Facts", "OrganisationFacts", "Outcome", "Participants", "Policy", "RuleFailure", "RuleSet",
-    "Step", "Surroundings", "Trace", "Verdict", "Withheld", "decide", "load_rules",
+    "Audited", "Facts", "OrganisationFacts", "Outcome", "Participants", "Parties", "Policy", "RuleFailure", "RuleSet",
+    "Step", "Surroundings", "Trace", "Verdict", "Withheld", "decide", "load_rules", "undecided",
 ]  # fmt: skip

@@ -71,6 +71,12 @@ class Participants:
             envelope.reverse_path is None,
         )
 
+    @classmethod
+    def of_envelope(cls, envelope: Envelope, client: Client) -> Participants:
+        """The same for a message that is not looked into: every recipient counts as hidden."""
+        sender, nobody = envelope.reverse_path, frozenset[str]()
+        return cls(sender, envelope.recipients, nobody, nobody, client.is_trusted, sender is None)
+
     @property
     def directory_keys(self) -> frozenset[str]:
         """Address keys that the directory is asked for."""
@@ -115,31 +121,16 @@ class Party:
         return self.person.groups | {own} if own else self.person.groups
 
 
-class Facts:
-    """One message before its rules."""
+class Parties:
+    """Sender and recipients of one message, each with what the directory knows of them."""
 
     def __init__(
-        self,
-        message: Message,
-        classification: Classification,
-        participants: Participants,
-        people: Mapping[str, Person],
-        now: datetime,
-        organisation: OrganisationFacts,
-        size_octets: int | None = None,
+        self, participants: Participants, people: Mapping[str, Person], organisation: OrganisationFacts
     ) -> None:
-        self.message = message
-        self.classification = classification
         self.participants = participants
         self.people = people
-        self.now = now
         self.organisation = organisation
-        self.size_octets = len(message.data) if size_octets is None else size_octets
         self.everyone = (1 << len(participants.recipients)) - 1
-        self.masks: dict[object, int] = {}
-        """Answers of tests, by the test; kept here so that a test that stands in many rules is run once."""
-        self.rendered: dict[object, str] = {}
-        """Rendered header values that don't depend on the recipient, by the value."""
 
     @cached_property
     def sender(self) -> Party | None:
@@ -224,6 +215,30 @@ class Facts:
     def internal(self) -> int:
         """The recipients that are ours."""
         return _index((party.ours,) for party in self.recipients).get(True, 0)
+
+
+class Facts(Parties):
+    """One message before its rules."""
+
+    def __init__(
+        self,
+        message: Message,
+        classification: Classification,
+        participants: Participants,
+        people: Mapping[str, Person],
+        now: datetime,
+        organisation: OrganisationFacts,
+        size_octets: int | None = None,
+    ) -> None:
+        super().__init__(participants, people, organisation)
+        self.message = message
+        self.classification = classification
+        self.now = now
+        self.size_octets = len(message.data) if size_octets is None else size_octets
+        self.masks: dict[object, int] = {}
+        """Answers of tests, by the test; kept here so that a test that stands in many rules is run once."""
+        self.rendered: dict[object, str] = {}
+        """Rendered header values that don't depend on the recipient, by the value."""
 
     @cached_property
     def kind_names(self) -> frozenset[str]:

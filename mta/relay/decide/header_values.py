@@ -115,7 +115,7 @@ def one_line(text: str) -> str:
     return _UNPRINTABLE.sub(" ", text).strip()
 
 
-def compile_value(text: str, attributes: Collection[str] | None, organisation: Collection[str]) -> HeaderValue:
+def compile_value(text: str, attributes: Collection[str] | None, organisation: Collection[str] | None) -> HeaderValue:
     """A value as written in a rule. `attributes` are the directory's, None where unknown. Raises HeaderValueError."""
     if "{" not in text:
         if one_line(text) != text.strip():
@@ -135,7 +135,7 @@ def compile_value(text: str, attributes: Collection[str] | None, organisation: C
     return HeaderValue(text, template, uses_recipient="recipient" in find_undeclared_variables(tree))
 
 
-def _check(tree: nodes.Template, attributes: Collection[str] | None, organisation: Collection[str]) -> None:
+def _check(tree: nodes.Template, attributes: Collection[str] | None, organisation: Collection[str] | None) -> None:
     for node in tree.find_all(tuple(_NO_PLACE)):
         raise HeaderValueError(f"{_NO_PLACE[type(node)]} has no place in a header's value", "use if and filters")
     for call in tree.find_all(nodes.Call):
@@ -159,13 +159,15 @@ def _is_call_of_now(call: nodes.Call) -> bool:
     )
 
 
-def _known(base: str, attributes: Collection[str] | None, organisation: Collection[str]) -> Collection[str] | None:
+def _known(
+    base: str, attributes: Collection[str] | None, organisation: Collection[str] | None
+) -> Collection[str] | None:
     if base in _PEOPLE:
         return None if attributes is None else _PERSON_VALUES | set(attributes)
     if base == "message":
         return _MESSAGE_VALUES
     if base == "organisation":
-        return {"name", *organisation}
+        return None if organisation is None else {"name", *organisation}
     return None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -50,7 +50,7 @@ class Surroundings:
     next_hops: frozenset[str] | None = None
     attributes: frozenset[str] | None = None
     """The directory's attribute names."""
-    organisation: Mapping[str, str] = field(default_factory=dict)
+    organisation: Mapping[str, str] | None = None
     """The organisation's attributes."""
 
 
@@ -82,10 +82,6 @@ class RuleSet:
 
     def __len__(self) -> int:
         return len(self.rules)
-
-
-NO_RULES = RuleSet(())
-"""Relays everything as it is: bypass, and messages with our own valid mark."""
 
 
 def rule_files(folder: Path) -> list[Path]:

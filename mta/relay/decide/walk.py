@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from mta.model.address import Address
 from mta.model.decision import (
@@ -18,7 +19,7 @@ from mta.model.decision import (
 from mta.model.reply import INTERNAL_ERROR, Reply
 from mta.relay.decide.actions import FINAL, ActionMaker, RenderedHeader, StampForRecipient
 from mta.relay.decide.explanation import Trace, Verdict
-from mta.relay.decide.facts import Facts, indexes
+from mta.relay.decide.facts import Facts, Parties, indexes
 from mta.relay.decide.groups import ActionList, group, numbers
 from mta.relay.decide.header_values import HeaderValueError
 from mta.relay.decide.outcome import Audited, Outcome, Policy, RuleFailure, Withheld
@@ -35,17 +36,8 @@ def decide(rules: RuleSet, facts: Facts, policy: Policy, trace: Trace | None = N
             break
         walk.judge(rule)
     finals, too_many = group(walk.lists, facts.visible if len(walk.lists) > 1 else 1, policy.max_variants)
-    recipients = tuple(
-        RecipientDecision(
-            party.address, direction, party.role, actions, number, walk.routes[index] or policy.next_hop(party.address)
-        )
-        for index, (party, direction, actions, number) in enumerate(
-            zip(facts.recipients, facts.directions, finals, numbers(finals), strict=True)
-        )
-    )
-    sender = facts.sender
     return Outcome(
-        Decision(recipients, facts.organisation.name, sender.key if sender is not None else ""),
+        _decision(facts, finals, walk.routes, policy),
         _reply(finals, walk.failures),
         tuple(tuple(names) for names in walk.applied),
         tuple(walk.audited),
@@ -53,6 +45,28 @@ def decide(rules: RuleSet, facts: Facts, policy: Policy, trace: Trace | None = N
         tuple(walk.withheld),
         too_many,
     )
+
+
+def undecided(parties: Parties, policy: Policy, *, already_processed: bool = False) -> Decision:
+    """The decision that relays everything as it is: bypass, our own valid mark, messages that are not looked into."""
+    count = len(parties.recipients)
+    decision = _decision(parties, [()] * count, [""] * count, policy)
+    return replace(decision, already_processed=already_processed)
+
+
+def _decision(
+    parties: Parties, finals: Sequence[tuple[Action, ...]], routes: Sequence[str], policy: Policy
+) -> Decision:
+    recipients = tuple(
+        RecipientDecision(
+            party.address, direction, party.role, actions, number, route or policy.next_hop(party.address)
+        )
+        for party, direction, actions, number, route in zip(
+            parties.recipients, parties.directions, finals, numbers(finals), routes, strict=True
+        )
+    )
+    sender = parties.sender
+    return Decision(recipients, parties.organisation.name, sender.key if sender is not None else "")
 
 
 def _reply(finals: Sequence[tuple[Action, ...]], failures: Sequence[RuleFailure]) -> Reply | None:
