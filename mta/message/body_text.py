@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from mta.message.edit import Edit
+from mta.message import charsets, part_header, recode, transfer
+from mta.message.edit import CannotEditError, Edit
 from mta.message.parse import Message, Part
+from mta.message.recode import TextChange
+
+_LINE_END = re.compile(r"\r\n|\r|\n")
+_FLOWED_STUFFED = re.compile(r"^(?=[ >]|From )", re.MULTILINE)
+_FLOWED_SPACES = re.compile(r"(?<!^--) +$", re.MULTILINE)
+# Mail readers show nothing inside as the message's own text, or the part must stay as it is.
+_CLOSED = frozenset({
+    "multipart/signed", "multipart/encrypted", "multipart/digest", "multipart/appledouble", "multipart/byteranges",
+})  # fmt: skip
 
 
 class Change(NamedTuple):
@@ -17,28 +28,162 @@ class Change(NamedTuple):
     text: str
 
 
+class BodyPlan(NamedTuple):
+    """What a change needs: edits inside the body, and a new charset label and transfer encoding ("": as they are)."""
+
+    edits: list[Edit]
+    charset: str
+    encoding: str
+
+
 class TextBody:
-    """A text part that is shown as (part of) the body.
+    """A text part that is shown as (part of) the body."""
 
-    `text` is decoded, its line ends as they stand (CRLF); octets that its charset can't decode are lone surrogates
-    (PEP 383).
-    """
+    def __init__(self, part: Part) -> None:
+        self.part = part
+        self.is_html = part.content_type == "text/html"
+        self._raw: bytes | None = None
+        self._transfer: transfer.Decoded | None = None
+        self._decoded: charsets.Decoded | None = None
 
-    part: Part
-    is_html: bool
+    def _load(self) -> tuple[bytes, transfer.Decoded, charsets.Decoded]:
+        if self._raw is None or self._transfer is None or self._decoded is None:
+            self._raw = self.part.raw_body
+            self._transfer = transfer.decode(self._raw, self.part.encoding)
+            self._decoded = charsets.decode(self._transfer.octets, self.part.charset, is_html=self.is_html)
+        return self._raw, self._transfer, self._decoded
 
     @property
     def text(self) -> str:
-        raise NotImplementedError
+        """Decoded, line ends as they stand; octets that its charset can't decode are lone surrogates (PEP 383)."""
+        return self._load()[2].text
+
+    @property
+    def is_flowed(self) -> bool:
+        """format=flowed (RFC 3676)."""
+        return not self.is_html and self.part.params.get("format", "").lower() == "flowed"
 
     def change(self, changes: Sequence[Change]) -> list[Edit]:
         """Edits of the message that make `changes`, positions counted in `text` as it stands.
 
-        Raises CannotEditError (mta.message.edit) where no safe way is; ValueError if changes overlap.
+        Text in between keeps its octets, in its transfer encoding too where that can be. Raises CannotEditError
+        (mta.message.edit) where no safe way is; ValueError if changes overlap or are not inside the text.
         """
-        raise NotImplementedError
+        plan = self.plan(changes)
+        if not plan.edits:
+            return []
+        header = part_header.describe(self.part, plan.charset, plan.encoding)
+        return part_header.drop_lying_fields(self.part) + header + plan.edits
+
+    def plan(self, changes: Sequence[Change]) -> BodyPlan:
+        """The same, the fields not yet edited. Raises as `change` does."""
+        raw, (octets, is_sound), decoded = self._load()
+        prepared = self._prepare(changes, decoded.text)
+        if not prepared:
+            return BodyPlan([], "", "")
+        encoding = self.part.encoding
+        if not is_sound:
+            raise CannotEditError(f"the body is not {encoding}, as it says")
+        if decoded.codec.family == "wide" and encoding not in ("base64", "quoted-printable"):
+            raise CannotEditError(f"the text is {decoded.codec.encoding} without transfer encoding")
+        is_seven_bit = encoding not in ("base64", "quoted-printable", "8bit", "binary")
+        recoded = recode.recode(decoded, octets, prepared, is_html=self.is_html, is_seven_bit=is_seven_bit)
+        if recoded.octets is None:
+            encoded = transfer.splice(raw, encoding, octets, recoded.splices)
+        else:
+            encoded = transfer.replace(raw, encoding, recoded.octets)
+        return BodyPlan(self._place(encoded.edits), recoded.charset, encoded.encoding)
+
+    def _prepare(self, changes: Sequence[Change], text: str) -> list[TextChange]:
+        """Sorted, checked, line ends as the body has them, and none that does nothing."""
+        line_end = "\n" if "\n" in text and "\r\n" not in text else "\r\n"
+        prepared = []
+        done = 0
+        for change in sorted(changes, key=lambda change: (change.start, change.end)):
+            if not done <= change.start <= change.end <= len(text):
+                raise ValueError(f"change at character {change.start} overlaps or is outside the text")
+            done = change.end
+            start, end = _between_line_ends(text, change.start), _between_line_ends(text, change.end)
+            if start == end == 0 and text.startswith("\ufeff"):
+                start = end = 1  # a byte order mark stays first
+            if change.text or end > start:
+                prepared.append(TextChange(start, end, self._lines(change.text, line_end, text, start)))
+        return prepared
+
+    def _lines(self, added: str, line_end: str, text: str, start: int) -> str:
+        lines = _LINE_END.sub("\n", added.replace("\0", ""))
+        if self.is_flowed:
+            lines = _flowed(lines, is_line_start=start == 0 or text[start - 1] == "\n")
+            if lines and text.endswith(" \r\n", 0, start) and not text.endswith("\n-- \r\n", 0, start):
+                lines = "\n" + lines  # or it would flow into the paragraph before
+        return lines if line_end == "\n" else lines.replace("\n", line_end)
+
+    def _place(self, edits: list[Edit]) -> list[Edit]:
+        """Offsets in the message instead of the body; line ends where the body had none of its own."""
+        part = self.part
+        base = part.body_start
+        placed = [Edit(start + base, end + base, replacement) for start, end, replacement in edits]
+        first, last = placed[0], placed[-1]
+        if part.body_start == part.body_end:
+            placed = [Edit(first.start, first.end, _before_body(part) + first.replacement)]
+            first = last = placed[0]
+        ending = _behind_body(part) if part.body_start == part.body_end else b""
+        if last.end == len(part.data) and not last.replacement.endswith(b"\r\n"):
+            ending = b"\r\n"
+        if ending:
+            placed[-1] = Edit(last.start, last.end, last.replacement + ending)
+        return placed
+
+
+def _between_line_ends(text: str, position: int) -> int:
+    """Never between CR and LF."""
+    return position - 1 if text[position - 1 : position + 1] == "\r\n" and position else position
+
+
+def _flowed(lines: str, *, is_line_start: bool) -> str:
+    """Fixed lines, space-stuffed (RFC 3676 §4.4); the first only if it begins a line of the body."""
+    lines = _FLOWED_SPACES.sub("", lines)
+    first, line_end, rest = lines.partition("\n")
+    if is_line_start:
+        first = _FLOWED_STUFFED.sub(" ", first)
+    return first + line_end + _FLOWED_STUFFED.sub(" ", rest)
+
+
+def _before_body(part: Part) -> bytes:
+    """What an empty body lacks before its text: the empty line that ends the header."""
+    if part.header_is_closed or (part.parent is None and not part.fields):
+        return b""
+    if part.fields and part.data[part.body_start - 2 : part.body_start] != b"\r\n":
+        return b"\r\n\r\n"
+    return b"\r\n"
+
+
+def _behind_body(part: Part) -> bytes:
+    """What an empty body lacks behind its text: a line end before the delimiter, whose own ends the header."""
+    return b"\r\n" if part.data[part.body_end : part.body_end + 2] == b"--" and part.parent is not None else b""
 
 
 def displayed(message: Message) -> list[TextBody]:
-    """The bodies that readers see, in order: alternatives, roots of related, inline text parts."""
-    raise NotImplementedError
+    """The bodies that readers see, in order: alternatives, roots of related, inline text parts.
+
+    Never attachments, nor what is inside attached messages, signed or encrypted parts.
+    """
+    bodies: list[TextBody] = []
+    waiting = [message.root]
+    while waiting:
+        part = waiting.pop()
+        if not part.is_multipart:
+            if part.content_type in ("text/plain", "text/html") and not part.is_attachment:
+                bodies.append(TextBody(part))
+        elif part.content_type not in _CLOSED:
+            waiting.extend(reversed(_shown(part)))
+    return bodies
+
+
+def _shown(multipart: Part) -> list[Part]:
+    if multipart.content_type == "multipart/related":
+        root = multipart.related_root
+        return [root] if root is not None else []
+    if multipart.content_type == "multipart/report":
+        return multipart.children[:1]
+    return multipart.children

@@ -1,0 +1,182 @@
+"""A MIME part as spans, its type and parameters read when they are asked for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from mta.message import parameters
+from mta.message.edit import Buffer
+from mta.message.encoded_words import decode_text
+from mta.message.fields import HeaderField
+
+_ENCODINGS = {
+    "": "7bit", "7-bit": "7bit", "7bits": "7bit", "7_bit": "7bit", "7": "7bit", "8-bit": "8bit", "8bits": "8bit",
+    "8_bit": "8bit", "8": "8bit", "bin": "binary", "quotedprintable": "quoted-printable", "qp": "quoted-printable",
+    "quoted_printable": "quoted-printable", "quote-printable": "quoted-printable", "base-64": "base64",
+    "base_64": "base64", "b64": "base64", "uuencode": "x-uuencode", "x-uue": "x-uuencode", "uue": "x-uuencode",
+    "uu": "x-uuencode", "x-uuencoded": "x-uuencode",
+}  # fmt: skip
+_COMMENT = re.compile(r"\([^()]*+\)")
+IDENTITY = frozenset({"7bit", "8bit", "binary"})
+_ENCODED = frozenset({"quoted-printable", "base64", "x-uuencode"})
+_TEXT = frozenset({"text/plain", "text/html"})
+_BODY_LIKE = frozenset({
+    "message/delivery-status", "message/disposition-notification", "message/global-delivery-status",
+    "message/global-disposition-notification", "message/feedback-report", "text/rfc822-headers", "text/calendar",
+    "application/pgp-signature", "application/pgp-encrypted", "application/pgp-keys", "application/pkcs7-signature",
+    "application/x-pkcs7-signature",
+})  # fmt: skip
+
+
+def canonical_encoding(value: bytes) -> str:
+    """A Content-Transfer-Encoding in lower case, without comments and quotes, aliases such as `7-bit` resolved."""
+    text = _COMMENT.sub("", value.decode("latin_1")).strip(" \t\r\n\"';.,").lower()
+    if text in IDENTITY or text in _ENCODED:
+        return text
+    joined = re.sub(r"\s+", "-", text)
+    return _ENCODINGS.get(joined, _ENCODINGS.get(joined.replace("-", ""), joined))
+
+
+class Part:
+    """A MIME part as spans over the message's buffer.
+
+    `fields` stand from `header_start`; `body_start` to `body_end` is the encoded body, without the CRLF that belongs to
+    the delimiter line after it. A multipart's body is all from its preamble to its epilogue. `close_start` is where the
+    CRLF before a multipart's closing delimiter stands, -1 if there is none.
+    """
+
+    __slots__ = (
+        "_disposition", "_encoding", "_params", "body_end", "body_start", "boundary", "children", "close_start",
+        "content_type", "data", "fields", "header_is_closed", "header_start", "parent",
+    )  # fmt: skip
+
+    def __init__(self, data: Buffer, header_start: int, fields: tuple[HeaderField, ...], parent: Part | None) -> None:
+        self.data = data
+        self.header_start = header_start
+        self.fields = fields
+        self.parent = parent
+        self.header_is_closed = True
+        self.body_start = self.body_end = header_start
+        self.close_start = -1
+        self.children: list[Part] = []
+        self.boundary = b""
+        self._params: dict[str, str] | None = None
+        self._encoding: str | None = None
+        self._disposition: tuple[str, dict[str, str]] | None = None
+        self.content_type = parameters.content_type(self.value(b"content-type"))
+        if not self.content_type:
+            in_digest = parent is not None and parent.content_type == "multipart/digest"
+            self.content_type = "message/rfc822" if in_digest and not self.has(b"content-type") else "text/plain"
+
+    def field(self, name: bytes) -> HeaderField | None:
+        """The first field of that name (in lower case)."""
+        for field in self.fields:
+            if field.name == name:
+                return field
+        return None
+
+    def has(self, name: bytes) -> bool:
+        return self.field(name) is not None
+
+    def value(self, name: bytes) -> bytes:
+        """The first field of that name as it stands, without its last CRLF; b"" if there is none."""
+        field = self.field(name)
+        return b"" if field is None else self.data[field.value_start : field.end].removesuffix(b"\r\n")
+
+    @property
+    def raw_body(self) -> bytes:
+        """The body as it stands, in its transfer encoding."""
+        return self.data[self.body_start : self.body_end]
+
+    @property
+    def params(self) -> dict[str, str]:
+        """Parameters of Content-Type, names in lower case, values decoded."""
+        if self._params is None:
+            self._params = parameters.parameters(self.value(b"content-type"))
+        return self._params
+
+    @property
+    def charset(self) -> str:
+        """The charset label as it stands, in lower case; "" if there is none."""
+        return self.params.get("charset", "").strip("\"' ").lower()
+
+    @property
+    def encoding(self) -> str:
+        """The Content-Transfer-Encoding, canonical (`7bit` if there is none); unknown ones in lower case."""
+        if self._encoding is None:
+            self._encoding = canonical_encoding(self.value(b"content-transfer-encoding"))
+        return self._encoding
+
+    @property
+    def disposition(self) -> str:
+        """`attachment`, `inline`, another word in lower case, or "" if there is none."""
+        return self._content_disposition()[0]
+
+    @property
+    def filename(self) -> str:
+        """From Content-Disposition, else from Content-Type; decoded; "" if there is none."""
+        return self._content_disposition()[1].get("filename", "") or self.params.get("name", "")
+
+    def _content_disposition(self) -> tuple[str, dict[str, str]]:
+        if self._disposition is None:
+            raw = self.value(b"content-disposition")
+            self._disposition = (parameters.disposition(raw), parameters.parameters(raw)) if raw else ("", {})
+        return self._disposition
+
+    @property
+    def content_id(self) -> str:
+        """Without angle brackets; "" if there is none."""
+        return decode_text(self.value(b"content-id")).strip("<> ")
+
+    @property
+    def is_multipart(self) -> bool:
+        return self.content_type.startswith("multipart/")
+
+    @property
+    def encloses_message(self) -> bool:
+        """A message/rfc822 (or message/global) whose message can be read as it stands."""
+        return self.content_type in ("message/rfc822", "message/global", "message/news") and (
+            self.encoding not in _ENCODED
+        )
+
+    @property
+    def is_attachment(self) -> bool:
+        """A part that readers see as a file beside the body: not body text, not a picture inside it, no signature."""
+        if self.is_multipart or self.content_type in _BODY_LIKE:
+            return self.disposition == "attachment" and self.content_type == "text/calendar"
+        if self.disposition == "attachment":
+            return not self._is_shown_inside()
+        if self.content_type in _TEXT:
+            return bool(self.filename) and not self._is_in_body_position()
+        return not self._is_shown_inside()
+
+    def _is_in_body_position(self) -> bool:
+        """A text part is body text in spite of a name if it is alone, an alternative, or comes first."""
+        parent = self.parent
+        return parent is None or parent.content_type == "multipart/alternative" or parent.children[0] is self
+
+    def _is_shown_inside(self) -> bool:
+        """A picture that a body in the same multipart/related refers to."""
+        parent = self.parent
+        if parent is None or parent.content_type != "multipart/related" or parent.related_root is self:
+            return False
+        return self.has(b"content-id") or self.has(b"content-location")
+
+    @property
+    def related_root(self) -> Part | None:
+        """Of a multipart/related: the part that the others belong to (RFC 2387 `start`, else the first)."""
+        start = self.params.get("start", "").strip("<> ")
+        if start:
+            for child in self.children:
+                if child.content_id == start:
+                    return child
+        return self.children[0] if self.children else None
+
+    def walk(self) -> Iterator[Part]:
+        """This part and all parts inside it, depth first, in the order of the message."""
+        waiting = [self]
+        while waiting:
+            part = waiting.pop()
+            yield part
+            waiting.extend(reversed(part.children))

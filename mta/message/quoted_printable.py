@@ -1,0 +1,111 @@
+"""Quoted-printable (RFC 2045 §6.7): splicing encoded text into encoded text."""
+
+from __future__ import annotations
+
+import binascii
+import re
+
+from mta.message.edit import Edit
+
+LINE_MAX = 76
+# What binascii.a2b_qp takes as one unit: an escaped octet, a doubled "=", a soft line break, a stray "=".
+_EQUALS = re.compile(rb"=(?:[0-9A-Fa-f]{2}|=|[\r\n][^\n]*+(?:\n|\Z)|\Z)?")
+_SOFT_BREAK_AT_END = re.compile(rb"=\Z")
+_LAST_UNIT = re.compile(rb"(?:=[0-9A-Fa-f]{2}|[^=\r\n])\Z")
+
+
+class SpliceError(Exception):
+    """The encoded text is too broken to be spliced; encode the whole part anew."""
+
+
+def decode(raw: bytes) -> bytes:
+    """Tolerant: what is no escape stays as it stands."""
+    return binascii.a2b_qp(raw)
+
+
+def encode(octets: bytes) -> bytes:
+    """Text with CRLF line ends, in lines of at most 76 characters."""
+    # The leading CRLF makes b2a_qp write its soft line breaks as CRLF too.
+    return binascii.b2a_qp(b"\r\n" + octets, istext=True)[2:]
+
+
+def encoded_offset(raw: bytes, position: int) -> int:
+    """Where in `raw` its decoded octet number `position` begins; behind soft line breaks before it.
+
+    Halves the lines instead of walking: each decoding starts afresh behind a line feed.
+    """
+    low, high = 0, len(raw)
+    while True:
+        middle = raw.rfind(b"\n", low, (low + high) // 2) + 1
+        if middle <= low:
+            break
+        length = len(binascii.a2b_qp(raw[low:middle]))
+        if length <= position:
+            low, position = middle, position - length
+        else:
+            high = middle
+    return _walk(raw, low, position)
+
+
+def _walk(raw: bytes, start: int, position: int) -> int:
+    """The same from `start` on, one unit at a time."""
+    while True:
+        match = _EQUALS.search(raw, start)
+        if match is None or match.start() - start > position:
+            return min(start + position, len(raw))
+        position -= match.start() - start
+        unit = match[0]
+        is_soft_break = len(unit) > 1 and unit[1] in b"\r\n"
+        is_dropped = is_soft_break or (unit == b"=" and match.end() == len(raw))
+        if position == 0 and not is_dropped:
+            return match.start()
+        position -= 0 if is_dropped else 1
+        start = match.end()
+
+
+def splice(raw: bytes, start: int, end: int, octets: bytes) -> Edit:
+    """Replace the decoded octets from `start` up to `end` by `octets`; offsets of the edit are in `raw`.
+
+    What stands before and behind stays as it is; soft line breaks keep the lines within 76 characters. Raises
+    SpliceError if broken escapes beside the place would change their meaning.
+    """
+    first = encoded_offset(raw, start)
+    last = first if end == start else max(first, encoded_offset(raw, end))
+    line_end = raw.find(b"\r\n", last)
+    prefix = raw[raw.rfind(b"\n", 0, first) + 1 : first]
+    suffix = raw[last : len(raw) if line_end < 0 else line_end]
+    added = encode(octets) if octets else b""
+    moved, lead = _lead(prefix, added, suffix, is_at_end=first == len(raw))
+    added = lead + added
+    if suffix:
+        added = _trail(b"" if b"\n" in added else prefix, added, suffix)
+    kept = prefix[: len(prefix) - moved]
+    if decode(kept + added + suffix) != decode(prefix) + octets + decode(suffix):
+        raise SpliceError
+    return Edit(first - moved, last, added)
+
+
+def _lead(prefix: bytes, added: bytes, suffix: bytes, *, is_at_end: bool) -> tuple[int, bytes]:
+    """What must stand between the line's beginning and the added text, and how much of `prefix` moves behind it."""
+    if not prefix:
+        return 0, b""
+    if is_at_end and _SOFT_BREAK_AT_END.search(prefix):
+        return 0, b"\r\n"  # its line end was the delimiter's
+    if added.startswith(b"\r\n") or not (added or suffix):
+        # White space at a line's end would be dropped by readers: hide it behind a soft line break.
+        return 0, b"=\r\n" if prefix[-1:] in (b" ", b"\t") else b""
+    if b"\n" not in added and len(prefix) + len(added) + len(suffix) <= LINE_MAX:
+        return 0, b""
+    unit = _LAST_UNIT.search(prefix) if len(prefix) >= LINE_MAX else None
+    return (len(unit[0]), b"=\r\n" + unit[0]) if unit else (0, b"=\r\n")
+
+
+def _trail(prefix: bytes, added: bytes, suffix: bytes) -> bytes:
+    """`added` with a soft line break at its end, or before its last unit, where the rest of the line has no room."""
+    column = len(prefix) + len(added) - added.rfind(b"\n") - 1
+    if column + len(suffix) <= LINE_MAX or not column:
+        return added
+    unit = _LAST_UNIT.search(added) if column >= LINE_MAX else None
+    if unit is None:
+        return added + b"=\r\n"
+    return added[: unit.start()] + b"=\r\n" + unit[0] + (b"=\r\n" if len(unit[0]) + len(suffix) > LINE_MAX else b"")
