@@ -233,8 +233,13 @@ def rule_failed(queue_id: str, *, rule: str, error: str, outcome: str) -> None:
     emit("error", "rule-failed", queue_id=queue_id, rule=rule, error=error, outcome=outcome)
 
 
-def too_many_variants(queue_id: str, *, wanted: int, limit: int) -> None:
-    emit("warning", "too-many-variants", queue_id=queue_id, wanted=wanted, limit=limit)
+def withheld(queue_id: str, *, rule: str, reason: str, recipients: Iterable[object]) -> None:
+    """A rule's changes that this message may not get: it is signed, or of a kind that the rule doesn't name."""
+    emit("info", "withheld", queue_id=queue_id, rule=rule, reason=reason, recipients=_list(recipients))
+
+
+def too_many_variants(queue_id: str, *, wanted: int) -> None:
+    emit("warning", "too-many-variants", queue_id=queue_id, wanted=wanted)
 
 
 def stamp_skipped(queue_id: str, *, group: int, template: str, reason: str) -> None:

@@ -1,0 +1,242 @@
+"""Composition root: the only module that builds adapters and joins them to the stages."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import ssl
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+import mta
+from mta import events
+from mta.adapters.directory.yaml_file import YamlDirectory
+from mta.adapters.store.sqlite import SqliteSpool
+from mta.adapters.transport.maildir import MaildirTransport
+from mta.adapters.transport.smtp_transport import SmtpTransport
+from mta.config.schema import Configuration, Listener, MaildirHop, NextHop
+from mta.log_sinks import sinks_from
+from mta.message.parse import Limits
+from mta.model.address import Address, domain_key, parse_address
+from mta.model.bypass import Bypass
+from mta.model.delivery import AcceptedMessage
+from mta.ports.clock import SystemClock
+from mta.ports.spool import Spool
+from mta.ports.transport import Transport
+from mta.relay.decide import OrganisationFacts, Policy
+from mta.relay.deliver.dsn import DsnWriter
+from mta.relay.deliver.next_hops import NextHops
+from mta.relay.deliver.routing import RoutingTable
+from mta.relay.deliver.settle import Failure, Settler
+from mta.relay.equipment import Equipment, InHand, Rulebook
+from mta.relay.octets import buffer_of
+from mta.relay.pipeline import Pipeline
+from mta.relay.receive import RelayListener, server_context
+from mta.relay.snapshot import Snapshot, load_snapshot
+from mta.relay.spool.schedule import next_attempt
+from mta.supervise.channel import WorkerChannel, WorkerOrder
+
+
+async def open_spool(configuration: Configuration, *, slot: int | None) -> Spool:
+    """The configured spool; `slot` is a worker's number, None for administrators' commands. Raises StoreError."""
+    settings = configuration.spool
+    return await SqliteSpool.open(
+        settings.folder,
+        slot=slot,
+        reserve=settings.reserve,
+        inline_up_to=settings.inline_up_to,
+        hold_for=configuration.retry.hold_expires_after,
+    )
+
+
+def read_snapshot(path: Path) -> Snapshot:
+    """Configuration, rules, templates and directory together. Raises ConfigurationError with every problem."""
+    return load_snapshot(path, YamlDirectory.load)
+
+
+def build_transport(hostname: str, hop: NextHop) -> Transport:
+    """The way to one next hop."""
+    if isinstance(hop, MaildirHop):
+        return MaildirTransport(hop, hostname=hostname)
+    return SmtpTransport(hop, hostname=hostname)
+
+
+def rulebook(snapshot: Snapshot) -> Rulebook:
+    """A snapshot with what the stages work out from it once."""
+    configuration = snapshot.configuration
+    organisation = configuration.organisation
+    accepted = accepted_domains(configuration)
+    routing = RoutingTable(configuration.routing)
+    writer = DsnWriter(
+        hostname=configuration.hostname,
+        postmaster=str(postmaster(configuration)),
+        route=routing.next_hop,
+        accepted_domains=accepted,
+        expire_after=configuration.retry.expire_after,
+    )
+
+    def write_dsn(message: AcceptedMessage, failures: Sequence[Failure], now: datetime) -> AcceptedMessage:
+        return writer.write(message, failures, now, buffer_of(message.body))
+
+    limits = configuration.message_limits
+    return Rulebook(
+        snapshot=snapshot,
+        settler=Settler(
+            retry=configuration.retry,
+            next_attempt=partial(_next_attempt, configuration.retry.schedule),
+            write_dsn=write_dsn,
+            accepted_domains=accepted,
+        ),
+        limits=Limits(limits.header_octets, limits.header_fields, limits.mime_depth, limits.mime_parts),
+        policy=Policy(routing.next_hop, configuration.max_variants),
+        organisation_facts=OrganisationFacts(organisation.name, accepted, organisation.attributes),
+        organisation={**organisation.attributes, "name": organisation.name},
+    )
+
+
+def _next_attempt(schedule: Sequence[timedelta], attempts: int, now: datetime) -> datetime:
+    return next_attempt(attempts, now, schedule)
+
+
+def accepted_domains(configuration: Configuration) -> frozenset[str]:
+    """Domain keys of what is ours."""
+    return frozenset(domain_key(domain) for domain in configuration.organisation.accepted_domains)
+
+
+def postmaster(configuration: Configuration) -> Address:
+    """From of our DSNs, and whom RCPT TO:<postmaster> means."""
+    written = configuration.postmaster
+    return parse_address(written if "@" in written else f"{written}@{configuration.hostname}")
+
+
+class RelayWorker:
+    """One worker process: listeners, pipeline, queue runner; what the supervisor asks of it is `supervise.Worker`."""
+
+    def __init__(self, order: WorkerOrder, snapshot: Snapshot, spool: Spool, bypass: Bypass) -> None:
+        self._order = order
+        self._prepared: Snapshot | None = None
+        self._draining = asyncio.Event()
+        configuration = snapshot.configuration
+        self._equipment = Equipment(
+            hostname=configuration.hostname,
+            rulebook=rulebook(snapshot),
+            spool=spool,
+            next_hops=NextHops(partial(build_transport, configuration.hostname)),
+            clock=SystemClock(),
+            in_hand=InHand(configuration.spool.memory_per_worker),
+            bypass=bypass,
+        )
+        self._equipment.next_hops.apply(configuration.next_hops, configuration.routing.default)
+        self._pipeline = Pipeline(self._equipment)
+        self._listeners: dict[str, RelayListener] = {}
+
+    async def serve(self, channel: WorkerChannel) -> None:
+        """Accept and deliver until `drain` is called; then finish what is in hand, within the configured time."""
+        await self._listen()
+        runner = asyncio.create_task(self._pipeline.queue_runner.run())
+        await channel.ready(self._equipment.rulebook.snapshot.name)
+        runner.add_done_callback(lambda task: self._draining.set())  # a worker without its runner is no worker
+        await self._draining.wait()
+        await self._finish(runner)
+
+    async def _listen(self) -> None:
+        configuration = self._equipment.rulebook.snapshot.configuration
+        for settings in configuration.listeners:
+            listener = RelayListener(
+                settings,
+                configuration.hostname,
+                self._pipeline,
+                _server_tls(settings),
+                accepted_domains=accepted_domains(configuration),
+                postmaster=postmaster(configuration),
+            )
+            self._listeners[settings.name] = listener
+            await listener.start(socket.socket(fileno=self._order.listen_fds[settings.name]))
+
+    async def _finish(self, runner: asyncio.Task[None]) -> None:
+        equipment = self._equipment
+        drain_s = equipment.rulebook.snapshot.configuration.drain.total_seconds()
+        deadline = asyncio.get_running_loop().time() + drain_s
+        events.stopping("relay", reason="drain", in_hand=len(equipment.in_hand.tasks))
+        await asyncio.gather(*(listener.stop(drain_s) for listener in self._listeners.values()))
+        runner.cancel()
+        with suppress(asyncio.CancelledError):
+            await runner
+        left = await self._pipeline.finish(max(0.0, deadline - asyncio.get_running_loop().time()))
+        await equipment.next_hops.close()
+        await equipment.spool.close()
+        events.stopped("relay", left=left)
+
+    async def prepare_reload(self) -> str:
+        """Load and validate the configuration anew, and keep it aside. Raises ConfigurationError."""
+        self._prepared = await asyncio.to_thread(read_snapshot, self._order.config)
+        return self._prepared.name
+
+    async def commit_reload(self) -> None:
+        """Go by what was prepared: new messages at once, running sessions from their next message on."""
+        snapshot, self._prepared = self._prepared, None
+        if snapshot is None:
+            return
+        configuration = snapshot.configuration
+        gone = self._equipment.next_hops.apply(configuration.next_hops, configuration.routing.default)
+        self._equipment.rulebook = rulebook(snapshot)
+        self._equipment.in_hand.octets_max = configuration.spool.memory_per_worker
+        for settings in configuration.listeners:
+            listener = self._listeners.get(settings.name)
+            if listener is not None:
+                listener.reconfigure(
+                    settings,
+                    configuration.hostname,
+                    _server_tls(settings),
+                    accepted_domains=accepted_domains(configuration),
+                    postmaster=postmaster(configuration),
+                )
+        events.reloaded(snapshot.name, rules=len(snapshot.rules), templates=len(snapshot.templates.names()))
+        await asyncio.gather(*(transport.close() for transport in gone))
+
+    async def set_bypass(self, bypass: Bypass) -> None:
+        self._equipment.bypass = bypass
+
+    async def wake(self) -> None:
+        self._equipment.queue_changed.set()
+
+    async def drain(self) -> None:
+        self._draining.set()
+
+    def report(self) -> Mapping[str, int]:
+        """Sessions open, messages and octets in hand."""
+        in_hand = self._equipment.in_hand
+        return {
+            "sessions": sum(len(listener.sessions) for listener in self._listeners.values()),
+            "messages_in_hand": len(in_hand.tasks),
+            "octets_in_hand": in_hand.octets,
+        }
+
+
+def _server_tls(settings: Listener) -> ssl.SSLContext | None:
+    if settings.tls.mode == "none" or settings.tls.certificate is None:
+        return None
+    return server_context(settings.tls.certificate, settings.tls.key)
+
+
+async def run_worker(order: WorkerOrder) -> int:
+    """The life of one worker process; returns its exit code. Raises ConfigurationError or StoreError at the start."""
+    channel = await WorkerChannel.open(order.channel_fd)
+    snapshot = await asyncio.to_thread(read_snapshot, order.config)
+    configuration = snapshot.configuration
+    events.configure(
+        sinks_from(configuration.logs, "relay"),
+        as_json=configuration.logs.format == "json",
+        level=configuration.logs.level,
+    )
+    spool = await open_spool(configuration, slot=order.slot)
+    worker = RelayWorker(order, snapshot, spool, channel.bypass)
+    channel.start(worker)
+    events.started("relay", version=mta.__version__, snapshot=snapshot.name, pid=os.getpid())
+    await worker.serve(channel)
+    await channel.close()
+    return 0

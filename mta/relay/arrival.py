@@ -1,0 +1,253 @@
+"""Before the reply: scan, guard, complete, look up, decide, commit. What these stages say is said to the client.
+
+Each stage returns None to go on, or the reply that ends the way here. Nothing is durable before `commit`, and 250 is
+said only after it.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from mta import events
+from mta.crash import crash_point
+from mta.message.classify import Classification, classify
+from mta.message.mark import HEADER as MARK_HEADER
+from mta.message.mark import MarkState, check_mark
+from mta.message.parse import Buffer, LimitExceededError, Message, parse
+from mta.model.decision import Decision, Hold, RecipientDecision
+from mta.model.delivery import AcceptedMessage, Body, LeasedDelivery, RecipientEntry, State
+from mta.model.envelope import Client, Envelope
+from mta.model.person import Person
+from mta.model.reply import Reply
+from mta.relay.decide import Facts, Outcome, Participants, Parties, undecided
+from mta.relay.decide import decide as decide_by_rules
+from mta.relay.equipment import Equipment, Rulebook
+from mta.relay.octets import off_the_loop
+from mta.relay.receive.trace import TOO_MANY_HOPS, added_fields, judge_hops, received_field
+
+HEADER_LOOKED_AT = 200_000
+"""Octets in which hops are counted where the message is over our limits."""
+_RECEIVED = re.compile(rb"(?mi)^received:")
+_MARK = MARK_HEADER.lower()
+
+
+@dataclass(slots=True)
+class Arrival:
+    """A message between its last dot and our reply; each stage adds what it finds."""
+
+    client: Client
+    envelope: Envelope
+    body: Body
+    rulebook: Rulebook
+    queue_id: str
+    now: datetime
+    data: Buffer
+    parsed: Message | None = None
+    """None where the message is over our limits and passes unstamped."""
+    classification: Classification | None = None
+    is_processed: bool = False
+    """It carries our own valid mark."""
+    trace: bytes = b""
+    message_id: str = ""
+    participants: Participants | None = None
+    people: Mapping[str, Person] = field(default_factory=dict)
+    decision: Decision | None = None
+    decide_s: float = 0.0
+    refused_by: str = ""
+    """The rule that refuses it."""
+    deliveries: tuple[LeasedDelivery, ...] = ()
+    """What the departure begins with; empty where the message waits in the queue."""
+
+
+async def scan(equipment: Equipment, arrival: Arrival) -> Reply | None:
+    """Find header fields and MIME tree; over our limits, refuse or pass unstamped as configured."""
+    try:
+        arrival.parsed = await off_the_loop(len(arrival.data), parse, arrival.data, arrival.rulebook.limits)
+    except LimitExceededError as exc:
+        outcome = arrival.rulebook.snapshot.configuration.message_limits.above
+        events.over_limits(arrival.queue_id, what=exc.what, limit=exc.limit, outcome=outcome)
+        if outcome == "refuse":
+            return Reply(554, "5.6.0", f"Message refused: more than {exc.limit} {exc.what}")
+    return None
+
+
+async def guard(equipment: Equipment, arrival: Arrival) -> Reply | None:
+    """Stop loops, and recognise our own mark; it counts from trusted clients only."""
+    snapshot, message = arrival.rulebook.snapshot, arrival.parsed
+    if message is None:
+        hops = len(_RECEIVED.findall(arrival.data[:HEADER_LOOKED_AT]))
+        limit = snapshot.configuration.message_limits.received
+        return TOO_MANY_HOPS if hops > limit else None
+    if (refusal := judge_hops(message.fields, snapshot.configuration.message_limits.received)) is not None:
+        return refusal
+    marks = [field for field in message.fields if field.name == _MARK]
+    if marks:
+        state = check_mark(
+            snapshot.mark_keys, message.raw(marks[0]), snapshot.configuration.organisation.name,
+            message.message_id, message.header("date"), arrival.now,
+        )  # fmt: skip
+        arrival.is_processed = arrival.client.is_trusted and len(marks) == 1 and state is MarkState.VALID
+        if arrival.is_processed:
+            events.already_processed(arrival.queue_id)
+        else:
+            reason = state.value if arrival.client.is_trusted else "untrusted-listener"
+            events.mark_removed(arrival.queue_id, reason=reason)
+    return None
+
+
+async def complete(equipment: Equipment, arrival: Arrival) -> Reply | None:
+    """Make the trace header lines, and the Message-ID and Date that a trusted submission may lack (RFC 6409 §8)."""
+    message = arrival.parsed
+    arrival.message_id = message.message_id if message is not None else ""
+    added = b""
+    if message is not None and arrival.client.is_trusted:
+        has_message_id = message.has("message-id")
+        added = added_fields(
+            has_message_id=has_message_id, has_date=message.has("date"), hostname=equipment.hostname,
+            queue_id=arrival.queue_id, received_at=arrival.now,
+        )  # fmt: skip
+        if not has_message_id:
+            arrival.message_id = f"<{arrival.queue_id}@{equipment.hostname}>"
+    received = received_field(
+        arrival.client, hostname=equipment.hostname, queue_id=arrival.queue_id, received_at=arrival.now,
+        smtputf8=arrival.envelope.smtputf8,
+    )  # fmt: skip
+    arrival.trace = received + added
+    return None
+
+
+async def look_up(equipment: Equipment, arrival: Arrival) -> Reply | None:
+    """Classify, and ask the directory for the people concerned."""
+    if arrival.parsed is None:
+        arrival.participants = Participants.of_envelope(arrival.envelope, arrival.client)
+    else:
+        arrival.classification = classify(arrival.parsed, arrival.envelope.reverse_path is None)
+        arrival.participants = Participants.of(arrival.parsed, arrival.envelope, arrival.client)
+    directory = arrival.rulebook.snapshot.directory
+    arrival.people = await directory.people(arrival.participants.directory_keys)
+    return None
+
+
+async def decide(equipment: Equipment, arrival: Arrival) -> Reply | None:
+    """What happens to each recipient's copy; reject or defer for all of them is said at once."""
+    began = time.perf_counter()
+    rulebook, participants = arrival.rulebook, arrival.participants
+    assert participants is not None
+    message, classification = arrival.parsed, arrival.classification
+    is_bypassed = equipment.bypass.is_on(arrival.now)
+    if message is None or classification is None or arrival.is_processed or is_bypassed:
+        parties = Parties(participants, arrival.people, rulebook.organisation_facts)
+        arrival.decision = undecided(parties, rulebook.policy, already_processed=arrival.is_processed)
+        return None
+    facts = Facts(
+        message, classification, participants, arrival.people, arrival.now, rulebook.organisation_facts
+    )  # fmt: skip
+    outcome = decide_by_rules(rulebook.snapshot.rules, facts, rulebook.policy)
+    arrival.decision = outcome.decision
+    arrival.decide_s = time.perf_counter() - began
+    _log_outcome(arrival.queue_id, outcome)
+    if outcome.reply is not None:
+        arrival.refused_by = ",".join(dict.fromkeys(names[-1] for names in outcome.rules if names))
+    return outcome.reply
+
+
+async def commit(equipment: Equipment, arrival: Arrival) -> Reply | None:
+    """Store message and decision in one transaction; from here on the mail is ours. Raises MailError where it can't be.
+
+    The worker that accepts a message keeps its lease and delivers it at once, unless it has too much in hand already.
+    """
+    assert arrival.decision is not None
+    has_time = equipment.in_hand.has_room(arrival.body.size_octets)
+    message = AcceptedMessage(
+        queue_id=arrival.queue_id,
+        accepted_at=arrival.now,
+        envelope=arrival.envelope,
+        client=arrival.client,
+        body=arrival.body,
+        decision=arrival.decision,
+        recipients=_entries(arrival.decision),
+        message_id=arrival.message_id,
+        trace=arrival.trace,
+        snapshot=arrival.rulebook.snapshot.name,
+        due_at=None if has_time else arrival.now,
+    )
+    began = time.perf_counter()
+    await equipment.spool.accept(message)
+    crash_point("accepted")
+    _log_acceptance(arrival, message, spool_s=time.perf_counter() - began)
+    if has_time:
+        arrival.deliveries = _deliveries(message)
+    else:
+        equipment.queue_changed.set()
+    return None
+
+
+def _log_outcome(queue_id: str, outcome: Outcome) -> None:
+    """What deciding says besides the decision."""
+    for audited in outcome.audited:
+        events.audited(queue_id, rule=audited.rule, recipients=audited.recipients, actions=audited.actions)
+    for failure in outcome.failures:
+        events.rule_failed(queue_id, rule=failure.rule, error=failure.error, outcome=failure.on_error.value)
+    for withheld in outcome.withheld:
+        events.withheld(queue_id, rule=withheld.rule, reason=withheld.reason, recipients=withheld.recipients)
+    if outcome.too_many_variants:
+        events.too_many_variants(queue_id, wanted=outcome.too_many_variants)
+
+
+def _entries(decision: Decision) -> tuple[RecipientEntry, ...]:
+    return tuple(
+        RecipientEntry(
+            index,
+            entry.recipient,
+            entry.group,
+            entry.next_hop,
+            State.HELD if any(isinstance(action, Hold) for action in entry.actions) else State.QUEUED,
+        )
+        for index, entry in enumerate(decision.recipients)
+    )
+
+
+def _deliveries(message: AcceptedMessage) -> tuple[LeasedDelivery, ...]:
+    """The queued recipients by next hop."""
+    by_hop: dict[str, list[RecipientEntry]] = {}
+    for entry in message.recipients:
+        if entry.state is State.QUEUED:
+            by_hop.setdefault(entry.next_hop, []).append(entry)
+    return tuple(LeasedDelivery(message, hop, tuple(entries), 0) for hop, entries in by_hop.items())
+
+
+def _log_acceptance(arrival: Arrival, message: AcceptedMessage, *, spool_s: float) -> None:
+    kind = arrival.classification.kind.value if arrival.classification is not None else ""
+    events.message_accepted(
+        message.queue_id, listener=arrival.client.listener, client=arrival.client.ip,
+        sender=str(arrival.envelope.reverse_path or "<>"), recipients=arrival.envelope.recipients,
+        size=message.body.size_octets, message_id=message.message_id, kind=kind, snapshot=message.snapshot,
+        tls=arrival.client.tls, decide_ms=arrival.decide_s * 1000, spool_ms=spool_s * 1000,
+    )  # fmt: skip
+    groups: dict[int, list[RecipientDecision]] = {}
+    for entry in message.decision.recipients:
+        groups.setdefault(entry.group, []).append(entry)
+    for group, entries in groups.items():
+        actions = entries[0].actions
+        directions = dict.fromkeys(entry.direction.value for entry in entries)
+        events.decided(
+            message.queue_id, group=group, recipients=[entry.recipient for entry in entries],
+            rules=dict.fromkeys(action.rule for action in actions), actions=[action.kind for action in actions],
+            direction=",".join(directions),
+        )  # fmt: skip
+    held = [entry for entry in message.recipients if entry.state is State.HELD]
+    if held:
+        events.held(message.queue_id, recipients=[entry.address for entry in held], reason="rule")
+
+
+def log_refusal(arrival: Arrival, reply: Reply) -> None:
+    """One line on why the client was refused."""
+    events.message_refused(
+        arrival.client.listener, client=arrival.client.ip, sender=str(arrival.envelope.reverse_path or "<>"),
+        recipients=len(arrival.envelope.recipients), reply=str(reply), rule=arrival.refused_by,
+        message_id=arrival.message_id,
+    )  # fmt: skip

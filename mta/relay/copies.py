@@ -1,0 +1,136 @@
+"""One group's copy: the received bytes with the stamps, our mark, the trace header lines and the DKIM signature.
+
+Pure but for the log: the same original gives the same bytes, so that an attempt after a crash sends what the one before
+it sent.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mta import events
+from mta.message.classify import Classification
+from mta.message.edit import Edit, apply, combine
+from mta.message.headers import addresses, prepend, remove_header
+from mta.message.mark import HEADER as MARK_HEADER
+from mta.message.mark import make_mark
+from mta.message.parse import Buffer, Message
+from mta.model.decision import Direction, OnError
+from mta.model.delivery import AcceptedMessage
+from mta.model.person import Person
+from mta.model.reply import Reply
+from mta.relay.equipment import Rulebook
+from mta.relay.split.variants import Variant
+from mta.relay.stamp.context import Failed, StampContext
+from mta.relay.stamp.stamp import stamp_message
+
+_OURS = frozenset({Direction.OUTBOUND, Direction.INTERNAL})
+_FIELD = re.compile(rb"[!-9;-~]+[ \t]*:")
+_DATE_FIELD = re.compile(rb"(?mi)^Date: ([^\r]+)\r$")
+_MARK_NAME = MARK_HEADER.decode()
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """What copies are made of. `parsed` is None where the message is over our limits and goes unstamped."""
+
+    message: AcceptedMessage
+    data: Buffer
+    parsed: Message | None
+    classification: Classification | None
+    rulebook: Rulebook
+
+
+@dataclass(frozen=True, slots=True)
+class Stamped:
+    """A group's content edits, or the reply that takes its copy's place where a rule insists on what failed."""
+
+    edits: tuple[Edit, ...] = ()
+    refused: Reply | None = None
+
+
+def stamped(original: Original, variant: Variant, people: Mapping[str, Person]) -> Stamped:
+    """Carry out the content actions of one group."""
+    if original.parsed is None or original.classification is None:
+        return Stamped()
+    message, rulebook = original.message, original.rulebook
+    context = StampContext(people, message.decision.sender, message.accepted_at, rulebook.organisation)
+    outcome = stamp_message(
+        original.parsed, original.classification, variant.actions, context, rulebook.snapshot.templates
+    )
+    for skipped in outcome.skipped:
+        events.stamp_skipped(message.queue_id, group=variant.group, template=skipped.template, reason=skipped.reason)
+    for failed in outcome.failed:
+        events.rule_failed(message.queue_id, rule=failed.rule, error=failed.error, outcome=failed.on_error.value)
+    return Stamped(outcome.edits, _refusal(outcome.failed))
+
+
+def _refusal(failures: tuple[Failed, ...]) -> Reply | None:
+    """`reject` outweighs `defer`; `deliver-unstamped` refuses nothing."""
+    by_outcome = {failed.on_error: failed.rule for failed in failures}
+    if (rule := by_outcome.get(OnError.REJECT)) is not None:
+        return Reply(554, "5.3.0", f"Rule {rule} could not be carried out")
+    if (rule := by_outcome.get(OnError.DEFER)) is not None:
+        return Reply(451, "4.3.0", f"Rule {rule} could not be carried out")
+    return None
+
+
+def finished(original: Original, variant: Variant, content: tuple[Edit, ...]) -> tuple[Edit, ...]:
+    """The content's edits with all that stands on top: signature, mark, trace. The last change to the bytes."""
+    message, parsed = original.message, original.parsed
+    if parsed is None:
+        # Without header fields the trace needs the empty line that ends a header.
+        gap = b"" if _FIELD.match(original.data[:1000]) else b"\r\n"
+        return (Edit(0, 0, message.trace + gap),)
+    if message.decision.already_processed:
+        return (prepend(parsed, message.trace),)
+    trace = _mark(original, variant, parsed) + message.trace
+    if parsed.has(_MARK_NAME):
+        content = (*content, *remove_header(parsed, _MARK_NAME))
+    unsigned = combine((prepend(parsed, trace), *content))
+    domain = _signing_domain(original, variant, parsed)
+    if not domain:
+        return unsigned
+    signature = original.rulebook.snapshot.signer.sign(domain, apply(original.data, unsigned), message.accepted_at)
+    if signature is None:
+        return unsigned
+    events.signed(message.queue_id, group=variant.group, domain=signature.domain, selector=signature.selector)
+    return combine((prepend(parsed, signature.field + trace), *content))
+
+
+def _mark(original: Original, variant: Variant, parsed: Message) -> bytes:
+    message, snapshot = original.message, original.rulebook.snapshot
+    value = make_mark(
+        snapshot.mark_keys[0],
+        message.decision.organisation,
+        _direction(message, variant),
+        message.message_id,
+        parsed.header("date") or _added_date(message.trace),
+        message.accepted_at + snapshot.configuration.organisation.mark.valid_for,
+    )
+    return b"%b: %b\r\n" % (MARK_HEADER, value)
+
+
+def _added_date(trace: bytes) -> str:
+    """The Date of a submission that came without one."""
+    match = _DATE_FIELD.search(trace)
+    return match[1].decode("ascii") if match else ""
+
+
+def _direction(message: AcceptedMessage, variant: Variant) -> str:
+    """Of the copy's recipients; "mixed" where they differ, for the copy has one mark."""
+    directions = {message.decision.recipients[entry.index].direction for entry in variant.recipients}
+    return directions.pop().value if len(directions) == 1 else "mixed"
+
+
+def _signing_domain(original: Original, variant: Variant, parsed: Message) -> str:
+    """From's domain where the mail is ours, else "": what merely claims our domain stays unsigned."""
+    message = original.message
+    if message.client is not None:
+        decided = message.decision.recipients
+        if not message.client.is_trusted or all(decided[e.index].direction not in _OURS for e in variant.recipients):
+            return ""
+    authors = addresses(parsed, "from")
+    return authors[0].address.domain if authors else ""

@@ -1,0 +1,192 @@
+"""After the reply: open, split, stamp, sign, deliver, settle.
+
+The bytes are at hand (from acceptance, or read from the spool again), and the decision is the committed one; nothing
+here decides. Each delivery ends in exactly one settlement, or its lease runs out and it is attempted again: at worst a
+copy is sent twice, none is lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from mta import events
+from mta.crash import crash_point
+from mta.message.classify import Classification, classify
+from mta.message.edit import Edit, apply
+from mta.message.parse import Buffer, LimitExceededError, Message, parse
+from mta.model.decision import Stamp
+from mta.model.delivery import AcceptedMessage, LeasedDelivery, RecipientResult, Settlement, StoredVariant
+from mta.model.person import Person
+from mta.model.reply import INTERNAL_ERROR, MailError, Reply
+from mta.ports.spool import LeaseLostError
+from mta.relay.copies import Original, finished, stamped
+from mta.relay.deliver.attempt import Copy, attempt
+from mta.relay.deliver.settle import set_aside
+from mta.relay.equipment import Equipment, Rulebook
+from mta.relay.octets import buffer_of, off_the_loop
+from mta.relay.outcome_log import log_settlement
+from mta.relay.split.variants import Variant, variants
+
+SLOWEST_OCTETS_PER_S = 20_000
+"""How slowly a next hop may take a message before we give up the attempt."""
+SETTLE_AGAIN_S = (1.0, 2.0, 5.0, 10.0, 30.0)
+"""Waits between tries when the store can't take a settlement; the last one repeats."""
+
+
+@dataclass(slots=True)
+class Departure:
+    """One message on its way out; each stage adds what it makes."""
+
+    deliveries: Sequence[LeasedDelivery]
+    """Of the same message, one for each next hop."""
+    rulebook: Rulebook
+    data: Buffer = b""
+    parsed: Message | None = None
+    classification: Classification | None = None
+    people: Mapping[str, Person] = field(default_factory=dict)
+    variants: Sequence[Variant] = ()
+    stored: frozenset[int] = frozenset()
+    """Groups whose finished copy an earlier attempt stored."""
+    edits: dict[int, tuple[Edit, ...]] = field(default_factory=dict)
+    """Group → its copy as edits over the received bytes."""
+    refused: dict[int, Reply] = field(default_factory=dict)
+    """Group → why its copy is not made."""
+
+    @property
+    def message(self) -> AcceptedMessage:
+        return self.deliveries[0].message
+
+    @property
+    def original(self) -> Original:
+        return Original(self.message, self.data, self.parsed, self.classification, self.rulebook)
+
+
+async def open_message(equipment: Equipment, departure: Departure) -> None:
+    """Get at the bytes, and parse them, unless acceptance left both at hand."""
+    if not departure.data:
+        departure.data = buffer_of(departure.message.body)
+    if departure.parsed is None:
+        try:
+            departure.parsed = await off_the_loop(len(departure.data), parse, departure.data, departure.rulebook.limits)
+        except LimitExceededError:
+            return  # accepted under `above: pass-unstamped`
+    if departure.classification is None:
+        departure.classification = classify(departure.parsed, departure.message.envelope.reverse_path is None)
+
+
+async def split(equipment: Equipment, departure: Departure) -> None:
+    """One variant per group; copies that an earlier attempt stored are taken as they are."""
+    recipients = [entry for delivery in departure.deliveries for entry in set_aside(delivery).deliver]
+    departure.variants = variants(departure.message.decision, recipients)
+    for delivery in departure.deliveries:
+        for stored in delivery.variants:
+            departure.edits[stored.group] = tuple(Edit(*edit) for edit in stored.edits)
+    departure.stored = frozenset(departure.edits)
+
+
+async def stamp(equipment: Equipment, departure: Departure) -> None:
+    """Carry out the content actions of each group."""
+    wanted = [v for v in departure.variants if v.actions and v.group not in departure.stored]
+    if not wanted or equipment.bypass.is_on(equipment.clock.now()):
+        return
+    if not departure.people:
+        departure.people = await departure.rulebook.snapshot.directory.people(_people_named(departure.message))
+    for variant in wanted:
+        made = await off_the_loop(len(departure.data), stamped, departure.original, variant, departure.people)
+        departure.edits[variant.group] = made.edits
+        if made.refused is not None:
+            departure.refused[variant.group] = made.refused
+
+
+async def sign(equipment: Equipment, departure: Departure) -> None:
+    """Put DKIM signature, mark and trace on top of each new copy."""
+    for variant in departure.variants:
+        if variant.group not in departure.stored and variant.group not in departure.refused:
+            content = departure.edits.get(variant.group, ())
+            departure.edits[variant.group] = await off_the_loop(
+                len(departure.data), finished, departure.original, variant, content
+            )
+
+
+async def deliver_and_settle(equipment: Equipment, departure: Departure) -> None:
+    """Each next hop by itself, so that a slow one keeps no other waiting."""
+    if len(departure.deliveries) == 1:
+        await _deliver_one(equipment, departure, departure.deliveries[0])
+    else:
+        await asyncio.gather(*(_deliver_one(equipment, departure, delivery) for delivery in departure.deliveries))
+
+
+async def defer_for_error(equipment: Equipment, departure: Departure, delivery: LeasedDelivery) -> None:
+    """After an error of our own: everybody waits for the next attempt."""
+    results = [RecipientResult(entry.index, entry.address, INTERNAL_ERROR) for entry in delivery.recipients]
+    now = equipment.clock.now()
+    settlement = departure.rulebook.settler.settlement(delivery, results, now)
+    if await _settle(equipment, settlement):
+        log_settlement(delivery, settlement, now, attempt_s=0.0)
+
+
+def _people_named(message: AcceptedMessage) -> set[str]:
+    """Whom templates may speak of: the sender, and recipients whose copy depends on them."""
+    named = {message.decision.sender} - {""}
+    for entry in message.decision.recipients:
+        named.update(action.recipient for action in entry.actions if isinstance(action, Stamp) and action.recipient)
+    return named
+
+
+async def _deliver_one(equipment: Equipment, departure: Departure, delivery: LeasedDelivery) -> None:
+    began = time.perf_counter()
+    aside = set_aside(delivery)
+    results = list(aside.results)
+    served = {entry.index for entry in aside.deliver}
+    copies = []
+    for variant in departure.variants:
+        recipients = tuple(entry for entry in variant.recipients if entry.index in served)
+        refusal = departure.refused.get(variant.group)
+        if refusal is not None:
+            results += [RecipientResult(entry.index, entry.address, refusal) for entry in recipients]
+        elif recipients:
+            copies.append(Copy(variant.group, apply(departure.data, departure.edits[variant.group]), recipients))
+    if copies:
+        transport = equipment.next_hops.transport(delivery.next_hop)
+        deadline_s = 600 + len(departure.data) / SLOWEST_OCTETS_PER_S
+        envelope = delivery.message.envelope
+        results += await attempt(
+            transport, envelope, copies, deadline_s=deadline_s, queue_id=delivery.message.queue_id
+        )  # fmt: skip
+    crash_point("after-delivery")
+    now = equipment.clock.now()
+    settlement = departure.rulebook.settler.settlement(
+        delivery, results, now, dropped=aside.dropped, variants=_to_store(departure)
+    )
+    if await _settle(equipment, settlement):
+        log_settlement(delivery, settlement, now, attempt_s=time.perf_counter() - began)
+
+
+def _to_store(departure: Departure) -> tuple[StoredVariant, ...]:
+    """What a later attempt needs to send the same bytes; a refused group's copy is made anew then."""
+    return tuple(
+        StoredVariant(group, edits) for group, edits in departure.edits.items() if group not in departure.refused
+    )
+
+
+async def _settle(equipment: Equipment, settlement: Settlement) -> bool:
+    """Commit, trying until the store takes it: the copies are sent, and must not be sent again."""
+    tries = 0
+    while True:
+        try:
+            await equipment.spool.settle(settlement)
+        except LeaseLostError:
+            events.lease_lost(settlement.queue_id, next_hop=settlement.next_hop)
+            return False
+        except MailError as exc:
+            wait_s = SETTLE_AGAIN_S[min(tries, len(SETTLE_AGAIN_S) - 1)]
+            tries += 1
+            events.settle_failed(settlement.queue_id, error=str(exc), again_in_s=wait_s)
+            await asyncio.sleep(wait_s)
+        else:
+            if settlement.spawned:
+                equipment.queue_changed.set()
+            return True

@@ -1,0 +1,52 @@
+"""The log lines of one settlement: who was served, who waits, who was given up, whether the message is gone."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+
+from mta import events
+from mta.model.delivery import LeasedDelivery, RecipientResult, Settlement, State
+
+
+def log_settlement(delivery: LeasedDelivery, settlement: Settlement, now: datetime, *, attempt_s: float) -> None:
+    """One line for all recipients that fared alike."""
+    message, attempts = delivery.message, delivery.attempts + 1
+    groups = {entry.index: entry.group for entry in delivery.recipients}
+    for (group, state, remote, reply), results in _alike(settlement, groups).items():
+        recipients = [result.address for result in results]
+        if state is State.DELIVERED:
+            events.delivered(
+                message.queue_id, group=group, recipients=recipients, next_hop=delivery.next_hop, remote=remote,
+                reply=reply, tls=results[0].tls, delay_ms=(now - message.accepted_at).total_seconds() * 1000,
+                attempt_ms=attempt_s * 1000, attempts=attempts,
+            )  # fmt: skip
+        elif state is State.FAILED:
+            dsn = ",".join(spawned.queue_id for spawned in settlement.spawned)
+            events.failed(
+                message.queue_id, recipients=recipients, next_hop=delivery.next_hop, remote=remote, reply=reply,
+                dsn=dsn, attempts=attempts,
+            )  # fmt: skip
+        else:
+            due_at = settlement.due_at.isoformat(timespec="seconds") if settlement.due_at else ""
+            events.deferred(
+                message.queue_id, recipients=recipients, next_hop=delivery.next_hop, remote=remote, reply=reply,
+                attempts=attempts, due_at=due_at,
+            )  # fmt: skip
+    dropped = [entry.address for entry in delivery.recipients if settlement.final.get(entry.index) is State.DROPPED]
+    if dropped:
+        events.dropped(message.queue_id, recipients=dropped, reason="rule")
+
+
+_Fate = tuple[int, State | None, str, str]
+
+
+def _alike(settlement: Settlement, groups: dict[int, int]) -> dict[_Fate, Sequence[RecipientResult]]:
+    """Results by group, state (None: stays queued), remote and its words."""
+    alike: defaultdict[_Fate, list[RecipientResult]] = defaultdict(list)
+    for result in settlement.results:
+        reply = result.remote_reply or str(result.reply)
+        state = settlement.final.get(result.index)
+        alike[groups.get(result.index, -1), state, result.remote, reply].append(result)
+    return dict(alike)

@@ -1,0 +1,118 @@
+"""The way of a message, in order. The first tuple runs before the reply, the second after it."""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+from mta import events
+from mta.model.address import Address
+from mta.model.delivery import Body, LeasedDelivery
+from mta.model.envelope import Client, Envelope
+from mta.model.queue_id import new_queue_id
+from mta.model.reply import STORAGE_FULL, MailError, Reply
+from mta.relay import arrival, departure
+from mta.relay.arrival import Arrival
+from mta.relay.departure import Departure
+from mta.relay.equipment import Equipment
+from mta.relay.octets import buffer_of
+from mta.relay.queue_runner import QueueRunner
+
+BEFORE_THE_REPLY = (
+    arrival.scan,
+    arrival.guard,
+    arrival.complete,
+    arrival.look_up,
+    arrival.decide,
+    arrival.commit,
+)
+AFTER_THE_REPLY = (
+    departure.open_message,
+    departure.split,
+    departure.stamp,
+    departure.sign,
+    departure.deliver_and_settle,
+)
+
+
+class Pipeline:
+    """The `Receiver` of all listeners, and the sender of what is due."""
+
+    def __init__(self, equipment: Equipment) -> None:
+        self._equipment = equipment
+        self.queue_runner = QueueRunner(equipment, self._send_leased)
+
+    async def mail(self, client: Client, reverse_path: Address | None, size_octets: int) -> Reply | None:
+        """452 while the spool's disk has no room above its reserve."""
+        return None if self._equipment.spool.has_room(size_octets) else STORAGE_FULL
+
+    async def rcpt(self, client: Client, reverse_path: Address | None, recipient: Address) -> Reply | None:
+        """Every recipient that the listener's policy lets pass."""
+        return None
+
+    def spill_path(self) -> Path:
+        return self._equipment.spool.spill_path()
+
+    async def message(self, client: Client, envelope: Envelope, body: Body) -> Reply:
+        """Take a message through the stages before the reply; once it is committed, start those after it."""
+        equipment = self._equipment
+        work = Arrival(
+            client, envelope, body, equipment.rulebook, new_queue_id(), equipment.clock.now(), buffer_of(body)
+        )
+        for stage in BEFORE_THE_REPLY:
+            reply = await stage(equipment, work)
+            if reply is not None:
+                arrival.log_refusal(work, reply)
+                return reply
+        if work.deliveries:
+            self._send(
+                Departure(work.deliveries, work.rulebook, work.data, work.parsed, work.classification, work.people)
+            )
+        return Reply(250, "2.0.0", f"Ok: queued as {work.queue_id}")
+
+    def _send_leased(self, deliveries: Sequence[LeasedDelivery]) -> None:
+        self._send(Departure(deliveries, self._equipment.rulebook))
+
+    def _send(self, work: Departure) -> None:
+        in_hand = self._equipment.in_hand
+        size = work.message.body.size_octets
+        task = asyncio.create_task(self._depart(work))
+        in_hand.tasks.add(task)
+        in_hand.octets += size
+
+        def done(ended: asyncio.Task[None]) -> None:
+            in_hand.tasks.discard(ended)
+            in_hand.octets -= size
+
+        task.add_done_callback(done)
+
+    async def _depart(self, work: Departure) -> None:
+        try:
+            for stage in AFTER_THE_REPLY:
+                await stage(self._equipment, work)
+        except Exception as exc:  # noqa: BLE001 - the edge of a task: the message stays in the queue
+            queue_id = work.message.queue_id
+            events.internal_error("departure", error=repr(exc), queue_id=queue_id, traceback=traceback.format_exc())
+            await self._put_back(work)
+
+    async def _put_back(self, work: Departure) -> None:
+        """After an error of our own: try again later, as after a deferral."""
+        for delivery in work.deliveries:
+            try:
+                await departure.defer_for_error(self._equipment, work, delivery)
+            except MailError as exc:
+                events.internal_error("settle", error=str(exc), queue_id=work.message.queue_id)
+
+    async def finish(self, within_s: float) -> int:
+        """Let what is in hand end; cut off the rest, whose leases a successor takes over. Returns how many were cut."""
+        tasks = self._equipment.in_hand.tasks
+        if not tasks:
+            return 0
+        _, late = await asyncio.wait(set(tasks), timeout=within_s)
+        for task in late:
+            task.cancel()
+        if late:
+            await asyncio.wait(late)
+        return len(late)

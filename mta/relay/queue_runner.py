@@ -1,0 +1,76 @@
+"""Takes what is due from the queue: after a deferral, a restart, a release, or when memory was short at acceptance."""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from mta import events
+from mta.model.delivery import LeasedDelivery
+from mta.model.reply import MailError
+from mta.ports.spool import LEASE
+from mta.relay.equipment import Equipment
+
+LOOK_EVERY_S = 1.0
+"""How long something due may wait if nobody rings; a look costs one read."""
+AT_ONCE = 200
+"""Messages from the queue that a worker has in hand."""
+RENEW_EVERY_S = LEASE.total_seconds() / 4
+
+
+class QueueRunner:
+    """Runs beside the listeners, in every worker. `send` starts the departure of one message's deliveries."""
+
+    def __init__(self, equipment: Equipment, send: Callable[[Sequence[LeasedDelivery]], None]) -> None:
+        self._equipment = equipment
+        self._send = send
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        renewing = asyncio.create_task(self._renew())
+        try:
+            while True:
+                taken = await self._look()
+                if not taken:
+                    await self._wait()
+        finally:
+            renewing.cancel()
+            with suppress(asyncio.CancelledError):
+                await renewing
+
+    async def _wait(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_EVERY_S):
+                await self._equipment.queue_changed.wait()
+        self._equipment.queue_changed.clear()
+
+    async def _look(self) -> int:
+        """Lease and send what is due and fits; return how many deliveries."""
+        equipment = self._equipment
+        free = AT_ONCE - len(equipment.in_hand.tasks)
+        if free <= 0 or not equipment.in_hand.has_room(0):
+            return 0
+        try:
+            leased = await equipment.spool.lease_due(
+                equipment.clock.now(), limit=free, blocked=equipment.next_hops.blocked()
+            )
+        except MailError as exc:
+            events.internal_error("queue", error=str(exc))
+            return 0
+        messages: defaultdict[str, list[LeasedDelivery]] = defaultdict(list)
+        for delivery in leased:
+            messages[delivery.message.queue_id].append(delivery)
+        for deliveries in messages.values():
+            self._send(deliveries)
+        return len(leased)
+
+    async def _renew(self) -> None:
+        while True:
+            await asyncio.sleep(RENEW_EVERY_S)
+            try:
+                await self._equipment.spool.renew()
+            except MailError as exc:
+                events.internal_error("renew", error=str(exc), traceback=traceback.format_exc())
