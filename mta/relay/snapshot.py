@@ -42,7 +42,7 @@ class Snapshot:
 
 
 def load_snapshot(path: Path, open_directory: OpenDirectory) -> Snapshot:
-    """Read configuration, directory, templates and rules. Raises ConfigurationError with all problems of all of them."""
+    """Read configuration, directory, templates and rules. Raises ConfigurationError with all problems of all."""
     loading = _Loading()
     try:
         located, problems = examine_configuration(path)
@@ -116,11 +116,11 @@ def _problems_around(path: Path, open_directory: OpenDirectory) -> list[Problem]
     try:
         organisation = read_document(path).value["organisation"]
         base = path.absolute().parent
-        named = [base / organisation[key] for key in ("rules", "templates")]
+        rules, templates = base / organisation["rules"], base / organisation["templates"]
         people = base / organisation["directory"]["file"]
     except (ConfigurationError, KeyError, TypeError):
         return []
-    _content(loading, *named, people, open_directory, None)
+    _content(loading, rules, templates, people, open_directory, None)
     return _in_order(loading.problems)
 
 
