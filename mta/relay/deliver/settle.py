@@ -23,6 +23,8 @@ from mta.model.reply import Reply
 
 EXPIRED_STATUS = "4.4.7"
 """RFC 3463: delivery time expired."""
+ATTEMPTS_AT_LEAST = 3
+"""Before mail expires: what was held, or lay here while we did not run, is not given up at the first obstacle."""
 HELD_TOO_LONG = Reply(554, "5.7.1", "The message was held back for review and was not released in time")
 
 
@@ -135,7 +137,10 @@ class Settler:
         Recipients with neither a result nor a place in `dropped` stay queued. `variants` are committed with the
         settlement if anybody stays. All failures of one settlement share one DSN.
         """
-        is_expired = now - delivery.message.accepted_at >= self.retry.expire_after
+        attempts = delivery.attempts + 1
+        is_expired = now - delivery.message.accepted_at >= self.retry.expire_after and attempts >= min(
+            ATTEMPTS_AT_LEAST, len(self.retry.schedule)
+        )
         final = dict.fromkeys(dropped, State.DROPPED)
         failures: list[Failure] = []
         for result in results:
@@ -150,17 +155,13 @@ class Settler:
             next_hop=delivery.next_hop,
             results=tuple(results),
             final=final,
-            due_at=self.next_attempt(delivery.attempts + 1, now) if stays else None,
+            due_at=self.next_attempt(attempts, now) if stays else None,
             variants=variants if stays else (),
             spawned=self._dsns(delivery.message, failures, now),
         )
 
-    def is_hold_over(self, message: AcceptedMessage, now: datetime) -> bool:
-        """Whether a held message has waited for its release as long as it may."""
-        return now - message.accepted_at >= self.retry.hold_expires_after
-
     def hold_expired(self, delivery: LeasedDelivery, now: datetime) -> Settlement:
-        """Give up the held recipients of a delivery whose hold has run out."""
+        """Give up the held recipients of a delivery; the spool hands those out only when their hold has run out."""
         held = [entry for entry in delivery.recipients if entry.state is State.HELD]
         failures = [Failure(e.address, Cause.HELD, HELD_TOO_LONG.status, HELD_TOO_LONG) for e in held]
         return Settlement(

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from mta import events
+from mta.config.schema import Host, MaildirHop, NextHop, SmtpHop
+from mta.model.delivery import RecipientEntry, RecipientResult
+from mta.model.envelope import Envelope
+from mta.ports.transport import Segments
+from mta.relay.deliver.next_hops import NextHops
+
+
+class Way:
+    """A transport that only knows what it was made from."""
+
+    def __init__(self, hop: NextHop) -> None:
+        self.hop = hop
+        self.is_blocked = False
+        self.is_closed = False
+
+    async def deliver(
+        self, envelope: Envelope, recipients: Sequence[RecipientEntry], content: Segments, *, deadline_s: float
+    ) -> Sequence[RecipientResult]:
+        raise NotImplementedError
+
+    async def close(self) -> None:
+        self.is_closed = True
+
+
+def smtp(name: str, port: int = 25) -> SmtpHop:
+    return SmtpHop(name=name, hosts=(Host(host="mx.example.org", port=port),))
+
+
+class Built(list[Way]):
+    def __call__(self, hop: NextHop) -> Way:
+        if hop.name == "broken":
+            raise OSError("no such CA file")
+        self.append(Way(hop))
+        return self[-1]
+
+
+ARCHIVE = MaildirHop(name="archive", kind="maildir", folder=Path("/srv/archive"))
+
+
+def test_each_name_has_its_transport() -> None:
+    hops = NextHops(Built())
+    hops.apply([smtp("a"), ARCHIVE], default="a")
+    assert hops.transport("archive") is not hops.transport("a")
+
+
+def test_a_reload_keeps_what_did_not_change() -> None:
+    built = Built()
+    hops = NextHops(built)
+    hops.apply([smtp("a"), smtp("b"), ARCHIVE], default="a")
+    kept, changed, removed = hops.transport("a"), hops.transport("b"), hops.transport("archive")
+    gone = hops.apply([smtp("a"), smtp("b", port=26), smtp("new")], default="a")
+    assert hops.transport("a") is kept
+    assert hops.transport("b") is not changed
+    assert gone == (changed, removed)
+    assert len(built) == 5
+
+
+def test_a_reload_that_fails_changes_nothing() -> None:
+    hops = NextHops(Built())
+    hops.apply([smtp("a"), smtp("b")], default="a")
+    before = hops.transport("a"), hops.transport("b")
+    with pytest.raises(OSError, match="CA file"):
+        hops.apply([smtp("a", port=26), smtp("broken")], default="a")
+    with pytest.raises(KeyError):
+        hops.apply([smtp("a", port=26)], default="b")
+    assert (hops.transport("a"), hops.transport("b")) == before
+
+
+class Lines:
+    def __init__(self) -> None:
+        self.written: list[str] = []
+
+    def write(self, level: events.Level, action: str, line: str, day: str) -> None:
+        self.written.append(line)
+
+
+def test_an_unknown_name_goes_the_default_way_and_is_logged() -> None:
+    hops, lines = NextHops(Built()), Lines()
+    hops.apply([smtp("a"), smtp("b")], default="b")
+    events.configure([lines])
+    try:
+        assert hops.transport("taken-away") is hops.transport("b")
+    finally:
+        events.configure([])
+    assert "next_hop=taken-away used=b" in lines.written[0]
+
+
+def test_blocked_names_those_to_leave_alone() -> None:
+    built = Built()
+    hops = NextHops(built)
+    hops.apply([smtp("a"), smtp("b")], default="a")
+    built[1].is_blocked = True
+    assert hops.blocked() == {"b"}
+
+
+async def test_close_ends_all() -> None:
+    built = Built()
+    hops = NextHops(built)
+    hops.apply([smtp("a"), smtp("b")], default="a")
+    await hops.close()
+    assert [way.is_closed for way in built] == [True, True]

@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import pytest
+
+from mta.model.decision import Defer, Drop, Reject, Route
+from mta.model.delivery import AcceptedMessage, LeasedDelivery, RecipientResult, State, StoredVariant
+from mta.model.envelope import ListenerRole
+from mta.model.reply import Reply
+from mta.relay.deliver.settle import Cause, Failure, Settler, dsn_due, set_aside
+from tests.unit.relay.deliver.samples import NOON, RETRY, in_ten_minutes, leased, message
+
+OK = Reply(250, "2.0.0", "taken")
+LATER = Reply(451, "4.4.1", "Can't connect: refused")
+UNKNOWN = Reply(550, "5.1.1", "no such user")
+THREE = ("a@example.org", "b@example.org", "c@example.org")
+
+
+class Dsns:
+    """Stands for the writer of DSNs: keeps what it was asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[list[Failure]] = []
+        self.written = message(("jane@example.com",), sender="")
+
+    def __call__(self, of: AcceptedMessage, failures: Sequence[Failure], now: datetime) -> AcceptedMessage:
+        self.asked.append(list(failures))
+        return self.written
+
+
+def settler(dsns: Dsns) -> Settler:
+    return Settler(RETRY, in_ten_minutes, dsns, frozenset({"example.com"}))
+
+
+def results(delivery: LeasedDelivery, *replies: Reply) -> list[RecipientResult]:
+    return [
+        RecipientResult(entry.index, entry.address, reply)
+        for entry, reply in zip(delivery.recipients, replies, strict=True)
+    ]
+
+
+def test_each_recipient_goes_their_own_way() -> None:
+    dsns, delivery = Dsns(), leased(message(THREE), attempts=1)
+    settlement = settler(dsns).settlement(delivery, results(delivery, OK, UNKNOWN, LATER), NOON)
+    assert settlement.final == {0: State.DELIVERED, 1: State.FAILED}
+    assert settlement.due_at == NOON + timedelta(minutes=20)
+    assert settlement.spawned == (dsns.written,)
+    assert [(f.address.local, f.cause, f.status) for f in dsns.asked[0]] == [("b", Cause.REFUSED, "5.1.1")]
+
+
+def test_all_failures_of_a_settlement_share_one_dsn() -> None:
+    dsns, delivery = Dsns(), leased(message(THREE))
+    settlement = settler(dsns).settlement(delivery, results(delivery, UNKNOWN, UNKNOWN, UNKNOWN), NOON)
+    assert len(settlement.spawned) == 1
+    assert [f.address.local for f in dsns.asked[0]] == ["a", "b", "c"]
+    assert settlement.due_at is None
+
+
+def test_variants_are_kept_only_while_somebody_waits() -> None:
+    delivery, variants = leased(message(THREE)), (StoredVariant(0, ((0, 0, b"X: y\r\n"),)),)
+    stays = settler(Dsns()).settlement(delivery, results(delivery, OK, OK, LATER), NOON, variants=variants)
+    gone = settler(Dsns()).settlement(delivery, results(delivery, OK, OK, OK), NOON, variants=variants)
+    assert (stays.variants, gone.variants) == (variants, ())
+
+
+def test_recipients_without_a_result_stay_queued() -> None:
+    delivery = leased(message(THREE))
+    settlement = settler(Dsns()).settlement(delivery, results(delivery, OK, OK, OK)[:1], NOON)
+    assert settlement.final == {0: State.DELIVERED}
+    assert settlement.due_at == NOON + timedelta(minutes=10)
+
+
+def test_expired_mail_fails_with_4_4_7_and_tells_the_last_reply() -> None:
+    dsns, delivery = Dsns(), leased(message(), attempts=30)
+    settlement = settler(dsns).settlement(delivery, results(delivery, LATER), NOON + timedelta(days=2))
+    assert settlement.final == {0: State.FAILED}
+    assert settlement.due_at is None
+    [[failure]] = dsns.asked
+    assert (failure.cause, failure.status, failure.reply) == (Cause.EXPIRED, "4.4.7", LATER)
+
+
+def test_mail_just_before_its_expiry_stays() -> None:
+    delivery = leased(message(), attempts=30)
+    almost = NOON + timedelta(days=2) - timedelta(seconds=1)
+    assert settler(Dsns()).settlement(delivery, results(delivery, LATER), almost).final == {}
+
+
+def test_old_mail_is_not_given_up_at_its_first_obstacle() -> None:
+    """Held for days and released, or queued while the relay did not run."""
+    final = [
+        settler(Dsns()).settlement(d, results(d, LATER), NOON + timedelta(days=3)).final
+        for d in (leased(message(), attempts=n) for n in range(3))
+    ]
+    assert final == [{}, {}, {0: State.FAILED}]
+
+
+def test_a_late_delivery_counts_as_delivered() -> None:
+    delivery = leased(message(), attempts=30)
+    assert settler(Dsns()).settlement(delivery, results(delivery, OK), NOON + timedelta(days=9)).final == {
+        0: State.DELIVERED
+    }
+
+
+def test_dropped_recipients_are_final_and_nobody_is_told() -> None:
+    dsns, delivery = Dsns(), leased(message(THREE))
+    settlement = settler(dsns).settlement(delivery, results(delivery, OK, OK, OK)[:2], NOON, dropped={2})
+    assert settlement.final[2] is State.DROPPED
+    assert (settlement.spawned, dsns.asked, settlement.due_at) == ((), [], None)
+
+
+def test_a_hold_that_ran_out_tells_the_sender() -> None:
+    dsns = Dsns()
+    settlement = settler(dsns).hold_expired(leased(message(THREE, state=State.HELD)), NOON)
+    assert set(settlement.final.values()) == {State.FAILED}
+    assert [f.cause for f in dsns.asked[0]] == [Cause.HELD] * 3
+    assert settlement.due_at is None
+
+
+@pytest.mark.parametrize(
+    ("sender", "role", "cause", "told"),
+    [
+        ("jane@example.com", ListenerRole.TRUSTED, Cause.REFUSED, True),
+        ("jane@example.com", ListenerRole.TRUSTED, Cause.POLICY, True),
+        ("jane@Example.COM", ListenerRole.TRUSTED, Cause.POLICY, True),
+        ("stranger@example.net", ListenerRole.TRUSTED, Cause.POLICY, False),
+        ("jane@example.com", ListenerRole.INBOUND, Cause.POLICY, False),
+        ("stranger@example.net", ListenerRole.INBOUND, Cause.REFUSED, True),
+        ("stranger@example.net", ListenerRole.INBOUND, Cause.EXPIRED, True),
+        ("", ListenerRole.TRUSTED, Cause.REFUSED, False),
+        ("", ListenerRole.INBOUND, Cause.EXPIRED, False),
+        ("", ListenerRole.TRUSTED, Cause.POLICY, False),
+    ],
+)
+def test_who_is_told(sender: str, role: ListenerRole, cause: Cause, told: bool) -> None:
+    assert dsn_due(message(sender=sender, role=role), cause, {"example.com"}) is told
+
+
+def test_a_reject_for_some_is_told_as_policy() -> None:
+    dsns = Dsns()
+    delivery = leased(message(THREE, actions={1: (Reject(text="No invoices to this address"),)}))
+    aside = set_aside(delivery)
+    assert [entry.index for entry in aside.deliver] == [0, 2]
+    [rejected] = aside.results
+    assert str(rejected.reply) == "550 5.7.1 No invoices to this address"
+    settlement = settler(dsns).settlement(delivery, aside.results, NOON)
+    assert settlement.final == {1: State.FAILED}
+    assert dsns.asked[0][0].cause is Cause.POLICY
+
+
+def test_set_aside_drops_and_defers() -> None:
+    actions = {0: (Drop(),), 1: (Defer(text="not now"),), 2: (Route(next_hop="internet"),)}
+    aside = set_aside(leased(message(THREE, actions=actions)))
+    assert aside.dropped == {0}
+    assert [str(result.reply) for result in aside.results] == ["451 4.7.1 not now"]
+    assert [entry.index for entry in aside.deliver] == [2]
+
+
+def test_a_defer_for_some_puts_off_only_the_first_attempt() -> None:
+    aside = set_aside(leased(message(actions={0: (Defer(),)}), attempts=1))
+    assert [entry.index for entry in aside.deliver] == [0]
