@@ -52,17 +52,19 @@ def run(arguments: argparse.Namespace) -> int:
     path: Path = arguments.config.absolute()
     configuration = _read(path)
     var = _own_folder(path, configuration)
-    listener = next(listener for listener in configuration.listeners if listener.role == "trusted")
-    if _greets(listener):
-        raise CommandFailedError(f"something serves {listener.address} port {listener.port} already; stop that first")
+    for listener in configuration.listeners:
+        if _greets(listener):
+            raise CommandFailedError(f"{listener.address} port {listener.port} is served already; stop that first")
     if arguments.serve:
         _make_secrets(configuration)
-        print(f"send mail to {listener.address} port {listener.port}; it arrives under {var}; Ctrl-C ends", flush=True)
+        for listener in configuration.listeners:
+            print(f"{listener.role} mail: {listener.address} port {listener.port}")
+        print(f"It arrives under {var}. Ctrl-C ends.", flush=True)
         os.execv(sys.executable, _command(path))  # noqa: S606 - no shell, our own program
     shutil.rmtree(var, ignore_errors=True)
     _make_secrets(configuration)
-    with _relay(path, var, listener):
-        return asyncio.run(_show(configuration, listener, var))
+    with _relay(path, var, configuration.listeners):
+        return asyncio.run(_show(configuration, var))
 
 
 def _read(path: Path) -> Configuration:
@@ -114,14 +116,14 @@ def _command(path: Path) -> list[str]:
 
 
 @contextmanager
-def _relay(path: Path, var: Path, listener: Listener) -> Iterator[None]:
+def _relay(path: Path, var: Path, listeners: Sequence[Listener]) -> Iterator[None]:
     """The relay as a process of its own, ready to receive; ended afterwards."""
     output = var / "output"
     with output.open("wb") as file:
         process = subprocess.Popen(_command(path), stdout=file, stderr=file, stdin=subprocess.DEVNULL)  # noqa: S603
     try:
         deadline = time.monotonic() + READY_S
-        while not _greets(listener):
+        while not all(_greets(listener) for listener in listeners):
             if process.poll() is not None or time.monotonic() > deadline:
                 raise CommandFailedError(f"the relay did not start:\n{output.read_text(errors='replace')}")
             time.sleep(_POLL_S)
@@ -140,11 +142,11 @@ class _Sent:
     queue_id: str
 
 
-async def _show(configuration: Configuration, listener: Listener, var: Path) -> int:
+async def _show(configuration: Configuration, var: Path) -> int:
     person = (await YamlDirectory.load(configuration.organisation.directory.file).people([SENDER]))[SENDER]
     name, signature = person.attributes["displayName"], person.attributes["telephoneNumber"]
     messages = demo_messages(SENDER, name, colleague=COLLEAGUE, customers=CUSTOMERS)
-    sent = await _send(messages, listener)
+    sent = await _send(messages, configuration.listeners)
     print(
         f"{len(sent)} messages sent, for {sum(len(m.envelope_recipients) for m in messages)} recipients\n", flush=True
     )
@@ -158,13 +160,16 @@ async def _show(configuration: Configuration, listener: Listener, var: Path) -> 
     return ExitCode.FAILED
 
 
-async def _send(messages: Sequence[DemoMessage], listener: Listener) -> list[_Sent]:
+async def _send(messages: Sequence[DemoMessage], listeners: Sequence[Listener]) -> list[_Sent]:
+    """Each by the listener that it belongs to: our own mail by the trusted one, strangers' by the inbound one."""
     sent = []
     try:
-        async with aiosmtplib.SMTP(hostname=listener.address, port=listener.port, start_tls=False) as client:
-            for message in messages:
+        for message in messages:
+            role = "inbound" if message.from_outside else "trusted"
+            listener = next(listener for listener in listeners if listener.role == role)
+            async with aiosmtplib.SMTP(hostname=listener.address, port=listener.port, start_tls=False) as client:
                 _, reply = await client.sendmail(message.sender, list(message.envelope_recipients), message.content)
-                sent.append(_Sent(message, reply.split()[-1]))
+            sent.append(_Sent(message, reply.split()[-1]))
     except aiosmtplib.SMTPException as exc:
         raise CommandFailedError(f"the relay refused a message: {exc}") from exc
     return sent

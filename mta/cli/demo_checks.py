@@ -99,12 +99,9 @@ def _attachments(content: bytes) -> list[bytes]:
 def _as_sent(copy: Copy) -> bool:
     """Whether there is nothing but trace fields above the bytes that were sent."""
     sent = copy.message.content
-    received = copy.content
-    if not received.endswith(sent):  # a Maildir may keep bare line feeds
-        sent, received = sent.replace(b"\r\n", b"\n"), received.replace(b"\r\n", b"\n")
-    if not received.endswith(sent):
+    if not copy.content.endswith(sent):
         return False
-    trace = received[: len(received) - len(sent)]
+    trace = copy.content[: len(copy.content) - len(sent)]
     fields = list(_FIELD.finditer(trace))
     return b"".join(field[0] for field in fields) == trace and {f[1].lower() for f in fields} <= TRACE_FIELDS
 
@@ -121,10 +118,15 @@ def _stamp_faults(copy: Copy, signature: str) -> Iterator[str]:
         yield "an attachment or picture is not what was sent"
 
 
+def _without_delivered_to(header: bytes) -> bytes:
+    """Final delivery into a Maildir notes whose it is; only the recipient sees that."""
+    return re.sub(rb"(?im)^delivered-to:[^\r\n]*\r?\n", b"", header)
+
+
 def faults(copy: Copy, treatment: Treatment, *, signature: str, signed_by: str) -> list[str]:
     """Everything that is wrong with one copy; `signature` is a text that only the sender's stamp has."""
     found = []
-    header = copy.content.partition(b"\r\n\r\n")[0].partition(b"\n\n")[0]
+    header = _without_delivered_to(copy.content.partition(b"\r\n\r\n")[0])
     found += [f"a header tells of {hidden}" for hidden in copy.message.hidden if hidden.encode() in header]
     if treatment.direction == "outbound" and not re.search(
         rb"^DKIM-Signature:[^:]*\bd=" + signed_by.encode(), header, re.MULTILINE
@@ -132,6 +134,8 @@ def faults(copy: Copy, treatment: Treatment, *, signature: str, signed_by: str) 
         found.append("no DKIM signature")
     if b"multipart/signed" in copy.message.content:
         found += [] if _as_sent(copy) else ["a signed message was changed"]
+    elif copy.message.from_outside:
+        found += [] if b"\nSubject: [External] " in header else ["not marked as external"]
     elif any(action.startswith("stamp") for action in treatment.actions):
         found += _stamp_faults(copy, signature)
     elif not treatment.actions and not _as_sent(copy):

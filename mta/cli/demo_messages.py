@@ -35,6 +35,7 @@ class DemoMessage:
     hidden: tuple[str, ...]
     message_id: str
     content: bytes
+    from_outside: bool = False
 
     @property
     def envelope_recipients(self) -> tuple[str, ...]:
@@ -201,8 +202,18 @@ def _plain(sender: str, name: str, to: tuple[str, ...]) -> DemoMessage:
     return _finished("plain text, ISO-8859-1", opening, message)
 
 
+def _from_outside(to: str) -> DemoMessage:
+    opening = _Opening("news", "news@supplier.example", (to,), "New prices")
+    message = _message(opening, "Supplier News")
+    message.set_content("Our new prices are valid from the first of the month.\n")
+    message_id = str(message["Message-ID"])
+    return DemoMessage(
+        "from outside", opening.sender, opening.to, (), message_id, message.as_bytes(), from_outside=True
+    )
+
+
 def demo_messages(sender: str, name: str, *, colleague: str, customers: tuple[str, str, str]) -> list[DemoMessage]:
-    """What `sender` writes: `colleague` is internal, the first customer is written to openly, the third is hidden."""
+    """What `sender` writes to a colleague and to customers, of whom the third is hidden, and what a stranger writes."""
     first, second, hidden = customers
     return [
         _new_message(sender, name, (colleague, first, second), (hidden,)),
@@ -210,4 +221,5 @@ def demo_messages(sender: str, name: str, *, colleague: str, customers: tuple[st
         _signed(sender, name, (first,)),
         _with_pictures(sender, name, (first, colleague)),
         _plain(sender, name, (second,)),
+        _from_outside(sender),
     ]

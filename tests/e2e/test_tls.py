@@ -1,4 +1,4 @@
-"""TLS on both sides of the whole process: a client that is offered it or must have it, and a Postfix that is verified."""
+"""TLS on both sides of the whole process: offered to or required of clients, and a Postfix that is verified."""
 
 from __future__ import annotations
 
