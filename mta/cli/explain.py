@@ -1,0 +1,268 @@
+"""`stampline explain`: what the rules would do with a message, and why; nothing is sent and nothing is kept."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from mta.app import read_snapshot, rulebook
+from mta.cli.command import (
+    CommandFailedError,
+    ExitCode,
+    bad_configuration,
+    new_parser,
+    print_json,
+    printable,
+)
+from mta.config.problems import ConfigurationError
+from mta.config.schema import Configuration
+from mta.message.classify import Classification, classify
+from mta.message.edit import joined
+from mta.message.parse import LimitExceededError, Message, parse
+from mta.model.address import Address, AddressError, parse_address
+from mta.model.delivery import AcceptedMessage, Body, RecipientEntry
+from mta.model.envelope import Client, Envelope, ListenerRole
+from mta.model.person import Person
+from mta.relay.copies import Original, finished, stamped
+from mta.relay.decide import Facts, Outcome, Participants, Step, Trace, Verdict, decide
+from mta.relay.equipment import Rulebook
+from mta.relay.split.variants import Variant, variants
+
+_BARE_LINE_END = re.compile(rb"\r?\n|\r")
+_QUEUE_ID = "EXPLAINED"
+
+
+def add_parser(subparsers: Any) -> None:
+    parser = new_parser(
+        subparsers, "explain", "show which rules a message would meet, and why",
+        "Show for each recipient and rule whether it would apply: which test decided, and with what value.\n"
+        "Nothing is sent. With --out, the copies that recipients would get are written to a folder.",
+    )  # fmt: skip
+    parser.add_argument("message", type=Path, metavar="MESSAGE.eml", help="the message as a file")
+    parser.add_argument("--from", dest="sender", required=True, metavar="ADDRESS", help="reverse-path; '<>' for none")
+    parser.add_argument(
+        "--to", action="append", required=True, metavar="ADDRESS", dest="recipients", help="recipient; may be repeated"
+    )
+    parser.add_argument("--listener", metavar="NAME", help="where it would come in (default: the first trusted one)")
+    parser.add_argument("--at", metavar="TIME", help="when, such as 2026-12-01T09:00+01:00 (default: now)")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="write the copies to this folder")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.set_defaults(run=run)
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """All that one run found out."""
+
+    rulebook: Rulebook
+    data: bytes
+    message: Message
+    classification: Classification
+    envelope: Envelope
+    client: Client
+    people: dict[str, Person]
+    now: datetime
+    outcome: Outcome
+    steps: Sequence[Sequence[Step]]
+    """Per recipient, every rule in its order."""
+
+
+def run(arguments: argparse.Namespace) -> int:
+    explained = _explain(arguments)
+    files = _write_copies(explained, arguments.out) if arguments.out is not None else {}
+    if arguments.json:
+        print_json(_as_json(explained, files))
+    else:
+        for line in _as_text(explained, files):
+            print(printable(line))
+    return ExitCode.OK
+
+
+def _explain(arguments: argparse.Namespace) -> Explained:
+    try:
+        book = rulebook(read_snapshot(arguments.config))
+    except ConfigurationError as exc:
+        raise bad_configuration(exc.problems) from exc
+    snapshot = book.snapshot
+    envelope = _envelope(arguments)
+    client = _client(snapshot.configuration, arguments.listener)
+    now = _time(arguments.at)
+    data = _read(arguments.message)
+    try:
+        message = parse(data, book.limits)
+    except LimitExceededError as exc:
+        raise CommandFailedError(f"{arguments.message}: {exc}; no rule would see it") from exc
+    classification = classify(message, envelope.reverse_path is None)
+    participants = Participants.of(message, envelope, client)
+    people = dict(asyncio.run(_people(book, participants)))
+    facts = Facts(message, classification, participants, people, now, snapshot.organisation)
+    trace = Trace()
+    outcome = decide(snapshot.rules, facts, snapshot.policy, trace)
+    steps = [trace.steps(snapshot.rules, index) for index in range(len(envelope.recipients))]
+    return Explained(book, data, message, classification, envelope, client, people, now, outcome, steps)
+
+
+async def _people(book: Rulebook, participants: Participants) -> dict[str, Person]:
+    return dict(await book.snapshot.directory.people(participants.directory_keys))
+
+
+def _read(path: Path) -> bytes:
+    """The message with CRLF line ends, as SMTP would carry it."""
+    try:
+        return _BARE_LINE_END.sub(b"\r\n", path.read_bytes())
+    except OSError as exc:
+        raise CommandFailedError(f"cannot read {path}: {exc.strerror}") from exc
+
+
+def _envelope(arguments: argparse.Namespace) -> Envelope:
+    sender = None if arguments.sender in ("", "<>") else _address(arguments.sender)
+    recipients = {address.key: address for address in map(_address, arguments.recipients)}
+    return Envelope(sender, tuple(recipients.values()))
+
+
+def _address(text: str) -> Address:
+    try:
+        return parse_address(text.removeprefix("<").removesuffix(">"))
+    except AddressError as exc:
+        raise CommandFailedError(f"{text!r} is no address: {exc}", ExitCode.BAD_CONFIGURATION) from exc
+
+
+def _time(text: str | None) -> datetime:
+    if text is None:
+        return datetime.now(UTC)
+    try:
+        # Without a zone it is the time of this machine.
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except ValueError as exc:
+        raise CommandFailedError(f"{text!r} is no time: write 2026-12-01T09:00", ExitCode.BAD_CONFIGURATION) from exc
+
+
+def _client(configuration: Configuration, name: str | None) -> Client:
+    listeners = configuration.listeners
+    if name is None:
+        chosen = next((listener for listener in listeners if listener.role == "trusted"), listeners[0])
+    else:
+        named = [listener for listener in listeners if listener.name == name]
+        if not named:
+            known = ", ".join(listener.name for listener in listeners)
+            raise CommandFailedError(f"no listener is called {name!r}; there are {known}", ExitCode.BAD_CONFIGURATION)
+        chosen = named[0]
+    return Client("127.0.0.1", 0, "explain", chosen.name, ListenerRole(chosen.role))
+
+
+# --- copies -----------------------------------------------------------------------------------------------------------
+
+
+def _write_copies(explained: Explained, folder: Path) -> dict[int, str]:
+    """Write each group's copy; group → file, or why there is none."""
+    decision = explained.outcome.decision
+    entries = tuple(
+        RecipientEntry(n, entry.recipient, entry.group, entry.next_hop) for n, entry in enumerate(decision.recipients)
+    )
+    accepted = AcceptedMessage(
+        _QUEUE_ID,
+        explained.now,
+        explained.envelope,
+        explained.client,
+        Body.of(explained.data),
+        decision,
+        entries,
+        explained.message.message_id,
+    )
+    original = Original(accepted, explained.data, explained.message, explained.classification, explained.rulebook)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return {
+            variant.group: _write_copy(original, variant, explained.people, folder)
+            for variant in variants(decision, entries)
+        }
+    except OSError as exc:
+        raise CommandFailedError(f"cannot write to {folder}: {exc.strerror}") from exc
+
+
+def _write_copy(original: Original, variant: Variant, people: dict[str, Person], folder: Path) -> str:
+    made = stamped(original, variant, people)
+    if made.refused is not None:
+        return f"not made: {made.refused}"
+    path = folder / f"group-{variant.group}.eml"
+    path.write_bytes(joined(original.data, finished(original, variant, made.edits)))
+    return str(path)
+
+
+# --- showing ----------------------------------------------------------------------------------------------------------
+
+
+def _as_text(explained: Explained, files: dict[int, str]) -> Iterator[str]:
+    outcome, classification = explained.outcome, explained.classification
+    yield f"kind: {classification.kind.value}; sender: {outcome.decision.sender or '<>'}"
+    if classification.untouchable:
+        yield f"its content is not touched: {classification.untouchable}"
+    if outcome.reply is not None:
+        yield f"refused for all recipients: {outcome.reply}"
+    for entry, steps in zip(outcome.decision.recipients, explained.steps, strict=True):
+        yield ""
+        yield (
+            f"{entry.recipient}: {entry.direction.value}, {entry.role.value}, next hop {entry.next_hop}, "
+            f"group {entry.group}"
+        )
+        for step in steps:
+            yield from _step_lines(step)
+    yield ""
+    yield from _group_lines(explained, files)
+    for failure in outcome.failures:
+        yield f"failed: rule {failure.rule}: {failure.error} ({failure.on_error.value})"
+    if outcome.too_many_variants:
+        yield f"too many variants ({outcome.too_many_variants}): what depends on the single recipient is left out"
+
+
+def _step_lines(step: Step) -> Iterator[str]:
+    yield f"  {step.rule}: {step.verdict.value}"
+    if step.test:
+        yield f"    {'because' if step.verdict in (Verdict.APPLIED, Verdict.AUDITED) else 'decided by'} {step.test}"
+        yield f"    with: {step.value}"
+    if step.actions:
+        yield f"    actions: {'; '.join(step.actions)}"
+    if step.note:
+        yield f"    but {step.note}"
+
+
+def _group_lines(explained: Explained, files: dict[int, str]) -> Iterator[str]:
+    decision = explained.outcome.decision
+    for group, actions in decision.group_actions().items():
+        names = ", ".join(str(entry.recipient) for entry in decision.recipients if entry.group == group)
+        kinds = ", ".join(f"{action.kind} ({action.rule})" for action in actions) or "unchanged"
+        yield f"group {group}: {names}: {kinds}" + (f" -> {files[group]}" if group in files else "")
+
+
+def _as_json(explained: Explained, files: dict[int, str]) -> dict[str, Any]:
+    outcome = explained.outcome
+    recipients = []
+    for entry, steps in zip(outcome.decision.recipients, explained.steps, strict=True):
+        rules = [{**asdict(step), "verdict": step.verdict.value} for step in steps]
+        recipients.append(
+            {
+                "recipient": str(entry.recipient),
+                "direction": entry.direction.value,
+                "role": entry.role.value,
+                "next_hop": entry.next_hop,
+                "group": entry.group,
+                "rules": rules,
+            }
+        )
+    return {
+        "kind": explained.classification.kind.value,
+        "sender": outcome.decision.sender,
+        "untouchable": explained.classification.untouchable,
+        "reply": str(outcome.reply) if outcome.reply is not None else "",
+        "recipients": recipients,
+        "groups": outcome.decision.to_json()["groups"],
+        "files": {str(group): file for group, file in files.items()},
+        "failures": [{"rule": f.rule, "error": f.error, "on_error": f.on_error.value} for f in outcome.failures],
+        "too_many_variants": outcome.too_many_variants,
+    }
