@@ -1,11 +1,16 @@
-"""What kind of message it is, and whether it may be touched at all."""
+"""What kind of message it is, and whether it may be touched at all: by header fields and part types."""
 
 from __future__ import annotations
 
+import binascii
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from mta.message.parse import Message
+from mta.message import transfer
+from mta.message.parse import Message, Part
+from mta.message.subject import SubjectSign, subject_sign
 
 
 class Kind(Enum):
@@ -21,6 +26,14 @@ class Kind(Enum):
     VOICEMAIL = "voicemail"
 
 
+_AUTOMATIC = frozenset({Kind.AUTO_REPLY, Kind.OUT_OF_OFFICE, Kind.DSN, Kind.MDN, Kind.JOURNAL})
+_NEVER_TOUCHED = {
+    Kind.DSN: "delivery status notification",
+    Kind.MDN: "disposition notification",
+    Kind.JOURNAL: "journal report",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Classification:
     """`untouchable` is the reason why nothing may be changed, "" where it may."""
@@ -34,14 +47,251 @@ class Classification:
     tnef_only: bool = False
     untouchable: str = ""
     meeting_method: str = ""
-    """iTIP method in lower case (request, reply, cancel, counter…), "" where it is no meeting."""
+    """iTIP method in lower case (request, reply, cancel, counter…), "" where it is no meeting or says none."""
+    auto_generated: bool = False
+    """Auto-Submitted says that a program wrote it (RFC 3834), reply or not: never answer it automatically."""
 
     @property
     def is_automatic(self) -> bool:
-        """Whether no person wrote it just now: auto-replies, out of office, DSN, MDN, journal reports."""
-        raise NotImplementedError
+        """Whether it answers or reports by itself: auto-replies, out of office, DSN, MDN, journal reports."""
+        return self.kind in _AUTOMATIC
+
+
+_PKCS7_MIME = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
+_PKCS7_SIGNATURE = frozenset({"application/pkcs7-signature", "application/x-pkcs7-signature"})
+_PGP_TYPES = frozenset({"application/pgp-encrypted", "application/pgp"})
+_TNEF = frozenset({"application/ms-tnef", "application/vnd.ms-tnef"})
+_RPMSG = "application/x-microsoft-rpmsg-message"
+_DSN_TYPES = frozenset({"message/delivery-status", "message/global-delivery-status"})
+_MDN_TYPES = frozenset({"message/disposition-notification", "message/global-disposition-notification"})
+_JOURNAL_FIELDS = frozenset({b"x-ms-journal-report", b"x-ms-exchange-journal-report"})
+_AUTO_REPLY_FIELDS = frozenset({b"x-autoreply", b"x-autorespond", b"x-mail-autoreply", b"x-autoresponder"})
+_THREAD_INDEX_NEW = 22  # octets of a conversation's first message; each reply adds five
+_PGP_MARK = b"-----BEGIN PGP "
+_PGP_INLINE = re.compile(rb"(?:\A|[\n>])-----BEGIN PGP (SIGNED )?MESSAGE-----")
+_DAEMON = re.compile(r"(?:mailer-daemon|postmaster|mail-daemon|mailerdaemon)@|<>|\Amailer-daemon", re.IGNORECASE)
+_METHOD = re.compile(rb"(?:\A|\n)METHOD:[ ]?([A-Za-z\-]{1,40})", re.IGNORECASE)
+
+
+@dataclass(slots=True)
+class _Signs:
+    """What the parts show, gathered in one walk."""
+
+    signed: bool = False
+    encrypted: bool = False
+    smime: bool = False
+    pgp: bool = False
+    rights_protected: bool = False
+    tnef: bool = False
+    other_content: bool = False
+    report: Kind | None = None
+    voice: bool = False
+    calendar: Part | None = None
+    encloses_message: bool = False
 
 
 def classify(message: Message, reverse_path_is_null: bool) -> Classification:
-    """Classify by header fields and part types (RFC 3834, 3464, 8098, 8551, 3156, 5546)."""
-    raise NotImplementedError
+    """Classify by header fields and part types (RFC 3834, 3464, 8098, 8551, 3156, 3156 inline, 5546)."""
+    signs = _Signs()
+    for part in _own_parts(message.root):
+        _look_at(part, signs)
+    content_class = message.header("content-class").lower()
+    rights = signs.rights_protected or content_class == "rpmsg.message"
+    kind = _report_kind(message, signs, content_class, reverse_path_is_null) or _kind(
+        message, signs, content_class, reverse_path_is_null
+    )
+    tnef_only = signs.tnef and not signs.other_content
+    return Classification(
+        kind=kind,
+        signed=signs.signed,
+        encrypted=signs.encrypted,
+        smime=signs.smime,
+        pgp=signs.pgp,
+        rights_protected=rights,
+        tnef_only=tnef_only,
+        untouchable=_reason(kind, signs, rights=rights, tnef_only=tnef_only),
+        meeting_method=_meeting_method(signs.calendar) if kind is Kind.MEETING and signs.calendar else "",
+        auto_generated=_auto_submitted(message) not in ("", "no"),
+    )
+
+
+def _reason(kind: Kind, signs: _Signs, *, rights: bool, tnef_only: bool) -> str:
+    if rights:
+        return "rights-protected"
+    if signs.encrypted or signs.signed:
+        family = "S/MIME" if signs.smime else "PGP" if signs.pgp else "multipart"
+        return f"{family} {'encrypted' if signs.encrypted else 'signed'}"
+    if kind in _NEVER_TOUCHED:
+        return _NEVER_TOUCHED[kind]
+    return "TNEF only" if tnef_only else ""
+
+
+def _own_parts(root: Part) -> Iterator[Part]:
+    """All parts but those of attached messages."""
+    waiting = [root]
+    while waiting:
+        part = waiting.pop()
+        yield part
+        if not part.encloses_message:
+            waiting.extend(reversed(part.children))
+
+
+def _look_at(part: Part, signs: _Signs) -> None:
+    kind = part.content_type
+    if kind in ("text/plain", "text/html"):
+        _look_at_text(part, signs)
+    elif part.is_multipart:
+        _look_at_multipart(part, signs)
+    elif kind in _TNEF:
+        signs.tnef = True
+    elif kind == "text/calendar":
+        signs.other_content = True
+        if part.disposition != "attachment":
+            signs.calendar = signs.calendar or part
+    else:
+        _look_at_other(part, kind, signs)
+        signs.other_content = True
+
+
+def _look_at_text(part: Part, signs: _Signs) -> None:
+    if not signs.other_content and part.raw_body.strip():
+        signs.other_content = True
+    if part.is_attachment:
+        return
+    if part.encoding == "base64":
+        octets = transfer.decode(part.raw_body, "base64").octets
+        match = _PGP_INLINE.search(octets) if _PGP_MARK in octets else None
+    elif part.data.find(_PGP_MARK, part.body_start, part.body_end) >= 0:
+        match = _PGP_INLINE.search(part.raw_body)
+    else:
+        return
+    if match:
+        signs.pgp = True
+        signs.signed |= match[1] is not None
+        signs.encrypted |= match[1] is None
+
+
+def _look_at_multipart(part: Part, signs: _Signs) -> None:
+    kind = part.content_type
+    if kind == "multipart/signed":
+        protocol = part.params.get("protocol", "").lower()
+        signs.signed = True
+        signs.pgp |= "pgp" in protocol
+        signs.smime |= "pkcs7" in protocol
+    elif kind == "multipart/encrypted":
+        signs.encrypted = True
+        signs.pgp |= "pgp" in part.params.get("protocol", "pgp").lower()
+    elif kind == "multipart/voice-message":
+        signs.voice = True
+    elif kind == "multipart/report" and part.parent is None:
+        report = part.params.get("report-type", "").lower()
+        if report == "delivery-status":
+            signs.report = Kind.DSN
+        elif report == "disposition-notification":
+            signs.report = Kind.MDN
+
+
+def _look_at_other(part: Part, kind: str, signs: _Signs) -> None:
+    name = part.filename.lower()
+    if kind in _PKCS7_SIGNATURE or name.endswith(".p7s"):
+        signs.signed = signs.smime = True
+    elif kind in _PKCS7_MIME or name == "smime.p7m":
+        if not signs.other_content:  # behind a text it is a file like others
+            _look_at_pkcs7(part, signs)
+    elif kind in _PGP_TYPES:
+        signs.encrypted = signs.pgp = True
+    elif kind == _RPMSG or name == "message.rpmsg":
+        signs.rights_protected = True
+    elif kind in _DSN_TYPES:
+        signs.report = signs.report or Kind.DSN
+    elif kind in _MDN_TYPES:
+        signs.report = signs.report or Kind.MDN
+    elif part.encloses_message:
+        signs.encloses_message = True
+
+
+def _look_at_pkcs7(part: Part, signs: _Signs) -> None:
+    """`smime-type` tells; without it the content is taken for encrypted. It is opaque either way."""
+    signs.smime = True
+    kind = part.params.get("smime-type", "").lower()
+    if kind in ("signed-data", "certs-only") or part.filename.lower().endswith(".p7c"):
+        signs.signed = True
+    else:
+        signs.encrypted = True
+
+
+def _report_kind(message: Message, signs: _Signs, content_class: str, reverse_path_is_null: bool) -> Kind | None:
+    names = message.names
+    if (not _JOURNAL_FIELDS.isdisjoint(names) or "journalreport" in message.header("content-identifier").lower()) and (
+        signs.encloses_message or signs.rights_protected or signs.smime
+    ):
+        return Kind.JOURNAL
+    if signs.report is not None:
+        return signs.report
+    if content_class in ("urn:content-classes:dsn", "urn:content-classes:mdn"):
+        return Kind.DSN if content_class.endswith("dsn") else Kind.MDN
+    # Bounces from before RFC 3464, and of programs that never learned it.
+    if reverse_path_is_null and (b"x-failed-recipients" in names or _DAEMON.search(message.header("from"))):
+        return Kind.DSN
+    return None
+
+
+def _kind(message: Message, signs: _Signs, content_class: str, reverse_path_is_null: bool) -> Kind:
+    if signs.calendar is not None and (
+        content_class == "urn:content-classes:calendarmessage" or _meeting_method(signs.calendar)
+    ):
+        return Kind.MEETING
+    names = message.names
+    if signs.voice or b"x-voicemessageduration" in names or content_class.startswith("voice"):
+        return Kind.VOICEMAIL
+    if message.header("message-context").lower() == "voice-message":
+        return Kind.VOICEMAIL
+    sign = subject_sign(message.subject)
+    automatic = _automatic_kind(message, sign, reverse_path_is_null)
+    if automatic is not None:
+        return automatic
+    if sign is SubjectSign.FORWARD:
+        return Kind.FORWARD
+    if sign is SubjectSign.REPLY or b"in-reply-to" in names or b"references" in names:
+        return Kind.REPLY
+    return Kind.REPLY if _thread_index_octets(message) > _THREAD_INDEX_NEW else Kind.NEW
+
+
+def _auto_submitted(message: Message) -> str:
+    """The value of Auto-Submitted in lower case (RFC 3834 §5), its comment and parameters too; "" without the field."""
+    return message.header("auto-submitted").lower() if b"auto-submitted" in message.names else ""
+
+
+def _automatic_kind(message: Message, sign: SubjectSign | None, reverse_path_is_null: bool) -> Kind | None:
+    """X-Auto-Response-Suppress alone proves nothing: people's mail has it too; with such a subject it does."""
+    value = _auto_submitted(message)
+    says_away = sign is SubjectSign.AWAY
+    has_away_sign = reverse_path_is_null or b"x-auto-response-suppress" in message.names or value not in ("", "no")
+    if "vacation" in value or (says_away and has_away_sign):
+        return Kind.OUT_OF_OFFICE
+    is_reply = (
+        value.startswith("auto-replied")
+        or not _AUTO_REPLY_FIELDS.isdisjoint(message.names)
+        or message.header("precedence").lower() in ("auto_reply", "auto-reply")
+    )
+    if not is_reply:
+        return None
+    return Kind.OUT_OF_OFFICE if says_away else Kind.AUTO_REPLY
+
+
+def _thread_index_octets(message: Message) -> int:
+    """Length of Outlook's Thread-Index, decoded."""
+    value = message.header("thread-index")
+    try:
+        return len(binascii.a2b_base64(value.encode("ascii", "replace")))
+    except binascii.Error:
+        return 0
+
+
+def _meeting_method(calendar: Part) -> str:
+    """From Content-Type (RFC 6047 §2.4), else from the object itself."""
+    method = calendar.params.get("method", "").lower()
+    if not method:
+        match = _METHOD.search(transfer.decode(calendar.raw_body, calendar.encoding).octets)
+        method = match[1].decode("ascii").lower() if match else ""
+    return method

@@ -7,6 +7,7 @@ dashes is looked up once among the boundaries of the multiparts that are open at
 from __future__ import annotations
 
 import re
+from collections.abc import KeysView
 
 from mta.message.edit import Buffer
 from mta.message.encoded_words import decode_text
@@ -43,6 +44,11 @@ class Message:
     @property
     def body_start(self) -> int:
         return self.root.body_start
+
+    @property
+    def names(self) -> KeysView[bytes]:
+        """The names of all fields, in lower case."""
+        return self._by_name.keys()
 
     def fields_named(self, name: str) -> list[HeaderField]:
         """All fields of that name (case doesn't matter), in order."""

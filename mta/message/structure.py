@@ -1,13 +1,19 @@
-"""Pictures that a changed HTML body shows: inline parts beside it in a multipart/related."""
+"""Pictures that a changed HTML body shows: inline parts beside it in a multipart/related (RFC 2387)."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.parse import quote
 
-from mta.message.body_text import Change, TextBody
-from mta.message.edit import Edit
-from mta.message.parse import Message
+from mta.message import part_header
+from mta.message.body_text import BodyPlan, Change, TextBody
+from mta.message.edit import CannotEditError, Edit, joined
+from mta.message.encoded_words import encode_words
+from mta.message.fields import HeaderField
+from mta.message.parse import Message, Part
+from mta.message.transfer import encode_base64
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +31,138 @@ def add_pictures(
 ) -> list[Edit]:
     """Edits that make `changes` in an HTML body and put `pictures` beside it.
 
-    Raises CannotEditError as `TextBody.change` does. The same arguments give the same bytes.
+    The pictures go into the multipart/related whose root the body is or is inside; without one, body and pictures go
+    into a new one. Raises CannotEditError as `TextBody.change` does. The same arguments give the same bytes, so that a
+    message stamped again after a crash is the same message.
     """
-    raise NotImplementedError
+    if not pictures:
+        return body.change(changes)
+    related = _enclosing_related(body.part)
+    if related is not None:
+        return [*body.change(changes), _append(related, pictures)]
+    plan = body.plan(changes)
+    boundary = _new_boundary(message, body.part, plan)
+    return _wrap_root(body.part, plan, boundary, pictures) if body.part.parent is None else (
+        _wrap(body, changes, boundary, pictures)
+    )  # fmt: skip
+
+
+def _enclosing_related(part: Part) -> Part | None:
+    """The nearest multipart/related around the part in which it stands as (or in) the root."""
+    inner, around = part, part.parent
+    while around is not None:
+        if around.content_type == "multipart/related" and around.related_root is inner:
+            return around
+        inner, around = around, around.parent
+    return None
+
+
+def _append(related: Part, pictures: Sequence[Picture]) -> Edit:
+    """Behind the last part, before the delimiter that follows it."""
+    last = related.children[-1]
+    content = b"".join(_delimited(related.boundary, picture) for picture in pictures)
+    shares_line_end = related.data[last.body_end : last.body_end + 2] == b"--" and last.body_end == last.body_start
+    if shares_line_end:  # an empty last part: its header's line end is the delimiter's too
+        content = content.removeprefix(b"\r\n") + b"\r\n"
+    elif last.body_end == len(related.data):  # never closed: then we do it
+        content = content.removeprefix(b"\r\n" if related.data[-2:] == b"\r\n" else b"")
+        content += b"\r\n--" + related.boundary + b"--\r\n"
+    return Edit(last.body_end, last.body_end, content)
+
+
+def _delimited(boundary: bytes, picture: Picture) -> bytes:
+    return b"\r\n--" + boundary + b"\r\n" + _picture_part(picture)
+
+
+def _picture_part(picture: Picture) -> bytes:
+    """Header and body, without a line end behind the body."""
+    name = picture.filename.replace('"', "").replace("\\", "").replace("\r", "").replace("\n", "")
+    if name.isascii():
+        plain, in_disposition = name, f'filename="{name}"'
+    else:  # RFC 2231 for the field that knows it, RFC 2047 for the old parameter that Outlook reads
+        plain = b" ".join(encode_words(name, whole=True)).decode("ascii")
+        in_disposition = f"filename*=utf-8''{quote(name, safe='')}"
+    header = (
+        f'Content-Type: {picture.content_type};\r\n\tname="{plain}"\r\n'
+        f"Content-Transfer-Encoding: base64\r\n"
+        f"Content-ID: <{picture.cid}>\r\n"
+        f"Content-Disposition: inline;\r\n\t{in_disposition}\r\n\r\n"
+    )
+    return header.encode("ascii") + encode_base64(picture.data)
+
+
+def _new_boundary(message: Message, part: Part, plan: BodyPlan) -> bytes:
+    """A boundary that stands nowhere in the message, made from its header and the part's place and text.
+
+    No base64 and no quoted-printable text has `=_` in it.
+    """
+    seed = message.data[: message.body_start] + repr((part.header_start, part.body_end)).encode()
+    seed += b"".join(edit.replacement for edit in plan.edits)
+    for attempt in range(1000):
+        digest = hashlib.blake2b(seed + b"%d" % attempt, digest_size=16).hexdigest()
+        boundary = b"=_related_" + digest.encode("ascii")
+        if message.data.find(boundary) < 0 and not any(boundary in edit.replacement for edit in plan.edits):
+            return boundary
+    raise CannotEditError("the message has every boundary that we would use")
+
+
+def _related_field(boundary: bytes) -> bytes:
+    return b'Content-Type: multipart/related;\r\n\tboundary="%s"; type="text/html"\r\n' % boundary
+
+
+def _closing(boundary: bytes, pictures: Sequence[Picture]) -> bytes:
+    """What stands behind the body: pictures and closing delimiter, without a line end behind it."""
+    return b"".join(_delimited(boundary, picture) for picture in pictures) + b"\r\n--" + boundary + b"--"
+
+
+def _wrap(body: TextBody, changes: Sequence[Change], boundary: bytes, pictures: Sequence[Picture]) -> list[Edit]:
+    """A part becomes the first in a multipart/related that takes its place: its own header moves in as it stands."""
+    part = body.part
+    opening = _related_field(boundary) + b"\r\n--" + boundary + b"\r\n"
+    closing = _closing(boundary, pictures)
+    if part.body_start == part.body_end and not changes:
+        raise CannotEditError("an empty part needs a text to stand beside pictures")
+    edits = body.change(changes)
+    end = part.body_end
+    if end == len(part.data):
+        closing = (closing if part.data[-2:] != b"\r\n" else closing.removeprefix(b"\r\n")) + b"\r\n"
+    elif part.body_start == part.body_end and part.data[end : end + 2] == b"--":
+        closing = closing.removeprefix(b"\r\n") + b"\r\n"
+    return [Edit(part.header_start, part.header_start, opening), *edits, Edit(end, end, closing)]
+
+
+def _wrap_root(part: Part, plan: BodyPlan, boundary: bytes, pictures: Sequence[Picture]) -> list[Edit]:
+    """The message's only part: its Content-* fields move into the new first part, the rest of the header stays."""
+    if not part.header_is_closed:
+        raise CannotEditError("the message's header is not closed")
+    described = part_header.describe(part, plan.charset, plan.encoding)
+    lying = {edit.start for edit in part_header.drop_lying_fields(part)}
+    inner = b""
+    edits: list[Edit] = []
+    for field in part.fields:
+        if not field.name.startswith(b"content-"):
+            edits += [Edit(field.start, field.end, b"")] if field.start in lying else []
+            continue
+        if field.start not in lying:
+            inner += _moved(part, field, described)
+        edits.append(Edit(field.start, field.end, b""))
+    added = [edit.replacement for edit in described if edit.start == edit.end == part.fields[-1].end]
+    inner += b"".join(block.replace(b"MIME-Version: 1.0\r\n", b"") for block in added)
+    top = part_header.add_content_fields(part, _related_field(boundary))
+    opening = b"--" + boundary + b"\r\n" + inner + b"\r\n"
+    end = part.body_end
+    closing = _closing(boundary, pictures) + b"\r\n"
+    tail = plan.edits[-1].replacement if plan.edits and plan.edits[-1].end == end else part.data[-2:]
+    closing = closing.removeprefix(b"\r\n") if tail.endswith(b"\r\n") else closing
+    start = part.body_start
+    return [*edits, top, Edit(start, start, opening), *plan.edits, Edit(end, end, closing)]
+
+
+def _moved(part: Part, field: HeaderField, described: Sequence[Edit]) -> bytes:
+    """A field as it stands inside, with what the change needs."""
+    inside = [
+        Edit(edit.start - field.start, edit.end - field.start, edit.replacement)
+        for edit in described
+        if field.value_start <= edit.start and edit.end < field.end
+    ]
+    return joined(part.data[field.start : field.end], inside)
