@@ -21,16 +21,14 @@ from mta.adapters.transport.smtp_transport import SmtpTransport
 from mta.config.schema import Configuration, Listener, MaildirHop, NextHop
 from mta.log_sinks import sinks_from
 from mta.message.parse import Limits
-from mta.model.address import Address, domain_key, parse_address
+from mta.model.address import Address, parse_address
 from mta.model.bypass import Bypass
 from mta.model.delivery import AcceptedMessage
 from mta.ports.clock import SystemClock
 from mta.ports.spool import Spool
 from mta.ports.transport import Transport
-from mta.relay.decide import OrganisationFacts, Policy
 from mta.relay.deliver.dsn import DsnWriter
 from mta.relay.deliver.next_hops import NextHops
-from mta.relay.deliver.routing import RoutingTable
 from mta.relay.deliver.settle import Failure, Settler
 from mta.relay.equipment import Equipment, InHand, Rulebook
 from mta.relay.octets import buffer_of
@@ -68,13 +66,11 @@ def build_transport(hostname: str, hop: NextHop) -> Transport:
 def rulebook(snapshot: Snapshot) -> Rulebook:
     """A snapshot with what the stages work out from it once."""
     configuration = snapshot.configuration
-    organisation = configuration.organisation
-    accepted = accepted_domains(configuration)
-    routing = RoutingTable(configuration.routing)
+    accepted = snapshot.organisation.accepted_domains
     writer = DsnWriter(
         hostname=configuration.hostname,
         postmaster=str(postmaster(configuration)),
-        route=routing.next_hop,
+        route=snapshot.policy.next_hop,
         accepted_domains=accepted,
         expire_after=configuration.retry.expire_after,
     )
@@ -92,19 +88,12 @@ def rulebook(snapshot: Snapshot) -> Rulebook:
             accepted_domains=accepted,
         ),
         limits=Limits(limits.header_octets, limits.header_fields, limits.mime_depth, limits.mime_parts),
-        policy=Policy(routing.next_hop, configuration.max_variants),
-        organisation_facts=OrganisationFacts(organisation.name, accepted, organisation.attributes),
-        organisation={**organisation.attributes, "name": organisation.name},
+        organisation={**snapshot.organisation.attributes, "name": snapshot.organisation.name},
     )
 
 
 def _next_attempt(schedule: Sequence[timedelta], attempts: int, now: datetime) -> datetime:
     return next_attempt(attempts, now, schedule)
-
-
-def accepted_domains(configuration: Configuration) -> frozenset[str]:
-    """Domain keys of what is ours."""
-    return frozenset(domain_key(domain) for domain in configuration.organisation.accepted_domains)
 
 
 def postmaster(configuration: Configuration) -> Address:
@@ -144,14 +133,15 @@ class RelayWorker:
         await self._finish(runner)
 
     async def _listen(self) -> None:
-        configuration = self._equipment.rulebook.snapshot.configuration
+        snapshot = self._equipment.rulebook.snapshot
+        configuration = snapshot.configuration
         for settings in configuration.listeners:
             listener = RelayListener(
                 settings,
                 configuration.hostname,
                 self._pipeline,
                 _server_tls(settings),
-                accepted_domains=accepted_domains(configuration),
+                accepted_domains=snapshot.organisation.accepted_domains,
                 postmaster=postmaster(configuration),
             )
             self._listeners[settings.name] = listener
@@ -192,7 +182,7 @@ class RelayWorker:
                     settings,
                     configuration.hostname,
                     _server_tls(settings),
-                    accepted_domains=accepted_domains(configuration),
+                    accepted_domains=snapshot.organisation.accepted_domains,
                     postmaster=postmaster(configuration),
                 )
         events.reloaded(snapshot.name, rules=len(snapshot.rules), templates=len(snapshot.templates.names()))

@@ -135,18 +135,18 @@ async def look_up(equipment: Equipment, arrival: Arrival) -> Reply | None:
 async def decide(equipment: Equipment, arrival: Arrival) -> Reply | None:
     """What happens to each recipient's copy; reject or defer for all of them is said at once."""
     began = time.perf_counter()
-    rulebook, participants = arrival.rulebook, arrival.participants
+    snapshot, participants = arrival.rulebook.snapshot, arrival.participants
     assert participants is not None
     message, classification = arrival.parsed, arrival.classification
     is_bypassed = equipment.bypass.is_on(arrival.now)
     if message is None or classification is None or arrival.is_processed or is_bypassed:
-        parties = Parties(participants, arrival.people, rulebook.organisation_facts)
-        arrival.decision = undecided(parties, rulebook.policy, already_processed=arrival.is_processed)
+        parties = Parties(participants, arrival.people, snapshot.organisation)
+        arrival.decision = undecided(parties, snapshot.policy, already_processed=arrival.is_processed)
         return None
     facts = Facts(
-        message, classification, participants, arrival.people, arrival.now, rulebook.organisation_facts
+        message, classification, participants, arrival.people, arrival.now, snapshot.organisation
     )  # fmt: skip
-    outcome = decide_by_rules(rulebook.snapshot.rules, facts, rulebook.policy)
+    outcome = decide_by_rules(snapshot.rules, facts, snapshot.policy)
     arrival.decision = outcome.decision
     arrival.decide_s = time.perf_counter() - began
     _log_outcome(arrival.queue_id, outcome)

@@ -7,6 +7,7 @@ it sent.
 from __future__ import annotations
 
 import re
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -17,13 +18,13 @@ from mta.message.headers import addresses, prepend, remove_header
 from mta.message.mark import HEADER as MARK_HEADER
 from mta.message.mark import make_mark
 from mta.message.parse import Buffer, Message
-from mta.model.decision import Direction, OnError
+from mta.model.decision import Direction, OnError, Stamp
 from mta.model.delivery import AcceptedMessage
 from mta.model.person import Person
 from mta.model.reply import Reply
 from mta.relay.equipment import Rulebook
 from mta.relay.split.variants import Variant
-from mta.relay.stamp.context import Failed, StampContext
+from mta.relay.stamp.context import Failed, StampContext, StampOutcome
 from mta.relay.stamp.stamp import stamp_message
 
 _OURS = frozenset({Direction.OUTBOUND, Direction.INTERNAL})
@@ -57,14 +58,24 @@ def stamped(original: Original, variant: Variant, people: Mapping[str, Person]) 
         return Stamped()
     message, rulebook = original.message, original.rulebook
     context = StampContext(people, message.decision.sender, message.accepted_at, rulebook.organisation)
-    outcome = stamp_message(
-        original.parsed, original.classification, variant.actions, context, rulebook.snapshot.templates
-    )
+    try:
+        outcome = stamp_message(
+            original.parsed, original.classification, variant.actions, context, rulebook.snapshot.templates
+        )
+    except Exception as exc:  # noqa: BLE001 - whatever fails in stamping, each rule's on_error says what follows
+        outcome = _nothing_stamped(message, variant, exc)
     for skipped in outcome.skipped:
         events.stamp_skipped(message.queue_id, group=variant.group, template=skipped.template, reason=skipped.reason)
     for failed in outcome.failed:
         events.rule_failed(message.queue_id, rule=failed.rule, error=failed.error, outcome=failed.on_error.value)
     return Stamped(outcome.edits, _refusal(outcome.failed))
+
+
+def _nothing_stamped(message: AcceptedMessage, variant: Variant, error: Exception) -> StampOutcome:
+    trace = "".join(traceback.format_exception(error))
+    events.internal_error("stamp", error=repr(error), queue_id=message.queue_id, traceback=trace)
+    stamps = [action for action in variant.actions if isinstance(action, Stamp)]
+    return StampOutcome(failed=tuple(Failed(s.rule, type(error).__name__, s.on_error, s.template) for s in stamps))
 
 
 def _refusal(failures: tuple[Failed, ...]) -> Reply | None:

@@ -18,7 +18,7 @@ from mta.message.classify import Classification, classify
 from mta.message.edit import Edit, apply
 from mta.message.parse import Buffer, LimitExceededError, Message, parse
 from mta.model.decision import Stamp
-from mta.model.delivery import AcceptedMessage, LeasedDelivery, RecipientResult, Settlement, StoredVariant
+from mta.model.delivery import AcceptedMessage, LeasedDelivery, RecipientResult, Settlement, State, StoredVariant
 from mta.model.person import Person
 from mta.model.reply import INTERNAL_ERROR, MailError, Reply
 from mta.ports.spool import LeaseLostError
@@ -79,7 +79,8 @@ async def open_message(equipment: Equipment, departure: Departure) -> None:
 
 async def split(equipment: Equipment, departure: Departure) -> None:
     """One variant per group; copies that an earlier attempt stored are taken as they are."""
-    recipients = [entry for delivery in departure.deliveries for entry in set_aside(delivery).deliver]
+    entries = [entry for delivery in departure.deliveries for entry in set_aside(delivery).deliver]
+    recipients = [entry for entry in entries if entry.state is State.QUEUED]
     departure.variants = variants(departure.message.decision, recipients)
     for delivery in departure.deliveries:
         for stored in delivery.variants:
@@ -122,10 +123,8 @@ async def deliver_and_settle(equipment: Equipment, departure: Departure) -> None
 async def defer_for_error(equipment: Equipment, departure: Departure, delivery: LeasedDelivery) -> None:
     """After an error of our own: everybody waits for the next attempt."""
     results = [RecipientResult(entry.index, entry.address, INTERNAL_ERROR) for entry in delivery.recipients]
-    now = equipment.clock.now()
-    settlement = departure.rulebook.settler.settlement(delivery, results, now)
-    if await _settle(equipment, settlement):
-        log_settlement(delivery, settlement, now, attempt_s=0.0)
+    settlement = departure.rulebook.settler.settlement(delivery, results, equipment.clock.now())
+    await _conclude(equipment, delivery, settlement, time.perf_counter())
 
 
 def _people_named(message: AcceptedMessage) -> set[str]:
@@ -137,7 +136,11 @@ def _people_named(message: AcceptedMessage) -> set[str]:
 
 
 async def _deliver_one(equipment: Equipment, departure: Departure, delivery: LeasedDelivery) -> None:
-    began = time.perf_counter()
+    began, settler = time.perf_counter(), departure.rulebook.settler
+    if any(entry.state is State.HELD for entry in delivery.recipients):
+        # Held deliveries are due only when nobody has released them in time.
+        await _conclude(equipment, delivery, settler.hold_expired(delivery, equipment.clock.now()), began)
+        return
     aside = set_aside(delivery)
     results = list(aside.results)
     served = {entry.index for entry in aside.deliver}
@@ -157,12 +160,16 @@ async def _deliver_one(equipment: Equipment, departure: Departure, delivery: Lea
             transport, envelope, copies, deadline_s=deadline_s, queue_id=delivery.message.queue_id
         )  # fmt: skip
     crash_point("after-delivery")
-    now = equipment.clock.now()
-    settlement = departure.rulebook.settler.settlement(
-        delivery, results, now, dropped=aside.dropped, variants=_to_store(departure)
+    settlement = settler.settlement(
+        delivery, results, equipment.clock.now(), dropped=aside.dropped, variants=_to_store(departure)
     )
+    await _conclude(equipment, delivery, settlement, began)
+
+
+async def _conclude(equipment: Equipment, delivery: LeasedDelivery, settlement: Settlement, began: float) -> None:
     if await _settle(equipment, settlement):
-        log_settlement(delivery, settlement, now, attempt_s=time.perf_counter() - began)
+        attempt_s = time.perf_counter() - began
+        log_settlement(delivery, settlement, equipment.clock.now(), attempt_s=attempt_s)
 
 
 def _to_store(departure: Departure) -> tuple[StoredVariant, ...]:

@@ -9,7 +9,6 @@ from mta.message.parse import Limits
 from mta.model.bypass import Bypass
 from mta.ports.clock import Clock
 from mta.ports.spool import Spool
-from mta.relay.decide import OrganisationFacts, Policy
 from mta.relay.deliver.next_hops import NextHops
 from mta.relay.deliver.settle import Settler
 from mta.relay.snapshot import Snapshot
@@ -22,8 +21,6 @@ class Rulebook:
     snapshot: Snapshot
     settler: Settler
     limits: Limits
-    policy: Policy
-    organisation_facts: OrganisationFacts
     organisation: dict[str, str]
     """What templates see as `organisation`."""
 

@@ -33,7 +33,7 @@ class QueueRunner:
         renewing = asyncio.create_task(self._renew())
         try:
             while True:
-                taken = await self._look()
+                taken = await self.look()
                 if not taken:
                     await self._wait()
         finally:
@@ -47,7 +47,7 @@ class QueueRunner:
                 await self._equipment.queue_changed.wait()
         self._equipment.queue_changed.clear()
 
-    async def _look(self) -> int:
+    async def look(self) -> int:
         """Lease and send what is due and fits; return how many deliveries."""
         equipment = self._equipment
         free = AT_ONCE - len(equipment.in_hand.tasks)

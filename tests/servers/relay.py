@@ -79,7 +79,7 @@ def _default_settings(folder: Path, next_hop_port: int) -> Settings:
             "mark": {"keys": [{"file": "mark.key"}]},
         },
         "next_hops": [
-            {"name": "out", "hosts": [{"host": "127.0.0.1", "port": next_hop_port}], "tls": {"mode": "none"}}
+            {"name": "out", "kind": "smtp", "hosts": [{"host": "127.0.0.1", "port": next_hop_port}], "tls": {"mode": "none"}}
         ],
         "routing": {"default": "out"},
         "spool": {"folder": "spool", "reserve": "10MB"},
