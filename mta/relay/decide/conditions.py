@@ -134,14 +134,11 @@ class DirectionIs:
         self.cost = 1
 
     def mask(self, facts: Facts) -> int:
-        by_direction = facts.by_direction
-        mask = 0
-        for direction in self._directions:
-            mask |= by_direction.get(direction, 0)
-        return mask
+        mask = facts.internal if facts.inside in self._directions else 0
+        return mask | facts.everyone & ~facts.internal if facts.outside in self._directions else mask
 
     def decider(self, facts: Facts, index: int) -> tuple[str, str]:
-        return self.source, facts.directions[index].value
+        return self.source, facts.direction(facts.recipients[index]).value
 
 
 class MessageTest:

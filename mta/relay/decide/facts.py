@@ -5,11 +5,10 @@ Sets of recipients are bit masks (bit n is recipient n in envelope order), so th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import TypeVar
 
 from mta.message.classify import Classification, Kind
 from mta.message.headers import addresses
@@ -19,8 +18,6 @@ from mta.model.decision import Direction, Role
 from mta.model.envelope import Client, Envelope
 from mta.model.person import Person
 from mta.relay.decide.rule_schema import NULL_REVERSE_PATH
-
-K = TypeVar("K")
 
 _ASKED_BY_NAME = frozenset({Kind.AUTO_REPLY, Kind.OUT_OF_OFFICE, Kind.MEETING})
 _TO_FIELDS = ("To", "Resent-To")
@@ -131,9 +128,20 @@ class Parties:
         self.people = people
         self.organisation = organisation
         self.everyone = (1 << len(participants.recipients)) - 1
+        self.sender = self._sender()
+        self.recipients = tuple(self._recipient(address) for address in participants.recipients)
+        """One for each envelope recipient, in envelope order."""
+        is_ours = self.sender is not None and self.sender.ours
+        self.inside = Direction.INTERNAL if is_ours else Direction.INBOUND
+        """The direction of mail to recipients that are ours."""
+        self.outside = Direction.OUTBOUND if is_ours else Direction.FORWARDED
+        """The direction of mail to all others."""
+        self.internal = self.mask(lambda party: party.ours)
+        """The recipients that are ours."""
+        self.visible = self.mask(lambda party: party.role is not Role.HIDDEN)
+        """The recipients that the header names: all that another recipient may know of."""
 
-    @cached_property
-    def sender(self) -> Party | None:
+    def _sender(self) -> Party | None:
         address = self.participants.sender
         if address is None:
             return None
@@ -141,19 +149,27 @@ class Parties:
         ours = self.participants.verified and domain in self.organisation.accepted_domains
         return Party(address, address.key, domain, self.people.get(address.key), ours)
 
-    @cached_property
-    def recipients(self) -> tuple[Party, ...]:
-        """One for each envelope recipient, in envelope order."""
+    def _recipient(self, address: Address) -> Party:
         accepted = self.organisation.accepted_domains
-        parties = []
-        for address in self.participants.recipients:
-            key, domain = address.key, address.domain_key
-            person = self.people.get(key)
-            ours = domain in accepted
-            if ours and person is not None and person.is_contact:
-                ours = domain_key(person.address.rpartition("@")[2]) in accepted
-            parties.append(Party(address, key, domain, person, ours, self._role(key, person)))
-        return tuple(parties)
+        key, domain = address.key, address.domain_key
+        person = self.people.get(key)
+        ours = domain in accepted
+        if ours and person is not None and person.is_contact:
+            ours = domain_key(person.address.rpartition("@")[2]) in accepted
+        return Party(address, key, domain, person, ours, self._role(key, person))
+
+    def mask(self, test: Callable[[Party], bool]) -> int:
+        """The recipients for whom a test holds."""
+        mask, bit = 0, 1
+        for party in self.recipients:
+            if test(party):
+                mask |= bit
+            bit <<= 1
+        return mask
+
+    def direction(self, party: Party) -> Direction:
+        """Of mail to that recipient."""
+        return self.inside if party.ours else self.outside
 
     def _role(self, key: str, person: Person | None) -> Role:
         to_keys, cc_keys = self.participants.to_keys, self.participants.cc_keys
@@ -182,39 +198,12 @@ class Parties:
         return frozenset(people[key].group_name for key in keys if key in people) - {""}
 
     @cached_property
-    def directions(self) -> tuple[Direction, ...]:
-        """Of each recipient."""
-        if self.sender is not None and self.sender.ours:
-            inside, outside = Direction.INTERNAL, Direction.OUTBOUND
-        else:
-            inside, outside = Direction.INBOUND, Direction.FORWARDED
-        return tuple(inside if party.ours else outside for party in self.recipients)
-
-    @cached_property
-    def visible(self) -> int:
-        """The recipients that the header names: all that another recipient may know of."""
-        return self.everyone & ~self.by_role.get(Role.HIDDEN, 0)
-
-    @cached_property
-    def by_role(self) -> dict[Role, int]:
-        return _index((party.role,) for party in self.recipients)
-
-    @cached_property
-    def by_direction(self) -> dict[Direction, int]:
-        return _index((direction,) for direction in self.directions)
-
-    @cached_property
     def by_domain(self) -> dict[str, int]:
         return _index((party.domain,) for party in self.recipients)
 
     @cached_property
     def by_group(self) -> dict[str, int]:
         return _index(party.groups for party in self.recipients)
-
-    @cached_property
-    def internal(self) -> int:
-        """The recipients that are ours."""
-        return _index((party.ours,) for party in self.recipients).get(True, 0)
 
 
 class Facts(Parties):
@@ -271,9 +260,9 @@ class Facts(Parties):
         return tuple(part.filename.lower().rstrip(". ") for part in self.message.attachments())
 
 
-def _index(properties: Iterable[Iterable[K]]) -> dict[K, int]:
+def _index(properties: Iterable[Iterable[str]]) -> dict[str, int]:
     """Property → mask of those who have it."""
-    masks: dict[K, int] = {}
+    masks: dict[str, int] = {}
     for number, values in enumerate(properties):
         bit = 1 << number
         for value in values:

@@ -30,29 +30,38 @@ def group(lists: Sequence[ActionList], visible: int, limit: int) -> tuple[list[t
 
     Visible recipients are counted without the hidden ones, so that these never change what the others get.
     """
-    finals = [tuple(entry.actions) for entry in lists]
+    finals = _shared([tuple(entry.actions) for entry in lists])
     if len(lists) <= limit:
-        return _shared(finals), 0
+        return finals, 0
     visible_indexes = list(indexes(visible))
-    wanted = len(set(finals))
+    wanted = _count(finals, range(len(finals)))
     if _count(finals, visible_indexes) > limit:
         return _shared([entry.impersonal() for entry in lists]), wanted
     if wanted <= limit:
-        return _shared(finals), 0
+        return finals, 0
     seen = set(visible_indexes)
     return _shared([final if n in seen else lists[n].impersonal() for n, final in enumerate(finals)]), wanted
 
 
 def _count(finals: Sequence[tuple[Action, ...]], which: Collection[int]) -> int:
-    return len({finals[index] for index in which})
+    return len({id(finals[index]) for index in which})
 
 
 def _shared(finals: Sequence[tuple[Action, ...]]) -> list[tuple[Action, ...]]:
-    first: dict[tuple[Action, ...], tuple[Action, ...]] = {}
-    return [first.setdefault(actions, actions) for actions in finals]
+    # Most recipients have the very same action objects; hashing values is left to those that remain.
+    same: dict[tuple[int, ...], tuple[Action, ...]] = {}
+    for actions in finals:
+        same.setdefault(tuple(map(id, actions)), actions)
+    if len(same) > 1:
+        equal: dict[tuple[Action, ...], tuple[Action, ...]] = {}
+        same = {ids: equal.setdefault(actions, actions) for ids, actions in same.items()}
+    return [same[tuple(map(id, actions))] for actions in finals]
 
 
 def numbers(finals: Sequence[tuple[Action, ...]]) -> list[int]:
-    """The group of each recipient: 0 for the first one's, then rising in the order of their first recipients."""
-    known: dict[tuple[Action, ...], int] = {}
-    return [known.setdefault(actions, len(known)) for actions in finals]
+    """The group of each recipient: 0 for the first one's, then rising in the order of their first recipients.
+
+    Equal groups are one object, as `group` gives them.
+    """
+    known: dict[int, int] = {}
+    return [known.setdefault(id(actions), len(known)) for actions in finals]

@@ -30,14 +30,6 @@ class PartyTest(Protocol):
         ...
 
 
-def _each(test: PartyTest, facts: Facts) -> int:
-    mask = 0
-    for number, party in enumerate(facts.recipients):
-        if test.holds(party):
-            mask |= 1 << number
-    return mask
-
-
 def _union(index: dict[str, int], names: Sequence[str]) -> int:
     mask = 0
     for name in names:
@@ -59,7 +51,7 @@ class AddressIs:
         return party.key in self._exact or (self._glob is not None and self._glob.search(party.key) is not None)
 
     def mask(self, facts: Facts) -> int:
-        return _each(self, facts)
+        return facts.mask(self.holds)
 
     def value(self, party: Party) -> str:
         return party.key
@@ -108,7 +100,7 @@ class PersonIs:
         return person is not None and (person.address in self._keys or not self._keys.isdisjoint(person.aliases))
 
     def mask(self, facts: Facts) -> int:
-        return _each(self, facts)
+        return facts.mask(self.holds)
 
     def value(self, party: Party) -> str:
         return party.key if party.person is None else f"{party.key} ({party.person.address})"
@@ -168,10 +160,7 @@ class RoleIs:
         return party.role in self._roles
 
     def mask(self, facts: Facts) -> int:
-        mask = 0
-        for role in self._roles:
-            mask |= facts.by_role.get(role, 0)
-        return mask
+        return facts.mask(self.holds)
 
     def value(self, party: Party) -> str:
         return party.role.value
@@ -190,7 +179,7 @@ class IsDisabled:
         return (party.person is not None and party.person.disabled) is self._disabled
 
     def mask(self, facts: Facts) -> int:
-        return _each(self, facts)
+        return facts.mask(self.holds)
 
     def value(self, party: Party) -> str:
         if party.person is None:
@@ -225,7 +214,7 @@ class AttributeEquals(_Attribute):
         return self.text(party).strip().casefold() in self._texts
 
     def mask(self, facts: Facts) -> int:
-        return _each(self, facts)
+        return facts.mask(self.holds)
 
 
 class AttributeMatches(_Attribute):
@@ -241,7 +230,7 @@ class AttributeMatches(_Attribute):
         return self._pattern.search(self.text(party)) is not None
 
     def mask(self, facts: Facts) -> int:
-        return _each(self, facts)
+        return facts.mask(self.holds)
 
 
 class AttributeEmpty(_Attribute):
@@ -257,4 +246,4 @@ class AttributeEmpty(_Attribute):
         return (not self.text(party).strip()) is self._empty
 
     def mask(self, facts: Facts) -> int:
-        return _each(self, facts)
+        return facts.mask(self.holds)

@@ -35,7 +35,7 @@ def decide(rules: RuleSet, facts: Facts, policy: Policy, trace: Trace | None = N
         if not walk.walking:
             break
         walk.judge(rule)
-    finals, too_many = group(walk.lists, facts.visible if len(walk.lists) > 1 else 1, policy.max_variants)
+    finals, too_many = group(walk.lists, facts.visible, policy.max_variants)
     return Outcome(
         _decision(facts, finals, walk.routes, policy),
         _reply(finals, walk.failures),
@@ -59,11 +59,14 @@ def _decision(
 ) -> Decision:
     recipients = tuple(
         RecipientDecision(
-            party.address, direction, party.role, actions, number, route or policy.next_hop(party.address)
+            party.address,
+            parties.direction(party),
+            party.role,
+            actions,
+            number,
+            route or policy.next_hop(party.address),
         )
-        for party, direction, actions, number, route in zip(
-            parties.recipients, parties.directions, finals, numbers(finals), routes, strict=True
-        )
+        for party, actions, number, route in zip(parties.recipients, finals, numbers(finals), routes, strict=True)
     )
     sender = parties.sender
     return Decision(recipients, parties.organisation.name, sender.key if sender is not None else "")
