@@ -107,6 +107,9 @@ class FileSink(_CountingSink):
         self.close()
         self._folder.mkdir(parents=True, exist_ok=True)
         self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, _FILE_MODE)
+        if os.geteuid() == 0:  # a command run by root must not leave the service a file that it can't append to
+            owner = self._folder.stat()
+            os.fchown(self._fd, owner.st_uid, owner.st_gid)
         state = os.fstat(self._fd)
         self._identity = (state.st_dev, state.st_ino)
         self._is_torn = False

@@ -44,6 +44,17 @@ def test_a_file_a_day(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "log/relay_2026-11-22.log").stat().st_mode) & 0o037 == 0
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_what_root_writes_belongs_to_the_folders_owner(tmp_path: Path) -> None:
+    (tmp_path / "log").mkdir()
+    os.chown(tmp_path / "log", 65534, 65533)
+    sink = _file_sink(tmp_path / "log")
+    _write(sink, "one")
+    sink.close()
+    state = (tmp_path / f"log/relay_{DAY}.log").stat()
+    assert (state.st_uid, state.st_gid) == (65534, 65533)
+
+
 def test_old_files_go_and_others_stay(tmp_path: Path) -> None:
     names = [
         "relay_2026-11-19.log",
