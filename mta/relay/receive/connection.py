@@ -272,7 +272,7 @@ class Connection(SMTP):
             return
         self._wire.close()
         self._over = self._no_more = True
-        self._schedule(self.loop.time() + _LINGER_S)
+        self._schedule(self.loop.time() + min(_LINGER_S, self.settings.idle_s))
 
     # --- time ---
 

@@ -25,8 +25,10 @@ _OVERRUN_OCTETS = 1_000_000
 class IncomingMessage:
     """Feed it what comes after DATA. A refused message is read on to its end, and thrown away as it comes."""
 
-    __slots__ = ("_content", "_counters", "_decoder", "_held", "_limit", "_received", "_refuse_bare", "_spill",
-                 "_spill_path", "refusal")  # fmt: skip
+    __slots__ = (
+        "_content", "_counters", "_decoder", "_held", "_is_handed_over", "_limit", "_received", "_refuse_bare",
+        "_spill", "_spill_path", "refusal",
+    )  # fmt: skip
 
     def __init__(self, settings: ListenerSettings, counters: Counters, spill_path: Callable[[], Path]) -> None:
         self._decoder = DataDecoder(normalise=settings.normalise)
@@ -38,6 +40,7 @@ class IncomingMessage:
         self._content: list[bytes] = []
         self._held = 0
         self._received = 0
+        self._is_handed_over = False
         self.refusal: Reply | None = None
 
     @property
@@ -106,7 +109,11 @@ class IncomingMessage:
             self._refuse(INTERNAL_ERROR)
 
     async def body(self) -> Body | None:
-        """The whole message once it has ended; None where there is a refusal instead."""
+        """The whole message once it has ended; None where there is a refusal instead.
+
+        From here on its file is the taker's, until `take_back`: where handing over fails midway, the queue may have
+        it already, and a file that it has not is the spool's to sweep.
+        """
         if self._spill is not None and self.refusal is None:
             await self.write()
             try:
@@ -115,13 +122,18 @@ class IncomingMessage:
                 self._storage_failed(exc)
         if self.refusal is not None:
             return None
+        self._is_handed_over = True
         if self._spill is not None:
             return Body(None, self._spill.path, self._decoder.size_octets)
         return Body.of(self._content[0] if len(self._content) == 1 else b"".join(self._content))
 
+    def take_back(self) -> None:
+        """The taker said that it does not want the message."""
+        self._is_handed_over = False
+
     async def discard(self) -> None:
-        """Give up memory, and the file unless somebody has renamed it."""
+        """Give up the memory, and the file unless it is handed over."""
         self._content.clear()
         self._hold(-self._held)
-        if self._spill is not None:
+        if self._spill is not None and not self._is_handed_over:
             await self._spill.remove()

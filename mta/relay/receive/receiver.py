@@ -28,8 +28,8 @@ class Receiver(Protocol):
     async def message(self, client: Client, envelope: Envelope, body: Body) -> Reply:
         """Take over one whole message; a 2yz reply means that it is on disk. Runs on when the client goes away.
 
-        A body in a file must be renamed by whoever takes it over: after any outcome the session removes `body.path`
-        if it is still there.
+        A 4yz or 5yz reply means that nothing was stored: the session removes `body.path`. Where this raises, or is
+        cancelled because a stopping listener's time is up, the file stays where it is.
         """
         ...
 

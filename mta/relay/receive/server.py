@@ -43,6 +43,8 @@ class RelayListener:
         self.receiver = receiver
         self.counters = Counters()
         self.sessions: set[Connection] = set()
+        self.address = ("", 0)
+        """Where it listens, once it does."""
         self._listener = listener
         self._server: asyncio.Server | None = None
         self._stopping = False
@@ -86,17 +88,10 @@ class RelayListener:
             self._server = await loop.create_server(
                 factory, self._listener.address, self._listener.port, backlog=_BACKLOG
             )
-        address, port = self.address
+        address, port = self.address = self._server.sockets[0].getsockname()[:2]
         events.listening(
             self.settings.name, address=address, port=port, role=self.settings.role.value, tls=self._listener.tls.mode
         )
-
-    @property
-    def address(self) -> tuple[str, int]:
-        """Address and port that it listens on."""
-        assert self._server is not None
-        address, port = self._server.sockets[0].getsockname()[:2]
-        return address, port
 
     async def stop(self, drain_s: float) -> int:
         """Accept no more; end idle sessions with 421; let messages on their way in finish for `drain_s` seconds.

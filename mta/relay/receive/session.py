@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from mta import events
 from mta.model.address import Address
+from mta.model.delivery import Body
 from mta.model.envelope import Client, Envelope
 from mta.model.reply import INTERNAL_ERROR, MailError, Reply
 from mta.relay.receive.commands import CommandError, MailArguments, parse_mail, parse_recipient
@@ -317,10 +318,16 @@ class RelaySession(Connection):
             self._answer(refusal)
             return
         envelope = Envelope(mail.reverse_path, recipients, body_8bit=incoming.has_8bit, smtputf8=mail.smtputf8)
-        reply = await self._ask(self.listener.receiver.message(client, envelope, body))
+        reply = await self._ask(self._offer(client, envelope, body, incoming))
         if reply.is_success:
             self._errors = self._junk = 0
         self._say(_encode(reply))
+
+    async def _offer(self, client: Client, envelope: Envelope, body: Body, incoming: IncomingMessage) -> Reply:
+        reply = await self.listener.receiver.message(client, envelope, body)
+        if not reply.is_success:
+            incoming.take_back()
+        return reply
 
     # --- the rest ---
 
