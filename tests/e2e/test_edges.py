@@ -29,7 +29,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 def _nothing_but_a_probe_arrives(running: Running, name: str) -> None:
     """Send a good message; when it has come, whatever could have come before it has."""
     answer = send(running.relay.port, "jane@example.com", ["probe@customer.example"], simple_message(name))
-    running.relay.wait_for_event("removed", queue_id=answer.queue_id)
+    running.relay.wait_until_settled(answer.queue_id)
     wanted = f"<{name}@mail.example.com>".encode()
     assert [a for a in running.sink.arrived if wanted not in a.data] == []
     running.sink.arrived.clear()
@@ -56,7 +56,7 @@ def test_a_stranger_cannot_relay(running: Running, sender: str, recipient: str) 
 def test_a_stranger_reaches_our_own_people(running: Running) -> None:
     content = simple_message("inbound", sender="s@stranger.example", to="jane@example.com")
     answer = send(running.relay.inbound_port, "s@stranger.example", ["jane@example.com"], content)
-    running.relay.wait_for_event("removed", queue_id=answer.queue_id)
+    running.relay.wait_until_settled(answer.queue_id)
     assert running.sink.wait_for_message(b"<inbound@").rcpt_to == ("jane@example.com",)
     running.sink.arrived.clear()
 
@@ -131,7 +131,7 @@ def test_a_long_message_passes_whole(running: Running) -> None:
     """A few MB go by way of a file; what arrives is what was sent."""
     content = simple_message("long", text=("0123456789abcdef" * 4 + "\r\n") * 60_000)
     answer = send(running.relay.port, "jane@example.com", ["john@example.com"], content)
-    running.relay.wait_for_event("removed", queue_id=answer.queue_id)
+    running.relay.wait_until_settled(answer.queue_id)
     assert running.sink.wait_for_message(b"<long@").data.endswith(content)
     running.sink.arrived.clear()
 

@@ -147,7 +147,7 @@ rules:
         assert [e["queue_id"] for e in _listed(relay, "--state", "held")] == [answer.queue_id]
         relay.cli("queue", "release", answer.queue_id)
         released = sink.wait_for(2)[1]
-        relay.wait_for_event("removed", queue_id=answer.queue_id)
+        relay.wait_until_settled(answer.queue_id)
     assert released.rcpt_to == ("r@held.example",)
     assert b"Subject: [released] Hello" in released.data
 

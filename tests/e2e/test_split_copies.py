@@ -66,7 +66,7 @@ def _copies(running: Running, needle: bytes, recipients: int) -> dict[str, Arriv
     def found() -> dict[str, Arrived]:
         return {path: a for a in list(running.sink.arrived) if needle in a.data for path in a.rcpt_to}
 
-    running.relay.wait_for_event("removed", queue_id=_queue_id[needle])
+    running.relay.wait_until_settled(_queue_id[needle])
     copies = found()
     assert len(copies) == recipients
     return copies
@@ -163,7 +163,7 @@ def test_a_message_with_our_valid_mark_is_not_decided_again(running: Running) ->
     once = first["a@customer.example"].data
     answer = send(running.relay.port, "jane@example.com", ["b@customer.example"], once)
     running.relay.wait_for_event("already-processed", queue_id=answer.queue_id)
-    running.relay.wait_for_event("removed", queue_id=answer.queue_id)
+    running.relay.wait_until_settled(answer.queue_id)
     twice = next(a for a in running.sink.arrived if a.rcpt_to == ("b@customer.example",) and b"<again@" in a.data)
     assert all(text.count("EXTERNALSTAMP") == 1 for text in _texts(twice))
 
@@ -174,6 +174,6 @@ def test_a_mark_from_a_stranger_does_not_count_and_is_taken_off(running: Running
     mark = next(line for line in marked.split(b"\r\n") if line.lower().startswith(b"x-stampline-processed"))
     answer = send(running.relay.inbound_port, "s@stranger.example", ["jane@example.com"], marked)
     running.relay.wait_for_event("mark-removed", queue_id=answer.queue_id)
-    running.relay.wait_for_event("removed", queue_id=answer.queue_id)
+    running.relay.wait_until_settled(answer.queue_id)
     arrived = next(a for a in running.sink.arrived if a.rcpt_to == ("jane@example.com",) and b"<forged@" in a.data)
     assert mark not in arrived.data

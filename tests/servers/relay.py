@@ -79,7 +79,12 @@ def _default_settings(folder: Path, next_hop_port: int) -> Settings:
             "mark": {"keys": [{"file": "mark.key"}]},
         },
         "next_hops": [
-            {"name": "out", "kind": "smtp", "hosts": [{"host": "127.0.0.1", "port": next_hop_port}], "tls": {"mode": "none"}}
+            {
+                "name": "out",
+                "kind": "smtp",
+                "hosts": [{"host": "127.0.0.1", "port": next_hop_port}],
+                "tls": {"mode": "none"},
+            }
         ],
         "routing": {"default": "out"},
         "spool": {"folder": "spool", "reserve": "10MB"},
@@ -97,6 +102,8 @@ class Relay:
         self.settings = merged(_default_settings(folder, next_hop_port), overrides)
         self.environment: dict[str, str] = {}
         self._process: subprocess.Popen[bytes] | None = None
+        self._read_up_to: dict[Path, int] = {}
+        self._events: list[dict[str, Any]] = []
         # The path of a Unix socket holds 107 octets at most, which a test's own folder may exceed.
         self._short_folder = Path(tempfile.mkdtemp(prefix="stampline-"))
         self.settings["control"] = {"socket": str(self._short_folder / "control.sock")}
@@ -218,14 +225,32 @@ class Relay:
 
     def events(self, *actions: str) -> list[dict[str, Any]]:
         """Log events so far, in each file's order; all of them, or those with one of these actions."""
-        found = []
         for path in sorted((self.folder / "log").glob("*.log")):
-            for line in path.read_text().splitlines():
-                if line.endswith("}"):
-                    event = json.loads(line)
-                    if not actions or event["action"] in actions:
-                        found.append(event)
-        return found
+            with path.open("rb") as file:
+                file.seek(self._read_up_to.get(path, 0))
+                whole_lines = file.read().rpartition(b"\n")[0]
+            if whole_lines:
+                self._read_up_to[path] = self._read_up_to.get(path, 0) + len(whole_lines) + 1
+                self._events += [json.loads(line) for line in whole_lines.splitlines() if line.startswith(b"{")]
+        return [event for event in self._events if not actions or event["action"] in actions]
+
+    def unsettled(self) -> set[tuple[str, str]]:
+        """Accepted recipients of which the log tells no final state yet, as (queue id, address)."""
+        accepted, settled = set[tuple[str, str]](), set[tuple[str, str]]()
+        for event in self.events("accepted", "delivered", "failed", "dropped"):
+            pairs = {(event["queue_id"], address) for address in event["recipients"].split(",")}
+            (accepted if event["action"] == "accepted" else settled).update(pairs)
+        return accepted - settled
+
+    def wait_until_settled(self, queue_id: str = "", timeout_s: float = 30) -> None:
+        """Until every recipient of that message, or of all messages, is delivered, bounced or dropped."""
+
+        def settled() -> bool:
+            if queue_id and not any(event["queue_id"] == queue_id for event in self.events("accepted")):
+                return False
+            return not any(queue_id in ("", waiting) for waiting, _ in self.unsettled())
+
+        wait_until(settled, timeout_s, lambda: f"final states of {self.unsettled()}")
 
     def wait_for_event(self, action: str, timeout_s: float = 20, **fields: object) -> dict[str, Any]:
         """The first event with that action and these field values."""
