@@ -16,11 +16,11 @@ _ATTRIBUTES = rf"(?:[\s/]++|[^\s/>][^\s/>=]*+(?:\s*+=\s*+{_VALUE}?+)?+)*+"
 _RAW = "script|style|textarea|title|xmp|iframe|noembed|noframes"
 TOKEN = re.compile(
     r"<(?:"
-    r"!--(?P<comment>(?:-?>|[^-]*+(?:-(?!-!?>)[^-]*+)*+(?:--!?>|\Z)))"
+    r"!--(?P<comment>(?:-?>|[^-]*+(?:-(?!-!?>)[^-]*+)*+(?:--!?>|(?P<open1>\Z))))"
     rf"|(?P<raw>{_RAW})(?=[\s/>])(?P<raw_attributes>{_ATTRIBUTES})(?:>|\Z)"
-    r"[^<]*+(?:<(?!/(?P=raw)[\s/>])[^<]*+)*+"
-    rf"|(?P<close>/)?(?P<name>[a-z][^\s/>]*+)(?P<attributes>{_ATTRIBUTES})(?:>|\Z)"
-    r"|(?P<bogus>[!?/])[^>]*+(?:>|\Z)"
+    r"[^<]*+(?:<(?!/(?P=raw)[\s/>])[^<]*+)*+(?P<open2>\Z)?"
+    rf"|(?P<close>/)?(?P<name>[a-z][^\s/>]*+)(?P<attributes>{_ATTRIBUTES})(?:>|(?P<open3>\Z))"
+    r"|(?P<bogus>[!?/])[^>]*+(?:>|(?P<open4>\Z))"
     r")",
     re.IGNORECASE,
 )
@@ -59,6 +59,8 @@ class Token(NamedTuple):
     end: int
     attributes: str
     """The attributes as written; "" for end tags and comments."""
+    closed: bool = True
+    """False for the last token of a text that breaks off inside it."""
 
 
 def tokens(text: str, start: int = 0, end: int | None = None) -> Iterator[Token]:
@@ -78,10 +80,13 @@ def _token(match: re.Match[str], at: int) -> Token:
     name = match["name"]
     if name is not None:
         kind = "close" if match["close"] else "open"
-        return Token(kind, name.lower(), at, match.end(), match["attributes"])
+        return Token(kind, name.lower(), at, match.end(), match["attributes"], match["open3"] is None)
     if match["raw"] is not None:
-        return Token("raw", match["raw"].lower(), at, match.end(), match["raw_attributes"])
-    return Token("bogus" if match["bogus"] else "comment", "", at, match.end(), "")
+        attributes = match["raw_attributes"]
+        return Token("raw", match["raw"].lower(), at, match.end(), attributes, match["open2"] is None)
+    if match["bogus"] is not None:
+        return Token("bogus", "", at, match.end(), "", match["open4"] is None)
+    return Token("comment", "", at, match.end(), "", match["open1"] is None)
 
 
 def attributes(written: str) -> dict[str, str]:

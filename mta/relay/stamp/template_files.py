@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -50,6 +51,7 @@ class PictureSource:
     filename: str
     content_type: str
     data: bytes
+    digest: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,5 +197,5 @@ def _read_pictures(entry: Path, located: Located[Settings], problems: list[Probl
             mend = f"use a PNG, JPEG or GIF of at most {_PICTURE_MAX} octets"
             problems.append(located.problem(loc, f"{picture.file!r} is no picture for mail", mend))
             continue
-        found.append(PictureSource(cid, picture.file, content_type, data))
+        found.append(PictureSource(cid, picture.file, content_type, data, hashlib.sha256(data).digest()))
     return found

@@ -1,0 +1,71 @@
+"""Which of a message's bodies get a stamp: one in each way of reading it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from mta.message.body_text import TextBody
+from mta.message.parse import Part
+from mta.model.decision import Place
+from mta.relay.stamp import html_reply, place_plain
+from mta.relay.stamp.place import Placement, lowered
+from mta.relay.stamp.place_html import place_html
+from mta.relay.stamp.place_plain import place_plain as place_in_plain
+from mta.relay.stamp.quote_lines import QuoteMarks
+
+Reading = list[TextBody]
+"""Text parts that are shown one after the other when one alternative is chosen (Apple Mail writes several)."""
+
+
+def readings(root: Part, bodies: Sequence[TextBody]) -> list[Reading]:
+    """Every way in which the message can be read, by the alternatives that it offers."""
+    if len(bodies) == 1:
+        return [list(bodies)]
+    by_part = {id(body.part): body for body in bodies}
+    return _readings(root, by_part)
+
+
+def _readings(part: Part, bodies: Mapping[int, TextBody]) -> list[Reading]:
+    body = bodies.get(id(part))
+    if body is not None:
+        return [[body]]
+    found = [below for child in part.children if (below := _readings(child, bodies))]
+    if part.content_type == "multipart/alternative":
+        return [reading for below in found for reading in below]
+    joined: list[Reading] = []
+    for below in found:
+        joined = _joined(joined, below) if joined else below
+    return joined
+
+
+def _joined(first: list[Reading], then: list[Reading]) -> list[Reading]:
+    """Readings of two parts shown one after the other: HTML goes with HTML where there is a choice."""
+    if len(first) < len(then):
+        return [[*_like(first, reading), *reading] for reading in then]
+    return [[*reading, *_like(then, reading)] for reading in first]
+
+
+def _like(choices: list[Reading], reading: Reading) -> Reading:
+    return next((choice for choice in choices if choice[-1].is_html == reading[-1].is_html), choices[-1])
+
+
+def choose(reading: Reading, place: Place, is_reply: bool, marks: QuoteMarks) -> TextBody:
+    """The text part of a reading that the stamp goes into."""
+    if len(reading) == 1 or place is Place.BOTTOM:
+        return reading[-1]
+    if place is Place.TOP:
+        return reading[0]
+    return next((body for body in reading if _quotes(body, is_reply, marks)), reading[-1])
+
+
+def _quotes(body: TextBody, is_reply: bool, marks: QuoteMarks) -> bool:
+    if body.is_html:
+        return html_reply.reply_position(body.text, lowered(body.text), is_reply, marks) is not None
+    return place_plain.reply_position(body.text, is_reply, marks) is not None
+
+
+def place_in(body: TextBody, place: Place, is_reply: bool, marks: QuoteMarks) -> Placement:
+    """Where in the part."""
+    if body.is_html:
+        return place_html(body.text, place, is_reply, marks)
+    return place_in_plain(body.text, place, is_reply, marks)

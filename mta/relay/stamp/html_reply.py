@@ -1,0 +1,288 @@
+"""The place under the newest reply in HTML: a scan from the top that stops where quoted text begins."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from mta.relay.stamp import quote_lines
+from mta.relay.stamp.html_scan import VOID, Token, attributes, tokens
+from mta.relay.stamp.quote_lines import QuoteMarks
+from mta.relay.stamp.separators import ElementSeparator
+
+_BLANK = re.compile(
+    r"(?:[\s\u00a0\u200b-\u200f\u2060\ufeff]|&(?:nbsp|zwnj|zwj|shy|ensp|emsp|thinsp|#160|#xa0|#8203|#8204|#65279);?)*+\Z"
+)
+_SPACES = re.compile(r"[\s\u00a0\u200b\ufeff]+")
+_BLOCKS = frozenset(
+    (
+        "address", "article", "aside", "blockquote", "body", "br", "center", "dd", "div", "dl", "dt", "fieldset",
+        "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hr", "html", "li", "main", "nav", "ol", "p",
+        "pre", "section", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "ul",
+    )
+)  # fmt: skip
+_CELLS = frozenset(("td", "th"))
+_PARTS = frozenset(("td", "th", "tr", "tbody", "thead", "tfoot", "li", "dd", "dt", "caption", "option"))
+_INLINE = frozenset(("a", "span", "b", "i", "font", "strong", "em", "u", "o:p", "small"))
+_SEEN = frozenset(("img", "input", "video", "svg", "object", "iframe", "button"))
+_QUOTED = re.compile(r"<(/?)blockquote\b[^>]*+(?:>|\Z)")
+_TAG = re.compile(r"<!--(?:.*?-->|.*\Z)|<(?:style|script|title)\b[^>]*+(?:>|\Z)[^<]*+|<[^>]*+(?:>|\Z)", re.DOTALL)
+_LINES_KEPT = 3
+_BARE_MAX = 3
+
+
+@dataclass(slots=True)
+class _Line:
+    """A line that a reader sees: lower-case text, where it starts, and the tokens since the text before it."""
+
+    start: int
+    trail: list[Token]
+    pieces: list[str] = field(default_factory=list)
+
+    def text(self) -> str:
+        joined = "".join(self.pieces)
+        if "&" in joined:
+            joined = html.unescape(joined).lower()
+        return _SPACES.sub(" ", joined).strip()
+
+
+@dataclass(slots=True)
+class _Found:
+    """A place, and what the decision about replies below a quote needs."""
+
+    position: int
+    by_blockquote: bool
+    above: int
+    """Visible characters before the place."""
+
+
+def reply_position(text: str, folded: str, is_reply: bool, marks: QuoteMarks) -> int | None:
+    """Start of the quoted part; None where nothing is quoted or the reply stands below.
+
+    `folded` is the text in lower case with every character at its place.
+    """
+    if marks.html_gate.search(folded.encode("utf-8", "replace")) is None:
+        return None
+    found = _Scan(text, folded, is_reply, marks).run()
+    if found is None:
+        return None
+    if found.by_blockquote and _is_answered_below(folded, found):
+        return None
+    return found.position
+
+
+class _Scan:
+    """One pass over tokens and the text between them, building visible lines."""
+
+    def __init__(self, text: str, folded: str, is_reply: bool, marks: QuoteMarks) -> None:
+        self.text = text
+        self.folded = folded
+        self.is_reply = is_reply
+        self.marks = marks
+        self.trail: list[Token] = []
+        self.line: _Line | None = None
+        self.lines: list[_Line] = []
+        """The last finished lines."""
+        self.above = 0
+        self.bare_quotes = 0
+
+    def run(self) -> _Found | None:
+        at = 0
+        for token in tokens(self.text):
+            if token.start > at:
+                self._data(at, token.start)
+            at = token.end
+            if token.name in _BLOCKS and token.name not in _CELLS:
+                found = self._end_line(token)
+                if found is not None:
+                    return found
+            if (token.kind == "open" and token.attributes) or token.name == "blockquote":
+                found = self._element(token)
+                if found is not None:
+                    return found
+            if token.name in _SEEN and token.kind != "close":
+                self.trail = []
+            else:
+                self.trail.append(token)
+        self._data(at, len(self.text))
+        return self._end_line(None)
+
+    def _data(self, start: int, end: int) -> None:
+        if _BLANK.match(self.folded, start, end):
+            if self.line is not None:
+                self.line.pieces.append(" ")
+            return
+        piece = self.folded[start:end]
+        if self.line is None:
+            lead = len(piece) - len(piece.lstrip())
+            self.line = _Line(start + lead, self.trail)
+        self.line.pieces.append(piece)
+        self.trail = []
+
+    def _end_line(self, token: Token | None) -> _Found | None:
+        """Judge the line that ends here by itself and by what follows it."""
+        line = self.line
+        if line is None:
+            return None
+        self.line = None
+        text = line.text()
+        if not text:
+            return None
+        self.above += len(text)
+        self.lines = [*self.lines[-_LINES_KEPT + 1 :], line]
+        after = len(self.text) if token is None else token.start
+        if self._begins_rest(text, after):
+            return self._found(line, False, len(text))
+        if quote_lines.ends_attribution(text):
+            return self._attribution(after)
+        return None
+
+    def _begins_rest(self, text: str, after: int) -> bool:
+        if self.marks.is_added(text) or quote_lines.is_original(text):
+            return True
+        if quote_lines.label(text):
+            return quote_lines.is_header_block([text, *self._following(after)])
+        if quote_lines.announces_header(text):
+            following = self._following(after)
+            return bool(following and quote_lines.label(following[0])) and quote_lines.is_header_block(following)
+        return False
+
+    def _following(self, start: int) -> list[str]:
+        """The next visible lines."""
+        return visible_lines(self.text, self.folded, start, quote_lines.HEADER_LINES)
+
+    def _attribution(self, after: int) -> _Found | None:
+        """A line that says who wrote, with nothing that marks the quote but the line itself."""
+        texts = [line.text() for line in self.lines]
+        first = quote_lines.attribution_start(texts, len(texts) - 1)
+        if first is None or not quote_lines.is_whole_attribution(" ".join(texts[first:])):
+            return None
+        return self._found(self.lines[first], True, sum(map(len, texts[first:])))
+
+    def _element(self, token: Token) -> _Found | None:
+        if token.kind != "open":
+            return None
+        separator = self._separator(token)
+        if token.name == "blockquote":
+            texts = [line.text() for line in self.lines]
+            first = quote_lines.attribution_start(texts, len(texts) - 1) if texts else None
+            if first is not None:
+                return self._found(self.lines[first], True, sum(map(len, texts[first:])))
+        if separator is None and not self._is_bare_quote(token):
+            return None
+        if self.line is not None:
+            self.above += len(self.line.text())
+        return _Found(_outermost(token.start, self.trail), separator is None or not separator.to_end, self.above)
+
+    def _separator(self, token: Token) -> ElementSeparator | None:
+        written = token.attributes.lower()
+        if not written or not self.marks.hints.search(written):
+            return None
+        values = attributes(written)
+        for separator in self.marks.separators.elements:
+            value = values.get(separator.attribute)
+            if value is None:
+                continue
+            fits = bool(value) and (not separator.elements or token.name in separator.elements)
+            if fits and re.fullmatch(separator.value, value.strip()):
+                return separator
+        return None
+
+    def _is_bare_quote(self, token: Token) -> bool:
+        """A blockquote that says nothing of itself may be an indentation; ending a reply, it is a quote."""
+        if token.name != "blockquote" or not self.is_reply or self.bare_quotes >= _BARE_MAX:
+            return False
+        self.bare_quotes += 1
+        return not _text_below(self.folded, token.start)
+
+    def _found(self, line: _Line, by_blockquote: bool, own: int) -> _Found:
+        return _Found(_outermost(line.start, line.trail), by_blockquote, self.above - own)
+
+
+def _outermost(position: int, trail: Sequence[Token]) -> int:
+    """Before the outermost element that begins here: only start tags, rules and empty inline elements are crossed."""
+    best = position
+    empty: list[str] = []
+    for token in reversed(trail):
+        name = token.name
+        if token.kind == "close" and name in _INLINE:
+            empty.append(name)
+        elif token.kind == "open" and name not in VOID:
+            if empty and empty[-1] == name:
+                empty.pop()
+                continue
+            if empty or name in ("body", "html"):
+                break
+            if name not in _PARTS:
+                best = token.start
+        elif name == "hr" and not empty:
+            best = token.start
+        elif token.kind in ("close", "raw"):
+            break
+    return best
+
+
+def visible_lines(text: str, folded: str, start: int, count: int) -> list[str]:
+    """Up to `count` lines that readers see from `start` on, in lower case; blank ones left out."""
+    found: list[str] = []
+    pieces: list[str] = []
+    at = start
+    for token in tokens(text, start):
+        if token.start > at:
+            pieces.append(folded[at : token.start])
+        at = token.end
+        if token.name in _BLOCKS and token.name not in _CELLS and pieces:
+            line = _Line(0, [], pieces).text()
+            pieces = []
+            if line:
+                found.append(line)
+                if len(found) == count:
+                    return found
+        if at - start > 20_000:  # a header block is short; a long line is none
+            return found
+    pieces.append(folded[at : at + 1000])
+    line = _Line(0, [], pieces).text()
+    return [*found, line] if line else found
+
+
+def _is_answered_below(folded: str, found: _Found) -> bool:
+    """Whether visible text follows between or under the quotes that begin at the place, rather than above them."""
+    below = _text_below(folded, found.position)
+    if not below:
+        return False
+    *between, last = below
+    written = sum(len(text) for text in between if not quote_lines.is_attribution(text[-quote_lines.LINE_MAX :]))
+    ending = 0 if quote_lines.is_footer(last) else len(last)
+    if found.above == 0:
+        return written + ending > 0
+    return written > 0 or ending > found.above
+
+
+def _text_below(folded: str, start: int) -> list[str]:
+    """Visible text outside of blockquotes, behind the first one after `start`: one entry per gap, the last one the end.
+
+    Empty if no blockquote follows or nothing stands behind the last.
+    """
+    depth = 0
+    gaps: list[str] = []
+    closed = -1
+    for match in _QUOTED.finditer(folded, start):
+        if match[1]:
+            depth = max(0, depth - 1)
+            if depth == 0:
+                closed = match.end()
+        else:
+            if depth == 0 and closed >= 0:
+                gaps.append(_seen(folded[closed : match.start()]))
+            depth += 1
+    if closed < 0 or depth:
+        return []
+    last = _seen(folded[closed:])
+    between = [gap for gap in gaps if gap]
+    return [*between, last] if between or last else []
+
+
+def _seen(part: str) -> str:
+    return _SPACES.sub(" ", html.unescape(_TAG.sub(" ", part))).strip()

@@ -1,0 +1,191 @@
+"""Places in plain text. Everything works on lines and is linear in the text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from mta.model.decision import Place
+from mta.relay.stamp import quote_lines
+from mta.relay.stamp.place import Placement, lowered
+from mta.relay.stamp.quote_lines import DEFAULT_MARKS, QuoteMarks
+
+_SPACE = " \t\r\n\u00a0\u200b\ufeff"
+_RULES = tuple("-_=*–—─")
+_WRAPPED_MAX = 60
+"""Characters of a line between quoted ones that is taken for the broken end of a quoted line."""
+
+
+class Quote(NamedTuple):
+    """Where the quoted part begins (first line of its separator), and whether it has to be the rest of the body."""
+
+    first: int
+    to_end: bool
+    body: int
+    """Index of the first line behind the separator."""
+
+
+def place_plain(text: str, place: Place, is_reply: bool, marks: QuoteMarks = DEFAULT_MARKS) -> Placement:
+    """Where to insert, with the blank lines that keep the stamp apart. `text` may have any line ends."""
+    if place is Place.TOP:
+        start = 1 if text.startswith("\ufeff") else 0
+        return Placement(start, "", "\n\n" if len(text) > start else "\n")
+    if place is Place.REPLY:
+        position = reply_position(text, is_reply, marks)
+        if position is not None:
+            return Placement(position, _gap(text, position), "\n\n")
+    return _bottom(text)
+
+
+def own_text(text: str, is_reply: bool, marks: QuoteMarks = DEFAULT_MARKS) -> str:
+    """What was written for this message: the text above the quoted part, or all of it without its `>` lines."""
+    position = reply_position(text, is_reply, marks)
+    if position is not None:
+        return text[:position]
+    return "\n".join(line for line in text.splitlines() if not line.lstrip().startswith(">"))
+
+
+def _bottom(text: str) -> Placement:
+    end = len(text)
+    return Placement(end, _gap(text, end), "\n")
+
+
+def _gap(text: str, position: int) -> str:
+    """Line ends needed so that a blank line stands before `position`."""
+    tail = text[max(0, position - 200) : position].replace("\r", "")
+    stripped = tail.rstrip(" \t")
+    if not stripped.strip("\n\ufeff"):
+        return "" if position < 200 else "\n"
+    # A line that ends in a space would flow into ours (RFC 3676 §4.2); the blank line stops it, too.
+    return "" if re.search(r"\n[ \t]*\n[ \t]*\Z", tail) else "\n" if stripped.endswith("\n") else "\n\n"
+
+
+def reply_position(text: str, is_reply: bool, marks: QuoteMarks = DEFAULT_MARKS) -> int | None:
+    """The start of the quoted part below the newest reply; None where nothing is quoted or the reply stands below."""
+    folded = lowered(text)
+    if marks.plain_gate.search(folded.encode("utf-8", "replace")) is None:
+        return None
+    raw = folded.split("\n")
+    lines = [line.strip(_SPACE) for line in raw]
+    quote = _first_quote(lines, is_reply, marks)
+    if quote is None:
+        return None
+    first = quote.first
+    if not quote.to_end:
+        later = _first_to_end(lines, quote.body, marks)
+        if _is_answered_below(lines, quote, len(lines) if later is None else later):
+            if later is None:
+                return None
+            first = later
+    return sum(map(len, raw[:first])) + first
+
+
+def _first_quote(lines: Sequence[str], is_reply: bool, marks: QuoteMarks) -> Quote | None:
+    for index, line in enumerate(lines):
+        if not line:
+            continue
+        if line[0] == ">":
+            # A single `>` in a new message is more likely a shell prompt or an arrow.
+            if is_reply or sum(entry.startswith(">") for entry in lines) > 1:
+                return Quote(index, False, index)
+        elif _begins_rest(lines, index, marks):
+            return Quote(index, True, index + 1)
+        elif quote_lines.ends_attribution(line) and (quote := _attributed(lines, index)) is not None:
+            return quote
+    return None
+
+
+def _first_to_end(lines: Sequence[str], start: int, marks: QuoteMarks) -> int | None:
+    for index in range(start, len(lines)):
+        if lines[index] and lines[index][0] != ">" and _begins_rest(lines, index, marks):
+            return index
+    return None
+
+
+def _begins_rest(lines: Sequence[str], index: int, marks: QuoteMarks) -> bool:
+    """Whether the line begins a quote that is the rest of the body: nothing marks its lines one by one."""
+    line = lines[index]
+    if marks.is_added(line):
+        return True
+    ruled = line.startswith(_RULES)
+    if (ruled or line.endswith((":", "\uff1a"))) and quote_lines.is_original(line):
+        return True
+    if ruled or len(line) < 40:
+        following = _following(lines, index + 1, 1)
+        if following and quote_lines.label(following[0]) and quote_lines.announces_header(line):
+            return quote_lines.is_header_block(_following(lines, index + 1, quote_lines.HEADER_LINES))
+    if not quote_lines.label(line):
+        return False
+    return quote_lines.is_header_block(_following(lines, index, quote_lines.HEADER_LINES))
+
+
+def _following(lines: Sequence[str], start: int, count: int) -> list[str]:
+    """The next lines that aren't blank; two blank ones end them, save at the very start."""
+    found: list[str] = []
+    blanks = 0
+    for line in lines[start : start + 2 * count + 1]:
+        if line:
+            found.append(line)
+            blanks = 0
+        else:
+            blanks += 1
+            if found and blanks > 1:
+                break
+        if len(found) == count:
+            break
+    return found
+
+
+def _attributed(lines: Sequence[str], last: int) -> Quote | None:
+    """The quote that the attribution ending with line `last` introduces."""
+    first = quote_lines.attribution_start(lines, last)
+    if first is None:
+        return None
+    after = next((index for index in range(last + 1, min(last + 5, len(lines))) if lines[index]), None)
+    if after is None:
+        return None
+    if lines[after][0] == ">":
+        return Quote(first, False, after)
+    whole = quote_lines.is_whole_attribution(" ".join(lines[first : last + 1]))
+    return Quote(first, True, after) if whole else None
+
+
+def _is_answered_below(lines: Sequence[str], quote: Quote, stop: int) -> bool:
+    """Whether the reply stands between or under the `>` lines rather than above them."""
+    above = sum(map(len, lines[: quote.first]))
+    between, below = _written(lines[quote.body : stop])
+    if above == 0:
+        return between + below > 0
+    return between > 0 or below > above
+
+
+def _written(lines: Sequence[str]) -> tuple[int, int]:
+    """Characters written between quoted lines, and under the last one (without what programs add)."""
+    between = 0
+    run: list[int] = []
+    for index, line in enumerate(lines):
+        if line.startswith(">"):
+            if run and not _is_wrapped(lines, run) and not _introduces(lines, run):
+                between += sum(len(lines[entry]) for entry in run)
+            run = []
+        elif line:
+            run.append(index)
+    below = 0
+    for entry in run:
+        if quote_lines.is_footer(lines[entry]):
+            break
+        below += len(lines[entry])
+    return between, below
+
+
+def _is_wrapped(lines: Sequence[str], run: Sequence[int]) -> bool:
+    """One short line glued between quoted ones: the end of a quoted line that some program broke."""
+    at = run[0]
+    if len(run) > 1 or len(lines[at]) > _WRAPPED_MAX or at == 0 or at + 1 >= len(lines):
+        return False
+    return lines[at + 1].startswith(">") and lines[at - 1].startswith(">") and len(lines[at - 1]) > _WRAPPED_MAX // 2
+
+
+def _introduces(lines: Sequence[str], run: Sequence[int]) -> bool:
+    return len(run) <= 3 and quote_lines.is_attribution(" ".join(lines[entry] for entry in run))
