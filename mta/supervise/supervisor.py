@@ -237,14 +237,14 @@ class Supervisor:
             self._is_up = True
             self._notifier.ready(self._status_line())
         if slot.worker is not None and slot.worker.snapshot != self._current.name:
-            # Born in the midst of a reload, or the files were changed since the last one.
-            self._soon(lambda: self._catch_up(slot))
+            self._soon(lambda: self._unite(slot))
 
-    async def _catch_up(self, slot: Slot) -> None:
+    async def _unite(self, slot: Slot) -> None:
+        """A worker was restarted and read files that were changed since the last reload: all are to go by the same."""
         async with self._reloading:
-            prepared = await slot.prepare()
-            if prepared is not None and prepared.snapshot == self._current.name:
-                _commit(slot, prepared.snapshot)
+            pass  # a reload that is under way may have it settled
+        if slot.worker is not None and slot.worker.snapshot != self._current.name:
+            await self.reload()
 
     def _status_line(self) -> str:
         return f"{len(self._slots)} workers, snapshot {self._current.name}"

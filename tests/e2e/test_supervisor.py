@@ -312,6 +312,15 @@ def test_a_worker_that_starts_after_a_refused_change_does_not_end_the_service(ma
     assert {a["snapshot"] for a in service.answers_of_all().values()} == {"v2"}
 
 
+def test_all_workers_go_by_the_same_after_one_was_restarted_on_changed_files(make: Make) -> None:
+    service = make(workers=2)
+    service.start_up()
+    service.write(name="v2")
+    os.kill(service.workers()[0], signal.SIGKILL)
+    service.wait(lambda: service.status()["snapshot"] == "v2", "the reload")
+    service.wait(lambda: {a["snapshot"] for a in service.answers_of_all().values()} == {"v2"}, "all workers on v2")
+
+
 def test_bypass_reaches_all_workers_survives_a_restart_and_ends_by_itself(make: Make) -> None:
     service = make(workers=2)
     service.start_up()
