@@ -124,3 +124,12 @@ async def test_it_is_not_blocked_before_anything_failed(case: Case) -> None:
 async def test_close_can_be_called_twice(case: Case) -> None:
     await case.transport.close()
     await case.transport.close()
+
+
+async def test_a_delivery_that_begins_after_close_still_gets_through(case: Case) -> None:
+    """A reload closes a transport while somebody may be about to use it."""
+    await case.transport.close()
+    of = envelope("joe@example.org")
+    [result] = await case.transport.deliver(of, entries(of), [CONTENT], deadline_s=30)
+    assert result.reply.is_success
+    assert case.arrived() == [CONTENT]

@@ -61,8 +61,7 @@ class MaildirTransport:
         return False
 
     async def close(self) -> None:
-        """Nothing is kept; the threads end with their last file."""
-        self._threads.shutdown(wait=False)
+        """Nothing is kept. The threads end with the last use of this object, so deliveries under way finish."""
 
     async def deliver(
         self, envelope: Envelope, recipients: Sequence[RecipientEntry], content: Segments, *, deadline_s: float
