@@ -123,10 +123,10 @@ class TextBody:
         part = self.part
         base = part.body_start
         placed = [Edit(start + base, end + base, replacement) for start, end, replacement in edits]
-        first, last = placed[0], placed[-1]
-        if part.body_start == part.body_end:
-            placed = [Edit(first.start, first.end, _before_body(part) + first.replacement)]
-            first = last = placed[0]
+        first = placed[0]
+        if first.start == part.body_start:
+            placed[0] = first = Edit(first.start, first.end, _before_body(part) + first.replacement)
+        last = placed[-1]
         ending = _behind_body(part) if part.body_start == part.body_end else b""
         if last.end == len(part.data) and not last.replacement.endswith(b"\r\n"):
             ending = b"\r\n"
@@ -150,8 +150,8 @@ def _flowed(lines: str, *, is_line_start: bool) -> str:
 
 
 def _before_body(part: Part) -> bytes:
-    """What an empty body lacks before its text: the empty line that ends the header."""
-    if part.header_is_closed or (part.parent is None and not part.fields):
+    """What a body lacks before a text that is put at its beginning: the empty line that ends the header."""
+    if part.header_is_closed:
         return b""
     if part.fields and part.data[part.body_start - 2 : part.body_start] != b"\r\n":
         return b"\r\n\r\n"

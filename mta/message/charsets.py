@@ -52,7 +52,8 @@ _ALIASES = {
     "ansi": "cp1252", "x_ansi": "cp1252", "x_cp1252": "cp1252", "x_cp1250": "cp1250", "x_cp1251": "cp1251",
     "win_1251": "cp1251", "win1251": "cp1251", "win_1252": "cp1252", "iso_2022_jp_ms": "iso2022_jp_ext",
     "cp50220": "iso2022_jp", "cp50221": "iso2022_jp_ext", "csiso2022jp": "iso2022_jp", "ascii7": "ascii",
-    "x_user_defined": "", "iso_8859_1_windows": "cp1252", "iso8859": "latin_1", "iso_8859": "latin_1",
+    "x_user_defined": "", "koi8r": "koi8_r", "koi8u": "koi8_u", "koi8": "koi8_r",
+    "iso_8859_1_windows": "cp1252", "iso8859": "latin_1", "iso_8859": "latin_1",
 }  # fmt: skip
 
 _NOT_TEXT = {
@@ -105,7 +106,7 @@ def codec_for(label: str) -> Codec | None:
 def decode(octets: bytes, label: str, *, is_html: bool = False) -> Decoded:
     """Decode a body by its charset label ("" for none), or by what its octets show where the label can't be true."""
     codec = codec_for(label) if label else ASCII
-    if codec is None or codec is ASCII:
+    if codec is None or codec.family == "ascii":
         return _guess(octets, is_html=is_html, is_declared=codec is not None)
     if codec.family == "wide":
         return _decode_wide(octets, codec)
@@ -139,10 +140,12 @@ def _windows(octets: bytes, decoded: Decoded) -> Decoded:
     if decoded.codec.encoding != "latin_1" or not _C1.search(octets):
         return decoded
     codec = Codec("cp1252", "latin_1", "single")
-    return Decoded(octets.decode("cp1252", "surrogateescape"), codec, True, False)
+    text = octets.decode("cp1252", "surrogateescape")
+    return Decoded(text, codec, True, not _SURROGATE.search(text))
 
 
 _C1 = re.compile(rb"[\x80-\x9f]")
+_SURROGATE = re.compile("[\udc80-\udcff]")
 
 
 def _decode_wide(octets: bytes, codec: Codec) -> Decoded:

@@ -178,8 +178,9 @@ class _Scanner:
 
     def close_above(self, level: int, end: int) -> None:
         """Close all parts inside the multipart at `level`."""
-        for part in self.stack[level + 1 :]:
-            part.body_end = max(part.body_start, end)
+        for part in reversed(self.stack[level + 1 :]):
+            # A part without text may share the delimiter's line end with its header; so may what is around it.
+            part.body_end = max(part.body_start, end, part.children[-1].body_end if part.children else 0)
             if self.boundaries.get(part.boundary, -1) > level:
                 del self.boundaries[part.boundary]
                 self.defects["a multipart is not closed"] = None

@@ -73,8 +73,9 @@ def _set_charset(part: Part, field: HeaderField, charset: bytes) -> Edit:
             stripped = match[group].rstrip()
             start = field.value_start + match.start(group)
             return Edit(start, start + len(stripped), charset)
-        if name.startswith(b"charset*"):
-            raise CannotEditError("the charset is declared in sections")
+        if name == b"charset*":
+            start = field.value_start + match.start()
+            return Edit(start, field.value_start + match.end(), b'; charset="%s"' % charset)
     kind = TYPE.match(value)
     if kind is None:
         return Edit(field.value_start, end, b' text/plain; charset="%s"' % charset)

@@ -11,6 +11,7 @@ LINE_MAX = 76
 # What binascii.a2b_qp takes as one unit: an escaped octet, a doubled "=", a soft line break, a stray "=".
 _EQUALS = re.compile(rb"=(?:[0-9A-Fa-f]{2}|=|[\r\n][^\n]*+(?:\n|\Z)|\Z)?")
 _SOFT_BREAK_AT_END = re.compile(rb"=\Z")
+_TOO_LONG = re.compile(rb"^([^\r\n]{74,75})(=20|=09)(?=\r\n|\Z)", re.MULTILINE)
 _LAST_UNIT = re.compile(rb"(?:=[0-9A-Fa-f]{2}|[^=\r\n])\Z")
 
 
@@ -26,7 +27,9 @@ def decode(raw: bytes) -> bytes:
 def encode(octets: bytes) -> bytes:
     """Text with CRLF line ends, in lines of at most 76 characters."""
     # The leading CRLF makes b2a_qp write its soft line breaks as CRLF too.
-    return binascii.b2a_qp(b"\r\n" + octets, istext=True)[2:]
+    encoded = binascii.b2a_qp(b"\r\n" + octets, istext=True)[2:]
+    # It forgets to count the two characters that white space before a line end grows by.
+    return _TOO_LONG.sub(rb"\1=\r\n\2", encoded) if b"=20" in encoded or b"=09" in encoded else encoded
 
 
 def encoded_offset(raw: bytes, position: int) -> int:

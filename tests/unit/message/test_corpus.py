@@ -1,0 +1,245 @@
+"""Every message of the corpus: scanned within limits, and changed without touching anything else."""
+
+from __future__ import annotations
+
+import email
+import email.message
+import html
+from collections.abc import Iterator
+
+import pytest
+
+from mta.message.body_text import Change, TextBody, displayed
+from mta.message.edit import CannotEditError, apply, joined
+from mta.message.parse import LimitExceededError, Message, Part, parse
+from tests.shared import corpus
+from tests.unit.message.samples import by_stdlib
+
+pytestmark = pytest.mark.corpus
+
+OVER_LIMITS = {
+    "flanker/messages_enclosed-endless.eml": "MIME parts",
+    "james/eml_mailWithManyHeaders.eml": "fields in a header",
+}
+
+# Where our tree is not that of Python's email package, and why.
+DIFFERS_FROM_STDLIB = {
+    # The package keeps all up to the ";" as the type.
+    "enmime/mail_mime-bad-content-type.eml": "a parameter without a semicolon before it",
+    "enmime/mail_mime-blank-media-name.eml": "a parameter without a semicolon before it",
+    # The package opens an empty part behind a last delimiter that lacks its dashes.
+    "james/eml_alternative.eml": "delimiter at the very end",
+    "james/eml_filenameAndName.eml": "delimiter at the very end",
+    "james/eml_filenameOnly.eml": "delimiter at the very end",
+    "mail-parser-py/mails_mail_test_1.eml": "delimiter at the very end",
+    "mail-parser-py/mails_mail_test_11.eml": "delimiter at the very end",
+    "stalwart-mail-parser/malformed_014.eml": "delimiter at the very end",
+    "zammad/mail_mail034.eml": "delimiter at the very end",
+    "kmime/data_multipart-parse-abort-2.eml": "delimiter at the very end",
+    # The package opens an empty part between two delimiter lines; no reader shows one.
+    "mime4j/testmsgs_multipartemptypart.eml": "doubled delimiter",
+    # The package ends the header at a line that is no field; we go on where unmistakable fields follow.
+    "james/eml_mailWithLongHeaders.eml": "broken line inside the header",
+    "james/eml_oneAttachmentWithSimpleContentType.eml": "broken line inside the header",
+    "kmime/data_big-allocation.eml": "broken line inside the header",
+    "kmime/data_bug519599.eml": "broken line inside the header",
+    "mimekit/mbox_content-length.mbox.txt-0008.eml": "broken line inside the header",
+    "php-mime-mail-parser/mails_issue84.eml": "broken line inside the header",
+    "zammad/mail_mail054.eml": "broken line inside the header",
+    "zammad/mail_mail068.eml": "broken line inside the header",
+    # The package does not unfold the boundary.
+    "mime4j/mimetools-testmsgs_multi-badnames.eml": "folded boundary",
+    "mime4j/mimetools-testmsgs_multi-simple.eml": "folded boundary",
+    "stalwart-mail-parser/thirdparty_012.eml": "folded boundary",
+    # The package reads base64 as if it were a message.
+    "mime4j/testmsgs_base64encoded-rfc822message.eml": "encoded message/rfc822",
+    "msgreader/SampleFiles_TestWithAttachmentsAndInlines.eml": "encoded message/rfc822",
+    "php-mime-mail-parser/mails_issue274.eml": "encoded message/rfc822",
+    # `a----` closes the outer multipart for the package, though the inner one is named so.
+    "stalwart-mail-parser/malformed_005.eml": "boundary that is another's closing delimiter",
+}
+MARK = "\nMark 4711: Grüße, 10 €\n"
+
+
+def messages() -> Iterator[tuple[str, bytes, Message]]:
+    for entry in corpus():
+        if entry.path not in OVER_LIMITS:
+            yield entry.path, entry.data, parse(entry.data)
+
+
+def test_nothing_fails_but_what_is_over_a_limit() -> None:
+    refused = {}
+    for entry in corpus():
+        try:
+            message = parse(entry.data)
+        except LimitExceededError as error:
+            refused[entry.path] = error.what
+        else:
+            assert joined(entry.data, []) == entry.data
+            assert b"".join(apply(entry.data, [])) == entry.data
+            assert message.header("subject") == message.subject
+    assert refused == OVER_LIMITS
+
+
+def test_spans_nest_and_fields_cover_the_header() -> None:
+    for path, data, message in messages():
+        for part in message.root.walk():
+            assert 0 <= part.header_start <= part.body_start <= part.body_end <= len(data), path
+            position = part.header_start
+            for field in part.fields:
+                assert field.start == position < field.end, path
+                assert field.start <= field.value_start <= field.end, path
+                position = field.end
+            assert data[position : part.body_start] in (b"", b"\r\n"), path
+            end = part.body_start
+            for child in part.children:
+                assert end <= child.header_start, path
+                end = child.body_end
+            assert end <= part.body_end, path
+
+
+def test_the_tree_is_that_of_the_stdlib_but_for_known_differences() -> None:
+    different = {path for path, data, message in messages() if _ours(message.root) != _theirs(data)}
+    assert different == set(DIFFERS_FROM_STDLIB)
+
+
+def _ours(part: Part) -> object:
+    return (part.content_type, [_ours(child) for child in part.children])
+
+
+def _theirs(data: bytes) -> object:
+    return _their_tree(email.message_from_bytes(data))
+
+
+def _their_tree(part: email.message.Message) -> object:
+    kind = part.get_content_type()
+    children = part.get_payload() if part.is_multipart() else []
+    assert isinstance(children, list)
+    if kind.startswith("message/") and kind not in ("message/rfc822", "message/global", "message/news"):
+        children = []  # the package cuts reports into blocks of fields; for us they are one text
+    return (kind, [_their_tree(child) for child in children if isinstance(child, email.message.Message)])
+
+
+# Messages in which the email package does not find the mark, as it reads their header otherwise than we do.
+UNREAD_BY_STDLIB = {
+    # A line that is no field ends the header for the package; we go on where unmistakable fields follow.
+    "james/eml_mailWithLongHeaders.eml",
+    "james/eml_oneAttachmentWithSimpleContentType.eml",
+    "kmime/data_big-allocation.eml",
+    "mimekit/mbox_unmunged.mbox.eml",
+    "php-mime-mail-parser/mails_issue84.eml",
+    "ruby-mail/plain_emails_raw_email_incorrect_header.eml",
+    "ruby-mail/rfc2822_example13.eml",
+    "webklex-php-imap/messages_issue-40.eml",
+    # White space behind `quoted-printable` makes it an unknown encoding for the package.
+    "mailcore2/input_gh-965-utf8.eml",
+    "ruby-mail/error_emails_content_transfer_encoding_qp_with_space.eml",
+    # It sees no such part at all, as above.
+    "mime4j/mimetools-testmsgs_multi-badnames.eml",
+    "mime4j/mimetools-testmsgs_multi-simple.eml",
+    "stalwart-mail-parser/malformed_005.eml",
+}
+# Where the mark can't be put in, and why: all are plain texts, and the mark has characters outside ASCII.
+NO_CHARSET = "the text's charset is unknown or wrong, and can't hold what would be added"
+NO_HEADER = "the part has no header"
+NOT_BASE64 = "the body is not base64, as it says"
+REFUSED: dict[str, set[str]] = {
+    NO_HEADER: {
+        "cpython/msg_38.eml",
+        "kmime/data_big-allocation.eml",
+        "mime4j/testmsgs_very-long-boundary.eml",
+        "mime4j/testmsgs_weird-boundary.eml",
+    },
+    NOT_BASE64: {
+        "enmime/mail_mime-bad-content-transfer-encoding.eml",
+        "stalwart-mail-parser/thirdparty_002.eml",
+    },
+    NO_CHARSET: {
+        "kmime/data_big-allocation.eml",
+        "mailcore2/input_2458-encoding.eml",
+        "mailcore2/input_5231-emoji.eml",
+        "mime4j/mimetools-testmsgs_infinite.eml",
+        "mime4j/resources_mime4j-219-new-date-time-format.eml",
+        "mime4j/testmsgs_obsolete.eml",
+        "otobo/EmailParser_PostMaster-Test11.eml",
+        "proton-bridge/plain_text_plain_unknown_latin1.eml",
+        "proton-bridge/testdata_text_plain_unknown_latin1.eml",
+        "proton-bridge/testdata_text_plain_unknown_latin2.eml",
+        "rt/emails_russian-subject-no-content-type.eml",
+        "sisimai/err_make-test-31.eml",
+        "spamassassin/cjk_iso-2022-jp.2.eml",
+        "thunderbird/data_noCharsetKOI8U.eml",
+        "thunderbird/data_noCharsetWindows1252.eml",
+        "zammad/mail_mail023.eml",
+    },
+}
+
+
+def _places(text: str) -> list[int]:
+    """The beginning, the end, and a place inside that is not between CR and LF."""
+    return sorted({0, max(text.find("\r\n", len(text) // 2), 0), len(text) // 2, len(text)})
+
+
+def test_a_change_in_each_displayed_text_touches_nothing_else() -> None:
+    refused: dict[str, set[str]] = {}
+    unread: set[str] = set()
+    problems: list[str] = []
+    for path, data, message in messages():
+        for index, body in enumerate(displayed(message)):
+            for place in _places(body.text):
+                try:
+                    edits = body.change([Change(place, place, MARK)])
+                except CannotEditError as error:
+                    refused.setdefault(str(error), set()).add(path)
+                    continue
+                after = parse(joined(data, edits))
+                where = f"{path} body {index} at {place}"
+                problems += [f"{where}: {problem}" for problem in _check(message, body, place, after, index)]
+                if place == len(body.text) and not any(
+                    "Mark 4711: Grüße, 10 €" in html.unescape(text) for text in by_stdlib(bytes(after.data))
+                ):
+                    unread.add(path)
+    assert problems == []
+    assert refused == REFUSED
+    assert unread == UNREAD_BY_STDLIB
+
+
+def _check(before: Message, body: TextBody, place: int, after: Message, index: int) -> Iterator[str]:
+    """What is wrong with a message after the mark was put in."""
+    if _ours(after.root) != _ours(before.root):
+        yield "another tree"
+        return
+    new = displayed(after)[index]
+    if not _is_inserted(body, new.text, place):
+        yield "the text is not the old one with the mark"
+    for old_part, new_part in zip(before.root.walk(), after.root.walk(), strict=True):
+        if old_part.children or old_part is body.part:
+            continue
+        if old_part.raw_body != new_part.raw_body or _fields(old_part) != _fields(new_part):
+            yield f"part at {old_part.header_start} is touched"
+    if _longest(new.part) > max(_longest(body.part), 998 if new.part.encoding in ("7bit", "8bit", "binary") else 76):
+        yield "a line is too long"
+
+
+def _is_inserted(body: TextBody, text: str, place: int) -> bool:
+    """Whether `text` is the body's with the mark, and a line end where the place or the message's end needs one."""
+    line_end = "\n" if "\n" in body.text and "\r\n" not in body.text else "\r\n"
+    before, behind = body.text[:place], body.text[place:]
+    if before.endswith("\r") and behind.startswith("\n"):
+        before, behind = before[:-1], "\r" + behind
+    if not place and behind.startswith("\ufeff"):
+        before, behind = "\ufeff", behind[1:]
+    if not (text.startswith(before) and text.removesuffix("\r\n").endswith(behind.removesuffix("\r\n"))):
+        return False
+    added = text[len(before) : len(text) - len(behind)]
+    added = html.unescape(added) if body.is_html else added
+    mark = MARK.replace("\n", line_end)
+    return added in (mark, mark + line_end, line_end + mark)
+
+
+def _fields(part: Part) -> list[bytes]:
+    return [part.data[field.start : field.end] for field in part.fields]
+
+
+def _longest(part: Part) -> int:
+    return max(map(len, part.raw_body.split(b"\r\n")))
