@@ -7,7 +7,7 @@ does not take part in equality.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import Enum
 from typing import Any, ClassVar
 
@@ -131,13 +131,17 @@ class Route(Action):
 ACTION_KINDS: dict[str, type[Action]] = {
     cls.kind: cls for cls in (Stamp, TagSubject, SetHeader, RemoveHeader, Reject, Defer, Drop, Hold, Route)
 }
+_FIELDS = {cls: tuple(each.name for each in fields(cls)) for cls in ACTION_KINDS.values()}
 _ENUM_FIELDS: dict[str, type[Enum]] = {"place": Place, "once": Once, "on_error": OnError}
 
 
 def action_to_json(action: Action) -> dict[str, Any]:
     """The committed form: plain JSON values with `kind`."""
-    values = {key: value.value if isinstance(value, Enum) else value for key, value in asdict(action).items()}
-    return {"kind": action.kind, **values}
+    values: dict[str, Any] = {"kind": action.kind}
+    for name in _FIELDS[type(action)]:
+        value = getattr(action, name)
+        values[name] = value.value if isinstance(value, Enum) else value
+    return values
 
 
 def action_from_json(data: dict[str, Any]) -> Action:
