@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from mta.adapters.store.operations import end_deliveries
-from mta.adapters.store.rows import microseconds
-from mta.adapters.store.statements import SQL
+from mta.adapters.store.operations import Key, end_deliveries
+from mta.adapters.store.rows import OpenRecipient, microseconds, recipients_json
+from mta.adapters.store.statements import SQL, json_answer
 from mta.adapters.store.writer import Operation
 from mta.model.delivery import QueueFilter, State
 
@@ -57,16 +58,16 @@ def _pattern(text: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """What one transaction did: how many deliveries, the last one's id, and body files without a name now."""
+    """What one transaction did: how many deliveries, the last of them, and body files without a message now."""
 
-    deliveries: int = 0
-    last: int = 0
-    files: tuple[str, ...] = ()
+    deliveries: int
+    last: Key
+    files: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
 class Change(Operation[Changed]):
-    """Give the next matching deliveries (ids above `above`) a state and a time, or (state None) delete them.
+    """Give the next matching deliveries (those after `after`) a state and a time, or (state None) delete them.
 
     The filter is judged inside the transaction, so that nothing is touched that has changed since somebody looked. With
     a recipient in it, only that recipient's part of a delivery is meant: deleting or holding one addressee's copy must
@@ -76,9 +77,9 @@ class Change(Operation[Changed]):
     which: Which
     state: State | None
     due_at: int | None
-    above: int = 0
     divides: bool = True
     """False: a delivery is changed as a whole, whichever of its recipients the filter names."""
+    after: Key = (0, 0)
 
     @classmethod
     def run(cls, cursor: sqlite3.Cursor, batch: Sequence[Change]) -> Sequence[Changed]:
@@ -86,34 +87,36 @@ class Change(Operation[Changed]):
 
 
 def _carry_out(cursor: sqlite3.Cursor, op: Change) -> Changed:
-    values = {**op.which.values, "above": op.above, "limit": CHUNK}
+    message, part = op.after
+    values = {**op.which.values, "message": message, "part": part, "limit": CHUNK}
     found = cursor.execute(op.which.statement("matching_deliveries"), values).fetchall()
-    whole = []
-    for delivery, message in found:
-        part = _part(cursor, delivery, op.which.values.get("recipient")) if op.divides else []
-        if op.state is None and part:
-            cursor.executemany(SQL["delete_recipient"], [(delivery, position) for position in part])
+    whole: list[Key] = []
+    for message, part, column, _ in found:
+        meant, others = _divided(cursor, column, op.which.values.get("recipient") if op.divides else None)
+        if op.state is None and others:
+            cursor.execute(SQL["set_recipients"], (recipients_json(others), message, part))
         elif op.state is None:
-            whole.append((delivery, message))
+            whole.append((message, part))
         else:
-            changed = _split_off(cursor, delivery, part) if part else delivery
-            cursor.execute(SQL["change_delivery"], (op.state.value, op.due_at, changed))
-    files = end_deliveries(cursor, whole) if whole else {}
-    last = found[-1][0] if found else 0
-    return Changed(len(found), last, tuple(name for names in files.values() for name in names))
+            changed = _split_off(cursor, (message, part), meant, others) if others else part
+            cursor.execute(SQL["change_delivery"], (op.state.value, op.due_at, message, changed))
+    files = end_deliveries(cursor, whole, [row[3] for row in found if row[3] is not None])
+    return Changed(len(found), found[-1][:2] if found else op.after, files)
 
 
-def _part(cursor: sqlite3.Cursor, delivery: int, recipient: object) -> list[int]:
-    """Positions of the recipients that are meant; empty where all are."""
+def _divided(cursor: sqlite3.Cursor, column: str, recipient: object) -> tuple[list[OpenRecipient], list[OpenRecipient]]:
+    """A delivery's recipients: those who are meant, and the others."""
+    everybody: list[OpenRecipient] = json.loads(column)
     if recipient is None:
-        return []
-    meant = [position for (position,) in cursor.execute(SQL["recipients_matching"], (delivery, recipient))]
-    (total,) = cursor.execute(SQL["count_recipients"], (delivery,)).fetchone()
-    return meant if len(meant) < total else []
+        return everybody, []
+    positions = set(json_answer(cursor, "recipients_matching", (column, recipient)))
+    return [r for r in everybody if r[0] in positions], [r for r in everybody if r[0] not in positions]
 
 
-def _split_off(cursor: sqlite3.Cursor, delivery: int, positions: Sequence[int]) -> int:
-    """Move recipients into a delivery of their own."""
-    (new,) = cursor.execute(SQL["split_delivery"], (delivery,)).fetchone()
-    cursor.executemany(SQL["move_recipient"], [(new, delivery, position) for position in positions])
-    return int(new)
+def _split_off(
+    cursor: sqlite3.Cursor, key: Key, meant: Sequence[OpenRecipient], others: Sequence[OpenRecipient]
+) -> int:
+    """Move some recipients into a delivery of their own; gives its part."""
+    cursor.execute(SQL["set_recipients"], (recipients_json(others), *key))
+    ((part,),) = cursor.execute(SQL["split_delivery"], (recipients_json(meant), *key)).fetchall()
+    return int(part)

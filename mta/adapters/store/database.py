@@ -65,6 +65,7 @@ def _make(folder: Path) -> None:
     os.close(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     with closing(sqlite3.connect(new, isolation_level=None)) as connection:
         connection.execute(f"PRAGMA page_size = {_PAGE_SIZE}")
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
         for number, script in migrations():
             _migrate(connection, number, script)
@@ -119,7 +120,7 @@ def connect(folder: Path) -> sqlite3.Connection:
     synchronous=FULL syncs the log at each commit: that is what makes an answer of 250 true. The log is carried over
     into the database once it has about 16 MB, by the writer that comes upon it, while it holds the turnstile: so no
     other writer adds to the log meanwhile, readers are gone after milliseconds, and the next writer begins it anew.
-    That bounds it. Deleted content is not overwritten: that would double what each message writes.
+    That bounds it. Deleted content is overwritten where that writes no page more (secure_delete=FAST).
     """
     connection = sqlite3.connect(
         folder / FILE, timeout=_BUSY_S, isolation_level=None, check_same_thread=False, cached_statements=256
@@ -127,7 +128,7 @@ def connect(folder: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
     connection.execute(f"PRAGMA cache_size = {-_CACHE_KB}")
-    connection.execute("PRAGMA secure_delete = OFF")
+    connection.execute("PRAGMA secure_delete = FAST")
     connection.execute("PRAGMA journal_size_limit = 67108864")
     return connection
 

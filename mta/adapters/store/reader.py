@@ -11,19 +11,19 @@ from typing import Any
 
 from mta import events
 from mta.adapters.store.administration import Which
-from mta.adapters.store.operations import json_list
-from mta.adapters.store.rows import leased_delivery, moment, recipient_entry, unpack_edits
-from mta.adapters.store.statements import SQL
+from mta.adapters.store.operations import Key
+from mta.adapters.store.rows import accepted_message, leased_delivery, moment, recipient_entries, unpack_edits
+from mta.adapters.store.statements import SQL, json_answer, json_list
 from mta.model.delivery import Body, LeasedDelivery, QueueEntry, RecipientEntry, StoredVariant
 from mta.model.reply import INTERNAL_ERROR, TemporaryError
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """Deliveries by id, and the ids of those whose rows this version can't read."""
+    """Deliveries, and those whose rows this version can't read."""
 
-    deliveries: dict[int, LeasedDelivery]
-    undecodable: tuple[int, ...]
+    deliveries: dict[Key, LeasedDelivery]
+    undecodable: tuple[Key, ...]
 
 
 class Reader:
@@ -36,52 +36,77 @@ class Reader:
     def close(self) -> None:
         self._connection.close()
 
-    def due(self, now: int, *, limit: int, blocked: Collection[str], per_next_hop: int) -> tuple[int, ...]:
-        """Ids of due deliveries, oldest due first. What waits for blocked next hops costs nothing, whatever its number.
+    def highest_id(self) -> int:
+        """The highest id of a message."""
+        (highest,) = self._connection.execute(SQL["highest_id"]).fetchone()
+        return int(highest)
+
+    def free_octets(self) -> int:
+        """What stands unused in the database."""
+        (pages,) = self._connection.execute("PRAGMA freelist_count").fetchone()
+        (size,) = self._connection.execute("PRAGMA page_size").fetchone()
+        return int(pages) * int(size)
+
+    def due(self, now: int, *, limit: int, blocked: Collection[str], per_next_hop: int) -> tuple[Key, ...]:
+        """Due deliveries, oldest due first. What waits for blocked next hops costs nothing, whatever its number.
 
         The `limit` oldest can only be for the `limit` next hops whose first is oldest, so no others are looked at.
         """
         with self._snapshot() as cursor:
-            hops = [name for name, _ in cursor.execute(SQL["due_next_hops"], (now,)) if name not in blocked]
-            found: list[tuple[int, int]] = []
+            hops = [name for name, _ in cursor.execute(SQL["due_next_hops"], (now,)).fetchall() if name not in blocked]
+            found: list[tuple[int, int, int]] = []
             for next_hop in hops[:limit]:
                 values = {"next_hop": next_hop, "now": now, "limit": min(per_next_hop, limit)}
                 seen: set[int] = set()
-                for delivery, message, _, due_at in cursor.execute(SQL["due_deliveries"], values):
+                for message, part, due_at in cursor.execute(SQL["due_deliveries"], values):
                     if message not in seen:
                         seen.add(message)
-                        found.append((due_at, delivery))
-        return tuple(delivery for _, delivery in sorted(found)[:limit])
+                        found.append((due_at, message, part))
+        return tuple((message, part) for _, message, part in sorted(found)[:limit])
 
-    def load(self, ids: Sequence[int]) -> Loaded:
+    def load(self, which: Collection[Key]) -> Loaded:
         """Deliveries with their messages (a body in a file as its path), recipients and stored variants."""
+        messages = json_list({message for message, _ in which})
         with self._snapshot() as cursor:
-            rows = cursor.execute(SQL["load_deliveries"], (json_list(ids),)).fetchall()
-            messages = json_list({row[1] for row in rows})
-            recipients = _recipients(cursor, messages)
-            variants: dict[int, list[StoredVariant]] = {}
-            for message, group, edits in cursor.execute(SQL["load_variants"], (messages,)):
-                variants.setdefault(message, []).append(unpack_edits(group, edits))
-        deliveries: dict[int, LeasedDelivery] = {}
-        undecodable = []
-        for row in rows:
-            delivery, message = row[0], row[1]
-            mine = tuple(entry for owner, entry in recipients[message] if owner == delivery)
-            everybody = tuple(entry for _, entry in recipients[message])
+            rows = cursor.execute(SQL["load_deliveries"], (messages,)).fetchall()
+            contents = cursor.execute(SQL["load_messages"], (messages,)).fetchall()
+            edits = cursor.execute(SQL["load_variants"], (messages,)).fetchall()
+        variants: dict[int, list[StoredVariant]] = {}
+        for message, group, packed in edits:
+            variants.setdefault(message, []).append(unpack_edits(group, packed))
+        loaded: dict[Key, LeasedDelivery] = {}
+        undecodable: list[Key] = []
+        for content in contents:
+            message = content[0]
+            mine = [row for row in rows if row[0] == message]
+            keys = {(message, row[1]) for row in mine}.intersection(which)
             try:
-                loaded = leased_delivery(row, mine, everybody, variants.get(message, ()), self._bodies)
+                found = self._decoded(content, mine, variants.get(message, ()))
             except (KeyError, ValueError, TypeError) as error:
-                events.internal_error("spool-load", queue_id=row[4], error=repr(error))
-                undecodable.append(delivery)
+                events.internal_error("spool-load", queue_id=content[1], error=repr(error))
+                undecodable += keys
             else:
-                deliveries[delivery] = loaded
-        return Loaded(deliveries, tuple(undecodable))
+                loaded.update((key, found[key]) for key in keys)
+        return Loaded(loaded, tuple(undecodable))
+
+    def _decoded(
+        self, content: Sequence[Any], rows: Sequence[Sequence[Any]], variants: Sequence[StoredVariant]
+    ) -> dict[Key, LeasedDelivery]:
+        recipients = {row[1]: recipient_entries(row[5], row[2], row[3]) for row in rows}
+        everybody = tuple(sorted((e for some in recipients.values() for e in some), key=lambda entry: entry.index))
+        message = accepted_message(content, everybody, self._bodies)
+        return {
+            (number, part): leased_delivery(message, next_hop, recipients[part], attempts, variants)
+            for number, part, next_hop, _, attempts, _ in rows
+        }
 
     def message(self, queue_id: str) -> LeasedDelivery | None:
         """One message with all its open recipients."""
-        with self._snapshot() as cursor:
-            ids = [delivery for (delivery,) in cursor.execute(SQL["deliveries_of"], (queue_id,))]
-        found = list(self.load(ids).deliveries.values())
+        row = self._connection.execute(SQL["message_of"], (queue_id,)).fetchone()
+        if row is None:
+            return None
+        rows = self._connection.execute(SQL["load_deliveries"], (json_list(row),)).fetchall()
+        found = list(self.load([(message, part) for message, part, *_ in rows]).deliveries.values())
         if not found:
             return None
         first = found[0]
@@ -107,19 +132,18 @@ class Reader:
         return Body(data, path, size)
 
     def named_files(self, names: Sequence[str]) -> frozenset[str]:
-        """Those of the body files that a row names."""
-        return frozenset(name for (name,) in self._connection.execute(SQL["named_files"], (json_list(names),)))
+        """Those of the body files that a message names."""
+        return frozenset(json_answer(self._connection.cursor(), "named_files", (json_list(names),)))
 
     def entries(self, which: Which, now: int, limit: int) -> list[QueueEntry]:
         """Messages with a delivery that matches, oldest first."""
         with self._snapshot() as cursor:
             rows = cursor.execute(which.statement("matching_messages"), {**which.values, "limit": limit}).fetchall()
+            deliveries: dict[int, list[Sequence[Any]]] = {}
             messages = json_list(row[0] for row in rows)
-            recipients = _recipients(cursor, messages)
-            states: dict[int, list[tuple[int, int | None, int]]] = {}
-            for message, *state in cursor.execute(SQL["delivery_states"], (now, messages)):
-                states.setdefault(message, []).append((state[0], state[1], state[2]))
-        return [_entry(row, recipients[row[0]], states[row[0]]) for row in rows]
+            for message, *delivery in cursor.execute(SQL["entry_deliveries"], (now, messages)):
+                deliveries.setdefault(message, []).append(delivery)
+        return [_entry(row, deliveries[row[0]]) for row in rows]
 
     @contextmanager
     def _snapshot(self) -> Iterator[sqlite3.Cursor]:
@@ -131,27 +155,23 @@ class Reader:
             cursor.execute("COMMIT")
 
 
-def _recipients(cursor: sqlite3.Cursor, messages: str) -> dict[int, list[tuple[int, RecipientEntry]]]:
-    """Message → (delivery, recipient), in the decision's order."""
-    found: dict[int, list[tuple[int, RecipientEntry]]] = {}
-    for message, delivery, *row in cursor.execute(SQL["load_recipients"], (messages,)):
-        found.setdefault(message, []).append((delivery, recipient_entry(row)))
-    return found
-
-
-def _entry(
-    row: Sequence[Any], recipients: Sequence[tuple[int, RecipientEntry]], states: Sequence[tuple[int, int | None, int]]
-) -> QueueEntry:
+def _entry(row: Sequence[Any], deliveries: Sequence[Sequence[Any]]) -> QueueEntry:
+    """From a row of `matching_messages` and the message's rows of `entry_deliveries`."""
     _, queue_id, accepted_at, size, reverse_path, message_id = row
-    waiting = [due_at for _, due_at, leased in states if due_at is not None and not leased]
+    recipients: list[RecipientEntry] = []
+    waiting: list[int] = []
+    for next_hop, state, _, due_at, leased, column in deliveries:
+        recipients += recipient_entries(column, next_hop, state)
+        if due_at is not None and not leased:
+            waiting.append(due_at)
     return QueueEntry(
         queue_id=queue_id,
         accepted_at=moment(accepted_at),
         size_octets=size,
         reverse_path=reverse_path,
         message_id=message_id,
-        recipients=tuple(entry for _, entry in recipients),
-        attempts=max(attempts for attempts, _, _ in states),
+        recipients=tuple(sorted(recipients, key=lambda entry: entry.index)),
+        attempts=max(delivery[2] for delivery in deliveries),
         due_at=moment(min(waiting)) if waiting else None,
-        leased=any(leased for _, _, leased in states),
+        leased=any(delivery[4] for delivery in deliveries),
     )

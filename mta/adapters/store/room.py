@@ -22,7 +22,8 @@ class Room:
         self._looked_at = float("-inf")
         self.free_in_database = 0
         """Octets in the database's unused pages. A queue that was large once leaves a large file behind, and mail must
-        be taken again although that file does not shrink; set by the writer."""
+        be taken again although that file shrinks slowly. Whoever asks `fits` sets it where `wants_measure` is true."""
+        self.wants_measure = False
 
     def fits(self, size_octets: int) -> bool:
         """Whether a body of that size leaves the reserve untouched."""
@@ -50,3 +51,4 @@ class Room:
         self._free = status.f_bavail * status.f_frsize
         self._taken = 0
         self._looked_at = now
+        self.wants_measure = self._free < self._reserve

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import struct
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from mta.adapters.store.statements import Row
+from mta.adapters.store.statements import to_json
 from mta.model.address import Address
 from mta.model.decision import Decision
 from mta.model.delivery import AcceptedMessage, Body, LeasedDelivery, RecipientEntry, State, StoredVariant
@@ -19,12 +20,15 @@ from mta.model.envelope import Client, Envelope, ListenerRole
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _EDIT = struct.Struct("<QQQ")
-_to_json = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+_SLOTS = 1024
+
+OpenRecipient = tuple[int, str, int, str]
+"""Position in the decision, address, variant, last reply."""
 
 
-def microseconds(time: datetime) -> int:
+def microseconds(at: datetime) -> int:
     """Whole microseconds since 1970, UTC."""
-    return (time - _EPOCH) // _MICROSECOND
+    return (at - _EPOCH) // _MICROSECOND
 
 
 def moment(value: int) -> datetime:
@@ -33,72 +37,92 @@ def moment(value: int) -> datetime:
 
 
 def storable(text: str) -> str:
-    """The text with lone surrogates replaced: strangers choose Message-IDs and replies, and SQLite takes UTF-8 only."""
+    """The text with lone surrogates replaced: strangers choose Message-IDs, and SQLite takes UTF-8 only."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
-@dataclass(frozen=True, slots=True)
-class DeliveryRows:
-    """One delivery and its recipients, but for the ids, which the writer gives."""
+class Ids:
+    """Row ids of messages: rising with time, and never another process's, because the slot is part of them."""
 
-    columns: tuple[object, ...]
-    recipients: tuple[tuple[object, ...], ...]
+    def __init__(self, slot: int, highest: int) -> None:
+        """`highest` is the highest id in use: the clock may have been set back."""
+        self._slot = slot
+        self._last = highest // _SLOTS
+
+    def fresh(self) -> int:
+        self._last = max(self._last + 1, time.time_ns() // 1000)
+        return self._last * _SLOTS + self._slot
 
 
 @dataclass(frozen=True, slots=True)
 class MessageRows:
-    """A message ready to be inserted, but for the ids; made on the caller's side, so that the writer only writes."""
+    """A message ready to be inserted; made on the caller's side, so that the writer only writes."""
 
     queue_id: str
-    columns: tuple[object, ...]
-    inline: bytes | None
+    message: tuple[object, ...]
+    content: tuple[object, ...]
+    deliveries: Sequence[tuple[object, ...]]
+    """Empty where all recipients are final: then the message leaves nothing."""
     file: str | None
-    deliveries: tuple[DeliveryRows, ...]
     once_keys: tuple[str, ...]
 
 
 def message_rows(
-    message: AcceptedMessage, file: str | None, *, owner: str, lease_until: int, held_until: int | None
+    message: AcceptedMessage, number: int, file: str | None, *, owner: str, lease_until: int, held_until: int | None
 ) -> MessageRows:
     """Sort a message into rows; `file` names its body below bodies/, None keeps the body in the database.
 
     Recipients whose state is final leave no row. Queued ones are leased to `owner` where the message has no `due_at`.
     """
     reverse_path = message.envelope.reverse_path
-    columns = (
+    summary = (
+        number,
         message.queue_id,
         microseconds(message.accepted_at),
         message.body.size_octets,
         "" if reverse_path is None else storable(str(reverse_path)),
         storable(message.message_id),
+        file,
+    )
+    content = (
+        number,
         message.snapshot,
         message.trace,
         _envelope_json(message),
-        _to_json(message.decision.to_json()),
-        file,
+        to_json(message.decision.to_json()),
+        message.body.data if file is None else None,
     )
     if message.due_at is None:
-        due: tuple[int | None, str | None] = (lease_until, owner)
+        queued: tuple[int | None, str | None] = (lease_until, owner)
     else:
-        due = (microseconds(message.due_at), None)
-    timing = {State.QUEUED: due, State.HELD: (held_until, None)}
-    deliveries = _delivery_rows(message.recipients, timing)
-    return MessageRows(
-        message.queue_id, columns, message.body.data if file is None else None, file, deliveries, message.once_keys
-    )
+        queued = (microseconds(message.due_at), None)
+    timing = {State.QUEUED: queued, State.HELD: (held_until, None)}
+    deliveries = [
+        (number, part, next_hop, state.value, *timing[state], recipients_json(recipients))
+        for part, ((next_hop, state), recipients) in enumerate(_by_delivery(message.recipients).items())
+    ]
+    return MessageRows(message.queue_id, summary, content, deliveries, file, message.once_keys)
 
 
-def _delivery_rows(
-    recipients: Sequence[RecipientEntry], timing: dict[State, tuple[int | None, str | None]]
-) -> tuple[DeliveryRows, ...]:
-    split: dict[tuple[str, State], list[tuple[object, ...]]] = {}
+def _by_delivery(recipients: Sequence[RecipientEntry]) -> dict[tuple[str, State], list[OpenRecipient]]:
+    divided: dict[tuple[str, State], list[OpenRecipient]] = {}
     for entry in recipients:
         if not entry.state.is_final:
-            row = (entry.index, storable(str(entry.address)), entry.group, storable(entry.last_reply))
-            split.setdefault((entry.next_hop, entry.state), []).append(row)
+            row = (entry.index, str(entry.address), entry.group, entry.last_reply)
+            divided.setdefault((entry.next_hop, entry.state), []).append(row)
+    return divided
+
+
+def recipients_json(recipients: Sequence[Sequence[object]]) -> str:
+    """The column `delivery.recipients`, from `OpenRecipient`s."""
+    return to_json(recipients)
+
+
+def recipient_entries(column: str, next_hop: str, state: str) -> tuple[RecipientEntry, ...]:
+    """The reverse of `recipients_json`."""
     return tuple(
-        DeliveryRows((next_hop, state.value, timing[state][0], 0, timing[state][1]), tuple(rows))
-        for (next_hop, state), rows in split.items()
+        RecipientEntry(position, _address(address), group, next_hop, State(state), last_reply)
+        for position, address, group, last_reply in json.loads(column)
     )
 
 
@@ -110,11 +134,7 @@ def _envelope_json(message: AcceptedMessage) -> str:
         "envid": envelope.envid,
         "ret": envelope.ret,
     }
-    decided = message.decision.recipients
-    same = len(decided) == len(envelope.recipients) and all(
-        entry.recipient == address for entry, address in zip(decided, envelope.recipients, strict=True)
-    )
-    if not same:
+    if envelope.recipients != tuple(entry.recipient for entry in message.decision.recipients):
         values["recipients"] = [str(address) for address in envelope.recipients]
     if client is not None:
         values["client"] = {
@@ -126,7 +146,7 @@ def _envelope_json(message: AcceptedMessage) -> str:
             "tls": client.tls,
             "esmtp": client.esmtp,
         }
-    return _to_json(values)
+    return to_json(values)
 
 
 def _address(text: str) -> Address:
@@ -148,41 +168,37 @@ def _envelope(text: str, reverse_path: str, decision: Decision) -> tuple[Envelop
     return Envelope(_address(reverse_path) if reverse_path else None, recipients, **values), client
 
 
-def recipient_entry(row: Row) -> RecipientEntry:
-    """From (position, address, variant, next_hop, state, last_reply)."""
-    position, address, group, next_hop, state, last_reply = row
-    return RecipientEntry(
-        int(str(position)), _address(str(address)), int(str(group)), str(next_hop), State(state), str(last_reply)
-    )
-
-
-def leased_delivery(
-    row: Sequence[Any],
-    recipients: tuple[RecipientEntry, ...],
-    open_recipients: tuple[RecipientEntry, ...],
-    variants: Sequence[StoredVariant],
-    bodies: Path,
-) -> LeasedDelivery:
-    """From a row of `load_deliveries`; `recipients` are the delivery's, `open_recipients` the whole message's.
+def accepted_message(row: Sequence[Any], recipients: tuple[RecipientEntry, ...], bodies: Path) -> AcceptedMessage:
+    """From a row of `load_messages`; `recipients` are the open ones.
 
     Raises ValueError, KeyError or TypeError where a newer version stored what this one does not know.
     """
-    (_, _, next_hop, attempts, queue_id, accepted_at, size, message_id, snapshot, trace, envelope, decision_json, file,
-     reverse_path, data) = row  # fmt: skip
+    (_, queue_id, accepted_at, size, message_id, snapshot, trace, envelope_json, decision_json, file, reverse_path,
+     data) = row  # fmt: skip
     decision = Decision.from_json(json.loads(decision_json))
-    parsed, client = _envelope(envelope, reverse_path, decision)
-    message = AcceptedMessage(
+    envelope, client = _envelope(envelope_json, reverse_path, decision)
+    return AcceptedMessage(
         queue_id=queue_id,
         accepted_at=moment(accepted_at),
-        envelope=parsed,
+        envelope=envelope,
         client=client,
         body=Body(data, None if file is None else bodies / file, size),
         decision=decision,
-        recipients=open_recipients,
+        recipients=recipients,
         message_id=message_id,
         trace=trace,
         snapshot=snapshot,
     )
+
+
+def leased_delivery(
+    message: AcceptedMessage,
+    next_hop: str,
+    recipients: tuple[RecipientEntry, ...],
+    attempts: int,
+    variants: Sequence[StoredVariant],
+) -> LeasedDelivery:
+    """With those of the message's stored variants that these recipients get."""
     groups = {entry.group for entry in recipients}
     wanted = tuple(variant for variant in variants if variant.group in groups)
     return LeasedDelivery(message, next_hop, recipients, attempts, wanted)

@@ -23,11 +23,12 @@ from mta.adapters.store import database
 from mta.adapters.store.administration import Change, conditions
 from mta.adapters.store.bodies import Bodies
 from mta.adapters.store.errors import as_mail_error
-from mta.adapters.store.operations import Accept, GiveBack, Lease, Settle, Statement, SweepFiles, json_list
+from mta.adapters.store.operations import Accept, GiveBack, Key, Lease, Settle, Shrink, Statement, SweepFiles
 from mta.adapters.store.reader import Reader
 from mta.adapters.store.room import Room
-from mta.adapters.store.rows import MessageRows, message_rows, microseconds
+from mta.adapters.store.rows import Ids, MessageRows, message_rows, microseconds
 from mta.adapters.store.slots import Slot, dead_slots
+from mta.adapters.store.statements import json_list
 from mta.adapters.store.writer import Writer
 from mta.crash import crash_point
 from mta.model.delivery import AcceptedMessage, Body, LeasedDelivery, QueueEntry, QueueFilter, Settlement, State
@@ -37,7 +38,10 @@ from mta.ports.spool import LEASE, SpoolFullError
 
 _BODY_THREADS = 8
 _HOUSEKEEPING_S = 600.0
+_ADMIN_SLOT = 1023
 _KEYS_SWEPT = 1000
+_UNUSED_KEPT = 64_000_000
+_PAGES_SHRUNK = 2000
 _FILES_SWEPT = 50
 
 Arguments = ParamSpec("Arguments")
@@ -108,10 +112,13 @@ class SqliteSpool:
         self._body_threads = ThreadPoolExecutor(_BODY_THREADS, "spool-body")
         self._read_thread = ThreadPoolExecutor(1, "spool-reader")
         self._reader: Reader
+        self._ids: Ids
         self._chores: set[asyncio.Task[None]] = set()
 
     async def _start(self) -> None:
         self._reader = await _in_thread(self._read_thread, self._open_reader)
+        slot = _ADMIN_SLOT if self._claim is None else self._claim.number
+        self._ids = Ids(slot, await self._read(self._reader.highest_id))
         if self._claim is not None:
             await self._release_dead(self._claim.number)
             self._begin(self._keep_house())
@@ -129,7 +136,7 @@ class SqliteSpool:
 
     async def accept(self, message: AcceptedMessage) -> frozenset[str]:
         size = message.body.size_octets
-        if not self._room.fits(size):
+        if not self.has_room(size):
             await self._discard([] if message.body.path is None else [message.body.path])
             raise SpoolFullError
         self._room.take(size)
@@ -137,12 +144,11 @@ class SqliteSpool:
         now = self._now()
         keys_until = now + self._times.once_for // timedelta(microseconds=1)
         octets = size if rows.file is None else 0
-        future = self._writer.submit(Accept(rows, self._bodies.folder, now, keys_until, octets))
         try:
-            return await asyncio.shield(future)
-        except asyncio.CancelledError:
-            self._begin(self._abandon(future, rows.queue_id))
-            raise
+            return await self._writer.submit(
+                Accept(rows, self._bodies.folder, now, keys_until, octets),
+                lambda: self._begin(self._abandon(rows.queue_id)),
+            )
         except MailError:
             await self._discard(self._paths([rows.file] if rows.file else []))
             raise
@@ -163,39 +169,39 @@ class SqliteSpool:
         hold_for = self._times.hold_for
         return message_rows(
             message,
+            self._ids.fresh(),
             file,
             owner=self._owner,
             lease_until=self._now() + self._lease(),
             held_until=None if hold_for is None else microseconds(message.accepted_at + hold_for),
         )
 
-    async def _abandon(self, accepted: Awaitable[frozenset[str]], queue_id: str) -> None:
+    async def _abandon(self, queue_id: str) -> None:
         """The caller has gone before the answer: nobody will deliver under that lease, so it ends."""
-        await accepted
         await self._writer.submit(GiveBack(queue_id, None, self._now(), self._owner))
 
     async def lease_due(
         self, now: datetime, *, limit: int, blocked: Collection[str] = (), per_next_hop: int = 50
     ) -> Sequence[LeasedDelivery]:
         at = microseconds(now)
-        ids = await self._read(
+        due = await self._read(
             lambda: self._reader.due(at, limit=limit, blocked=frozenset(blocked), per_next_hop=per_next_hop)
         )
-        if not ids:
+        if not due:
             return ()  # an idle worker writes nothing
-        leasing = asyncio.ensure_future(self._lease_ids(ids, at))
+        leasing = asyncio.ensure_future(self._lease_these(due, at))
         try:
             return await asyncio.shield(leasing)
         except asyncio.CancelledError:
             self._begin(self._return_leased(leasing))
             raise
 
-    async def _lease_ids(self, ids: tuple[int, ...], at: int) -> Sequence[LeasedDelivery]:
-        leased = await self._writer.submit(Lease(ids, at, self._now() + self._lease(), self._owner))
+    async def _lease_these(self, due: tuple[Key, ...], at: int) -> Sequence[LeasedDelivery]:
+        leased = await self._writer.submit(Lease(due, at, self._now() + self._lease(), self._owner))
         loaded = await self._read(lambda: self._reader.load(leased))
         for delivery in loaded.undecodable:
-            await self._writer.submit(Statement("hold_undecodable", (delivery,)))
-        return [loaded.deliveries[delivery] for delivery in ids if delivery in loaded.deliveries]
+            await self._writer.submit(Statement("hold_undecodable", delivery))
+        return [loaded.deliveries[delivery] for delivery in due if delivery in loaded.deliveries]
 
     async def _return_leased(self, leasing: Awaitable[Sequence[LeasedDelivery]]) -> None:
         for delivery in await leasing:
@@ -225,7 +231,15 @@ class SqliteSpool:
         return self._bodies.fresh()
 
     def has_room(self, size_octets: int) -> bool:
-        return self._room.fits(size_octets)
+        fits = self._room.fits(size_octets)
+        if self._room.wants_measure:
+            self._room.wants_measure = False
+            self._begin(self._measure())
+        return fits
+
+    async def _measure(self) -> None:
+        """The database's unused pages are room, too."""
+        self._room.free_in_database = await self._read(self._reader.free_octets)
 
     # --- the administrator's calls -----------------------------------------------------------------------------------
 
@@ -260,8 +274,8 @@ class SqliteSpool:
         total = 0
         while (done := await self._writer.submit(change)).deliveries:
             total += done.deliveries
-            await self._discard(self._paths(done.files))
-            change = replace(change, above=done.last)
+            await self._discard(self._paths(tuple(done.files)))
+            change = replace(change, after=done.last)
         return total
 
     # --- housekeeping ------------------------------------------------------------------------------------------------
@@ -278,14 +292,20 @@ class SqliteSpool:
             self._claim.close()
 
     async def sweep(self) -> int:
-        """Forget expired once keys, and remove body files that no message has; give how many files."""
+        """Forget expired once keys, shrink the database, remove body files that no message has; give how many files."""
         values = (self._now(), _KEYS_SWEPT)
         while await self._writer.submit(Statement("sweep_keys", values)) == _KEYS_SWEPT:
             pass
+        await self._shrink()
         removed = 0
         for names in await self._on_body_thread(lambda: list(self._bodies.candidates(time.time()))):
             removed += await self._sweep_files(names)
         return removed
+
+    async def _shrink(self) -> None:
+        """After a flood, give the room that the database has no use for back to the file system, in small steps."""
+        while await self._read(self._reader.free_octets) > _UNUSED_KEPT:
+            await self._writer.submit(Shrink(_PAGES_SHRUNK))
 
     async def _sweep_files(self, names: Sequence[str]) -> int:
         removed = 0

@@ -1,17 +1,25 @@
-"""The named statements of `sql/spool.sql`, and rows by the batch."""
+"""The named statements of `sql/spool.sql`, and rows by the batch.
+
+Why batches are few large steps: Python's sqlite3 lets go of the interpreter lock for every step of a statement, and the
+writer's thread has to win it back from a busy event loop each time (up to the interpreter's switch interval, 5 ms by
+default). That costs far more than a row. So what a batch of messages needs is a constant number of steps.
+"""
 
 from __future__ import annotations
 
+import json
 import re
 import sqlite3
 from collections.abc import Iterable, Sequence
 from importlib.resources import files
 from itertools import chain
+from typing import Any
 
 _NAME = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
 _COMMENT = re.compile(r"^--.*\n", re.MULTILINE)
 
-Row = Sequence[object]
+to_json = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+"""JSON without spaces, ASCII only, so that it can hold whatever strangers send."""
 
 
 def _load() -> dict[str, str]:
@@ -24,29 +32,29 @@ SQL = _load()
 """Statement by name. The texts never change, so that each connection prepares each of them once."""
 
 
-class RowInsert:
-    """Inserts many rows by few statements.
+def json_list(values: Iterable[object]) -> str:
+    """A list as one parameter, for json_each."""
+    return to_json(list(values))
 
-    Each statement that Python's sqlite3 runs lets go of the interpreter lock and has to win it back from a busy event
-    loop, which costs far more than the row itself. So rows go in by powers of two: 13 rows are 8 + 4 + 1, and only
-    seven texts have to be prepared.
-    """
+
+def json_answer(cursor: sqlite3.Cursor, name: str, values: Sequence[object]) -> list[Any]:
+    """Run a statement whose answer is one JSON list."""
+    (answer,) = cursor.execute(SQL[name], values).fetchone()
+    found: list[Any] = json.loads(answer)
+    return found
+
+
+class RowInsert:
+    """Inserts many rows in one step for every 64."""
 
     _LARGEST = 64
+    """There is a prepared statement for each number of rows up to this."""
 
     def __init__(self, name: str) -> None:
         head, values, row = SQL[name].rpartition("VALUES ")
-        self._by_count = {2**n: head + values + ", ".join([row] * 2**n) for n in range(7)}
+        self._by_count = [head + values + ", ".join([row] * count) for count in range(self._LARGEST + 1)]
 
-    def run(self, cursor: sqlite3.Cursor, rows: Sequence[Row]) -> None:
-        start, left, count = 0, len(rows), self._LARGEST
-        while left:
-            while count > left:
-                count //= 2
-            cursor.execute(self._by_count[count], tuple(_flat(rows[start : start + count])))
-            start += count
-            left -= count
-
-
-def _flat(rows: Sequence[Row]) -> Iterable[object]:
-    return rows[0] if len(rows) == 1 else chain.from_iterable(rows)
+    def run(self, cursor: sqlite3.Cursor, rows: Sequence[Sequence[object]]) -> None:
+        for start in range(0, len(rows), self._LARGEST):
+            some = rows[start : start + self._LARGEST]
+            cursor.execute(self._by_count[len(some)], tuple(chain.from_iterable(some)))

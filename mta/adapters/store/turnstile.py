@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import os
 from pathlib import Path
 from types import TracebackType
+
+_flock = ctypes.PyDLL(None).flock
+"""flock(2) without letting go of the interpreter lock, which the writer's thread would have to win back from a busy
+event loop each time; only for calls that cannot block."""
 
 
 class Turnstile:
@@ -22,16 +27,21 @@ class Turnstile:
         self._room = _open(folder / "writer.lock")
 
     def __enter__(self) -> None:
-        fcntl.flock(self._turnstile, fcntl.LOCK_EX)
-        fcntl.flock(self._room, fcntl.LOCK_EX)
-        fcntl.flock(self._turnstile, fcntl.LOCK_UN)
+        _take(self._turnstile)
+        _take(self._room)
+        _flock(self._turnstile, fcntl.LOCK_UN)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        fcntl.flock(self._room, fcntl.LOCK_UN)
+        _flock(self._room, fcntl.LOCK_UN)
 
     def close(self) -> None:
         os.close(self._turnstile)
         os.close(self._room)
+
+
+def _take(descriptor: int) -> None:
+    if _flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB) != 0:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
 
 
 def _open(path: Path) -> int:

@@ -11,7 +11,7 @@ import queue
 import sqlite3
 import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
@@ -54,11 +54,14 @@ class Operation(Generic[Result]):
 class _Waiting:
     """An operation and who waits for it."""
 
-    __slots__ = ("error", "future", "operation", "result")
+    __slots__ = ("abandoned", "error", "future", "operation", "result")
 
-    def __init__(self, operation: Operation[Any], future: asyncio.Future[Any]) -> None:
+    def __init__(
+        self, operation: Operation[Any], future: asyncio.Future[Any], abandoned: Callable[[], None] | None
+    ) -> None:
         self.operation = operation
         self.future = future
+        self.abandoned = abandoned
         self.result: Any = None
         self.error: BaseException | None = None
 
@@ -69,7 +72,6 @@ class Writer:
     def __init__(self, connection: sqlite3.Connection, folder: Path, room: Room) -> None:
         """`connection` is the thread's from here on, and must not be bound to the thread that made it."""
         self._connection = connection
-        (self._page_size,) = connection.execute("PRAGMA page_size").fetchone()
         self._turn = Turnstile(folder)
         self._room = room
         self._loop = asyncio.get_running_loop()
@@ -78,14 +80,17 @@ class Writer:
         self._closing = False
         self._thread.start()
 
-    def submit(self, operation: Operation[Result]) -> asyncio.Future[Result]:
+    def submit(
+        self, operation: Operation[Result], abandoned: Callable[[], None] | None = None
+    ) -> asyncio.Future[Result]:
         """Queue an operation; the future has its result once it is on disk and synced.
 
-        It raises LeaseLostError, SpoolFullError or TemporaryError. Raises TemporaryError here once closed.
+        It raises LeaseLostError, SpoolFullError or TemporaryError. Where it was cancelled and the operation has been
+        committed all the same, `abandoned` is called. Raises TemporaryError here once closed.
         """
         if self._closing:
             raise TemporaryError(INTERNAL_ERROR)
-        waiting = _Waiting(operation, self._loop.create_future())
+        waiting = _Waiting(operation, self._loop.create_future(), abandoned)
         self._inbox.put(waiting)
         return waiting.future
 
@@ -157,8 +162,6 @@ class Writer:
             raise
         for kind in kinds:
             crash_point(kind.crash_after)
-        (unused,) = cursor.execute("PRAGMA freelist_count").fetchone()
-        self._room.free_in_database = unused * self._page_size
 
     def _commit_singly(self, batch: Sequence[_Waiting], error: Exception) -> None:
         """One bad operation must not spoil the others: each gets a transaction of its own.
@@ -193,8 +196,9 @@ class Writer:
 def _answer(batch: Sequence[_Waiting]) -> None:
     for waiting in batch:
         if waiting.future.done():
-            continue  # cancelled meanwhile; what was committed stays
-        if waiting.error is not None:
+            if waiting.error is None and waiting.abandoned is not None:
+                waiting.abandoned()
+        elif waiting.error is not None:
             waiting.future.set_exception(waiting.error)
         else:
             waiting.future.set_result(waiting.result)
