@@ -88,7 +88,7 @@ def rulebook(snapshot: Snapshot) -> Rulebook:
             accepted_domains=accepted,
         ),
         limits=Limits(limits.header_octets, limits.header_fields, limits.mime_depth, limits.mime_parts),
-        organisation={**snapshot.organisation.attributes, "name": snapshot.organisation.name},
+        organisation={"name": snapshot.organisation.name, **snapshot.organisation.attributes},
     )
 
 
