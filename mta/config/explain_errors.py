@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import types
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sized
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
@@ -32,6 +32,11 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "too_long": ("{name} takes at most {max_length} item(s)", "remove some"),
     "union_tag_not_found": ("{discriminator} is missing", "say which kind it is"),
     "union_tag_invalid": ("{discriminator} is {tag!r}, but must be one of {expected_tags}", "choose one of them"),
+    "ip_v4_network": ("{name} is no IP address or network", "write 192.0.2.10, 192.0.2.0/24 or 2001:db8::/32"),
+    "ip_v6_network": ("{name} is no IP address or network", "write 192.0.2.10, 192.0.2.0/24 or 2001:db8::/32"),
+    "date_from_datetime_parsing": ("{name} is no date", "write 2026-12-31"),
+    "date_parsing": ("{name} is no date", "write 2026-12-31"),
+    "date_type": ("{name} is no date", "write 2026-12-31"),
     "recursion_loop": ("{name} contains itself", "write the value out"),
 }
 
@@ -48,9 +53,22 @@ def closest(word: str, known: Collection[str]) -> str:
     return f"known here: {', '.join(words[:20])}{', …' if len(words) > 20 else ''}"
 
 
-def schema_problem(document: Document, model: type[BaseModel], error: ErrorDetails) -> Problem:
+def schema_problems(document: Document, model: type[BaseModel], errors: Iterable[ErrorDetails]) -> list[Problem]:
+    """Pydantic's errors as problems with their places in the file, in order, each once."""
+    return sorted({_schema_problem(document, model, error) for error in errors if not _is_echo(error)})
+
+
+def _is_echo(error: ErrorDetails) -> bool:
+    """A list is "too short" to pydantic because items of it are wrong; these have errors of their own."""
+    given = error["input"]
+    least = error.get("ctx", {}).get("min_length", 0)
+    return error["type"] == "too_short" and isinstance(given, Sized) and len(given) >= least
+
+
+def _schema_problem(document: Document, model: type[BaseModel], error: ErrorDetails) -> Problem:
     """One pydantic error as a problem with its place in the file."""
-    loc: Loc = error["loc"]
+    # Names of pydantic's own that stand between those of the file, such as "lax-or-strict[…]".
+    loc: Loc = tuple(item for item in error["loc"] if not (isinstance(item, str) and "[" in item))
     kind = error["type"]
     if kind == "extra_forbidden":
         known = known_keys(model, loc[:-1])
@@ -66,10 +84,11 @@ def schema_problem(document: Document, model: type[BaseModel], error: ErrorDetai
 def _sentence(error: ErrorDetails, name: str) -> tuple[str, str]:
     context: Mapping[str, Any] = error.get("ctx", {})
     if error["type"] in _SENTENCES:
-        if error["input"] is None and error["type"] not in ("union_tag_not_found",):
+        if error["input"] is None and error["loc"]:
             return f"{name} has no value", "write one, or remove the key to get the default"
         what, mend = _SENTENCES[error["type"]]
-        return what.format(name=name, **context), mend
+        words = {key: str(value).strip("'") if key == "discriminator" else value for key, value in context.items()}
+        return what.format(name=name, **words), mend
     if error["type"] in ("value_error", "assertion_error"):
         what, _, mend = str(context.get("error", error["msg"])).partition(" | ")
         return f"{name}: {what}" if name else what, mend

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from mta.config.checks import check_consistency, check_surroundings
-from mta.config.explain_errors import schema_problem
+from mta.config.explain_errors import schema_problems
 from mta.config.problems import ConfigurationError, Problem
 from mta.config.schema import Configuration
 from mta.config.yaml_values import Document, Loc, Place, read_document
@@ -47,8 +47,7 @@ def validate(document: Document, model: type[M]) -> Located[M]:
     try:
         return Located(model.model_validate(document.value), document)
     except ValidationError as exc:
-        problems = [schema_problem(document, model, error) for error in exc.errors(include_url=False)]
-        raise ConfigurationError(sorted(set(problems))) from exc
+        raise ConfigurationError(schema_problems(document, model, exc.errors(include_url=False))) from exc
 
 
 def examine_configuration(path: Path) -> tuple[Located[Configuration], list[Problem]]:

@@ -205,7 +205,9 @@ def _repeated_addresses(located: Located[DirectoryFile]) -> Iterator[Problem]:
 
 def _group_problems(located: Located[DirectoryFile], known: Collection[str]) -> Iterator[Problem]:
     names: set[str] = set()
-    everyone = {group.name.lower(): group.name for group in located.value.groups}
+    everyone: dict[str, str] = {}
+    for group in located.value.groups:
+        everyone.setdefault(group.name.lower(), group.name)
     for index, group in enumerate(located.value.groups):
         if group.name.lower() in names:
             yield located.problem(("groups", index, "name"), f"two groups are called {group.name!r}", "rename one")

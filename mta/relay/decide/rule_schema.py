@@ -57,7 +57,8 @@ class _Tests(Strict):
     @model_validator(mode="after")
     def _not_empty(self) -> Self:
         if not self.model_fields_set:
-            raise ValueError(f"says nothing | write one or more of {', '.join(type(self).model_fields)}")
+            keys = [field.alias or name for name, field in type(self).model_fields.items()]
+            raise ValueError(f"says nothing | write one or more of {', '.join(keys)}")
         return self
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from pydantic import ValidationError
+
 from mta.config.explain_errors import closest
-from mta.config.load import Located, read_yaml
+from mta.config.load import validate
 from mta.config.problems import ConfigurationError, Problem
-from mta.config.yaml_values import Loc
+from mta.config.yaml_values import Document, Loc, read_document
 from mta.model import decision as model
 from mta.model.decision import OnError
 from mta.relay.decide.actions import ActionMaker, Fixed, RenderedHeader, StampForRecipient, is_protected
@@ -107,10 +110,7 @@ def compile_rules(paths: Collection[Path], surroundings: Surroundings) -> RuleSe
     compiler = _RuleCompiler(surroundings)
     rules: list[Rule] = []
     for path in paths:
-        try:
-            rules += compiler.file(read_yaml(path, RuleFile))
-        except ConfigurationError as exc:
-            compiler.problems += exc.problems
+        rules += compiler.file(path)
     if compiler.problems:
         raise ConfigurationError(sorted(set(compiler.problems)))
     return RuleSet(rules)
@@ -123,76 +123,85 @@ class _RuleCompiler:
         self.problems = self._conditions.problems
         self._names: dict[str, str] = {}
 
-    def file(self, located: Located[RuleFile]) -> list[Rule]:
-        return [self._rule(located, entry, ("rules", n)) for n, entry in enumerate(located.value.rules)]
+    def file(self, path: Path) -> list[Rule]:
+        """The rules of one file; where a rule doesn't fit the schema, the others are looked at all the same."""
+        try:
+            document = read_document(path)
+        except ConfigurationError as exc:
+            self.problems += exc.problems
+            return []
+        try:
+            entries = dict(enumerate(validate(document, RuleFile).value.rules))
+        except ConfigurationError as exc:
+            self.problems += exc.problems
+            entries = _sound_entries(document.value)
+        return [self._rule(document, entry, ("rules", n)) for n, entry in entries.items()]
 
-    def _rule(self, located: Located[RuleFile], entry: RuleEntry, loc: Loc) -> Rule:
-        line, _ = located.place((*loc, "name"))
-        here = f"{located.file.name}, line {line}"
+    def _rule(self, document: Document, entry: RuleEntry, loc: Loc) -> Rule:
+        line, _ = document.place((*loc, "name"))
+        here = f"{document.file.name}, line {line}"
         if entry.name in self._names:
             self._problem(
-                located, (*loc, "name"), f"rule {entry.name!r} stands in {self._names[entry.name]} too", "rename one"
+                document, (*loc, "name"), f"rule {entry.name!r} stands in {self._names[entry.name]} too", "rename one"
             )
         self._names[entry.name] = here
         return Rule(
             entry.name,
-            located.file,
+            document.file,
             line,
-            self._condition(located, entry, loc),
-            tuple(self._actions(located, entry, loc)),
+            self._condition(document, entry, loc),
+            tuple(self._actions(document, entry, loc)),
             entry.enabled,
             entry.mode == "audit",
             entry.on_match == "stop",
             entry.on_no_match == "stop",
             OnError(entry.on_error),
-            self._schedule(located, entry.active, (*loc, "active")),
+            self._schedule(document, entry.active, (*loc, "active")),
             frozenset(_named_kinds(entry.when)) if entry.when is not None else frozenset(),
         )
 
-    def _problem(self, located: Located[RuleFile], loc: Loc, what: str, mend: str) -> None:
-        self.problems.append(located.problem(loc, what, mend))
+    def _problem(self, document: Document, loc: Loc, what: str, mend: str) -> None:
+        self.problems.append(document.problem(loc, what, mend))
 
-    def _condition(self, located: Located[RuleFile], entry: RuleEntry, loc: Loc) -> Condition:
+    def _condition(self, document: Document, entry: RuleEntry, loc: Loc) -> Condition:
         parts: list[Condition] = []
         if entry.direction is not None:
             parts.append(self._conditions.direction(entry.direction))
         if entry.when is not None:
-            parts.append(self._conditions.compile(located.document, entry.when, (*loc, "when")))
+            parts.append(self._conditions.compile(document, entry.when, (*loc, "when")))
         if entry.unless is not None:
-            parts.append(Not(self._conditions.compile(located.document, entry.unless, (*loc, "unless")), "unless"))
+            parts.append(Not(self._conditions.compile(document, entry.unless, (*loc, "unless")), "unless"))
         if not parts:
             return Always()
         return parts[0] if len(parts) == 1 else All(parts)
 
-    def _schedule(self, located: Located[RuleFile], written: ActiveTimes | None, loc: Loc) -> Schedule | None:
+    def _schedule(self, document: Document, written: ActiveTimes | None, loc: Loc) -> Schedule | None:
         if written is None:
             return None
         try:
             return compile_schedule(written)
         except ScheduleError as exc:
-            self._problem(located, (*loc, exc.key), str(exc), exc.mend)
+            self._problem(document, (*loc, exc.key), str(exc), exc.mend)
             return None
 
     # --- actions ------------------------------------------------------------------------------------------------------
 
-    def _actions(self, located: Located[RuleFile], entry: RuleEntry, loc: Loc) -> Iterator[ActionMaker]:
+    def _actions(self, document: Document, entry: RuleEntry, loc: Loc) -> Iterator[ActionMaker]:
         for n, written in enumerate(entry.actions):
-            maker = self._action(located, entry, written, (*loc, "actions", n))
+            maker = self._action(document, entry, written, (*loc, "actions", n))
             if maker is not None:
                 yield maker
 
-    def _action(
-        self, located: Located[RuleFile], entry: RuleEntry, written: ActionEntry, loc: Loc
-    ) -> ActionMaker | None:
+    def _action(self, document: Document, entry: RuleEntry, written: ActionEntry, loc: Loc) -> ActionMaker | None:
         rule = entry.name
         if written.stamp is not None:
-            return self._stamp(located, entry, written.stamp, (*loc, "stamp"))
+            return self._stamp(document, entry, written.stamp, (*loc, "stamp"))
         if written.set_header is not None:
-            return self._set_header(located, rule, written.set_header, (*loc, "set-header"))
+            return self._set_header(document, rule, written.set_header, (*loc, "set-header"))
         if (tag := written.tag_subject) is not None:
             return Fixed(model.TagSubject(rule=rule, text=tag.text, where=tag.where), f"tag-subject: {tag.text}")
         if (removed := written.remove_header) is not None:
-            self._check_field(located, removed.name, (*loc, "remove-header", "name"))
+            self._check_field(document, removed.name, (*loc, "remove-header", "name"))
             return Fixed(model.RemoveHeader(rule=rule, name=removed.name), f"remove-header: {removed.name}")
         if (reject := written.reject) is not None:
             action = model.Reject(rule=rule, code=reject.code, status=reject.status, text=reject.text)
@@ -206,18 +215,16 @@ class _RuleCompiler:
             if hops is not None and route.next_hop not in hops:
                 place = (*loc, "route", "next_hop")
                 self._problem(
-                    located, place, f"no next hop is called {route.next_hop!r}", closest(route.next_hop, hops)
+                    document, place, f"no next hop is called {route.next_hop!r}", closest(route.next_hop, hops)
                 )
             return Fixed(model.Route(rule=rule, next_hop=route.next_hop), f"route: {route.next_hop}")
         return Fixed(model.Drop(rule=rule), "drop")
 
-    def _stamp(
-        self, located: Located[RuleFile], entry: RuleEntry, written: StampAction, loc: Loc
-    ) -> ActionMaker | None:
+    def _stamp(self, document: Document, entry: RuleEntry, written: StampAction, loc: Loc) -> ActionMaker | None:
         templates = self._surroundings.templates
         if templates is not None and written.template not in templates.names():
             what = f"there is no template {written.template!r}"
-            self._problem(located, (*loc, "template"), what, closest(written.template, templates.names()))
+            self._problem(document, (*loc, "template"), what, closest(written.template, templates.names()))
             return None
         stamp = model.Stamp(
             rule=entry.name,
@@ -231,24 +238,32 @@ class _RuleCompiler:
             return StampForRecipient(stamp)
         return Fixed(stamp, f"stamp: {written.template}")
 
-    def _set_header(
-        self, located: Located[RuleFile], rule: str, written: SetHeaderAction, loc: Loc
-    ) -> ActionMaker | None:
-        self._check_field(located, written.name, (*loc, "name"))
+    def _set_header(self, document: Document, rule: str, written: SetHeaderAction, loc: Loc) -> ActionMaker | None:
+        self._check_field(document, written.name, (*loc, "name"))
         around = self._surroundings
         try:
             value = compile_value(written.value, around.attributes, around.organisation)
         except HeaderValueError as exc:
-            self._problem(located, (*loc, "value"), str(exc), exc.mend)
+            self._problem(document, (*loc, "value"), str(exc), exc.mend)
             return None
         return RenderedHeader(written.name, value, rule)
 
-    def _check_field(self, located: Located[RuleFile], name: str, loc: Loc) -> None:
+    def _check_field(self, document: Document, name: str, loc: Loc) -> None:
         if not is_field_name(name):
-            self._problem(located, loc, f"{name!r} is no header name", "write a name such as X-Department")
+            self._problem(document, loc, f"{name!r} is no header name", "write a name such as X-Department")
         elif is_protected(name):
             mend = "use tag-subject" if name.lower() == "subject" else "choose another header, such as X-…"
-            self._problem(located, loc, f"{name} can't be changed: every copy keeps it as it was", mend)
+            self._problem(document, loc, f"{name} can't be changed: every copy keeps it as it was", mend)
+
+
+def _sound_entries(value: object) -> dict[int, RuleEntry]:
+    """The rules of a file that fit the schema by themselves, by position."""
+    written = value.get("rules") if isinstance(value, dict) else None
+    entries: dict[int, RuleEntry] = {}
+    for n, entry in enumerate(written if isinstance(written, list) else []):
+        with suppress(ValidationError):
+            entries[n] = RuleEntry.model_validate(entry)
+    return entries
 
 
 def _named_kinds(written: Conditions) -> Iterator[str]:
