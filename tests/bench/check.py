@@ -32,8 +32,9 @@ def _original(workload: Workload, arrived: bytes) -> bytes:
 
 
 def _words(part: EmailMessage) -> list[str]:
+    """Of text and tags; a stamp may stand right behind a tag."""
     text: str = part.get_content()
-    return text.split()
+    return re.sub(r"(<[^>]*>)", r" \1 ", text).split()
 
 
 def fault(workload: Workload, arrived: bytes, dns: Mapping[bytes, bytes] | None) -> str:
