@@ -7,10 +7,8 @@ from collections.abc import Mapping, Sequence
 from mta.message.body_text import TextBody
 from mta.message.parse import Part
 from mta.model.decision import Place
-from mta.relay.stamp import html_reply, place_plain
-from mta.relay.stamp.place import Placement, lowered
-from mta.relay.stamp.place_html import place_html
-from mta.relay.stamp.place_plain import place_plain as place_in_plain
+from mta.relay.stamp import html_reply, place_html, place_plain
+from mta.relay.stamp.place import BodyView, Placement
 from mta.relay.stamp.quote_lines import QuoteMarks
 
 Reading = list[TextBody]
@@ -59,13 +57,11 @@ def choose(reading: Reading, place: Place, is_reply: bool, marks: QuoteMarks) ->
 
 
 def _quotes(body: TextBody, is_reply: bool, marks: QuoteMarks) -> bool:
-    if body.is_html:
-        return html_reply.reply_position(body.text, lowered(body.text), is_reply, marks) is not None
-    return place_plain.reply_position(body.text, is_reply, marks) is not None
+    find = html_reply.reply_position if body.is_html else place_plain.reply_position
+    return find(BodyView(body.text), is_reply, marks) is not None
 
 
 def place_in(body: TextBody, place: Place, is_reply: bool, marks: QuoteMarks) -> Placement:
     """Where in the part."""
-    if body.is_html:
-        return place_html(body.text, place, is_reply, marks)
-    return place_in_plain(body.text, place, is_reply, marks)
+    find = place_html.place_html if body.is_html else place_plain.place_plain
+    return find(BodyView(body.text), place, is_reply, marks)

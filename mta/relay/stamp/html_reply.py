@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from mta.relay.stamp import quote_lines
 from mta.relay.stamp.html_scan import VOID, Token, attributes, tokens
+from mta.relay.stamp.place import BodyView
 from mta.relay.stamp.quote_lines import QuoteMarks
 from mta.relay.stamp.separators import ElementSeparator
 
@@ -58,17 +59,14 @@ class _Found:
     """Visible characters before the place."""
 
 
-def reply_position(text: str, folded: str, is_reply: bool, marks: QuoteMarks) -> int | None:
-    """Start of the quoted part; None where nothing is quoted or the reply stands below.
-
-    `folded` is the text in lower case with every character at its place.
-    """
-    if marks.html_gate.search(folded.encode("utf-8", "replace")) is None:
+def reply_position(view: BodyView, is_reply: bool, marks: QuoteMarks) -> int | None:
+    """Start of the quoted part; None where nothing is quoted or the reply stands below."""
+    if marks.html_gate.search(view.octets) is None:
         return None
-    found = _Scan(text, folded, is_reply, marks).run()
+    found = _Scan(view.text, view.folded, is_reply, marks).run()
     if found is None:
         return None
-    if found.by_blockquote and _is_answered_below(folded, found):
+    if found.by_blockquote and _is_answered_below(view.folded, found):
         return None
     return found.position
 

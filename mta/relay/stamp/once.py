@@ -42,7 +42,7 @@ def is_stamped(
             _is_in(text, body) for body in plain
         )
     if html:
-        return any(f"stampline-{name}--{key}" in body for body in html)
+        return any("stampline-" in body and f"stampline-{name}--{key}" in body for body in html)
     return any(_is_in(text, body) and _is_in(text, own_text(body, is_reply, marks)) for body in plain)
 
 

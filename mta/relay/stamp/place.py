@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import NamedTuple
 
 
@@ -19,3 +20,20 @@ def lowered(text: str) -> str:
     if len(folded) != len(text):  # only U+0130 grows
         folded = text.replace("\u0130", "i").lower()
     return folded
+
+
+class BodyView:
+    """A body's text in the forms that searching needs, each made once and only if it is asked for."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    @cached_property
+    def octets(self) -> bytes:
+        """UTF-8 for RE2 and for counting, ASCII letters in lower case. Offsets differ from the text's."""
+        return self.text.encode("utf-8", "replace").lower()
+
+    @cached_property
+    def folded(self) -> str:
+        """In lower case, every character at its place."""
+        return lowered(self.text)

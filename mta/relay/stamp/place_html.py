@@ -8,39 +8,38 @@ from __future__ import annotations
 
 import re
 
+import re2
+
 from mta.model.decision import Place
 from mta.relay.stamp.html_nesting import OpenElements
 from mta.relay.stamp.html_reply import reply_position
 from mta.relay.stamp.html_scan import Token, tokens
-from mta.relay.stamp.place import Placement, lowered
-from mta.relay.stamp.quote_lines import DEFAULT_MARKS, QuoteMarks
+from mta.relay.stamp.place import BodyView, Placement
+from mta.relay.stamp.quote_lines import DEFAULT_MARKS, Gate, QuoteMarks
 
 _SPACE = " \t\r\n\f\ufeff"
-_END_TAG = re.compile(r"</(?:body|html)[ \t\r\n\f]*>\Z")
+_TRAILING = re.compile(r"[ \t\r\n\f\ufeff]*")
+_END_TAG = re.compile(r"</(?:body|html)[ \t\r\n\f]*>\Z", re.IGNORECASE)
 _CONDITIONAL = re.compile(r"\[if|\[endif", re.IGNORECASE)
 _HEAD = frozenset(("html", "head", "meta", "title", "style", "link", "base", "script", "basefont", "bgsound"))
-_BALANCE = re.compile(
-    r"<(?:(?P<close>/)?(?P<name>script|style|textarea|title|xmp|iframe|noembed|noframes|plaintext|table|select|template"
-    r"|svg|object|video|audio)(?=[\s/>])|(?P<comment>!--))|(?P<end>--!?>)"
-)
-_TRAILING = re.compile(r"[ \t\r\n\f\ufeff]*")
 _ENDS_MAX = 20
-_MAY_HIDE = (
-    "display:none", "display: none", "visibility:", "mso-hide", "height:0", "height: 0", "opacity:", "font-size:0",
-    "font-size: 0", " hidden",
-)  # fmt: skip
+_HIDES = r"display\s*:\s*none|visibility\s*:|mso-hide|height\s*:\s*0|opacity\s*:|font-size\s*:\s*0|\shidden"
+_MAY_HIDE: Gate = re2.compile(_HIDES)
+_MAY_HIDE_OR_SWALLOW: Gate = re2.compile(
+    rf"{_HIDES}|<(?:script|textarea|xmp|iframe|noembed|noframes|plaintext|select|template|svg|math|object|video|audio|canvas)"
+)
+_PAIRS = (b"style", b"title")
 
 
-def place_html(text: str, place: Place, is_reply: bool, marks: QuoteMarks = DEFAULT_MARKS) -> Placement:
+def place_html(view: BodyView, place: Place, is_reply: bool, marks: QuoteMarks = DEFAULT_MARKS) -> Placement:
     """Where to insert; `before` holds end tags where something open would hide the stamp."""
     if place is Place.TOP:
-        return Placement(_top(text))
-    folded = lowered(text)
+        return Placement(_top(view.text))
     if place is Place.REPLY:
-        position = reply_position(text, folded, is_reply, marks)
-        if position is not None and not _is_hidden(text, folded, position):
+        position = reply_position(view, is_reply, marks)
+        if position is not None and not _is_hidden(view, position):
             return Placement(position)
-    return _bottom(text, folded)
+    return _bottom(view)
 
 
 def _top(text: str) -> int:
@@ -60,9 +59,10 @@ def _top(text: str) -> int:
     return position if text[position:].strip(_SPACE) else len(text)
 
 
-def _bottom(text: str, folded: str) -> Placement:
-    position = _before_end(folded)
-    if not _in_doubt(folded, position):
+def _bottom(view: BodyView) -> Placement:
+    text = view.text
+    position = _before_end(text)
+    if not _in_doubt(view):
         return Placement(position)
     scanned = list(tokens(text))
     end = len(text)
@@ -76,16 +76,17 @@ def _bottom(text: str, folded: str) -> Placement:
     return Placement(position, elements.closers())
 
 
-def _before_end(folded: str) -> int:
+def _before_end(text: str) -> int:
     """The place before the trailing `</body>`, `</html>` and comments, as the end of the text looks like."""
-    position = len(folded)
+    position = len(text)
     for _ in range(_ENDS_MAX):
-        end = position - len(_TRAILING.match(folded[max(0, position - 1000) : position][::-1])[0])  # type: ignore[index]
-        if not folded.endswith(">", 0, end):
+        blank = _TRAILING.match(text[max(0, position - 1000) : position][::-1])
+        end = position - (blank.end() if blank else 0)
+        if not text.endswith(">", 0, end):
             break
-        comment = folded.endswith("-->", 0, end)
-        start = folded.rfind("<!--" if comment else "<", 0, end)
-        if start < 0 or (_CONDITIONAL.search(folded, start, end) if comment else not _END_TAG.match(folded[start:end])):
+        comment = text.endswith("-->", 0, end)
+        start = text.rfind("<!--" if comment else "<", 0, end)
+        if start < 0 or (_CONDITIONAL.search(text, start, end) if comment else not _END_TAG.match(text[start:end])):
             break
         position = start
     return position
@@ -98,24 +99,25 @@ def _is_end(text: str, token: Token) -> bool:
     return token.kind == "comment" and not _CONDITIONAL.search(text, token.start, token.end)
 
 
-def _in_doubt(folded: str, position: int) -> bool:
-    """Whether something before `position` may swallow or hide what stands there. Never falsely no for real mail."""
-    if folded.count('"', 0, position) & 1 or any(sign in folded for sign in _MAY_HIDE):
+def _in_doubt(view: BodyView) -> bool:
+    """Whether something may swallow or hide what stands at the end.
+
+    Nothing does if every comment, style, title and table is closed and nothing else that could is there: whatever is
+    open at the end began at or before the last sign of its kind.
+    """
+    octets = view.octets
+    if octets.rfind(b"<!--") > octets.rfind(b"-->") or octets.count(b'"') & 1:
         return True
-    opened: dict[str, int] = {}
-    comment = False
-    for match in _BALANCE.finditer(folded, 0, position):
-        name = match["name"]
-        if name is not None:
-            opened[name] = opened.get(name, 0) + (-1 if match["close"] else 1)
-        else:
-            comment = match["comment"] is not None
-    return comment or any(opened.values())
+    if any(octets.rfind(b"<" + name) > octets.rfind(b"</" + name) for name in _PAIRS):
+        return True
+    if octets.count(b"<table") != octets.count(b"</table"):
+        return True
+    return _MAY_HIDE_OR_SWALLOW.search(octets) is not None
 
 
-def _is_hidden(text: str, folded: str, position: int) -> bool:
-    if not any(sign in folded for sign in _MAY_HIDE):
+def _is_hidden(view: BodyView, position: int) -> bool:
+    if _MAY_HIDE.search(view.octets) is None:
         return False
     elements = OpenElements()
-    elements.feed(tokens(text, 0, position))
+    elements.feed(tokens(view.text, 0, position))
     return elements.is_hidden()

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from mta.model.decision import Place
 from mta.relay.stamp import quote_lines
-from mta.relay.stamp.place import Placement, lowered
+from mta.relay.stamp.place import BodyView, Placement
 from mta.relay.stamp.quote_lines import DEFAULT_MARKS, QuoteMarks
 
 _SPACE = " \t\r\n\u00a0\u200b\ufeff"
@@ -26,13 +26,14 @@ class Quote(NamedTuple):
     """Index of the first line behind the separator."""
 
 
-def place_plain(text: str, place: Place, is_reply: bool, marks: QuoteMarks = DEFAULT_MARKS) -> Placement:
-    """Where to insert, with the blank lines that keep the stamp apart. `text` may have any line ends."""
+def place_plain(view: BodyView, place: Place, is_reply: bool, marks: QuoteMarks = DEFAULT_MARKS) -> Placement:
+    """Where to insert, with the blank lines that keep the stamp apart. The text may have any line ends."""
+    text = view.text
     if place is Place.TOP:
         start = 1 if text.startswith("\ufeff") else 0
         return Placement(start, "", "\n\n" if len(text) > start else "\n")
     if place is Place.REPLY:
-        position = reply_position(text, is_reply, marks)
+        position = reply_position(view, is_reply, marks)
         if position is not None:
             return Placement(position, _gap(text, position), "\n\n")
     return _bottom(text)
@@ -40,7 +41,8 @@ def place_plain(text: str, place: Place, is_reply: bool, marks: QuoteMarks = DEF
 
 def own_text(text: str, is_reply: bool, marks: QuoteMarks = DEFAULT_MARKS) -> str:
     """What was written for this message: the text above the quoted part, or all of it without its `>` lines."""
-    position = reply_position(text, is_reply, marks)
+    view = BodyView(text)
+    position = reply_position(view, is_reply, marks)
     if position is not None:
         return text[:position]
     return "\n".join(line for line in text.splitlines() if not line.lstrip().startswith(">"))
@@ -61,12 +63,11 @@ def _gap(text: str, position: int) -> str:
     return "" if re.search(r"\n[ \t]*\n[ \t]*\Z", tail) else "\n" if stripped.endswith("\n") else "\n\n"
 
 
-def reply_position(text: str, is_reply: bool, marks: QuoteMarks = DEFAULT_MARKS) -> int | None:
+def reply_position(view: BodyView, is_reply: bool, marks: QuoteMarks = DEFAULT_MARKS) -> int | None:
     """The start of the quoted part below the newest reply; None where nothing is quoted or the reply stands below."""
-    folded = lowered(text)
-    if marks.plain_gate.search(folded.encode("utf-8", "replace")) is None:
+    if marks.plain_gate.search(view.octets) is None:
         return None
-    raw = folded.split("\n")
+    raw = view.folded.split("\n")
     lines = [line.strip(_SPACE) for line in raw]
     quote = _first_quote(lines, is_reply, marks)
     if quote is None:

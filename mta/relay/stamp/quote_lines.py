@@ -157,6 +157,7 @@ class QuoteMarks:
 def _gate(*alternatives: str) -> Gate:
     options = re2.Options()
     options.never_capture = True
+    options.case_sensitive = False
     options.log_errors = False
     compiled: Gate = re2.compile("|".join(alternatives), options)
     return compiled

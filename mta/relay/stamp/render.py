@@ -19,6 +19,8 @@ from mta.relay.stamp.values import Missing, Values
 
 _TRAILING = re.compile(r"(?<!^--)[ \t]+$", re.MULTILINE)  # `-- ` on a line of its own keeps its space
 _BLANKS = re.compile(r"\n{3,}")
+_OF_THE_SENDER = frozenset(("sender", "manager", "organisation", "rule"))
+_KEPT_MAX = 1000
 _HEADERS = {"message_id": "message-id"}
 
 
@@ -47,13 +49,36 @@ class Renderer:
 
     def render(self, action: Stamp, template: SignatureTemplate) -> Rendered:
         """Both formats, the one that the template lacks made from the other. Raises RenderError."""
+        html, text = (
+            self._kept(action, template) if template.context <= _OF_THE_SENDER else self._texts(action, template)
+        )
+        html, pictures = self._with_pictures(html, template)
+        return Rendered(html, text, pictures)
+
+    def _kept(self, action: Stamp, template: SignatureTemplate) -> tuple[str, str]:
+        """The texts for this sender, rendered again only if what the directory says of them is another object."""
+        sender = self.context.people.get(self.context.sender)
+        manager = self.context.people.get(sender.manager) if sender is not None and sender.manager else None
+        kept = template.rendered.get(self.context.sender)
+        if kept is not None:
+            of_sender, of_manager, organisation, rule, texts = kept
+            same_people = of_sender is sender and of_manager is manager
+            if same_people and rule == action.rule and organisation == self.context.organisation:
+                found: tuple[str, str] = texts
+                return found
+        texts = self._texts(action, template)
+        if len(template.rendered) >= _KEPT_MAX:
+            template.rendered.clear()
+        template.rendered[self.context.sender] = (sender, manager, self.context.organisation, action.rule, texts)
+        return texts
+
+    def _texts(self, action: Stamp, template: SignatureTemplate) -> tuple[str, str]:
         values = self._values(action, template.missing)
         html = template.render_html(values).strip() if template.html is not None else ""
         text = _tidy(template.render_text(values)) if template.text is not None else text_of(html)
         if template.html is None and text:
             html = html_of(text)
-        html, pictures = self._with_pictures(html, template)
-        return Rendered(html, text, pictures)
+        return html, text
 
     def _values(self, action: Stamp, missing: Missing) -> Mapping[str, Any]:
         sender = self.context.people.get(self.context.sender)

@@ -187,7 +187,9 @@ class _Stamping:
         for (position, _), insertions in sorted(by_place.items(), key=lambda item: item[0]):
             changes[position] = changes.get(position, "") + _joined(insertions, body.is_html)
         wanted = [Change(position, position, text) for position, text in changes.items()]
-        absent = [picture for picture in pictures.values() if picture.cid not in body.text]
+        # A second server finds the pictures of the first one's stamps there already.
+        shown = body.text if pictures and "cid:" in body.text else ""
+        absent = [picture for picture in pictures.values() if picture.cid not in shown]
         return add_pictures(self.message, body, wanted, absent) if absent else body.change(wanted)
 
     def _skip(self, action: Stamp, reason: str) -> None:

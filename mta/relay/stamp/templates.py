@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from mta.relay.stamp.html_source import prepare_html
 from mta.relay.stamp.sandbox import BUDGET, Budget, TemplateEnvironment
 from mta.relay.stamp.template_files import PictureSource, TemplateFiles, TemplateFolder, read_folder
 from mta.relay.stamp.values import Missing
-from mta.relay.stamp.variables import Usage, Use, examine
+from mta.relay.stamp.variables import CONTEXT, Usage, Use, examine
 
 _OF_EXPRESSIONS = (
     ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError, TypeError, ValueError
@@ -35,6 +35,10 @@ class SignatureTemplate:
     text: Template | None
     missing: Missing
     pictures: tuple[PictureSource, ...]
+    context: frozenset[str] = CONTEXT
+    """Names that it uses of `variables.CONTEXT`."""
+    rendered: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    """Renderings kept by `render`, per sender, where nothing of a single message goes into them."""
 
     def render_html(self, values: Mapping[str, Any]) -> str:
         """The HTML with "\\n" line ends; "" if there is no HTML. Raises RenderError."""
@@ -116,8 +120,7 @@ def load_templates(
     own = {template.name: template_usages(usages, template) for template in files.templates}
     templates: dict[str, SignatureTemplate] = {}
     for template in () if problems else files.templates:
-        names = [usage.file for usage in own[template.name]]
-        templates[template.name] = _compile(environment, files, template, names, problems)
+        templates[template.name] = _compile(environment, files, template, own[template.name], problems)
     if problems:
         raise ConfigurationError(sorted(set(problems)))
     return TemplateSet(templates, own)
@@ -127,17 +130,22 @@ def _compile(
     environment: TemplateEnvironment,
     files: TemplateFiles,
     folder: TemplateFolder,
-    names: Iterable[str],
+    usages: Sequence[Usage],
     problems: list[Problem],
 ) -> SignatureTemplate:
     """Compile the template and everything it includes, so that no message has to wait for it."""
     compiled: dict[str, Template] = {}
-    for name in names:
+    for name in (usage.file for usage in usages):
         try:
             compiled[name] = environment.get_template(name)
         except TemplateSyntaxError as exc:
             what = exc.message or "not a template"
             problems.append(Problem(files.path(exc.name or name), exc.lineno, 0, what, "check data-line elements"))
     return SignatureTemplate(
-        folder.name, compiled.get(folder.html), compiled.get(folder.text), folder.missing, folder.pictures
+        folder.name,
+        compiled.get(folder.html),
+        compiled.get(folder.text),
+        folder.missing,
+        folder.pictures,
+        frozenset(name for usage in usages for name in usage.names),
     )
