@@ -7,10 +7,14 @@ import asyncio
 import faulthandler
 import importlib.util
 import signal
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from mta import events
+from mta.cli.command import CommandFailedError, bad_configuration
+from mta.config.problems import ConfigurationError
 from mta.supervise.channel import WorkerOrder
 
 
@@ -24,15 +28,25 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run `mta.app.run_worker` on the fastest event loop there is."""
+    """Run `mta.app.run_worker` on the fastest event loop there is; what keeps it from starting is on standard error."""
+    from mta.adapters.store.errors import StoreError
     from mta.app import run_worker
 
     faulthandler.enable()  # the supervisor ends a hanging worker by SIGABRT: where it hung is then on standard error
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     order = WorkerOrder(arguments.slot, dict(arguments.listen), arguments.channel, arguments.config)
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(run_worker(order))
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            return runner.run(run_worker(order))
+    except ConfigurationError as exc:
+        raise bad_configuration(exc.problems) from exc
+    except (StoreError, OSError) as exc:
+        events.internal_error("worker", error=str(exc), traceback=traceback.format_exc())
+        raise CommandFailedError(f"worker {order.slot}: {exc}") from exc
+    except Exception as exc:
+        events.internal_error("worker", error=repr(exc), traceback=traceback.format_exc())
+        raise
 
 
 def _listen(text: str) -> tuple[str, int]:
