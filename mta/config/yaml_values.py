@@ -96,8 +96,10 @@ def parse_document(path: Path, raw: bytes) -> Document:
         raise ConfigurationError([Problem(path, *exc.place, exc.what, exc.mend)]) from exc
     except yaml.MarkedYAMLError as exc:
         raise ConfigurationError([_syntax_problem(path, exc)]) from exc
-    except yaml.YAMLError as exc:
-        raise ConfigurationError([Problem(path, 0, 0, " ".join(str(exc).split()), "correct the YAML")]) from exc
+    except yaml.reader.ReaderError as exc:
+        before = text[: exc.position]
+        place = (before.count("\n") + 1, len(before) - before.rfind("\n"))
+        raise ConfigurationError([Problem(path, *place, "a control character", "remove it")]) from exc
     return document
 
 

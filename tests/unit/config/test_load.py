@@ -1,0 +1,170 @@
+"""The configuration file: defaults, paths, and the annotated reference that has to keep up with the schema."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import trustme
+import yaml
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from pydantic import BaseModel
+
+from mta.config.load import examine_configuration, load_configuration, validate
+from mta.config.problems import ConfigurationError
+from mta.config.schema import Configuration, MaildirHop, SmtpHop
+from mta.config.yaml_values import parse_document
+
+CONF = Path(__file__).parents[3] / "conf"
+REFERENCE = CONF / "stampline.yaml"
+
+
+@pytest.fixture(scope="module")
+def dkim_key() -> str:
+    key = generate_private_key(public_exponent=65537, key_size=2048)
+    return key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()).decode()
+
+
+@pytest.fixture
+def secrets(monkeypatch: pytest.MonkeyPatch, dkim_key: str) -> None:
+    monkeypatch.setenv("STAMPLINE_DKIM_KEY", dkim_key)
+    monkeypatch.setenv("STAMPLINE_MARK_KEY", "0123456789abcdef" * 4)
+
+
+def models(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    """The model and all that it is made of."""
+    yield model
+    for field in model.model_fields.values():
+        yield from inner_models(field.annotation)
+
+
+def inner_models(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and not get_args(annotation) and issubclass(annotation, BaseModel):
+        yield from models(annotation)
+    for part in get_args(annotation):
+        yield from inner_models(part)
+
+
+def uncommented() -> bytes:
+    """The reference with every key that it shows switched on."""
+    return re.sub(r"(?m)^( *)#(?=[a-z_]+:)", r"\1", REFERENCE.read_text(encoding="utf-8")).encode()
+
+
+def test_the_reference_explains_every_key() -> None:
+    text = uncommented().decode()
+    for model in set(models(Configuration)):
+        for key in model.model_fields:
+            assert re.search(rf"(?m)(^[ -]*|[{{,] ?){key}:", text), f"{model.__name__}.{key} is not in {REFERENCE.name}"
+
+
+def test_every_key_of_the_reference_has_its_comment() -> None:
+    lines = REFERENCE.read_text(encoding="utf-8").splitlines()
+    optional = [line for line in lines if re.match(r" *#[a-z_]+:", line)]
+    assert len(optional) > 30
+    assert all(re.match(r" *(# |#[a-z_]+:|#$|[^#]*$)", line) for line in lines)
+
+
+@pytest.mark.usefixtures("secrets")
+def test_the_reference_loads() -> None:
+    configuration = load_configuration(REFERENCE)
+    assert configuration.organisation.accepted_domains == ("example.com",)
+
+
+def test_the_reference_shows_the_real_defaults() -> None:
+    written = validate(parse_document(REFERENCE, uncommented()), Configuration).value
+    plain, _ = examine_configuration(REFERENCE)
+    differing = {
+        "certificate", "key", "ca_file", "verify_name",  # no default
+        "rules", "templates", "file", "folder", "socket",  # made absolute in one of them
+    }  # fmt: skip
+
+    def compare(one: Any, other: Any, name: str) -> None:
+        if isinstance(one, BaseModel):
+            for field in type(one).model_fields:
+                compare(getattr(one, field), getattr(other, field), f"{name}.{field}")
+        elif isinstance(one, tuple) and one and isinstance(one[0], BaseModel):
+            for number, (left, right) in enumerate(zip(one, other, strict=True)):
+                compare(left, right, f"{name}.{number}")
+        elif name.rpartition(".")[2] not in differing:
+            assert one == other, name
+
+    compare(written, plain.value, "")
+
+
+def test_the_demonstration_fits_the_schema() -> None:
+    located, problems = examine_configuration(CONF / "demo.yaml")
+    assert {problem.what.partition(" ")[0] for problem in problems} <= {"cannot"}  # its secrets are made at the start
+    assert [(listener.port, listener.role) for listener in located.value.listeners] == [
+        (2525, "trusted"), (2526, "inbound"),
+    ]  # fmt: skip
+
+
+def test_paths_are_relative_to_the_file() -> None:
+    configuration = examine_configuration(CONF / "demo.yaml")[0].value
+    root = CONF.parent
+    assert configuration.spool.folder == root / "var/spool"
+    assert configuration.organisation.rules == root / "rules"
+    assert configuration.organisation.directory.file == CONF / "people.yaml"
+    assert configuration.organisation.dkim[0].key.file == root / "var/secrets/dkim-example.com.pem"
+    hop = configuration.next_hops[0]
+    assert isinstance(hop, MaildirHop)
+    assert str(hop.folder) == f"{root}/var/maildirs/{{domain}}/{{local}}"
+
+
+def minimal(folder: Path, **changes: Any) -> Path:
+    """A small sound configuration in a folder, with top-level keys replaced."""
+    (folder / "rules").mkdir(exist_ok=True)
+    (folder / "templates").mkdir(exist_ok=True)
+    (folder / "people.yaml").write_text("people: []\n")
+    (folder / "mark.key").write_text("0123456789abcdef" * 4 + "\n")
+    content: dict[str, Any] = {
+        "hostname": "relay.example.com",
+        "listeners": [{"name": "in", "port": 2526, "role": "inbound"}],
+        "organisation": {
+            "accepted_domains": ["example.com"], "rules": "rules", "templates": "templates",
+            "directory": {"file": "people.yaml"}, "mark": {"keys": [{"file": "mark.key"}]},
+        },
+        "next_hops": [{"name": "out", "kind": "smtp", "hosts": [{"host": "mail.example.com"}]}],
+        "routing": {"default": "out"}, "spool": {"folder": "spool"}, "logs": {"folder": "log"},
+        "control": {"socket": "run/control.sock"},
+        **changes,
+    }  # fmt: skip
+    path = folder / "stampline.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def test_defaults(tmp_path: Path) -> None:
+    configuration = load_configuration(minimal(tmp_path))
+    assert configuration.retry.expire_after == timedelta(days=2)
+    hop = configuration.next_hops[0]
+    assert isinstance(hop, SmtpHop)
+    assert (hop.hosts[0].port, hop.tls.mode) == (25, "opportunistic")
+
+
+def test_tls_files_that_belong_together_are_taken(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    server = authority.issue_cert("relay.example.com")
+    server.cert_chain_pems[0].write_to_path(str(tmp_path / "cert.pem"))
+    server.private_key_pem.write_to_path(str(tmp_path / "key.pem"))
+    tls = {"mode": "required", "certificate": "cert.pem", "key": "key.pem"}
+    listener = {"name": "in", "port": 2526, "role": "inbound", "tls": tls}
+    assert load_configuration(minimal(tmp_path, listeners=[listener])).listeners[0].tls.key == tmp_path / "key.pem"
+    authority.issue_cert("other.example.com").private_key_pem.write_to_path(str(tmp_path / "key.pem"))
+    with pytest.raises(ConfigurationError, match="certificate and key can't be used"):
+        load_configuration(minimal(tmp_path, listeners=[listener]))
+
+
+def test_short_and_foreign_dkim_keys_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "ec.pem").write_bytes(trustme.CA().private_key_pem.bytes())
+    path = minimal(tmp_path)
+    content = yaml.safe_load(path.read_text())
+    content["organisation"]["dkim"] = [{"domain": "example.com", "selector": "s", "key": {"file": "ec.pem"}}]
+    path.write_text(yaml.safe_dump(content))
+    with pytest.raises(ConfigurationError, match="DKIM needs an RSA key"):
+        load_configuration(path)
