@@ -118,9 +118,11 @@ class Supervisor:
         Workers first prepare, and only if each has loaded the same they are told to use it.
         """
         async with self._reloading:
-            self._notifier.reloading()
+            if self._is_up:  # before, READY would come too early
+                self._notifier.reloading()
             problems = await self._reload()
-            self._notifier.ready(self._status_line())
+            if self._is_up:
+                self._notifier.ready(self._status_line())
         if problems:
             events.reload_refused(str(problems[0]), problems=len(problems), kept=self._current.name)
         else:
