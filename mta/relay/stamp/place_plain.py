@@ -13,6 +13,8 @@ from mta.relay.stamp.quote_lines import DEFAULT_MARKS, QuoteMarks
 
 _SPACE = " \t\r\n\u00a0\u200b\ufeff"
 _RULES = tuple("-_=*–—─")
+_GAP_MAX = 8
+"""Lines within which an attribution is followed by what it introduces."""
 _WRAPPED_MAX = 60
 """Characters of a line between quoted ones that is taken for the broken end of a quoted line."""
 
@@ -82,13 +84,17 @@ def reply_position(view: BodyView, is_reply: bool, marks: QuoteMarks = DEFAULT_M
     return sum(map(len, raw[:first])) + first
 
 
+def _is_quoted(line: str) -> bool:
+    return line.startswith(">") and line != ">:"  # the rest of `<jane@example.com>:`, wrapped
+
+
 def _first_quote(lines: Sequence[str], is_reply: bool, marks: QuoteMarks) -> Quote | None:
     for index, line in enumerate(lines):
         if not line:
             continue
-        if line[0] == ">":
+        if _is_quoted(line):
             # A single `>` in a new message is more likely a shell prompt or an arrow.
-            if is_reply or sum(entry.startswith(">") for entry in lines) > 1:
+            if is_reply or sum(map(_is_quoted, lines)) > 1:
                 return Quote(index, False, index)
         elif _begins_rest(lines, index, marks):
             return Quote(index, True, index + 1)
@@ -99,7 +105,7 @@ def _first_quote(lines: Sequence[str], is_reply: bool, marks: QuoteMarks) -> Quo
 
 def _first_to_end(lines: Sequence[str], start: int, marks: QuoteMarks) -> int | None:
     for index in range(start, len(lines)):
-        if lines[index] and lines[index][0] != ">" and _begins_rest(lines, index, marks):
+        if lines[index] and not _is_quoted(lines[index]) and _begins_rest(lines, index, marks):
             return index
     return None
 
@@ -143,10 +149,10 @@ def _attributed(lines: Sequence[str], last: int) -> Quote | None:
     first = quote_lines.attribution_start(lines, last)
     if first is None:
         return None
-    after = next((index for index in range(last + 1, min(last + 5, len(lines))) if lines[index]), None)
+    after = next((index for index in range(last + 1, min(last + _GAP_MAX, len(lines))) if lines[index]), None)
     if after is None:
         return None
-    if lines[after][0] == ">":
+    if _is_quoted(lines[after]):
         return Quote(first, False, after)
     whole = quote_lines.is_whole_attribution(" ".join(lines[first : last + 1]))
     return Quote(first, True, after) if whole else None
@@ -166,7 +172,7 @@ def _written(lines: Sequence[str]) -> tuple[int, int]:
     between = 0
     run: list[int] = []
     for index, line in enumerate(lines):
-        if line.startswith(">"):
+        if _is_quoted(line):
             if run and not _is_wrapped(lines, run) and not _introduces(lines, run):
                 between += sum(len(lines[entry]) for entry in run)
             run = []

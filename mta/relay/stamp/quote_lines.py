@@ -41,6 +41,7 @@ _UNRULED = re.compile(
 )
 _FORWARDED = re.compile(rf"{_SPACE}*(?:{_any(words.FORWARDED)}){_SPACE}*[::]{_SPACE}*\Z")
 _WROTE = re.compile(rf"(?:{_any(words.WROTE)})")
+_TIMED = re.compile(r"[::][*_\s]*\d")
 _DATED = re.compile(r"\d{1,2}[:.h]\d\d|\b(?:19|20)\d\d\b|\d[./-]\d\d?[./-]\d")
 _MAILBOX = re.compile(r"[<(\[]{0,4}(?:mailto:)?[^\s<>()\[\]@]+@[^\s<>()\[\]]+[>)\]]")
 _OLD_GMAIL = re.compile(rf"{_SPACE}*\d{{4}}[-/]\d\d?[-/]\d\d?\b[^\n]{{0,200}}<[^<>@]+@[^<>]+>:?{_SPACE}*\Z")
@@ -59,7 +60,7 @@ def label(line: str) -> frozenset[str]:
 def is_header_block(lines: Sequence[str]) -> bool:
     """Whether these lines (lower case, without blank ones between) begin with the header of a quoted message."""
     seen: set[str] = set()
-    address = False
+    whose = False
     strangers = 0
     for number, line in enumerate(lines[:HEADER_LINES]):
         kinds = label(line[:LINE_MAX])
@@ -71,8 +72,9 @@ def is_header_block(lines: Sequence[str]) -> bool:
         fresh = kinds - seen
         if fresh:
             seen.add(min(fresh))
-        address = address or "@" in line
-    return "from" in seen and len(seen) >= 3 and ("subject" in seen or address)
+        # "From: 9:00, To: 10:00, Date: 5 May" is an appointment.
+        whose = whose or ("from" in kinds and not _TIMED.search(line))
+    return whose and len(seen) >= 3
 
 
 def is_original(line: str) -> bool:
@@ -118,7 +120,7 @@ def attribution_start(lines: Sequence[str], last: int) -> int | None:
         return None
     first = last
     for above in range(last - 1, max(last - 3, -1), -1):
-        if not lines[above] or lines[above].startswith(">"):
+        if not lines[above] or (lines[above].startswith(">") and lines[above] != ">:"):
             break
         if begins_attribution(lines[above]):
             first = above
