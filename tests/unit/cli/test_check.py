@@ -1,0 +1,64 @@
+"""`stampline check`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mta.cli import main
+from tests.unit.cli.installation import demonstration
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    return demonstration(tmp_path)
+
+
+def place(file: Path, text: str) -> str:
+    """Line and column of the first `: TEXT` in a file."""
+    before = file.read_text().partition(f": {text}")[0] + ": "
+    return f"{before.count(chr(10)) + 1}:{len(before) - before.rfind(chr(10))}"
+
+
+def test_a_sound_configuration(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "--config", str(config)]) == 0
+    assert capsys.readouterr().out.startswith("ok: 6 rules, 2 templates, snapshot ")
+
+
+def test_every_problem_at_its_place(
+    config: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = config.parent.parent
+    rules = root / "rules" / "20-signatures.yaml"
+    rules.write_text(
+        rules.read_text().replace("template: corporate", "template: corporat").replace("group: Everyone", "group: All")
+    )
+    config.write_text(config.read_text().replace("default: maildirs", "default: nowhere"))
+    monkeypatch.chdir(root)
+    assert main(["check", "--config", "conf/demo.yaml"]) == 2
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [
+        f"conf/demo.yaml:{place(config, 'nowhere')}: no next hop is called 'nowhere' (known here: maildirs)",
+        f"rules/20-signatures.yaml:{place(rules, 'corporat,')}: there is no template 'corporat' "
+        "(did you mean 'corporate'?)",
+        f"rules/20-signatures.yaml:{place(rules, 'All')}: the directory has no group 'All' "
+        "(known here: everyone, management, partners, sales, sales engineers, support)",
+        "3 problems",
+    ]
+
+
+def test_as_json(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "--config", str(config), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["ok"] is True
+    config.write_text("hostname: [\n")
+    assert main(["check", "--config", str(config), "--json"]) == 2
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["ok"] is False
+    assert [(problem["file"], problem["line"]) for problem in answer["problems"]] == [(str(config), 2)]
+
+
+def test_a_configuration_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "--config", str(tmp_path / "absent.yaml")]) == 2
+    assert "cannot read: No such file or directory" in capsys.readouterr().out

@@ -1,0 +1,117 @@
+"""`stampline explain`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mta.cli import main
+from tests.unit.cli.installation import demonstration
+
+MESSAGE = (
+    b"From: Jane Doe <jane.doe@example.com>\nTo: john.roe@example.com\nCc: buyer@customer.example\n"
+    b"Subject: Offer 7\nDate: Mon, 23 Nov 2026 10:00:00 +0000\nMessage-ID: <7@example.com>\n"
+    b"MIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\n\nHere it is.\n"
+)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    return demonstration(tmp_path)
+
+
+@pytest.fixture
+def message(tmp_path: Path) -> Path:
+    path = tmp_path / "message.eml"
+    path.write_bytes(MESSAGE)
+    return path
+
+
+def explain(config: Path, message: Path, *more: str) -> int:
+    recipients = ["--to", "john.roe@example.com", "--to", "buyer@customer.example"]
+    return main(
+        ["explain", str(message), "--from", "jane.doe@example.com", *recipients, "--config", str(config), *more]
+    )
+
+
+def test_each_rule_is_explained_for_each_recipient(
+    config: Path, message: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert explain(config, message) == 0
+    text = capsys.readouterr().out
+    inside, outside, groups = text.split("\n\n")[1:4]
+    assert inside.startswith("john.roe@example.com: internal, to, next hop maildirs, group 0\n")
+    assert outside.startswith("buyer@customer.example: outbound, cc, next hop maildirs, group 1\n")
+    assert "signature-external: not applied\n    decided by direction: outbound\n    with: internal" in inside
+    assert "signature-external: applied\n    because direction: outbound; sender.scope: internal;" in outside
+    assert "jane.doe@example.com is in everyone, sales" in inside
+    assert "group 1: buyer@customer.example: stamp (signature-external), set-header (signature-external)" in groups
+
+
+def test_copies_are_written_stamped_and_signed(
+    config: Path, message: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert explain(config, message, "--out", str(out), "--json") == 0
+    files = json.loads(capsys.readouterr().out)["files"]
+    inside, outside = Path(files["0"]).read_bytes(), Path(files["1"]).read_bytes()
+    assert b"X-Department: Sales\r\n" in outside
+    assert b"X-Department" not in inside
+    assert b"Jane Doe | +44 20 7946 0101" in inside
+    assert b"Account Manager" in outside
+    assert all(copy.startswith(b"DKIM-Signature:") for copy in (inside, outside))
+    assert all(b"Subject: Offer 7\r\n" in copy and b"Here it is.\r\n" in copy for copy in (inside, outside))
+
+
+def test_as_json(config: Path, message: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert explain(config, message, "--json") == 0
+    answer = json.loads(capsys.readouterr().out)
+    steps = {step["rule"]: step for step in answer["recipients"][1]["rules"]}
+    assert steps["signature-external"]["verdict"] == "applied"
+    assert steps["signature-external"]["actions"] == ["stamp: corporate", "set-header: X-Department"]
+    assert steps["confidential-hold-large"]["value"] == "the subject is 'Offer 7'"
+    assert [action["kind"] for action in answer["groups"]["1"]] == ["stamp", "set-header"]
+
+
+def test_a_listener_changes_who_is_believed(config: Path, message: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert explain(config, message, "--listener", "inbound", "--json") == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert [entry["direction"] for entry in answer["recipients"]] == ["inbound", "forwarded"]
+
+
+def test_a_refusal_for_all_is_told(config: Path, message: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rules = config.parent.parent / "rules" / "00-stop.yaml"
+    rules.write_text("rules:\n  - name: stop\n    actions: [{reject: {text: Not today}}]\n")
+    assert explain(config, message) == 0
+    assert "refused for all recipients: 550 5.7.1 Not today\n" in capsys.readouterr().out
+
+
+def test_the_hour_can_be_chosen(config: Path, message: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rules = config.parent.parent / "rules" / "00-night.yaml"
+    rules.write_text("rules:\n  - {name: night, active: {hours: '22:00-06:00'}, actions: [{hold: {}}]}\n")
+    for at, verdict in (("2026-11-23T23:30+00:00", "applied"), ("2026-11-23T12:00+00:00", "not in force now")):
+        assert explain(config, message, "--at", at, "--json") == 0
+        steps = json.loads(capsys.readouterr().out)["recipients"][0]["rules"]
+        assert (steps[0]["rule"], steps[0]["verdict"]) == ("night", verdict)
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "text"),
+    [
+        (["--listener", "nowhere"], 2, "no listener is called 'nowhere'; there are submission, inbound"),
+        (["--to", "nobody"], 2, "'nobody' is no address"),
+        (["--at", "noon"], 2, "'noon' is no time"),
+    ],
+)
+def test_wrong_use(
+    config: Path, message: Path, capsys: pytest.CaptureFixture[str], more: list[str], code: int, text: str
+) -> None:
+    assert explain(config, message, *more) == code
+    assert text in capsys.readouterr().err
+
+
+def test_a_message_that_is_not_there(config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert explain(config, tmp_path / "absent.eml") == 1
+    assert "cannot read" in capsys.readouterr().err
