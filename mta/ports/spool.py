@@ -46,12 +46,18 @@ class Spool(Protocol):
     ) -> Sequence[LeasedDelivery]:
         """Take due deliveries, oldest due first, at most `per_next_hop` for each next hop so that none starves another.
 
-        `blocked` next hops are passed over. A delivery whose lease ran out is due.
+        `blocked` next hops are passed over. A delivery whose lease ran out is due. So is one whose hold ran out, its
+        recipients still HELD: to be given up, not delivered. Bodies come along, large ones as paths. Of one message's
+        deliveries for one next hop, at most one is leased at a time.
         """
         ...
 
     async def settle(self, settlement: Settlement) -> None:
-        """Commit what became of a leased delivery. Raises LeaseLostError if this worker has lost its lease."""
+        """Commit what became of a leased delivery. Raises LeaseLostError if this worker has lost its lease.
+
+        Recipients that stay without a `due_at` are due at once. Of `variants`, those are kept that the ones who stay
+        get, and what an earlier settlement stored stays as it is.
+        """
         ...
 
     async def give_back(self, queue_id: str, next_hop: str, due_at: datetime) -> None:
@@ -63,11 +69,15 @@ class Spool(Protocol):
         ...
 
     async def read_body(self, queue_id: str) -> Body:
-        """The received bytes. Raises KeyError if the message is gone."""
+        """The received bytes. Raises KeyError if the message is gone, TemporaryError if they can't be read."""
         ...
 
     def spill_path(self) -> Path:
-        """A fresh path beside the spool for a large body while it is received; `accept` takes the file over."""
+        """A fresh path in the spool for a large body while it is received.
+
+        `accept` takes the file over: it stays at that path while the message is queued, and is removed if `accept`
+        raises a MailError.
+        """
         ...
 
     def has_room(self, size_octets: int) -> bool:
@@ -83,11 +93,11 @@ class Spool(Protocol):
         ...
 
     async def retry_now(self, which: QueueFilter) -> int:
-        """Make queued deliveries due; return how many."""
+        """Make queued deliveries due; return how many. Here and below, leased deliveries are left alone."""
         ...
 
     async def hold(self, which: QueueFilter, until: datetime | None = None) -> int:
-        """Hold queued deliveries; return how many."""
+        """Hold queued deliveries; return how many. A filter's recipient is held alone, not those beside them."""
         ...
 
     async def release(self, which: QueueFilter) -> int:
@@ -95,7 +105,7 @@ class Spool(Protocol):
         ...
 
     async def delete(self, which: QueueFilter) -> int:
-        """Take deliveries out of the queue without a DSN; return how many. Leased ones are left alone."""
+        """Take deliveries out of the queue without a DSN; return how many. A filter's recipient goes alone."""
         ...
 
     async def close(self) -> None:

@@ -14,11 +14,11 @@ import shutil
 import statistics
 import sys
 import tempfile
-import threading
 import time
-from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
+
+import uvloop
 
 from mta.adapters.store.sqlite import SqliteSpool
 from mta.model.delivery import Settlement, State
@@ -35,14 +35,7 @@ async def _produce(spool: SqliteSpool, size: int, until: float, waits: list[floa
         await spool.settle(Settlement(message.queue_id, "default", (), {0: State.DELIVERED}))
 
 
-def _burn(stop: threading.Event) -> None:
-    while not stop.is_set():
-        sum(range(1000))
-
-
 async def _run(folder: Path, slot: int, args: argparse.Namespace, results: Connection) -> None:
-    with suppress(ImportError):
-        import uvloop  # noqa: F401  # the relay runs on it; main() chose it
     spool = await SqliteSpool.open(folder, slot=slot, inline_up_to=args.inline_up_to)
     waits: list[float] = []
     before = resource.getrusage(resource.RUSAGE_SELF)
@@ -71,7 +64,7 @@ async def _busy_loop(until: float, burst_s: float) -> None:
 
 def _process(folder: Path, slot: int, args: argparse.Namespace, results: Connection) -> None:
     sys.setswitchinterval(args.switch_us / 1e6)
-    asyncio.run(_run(folder, slot, args, results))
+    uvloop.run(_run(folder, slot, args, results))
 
 
 def main() -> None:

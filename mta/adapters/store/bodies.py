@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
 
-_FOLDERS = 256
+_FOLDERS = 64
 _FOLDER_FOR_S = 60
 """Files of one minute share a folder, so that syncing it once serves many."""
 ORPHAN_AFTER_S = 3600.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from importlib.resources import files
 from pathlib import Path
@@ -21,15 +22,16 @@ _BUSY_S = 30.0
 _CHECKPOINT_PAGES = 4000
 _CACHE_KB = 16_000
 _MIGRATION = re.compile(r"(\d{4})_\w+\.sql")
+Migration = tuple[int, str]
+"""Its number, from 1, and its script."""
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
-def prepare(folder: Path) -> Path:
+def prepare(folder: Path, known: Sequence[Migration] | None = None) -> Path:
     """Make the spool folder and its database, or check and migrate what is there; gives the folder's absolute path.
 
-    One process at a time does this, the others wait and find it done.
-
-    Raises StoreError.
+    One process at a time does this, the others wait and find it done. `known` are the migrations that this
+    program has. Raises StoreError.
     """
     folder = folder.absolute()
     try:
@@ -41,8 +43,8 @@ def prepare(folder: Path) -> Path:
         path = folder / FILE
         try:
             if not path.exists():
-                _make(folder)
-            _bring_up_to_date(path)
+                _make(folder, known or migrations())
+            _bring_up_to_date(path, known or migrations())
         except sqlite3.Error as error:
             raise _store_error(path, error) from error
         except OSError as error:
@@ -50,7 +52,7 @@ def prepare(folder: Path) -> Path:
     return folder
 
 
-def _make(folder: Path) -> None:
+def _make(folder: Path, known: Sequence[Migration]) -> None:
     """Make a whole database under another name first, so that a half-made one is never taken for the queue.
 
     A log without its database means that somebody took the database away: a fresh one would forget the queue.
@@ -67,14 +69,14 @@ def _make(folder: Path) -> None:
         connection.execute(f"PRAGMA page_size = {_PAGE_SIZE}")
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-        for number, script in migrations():
+        for number, script in known:
             _migrate(connection, number, script)
         connection.execute("PRAGMA journal_mode = WAL")
     new.rename(path)
     sync_folder(folder)
 
 
-def _bring_up_to_date(path: Path) -> None:
+def _bring_up_to_date(path: Path, known: Sequence[Migration]) -> None:
     if path.stat().st_size == 0:
         raise StoreError(f"{path} is empty: put back the database, or move it away to begin with an empty queue")
     with closing(connect(path.parent)) as connection:
@@ -82,7 +84,6 @@ def _bring_up_to_date(path: Path) -> None:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if application != _APPLICATION_ID:
             raise StoreError(f"{path} is a database of another program")
-        known = migrations()
         if version > known[-1][0]:
             raise StoreError(
                 f"{path} has version {version}, this program knows up to {known[-1][0]}: "
@@ -94,8 +95,8 @@ def _bring_up_to_date(path: Path) -> None:
         connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
 
 
-def migrations() -> list[tuple[int, str]]:
-    """(number, script) in rising order, from `sql/migrations`."""
+def migrations() -> list[Migration]:
+    """In rising order, from `sql/migrations`."""
     found = []
     for entry in files("mta.adapters.store").joinpath("sql", "migrations").iterdir():
         match = _MIGRATION.fullmatch(entry.name)
@@ -123,7 +124,7 @@ def connect(folder: Path) -> sqlite3.Connection:
     That bounds it. Deleted content is overwritten where that writes no page more (secure_delete=FAST).
     """
     connection = sqlite3.connect(
-        folder / FILE, timeout=_BUSY_S, isolation_level=None, check_same_thread=False, cached_statements=256
+        folder / FILE, timeout=_BUSY_S, isolation_level=None, check_same_thread=False, cached_statements=512
     )
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")

@@ -24,6 +24,8 @@ class Room:
         """Octets in the database's unused pages. A queue that was large once leaves a large file behind, and mail must
         be taken again although that file shrinks slowly. Whoever asks `fits` sets it where `wants_measure` is true."""
         self.wants_measure = False
+        self.is_short = False
+        """Whether the last look found less than the reserve."""
 
     def fits(self, size_octets: int) -> bool:
         """Whether a body of that size leaves the reserve untouched."""
@@ -51,4 +53,4 @@ class Room:
         self._free = status.f_bavail * status.f_frsize
         self._taken = 0
         self._looked_at = now
-        self.wants_measure = self._free < self._reserve
+        self.is_short = self.wants_measure = self._free < self._reserve

@@ -114,6 +114,7 @@ class SqliteSpool:
         self._reader: Reader
         self._ids: Ids
         self._chores: set[asyncio.Task[None]] = set()
+        self._is_closed = False
 
     async def _start(self) -> None:
         self._reader = await _in_thread(self._read_thread, self._open_reader)
@@ -281,6 +282,9 @@ class SqliteSpool:
     # --- housekeeping ------------------------------------------------------------------------------------------------
 
     async def close(self) -> None:
+        if self._is_closed:
+            return
+        self._is_closed = True
         for chore in tuple(self._chores):
             chore.cancel()
         await asyncio.gather(*self._chores, return_exceptions=True)

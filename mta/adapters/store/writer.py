@@ -12,6 +12,7 @@ import sqlite3
 import threading
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
@@ -77,7 +78,7 @@ class Writer:
         self._loop = asyncio.get_running_loop()
         self._inbox: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="spool-writer", daemon=True)
-        self._closing = False
+        self.is_closed = False
         self._thread.start()
 
     def submit(
@@ -88,7 +89,7 @@ class Writer:
         It raises LeaseLostError, SpoolFullError or TemporaryError. Where it was cancelled and the operation has been
         committed all the same, `abandoned` is called. Raises TemporaryError here once closed.
         """
-        if self._closing:
+        if self.is_closed:
             raise TemporaryError(INTERNAL_ERROR)
         waiting = _Waiting(operation, self._loop.create_future(), abandoned)
         self._inbox.put(waiting)
@@ -96,7 +97,7 @@ class Writer:
 
     async def close(self) -> None:
         """Commit what waits, and end the thread."""
-        self._closing = True
+        self.is_closed = True
         self._inbox.put(None)
         await asyncio.to_thread(self._thread.join)
         self._turn.close()
@@ -130,8 +131,12 @@ class Writer:
             self._commit(batch)
         except Exception as error:  # noqa: BLE001
             self._report(error)
-            self._commit_singly(batch, error)
+            if is_full(error):
+                self._empty_log()
+            self._commit_singly(batch)
         self._wake(batch)
+        if self._room.is_short:
+            self._empty_log()
 
     def _commit(self, batch: Sequence[_Waiting]) -> None:
         """One transaction for the whole batch.
@@ -163,14 +168,16 @@ class Writer:
         for kind in kinds:
             crash_point(kind.crash_after)
 
-    def _commit_singly(self, batch: Sequence[_Waiting], error: Exception) -> None:
-        """One bad operation must not spoil the others: each gets a transaction of its own.
+    def _empty_log(self) -> None:
+        """Carry the log over into the database, so that it needs no more room, and what is left of it is reused.
 
-        With the disk full, this also lets through what needs no room, such as settling.
+        With the disk full, what was settled can then still be written down: it frees more than it needs.
         """
-        if len(batch) == 1:
-            batch[0].error = as_mail_error(error)
-            return
+        with suppress(sqlite3.Error):
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def _commit_singly(self, batch: Sequence[_Waiting]) -> None:
+        """One bad operation must not spoil the others: each gets a transaction of its own."""
         for waiting in batch:
             waiting.result = waiting.error = None
             try:

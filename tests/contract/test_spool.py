@@ -1,0 +1,617 @@
+"""What every adapter of the port `Spool` has to do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from mta.adapters.store.sqlite import SqliteSpool
+from mta.model.delivery import (
+    AcceptedMessage,
+    Body,
+    LeasedDelivery,
+    QueueFilter,
+    RecipientResult,
+    Settlement,
+    State,
+    StoredVariant,
+)
+from mta.model.reply import Reply
+from mta.ports.spool import LeaseLostError, Spool
+from tests.spool_samples import sample_message
+
+BUSY = Reply(451, "4.3.2", "Try later")
+EVERYTHING = QueueFilter()
+LARGE = bytes(range(256)) * 500
+
+
+@dataclass
+class SettableClock:
+    time: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def now(self) -> datetime:
+        return self.time
+
+    def pass_(self, delta: timedelta) -> datetime:
+        self.time += delta
+        return self.time
+
+
+Open = Callable[[int | None], Awaitable[Spool]]
+
+
+@pytest.fixture
+def clock() -> SettableClock:
+    return SettableClock()
+
+
+@pytest.fixture(params=["sqlite"])
+async def open_spool(request: pytest.FixtureRequest, tmp_path: Path, clock: SettableClock) -> AsyncIterator[Open]:
+    """Opens the same store as one worker or another (None: as an administrator)."""
+    assert request.param == "sqlite"
+    opened: list[Spool] = []
+
+    async def open_as(slot: int | None) -> Spool:
+        spool = await SqliteSpool.open(tmp_path / "spool", slot=slot, reserve=0, clock=clock)
+        opened.append(spool)
+        return spool
+
+    yield open_as
+    for spool in opened:
+        await spool.close()
+
+
+@pytest.fixture
+async def spool(open_spool: Open) -> Spool:
+    return await open_spool(0)
+
+
+def delivered(message: AcceptedMessage, next_hop: str = "default") -> Settlement:
+    """Everybody of that next hop has it."""
+    final = {entry.index: State.DELIVERED for entry in message.recipients if entry.next_hop == next_hop}
+    return Settlement(message.queue_id, next_hop, (), final)
+
+
+def deferred(message: AcceptedMessage, due_at: datetime, next_hop: str = "default") -> Settlement:
+    """Nobody of that next hop has it."""
+    results = [
+        RecipientResult(entry.index, entry.address, BUSY) for entry in message.recipients if entry.next_hop == next_hop
+    ]
+    return Settlement(message.queue_id, next_hop, results, due_at=due_at)
+
+
+async def lease(spool: Spool, now: datetime) -> list[LeasedDelivery]:
+    return list(await spool.lease_due(now, limit=100))
+
+
+async def queue_ids(spool: Spool, which: QueueFilter = EVERYTHING) -> list[str]:
+    return [entry.queue_id for entry in await spool.entries(which)]
+
+
+# --- accept, settle --------------------------------------------------------------------------------------------------
+
+
+async def test_an_accepted_message_is_leased_by_who_accepted_it(spool: Spool, clock: SettableClock) -> None:
+    message = sample_message(hops=("a", "b"))
+    await spool.accept(message)
+    (entry,) = await spool.entries(EVERYTHING)
+    assert entry.leased
+    assert entry.due_at is None
+    assert [recipient.address for recipient in entry.recipients] == list(message.envelope.recipients)
+    assert await lease(spool, clock.now()) == []
+
+
+async def test_what_was_accepted_comes_back_as_it_was(spool: Spool, clock: SettableClock) -> None:
+    message = sample_message(b"Subject: y\r\n\r\n\x00\xff", due_at=clock.now(), accepted_at=clock.now())
+    await spool.accept(message)
+    (taken,) = await lease(spool, clock.now())
+    assert taken.message == replace(message, due_at=None)
+    assert taken.recipients == message.recipients
+    assert (taken.next_hop, taken.attempts, taken.variants) == ("default", 0, ())
+
+
+async def test_a_null_reverse_path_and_our_own_messages_come_back(spool: Spool, clock: SettableClock) -> None:
+    message = replace(sample_message(sender=None, due_at=clock.now(), accepted_at=clock.now()), client=None)
+    await spool.accept(message)
+    (taken,) = await lease(spool, clock.now())
+    assert taken.message == replace(message, due_at=None)
+
+
+async def test_a_settled_message_is_gone_with_its_body(spool: Spool) -> None:
+    message = sample_message()
+    await spool.accept(message)
+    await spool.settle(delivered(message))
+    assert await spool.entries(EVERYTHING) == []
+    with pytest.raises(KeyError):
+        await spool.read_body(message.queue_id)
+
+
+async def test_a_message_stays_until_its_last_delivery_is_settled(spool: Spool) -> None:
+    message = sample_message(hops=("a", "b"))
+    await spool.accept(message)
+    await spool.settle(delivered(message, "a"))
+    (entry,) = await spool.entries(EVERYTHING)
+    assert [recipient.next_hop for recipient in entry.recipients] == ["b"]
+    await spool.settle(delivered(message, "b"))
+    assert await queue_ids(spool) == []
+
+
+async def test_two_deliveries_settled_at_the_same_moment_take_the_message_along(spool: Spool) -> None:
+    message = sample_message(LARGE, hops=("a", "b"))
+    await spool.accept(message)
+    path = (await spool.read_body(message.queue_id)).path
+    await asyncio.gather(spool.settle(delivered(message, "a")), spool.settle(delivered(message, "b")))
+    assert await queue_ids(spool) == []
+    assert path is not None
+    assert not path.exists()
+
+
+async def test_recipients_that_are_not_settled_are_tried_again_with_the_same_bytes(
+    spool: Spool, clock: SettableClock
+) -> None:
+    message = sample_message(hops=("a", "a", "a"))
+    await spool.accept(message)
+    due_at = clock.now() + timedelta(minutes=5)
+    edits = tuple(StoredVariant(group, ((0, 0, b"X: %d\r\n" % group), (5, 9, b""))) for group in range(3))
+    results = [
+        RecipientResult(0, message.recipients[0].address, Reply(250, "2.0.0", "Ok")),
+        RecipientResult(2, message.recipients[2].address, BUSY, remote_reply="451 4.7.1 greylisted"),
+    ]
+    await spool.settle(Settlement(message.queue_id, "a", results, {0: State.DELIVERED}, due_at, edits))
+    assert await lease(spool, clock.now()) == []
+    (taken,) = await lease(spool, due_at)
+    assert [(entry.index, entry.last_reply) for entry in taken.recipients] == [(1, ""), (2, "451 4.7.1 greylisted")]
+    assert taken.attempts == 1
+    assert taken.variants == edits[1:]
+
+
+async def test_variants_that_are_stored_stay_as_they_are(spool: Spool, clock: SettableClock) -> None:
+    message = sample_message()
+    await spool.accept(message)
+    for text in (b"first", b"second"):
+        variant = StoredVariant(0, ((0, 0, text),))
+        await spool.settle(replace(deferred(message, clock.now()), variants=(variant,)))
+        (taken,) = await lease(spool, clock.now())
+    assert taken.attempts == 2
+    assert taken.variants == (StoredVariant(0, ((0, 0, b"first"),)),)
+
+
+async def test_a_settlement_without_a_time_for_those_who_stay_makes_them_due_at_once(
+    spool: Spool, clock: SettableClock
+) -> None:
+    message = sample_message()
+    await spool.accept(message)
+    await spool.settle(Settlement(message.queue_id, "default", ()))
+    assert len(await lease(spool, clock.now())) == 1
+
+
+async def test_what_follows_from_a_settlement_is_queued_with_it(spool: Spool, clock: SettableClock) -> None:
+    message, notice = sample_message(), sample_message(LARGE, sender=None, due_at=clock.now())
+    await spool.accept(message)
+    final = {0: State.FAILED}
+    await spool.settle(Settlement(message.queue_id, "default", (), final, spawned=(notice,)))
+    assert await queue_ids(spool) == [notice.queue_id]
+    (taken,) = await lease(spool, clock.now())
+    assert taken.message.queue_id == notice.queue_id
+
+
+async def test_a_refused_settlement_queues_nothing(spool: Spool, clock: SettableClock) -> None:
+    notice = sample_message(LARGE, due_at=clock.now())
+    with pytest.raises(LeaseLostError):
+        await spool.settle(Settlement("nobody", "default", (), {0: State.FAILED}, spawned=(notice,)))
+    assert await queue_ids(spool) == []
+
+
+async def test_recipients_that_are_final_already_are_not_stored(spool: Spool) -> None:
+    message = sample_message(hops=("a", "a"), states=(State.DROPPED, State.QUEUED))
+    await spool.accept(message)
+    (entry,) = await spool.entries(EVERYTHING)
+    assert [recipient.index for recipient in entry.recipients] == [1]
+    await spool.accept(sample_message(states=(State.DROPPED,)))
+    assert await queue_ids(spool) == [message.queue_id]
+
+
+async def test_many_at_once_are_all_there(spool: Spool) -> None:
+    messages = [sample_message(bytes([number % 256]) * 100, hops=("a", "b")) for number in range(300)]
+    await asyncio.gather(*(spool.accept(message) for message in messages))
+    assert set(await queue_ids(spool)) == {message.queue_id for message in messages}
+    bodies = await asyncio.gather(*(spool.read_body(message.queue_id) for message in messages))
+    assert [body.data for body in bodies] == [message.body.data for message in messages]
+    await asyncio.gather(*(spool.settle(delivered(message, hop)) for message in messages for hop in ("a", "b")))
+    assert await queue_ids(spool) == []
+
+
+async def test_a_message_with_a_thousand_recipients_is_kept_whole(spool: Spool, clock: SettableClock) -> None:
+    message = sample_message(hops=("a",) * 1000, due_at=clock.now())
+    await spool.accept(message)
+    (taken,) = await lease(spool, clock.now())
+    assert taken.recipients == message.recipients
+    final = dict.fromkeys(range(999), State.DELIVERED)
+    await spool.settle(Settlement(message.queue_id, "a", (), final, clock.now()))
+    ((taken),) = await lease(spool, clock.now())
+    assert [entry.index for entry in taken.recipients] == [999]
+
+
+# --- bodies ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [0, 1, 64_000, 64_001, 1_000_000])
+async def test_bodies_of_all_sizes_come_back(spool: Spool, size: int) -> None:
+    data = (LARGE * (size // len(LARGE) + 1))[:size]
+    message = sample_message(data)
+    await spool.accept(message)
+    assert _bytes(await spool.read_body(message.queue_id)) == data
+
+
+async def test_a_spilled_body_is_taken_over_where_it_is(spool: Spool, clock: SettableClock) -> None:
+    path = spool.spill_path()
+    path.write_bytes(LARGE)
+    message = sample_message(path=path, due_at=clock.now())
+    await spool.accept(message)
+    (taken,) = await lease(spool, clock.now())
+    assert _bytes(taken.message.body) == LARGE
+    await spool.settle(delivered(message))
+    assert not path.exists()
+
+
+def _bytes(body: Body) -> bytes:
+    return body.data if body.data is not None else body.path.read_bytes() if body.path else b"neither"
+
+
+# --- once keys -------------------------------------------------------------------------------------------------------
+
+
+async def test_a_once_key_is_claimed_once(open_spool: Open, clock: SettableClock) -> None:
+    one, other = await open_spool(0), await open_spool(1)
+    assert await one.accept(sample_message(once_keys=("track:1", "archive:1"))) == {"track:1", "archive:1"}
+    assert await other.accept(sample_message(once_keys=("track:1", "track:2"))) == {"track:2"}
+    both = await asyncio.gather(*(one.accept(sample_message(once_keys=("same",))) for _ in range(5)))
+    assert sorted(len(claimed) for claimed in both) == [0, 0, 0, 0, 1]
+
+
+async def test_a_once_key_expires(spool: Spool, clock: SettableClock) -> None:
+    await spool.accept(sample_message(once_keys=("key",)))
+    clock.pass_(timedelta(days=6))
+    assert await spool.accept(sample_message(once_keys=("key",))) == frozenset()
+    clock.pass_(timedelta(days=2))
+    assert await spool.accept(sample_message(once_keys=("key",))) == {"key"}
+
+
+# --- leases ----------------------------------------------------------------------------------------------------------
+
+
+async def test_the_oldest_due_come_first_and_no_more_than_the_limit(spool: Spool, clock: SettableClock) -> None:
+    now = clock.now()
+    messages = [sample_message(hops=(f"h{n % 3}",), due_at=now - timedelta(seconds=(n * 7) % 20)) for n in range(20)]
+    for message in messages:
+        await spool.accept(message)
+    expected = sorted(messages, key=lambda message: message.due_at or now)
+    taken = await spool.lease_due(now, limit=8)
+    assert [delivery.message.queue_id for delivery in taken] == [message.queue_id for message in expected[:8]]
+    rest = await lease(spool, now)
+    assert len(rest) == 12
+
+
+async def test_no_next_hop_starves_another_and_blocked_ones_are_passed_over(spool: Spool, clock: SettableClock) -> None:
+    now = clock.now()
+    for number in range(30):
+        await spool.accept(sample_message(hops=("slow",), due_at=now - timedelta(hours=2, seconds=number)))
+        await spool.accept(sample_message(hops=("dead",), due_at=now - timedelta(hours=3, seconds=number)))
+    await spool.accept(sample_message(hops=("quick",), due_at=now))
+    taken = await spool.lease_due(now, limit=20, blocked={"dead"}, per_next_hop=5)
+    assert [delivery.next_hop for delivery in taken] == ["slow"] * 5 + ["quick"]
+
+
+async def test_a_leased_delivery_is_nobody_elses(open_spool: Open, clock: SettableClock) -> None:
+    one, other = await open_spool(0), await open_spool(1)
+    for _ in range(20):
+        await one.accept(sample_message(due_at=clock.now()))
+    taken = await asyncio.gather(lease(one, clock.now()), lease(other, clock.now()))
+    ids = [delivery.message.queue_id for deliveries in taken for delivery in deliveries]
+    assert len(ids) == len(set(ids)) == 20
+
+
+async def test_a_lease_that_ran_out_is_due_and_its_holder_has_lost_it(open_spool: Open, clock: SettableClock) -> None:
+    slow, other = await open_spool(0), await open_spool(1)
+    message = sample_message()
+    await slow.accept(message)
+    later = clock.pass_(timedelta(minutes=11))
+    (taken,) = await lease(other, later)
+    assert taken.attempts == 0
+    with pytest.raises(LeaseLostError):
+        await slow.settle(delivered(message))
+    assert await queue_ids(slow) == [message.queue_id]
+    await other.settle(delivered(message))
+    assert await queue_ids(slow) == []
+
+
+async def test_a_lease_that_ran_out_still_holds_until_somebody_takes_it(spool: Spool, clock: SettableClock) -> None:
+    message = sample_message()
+    await spool.accept(message)
+    clock.pass_(timedelta(minutes=11))
+    await spool.settle(delivered(message))
+    assert await queue_ids(spool) == []
+
+
+async def test_renewing_prolongs_the_leases(open_spool: Open, clock: SettableClock) -> None:
+    one, other = await open_spool(0), await open_spool(1)
+    await one.accept(sample_message())
+    clock.pass_(timedelta(minutes=9))
+    await one.renew()
+    assert await lease(other, clock.pass_(timedelta(minutes=9))) == []
+    assert len(await lease(other, clock.pass_(timedelta(minutes=2)))) == 1
+
+
+async def test_a_lease_given_back_is_due_when_asked_and_counts_no_attempt(spool: Spool, clock: SettableClock) -> None:
+    message = sample_message()
+    await spool.accept(message)
+    due_at = clock.now() + timedelta(seconds=30)
+    await spool.give_back(message.queue_id, "default", due_at)
+    assert await lease(spool, clock.now()) == []
+    (taken,) = await lease(spool, due_at)
+    assert taken.attempts == 0
+
+
+async def test_a_lease_that_is_lost_cannot_be_given_back(open_spool: Open, clock: SettableClock) -> None:
+    one, other = await open_spool(0), await open_spool(1)
+    message = sample_message()
+    await one.accept(message)
+    later = clock.pass_(timedelta(minutes=11))
+    await lease(other, later)
+    await one.give_back(message.queue_id, "default", later)
+    assert await lease(one, later) == []
+
+
+async def test_a_settlement_is_taken_once(spool: Spool) -> None:
+    message = sample_message()
+    await spool.accept(message)
+    outcomes = await asyncio.gather(*(spool.settle(delivered(message)) for _ in range(2)), return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [type(None), LeaseLostError]
+
+
+async def test_what_a_worker_had_leased_is_due_at_once_when_it_starts_again(
+    open_spool: Open, clock: SettableClock
+) -> None:
+    one, other = await open_spool(0), await open_spool(1)
+    mine, theirs = sample_message(), sample_message()
+    await one.accept(mine)
+    await other.accept(theirs)
+    await one.close()
+    again = await open_spool(0)
+    assert [delivery.message.queue_id for delivery in await lease(again, clock.now())] == [mine.queue_id]
+    await other.settle(delivered(theirs))
+
+
+async def test_what_a_worker_that_is_gone_for_good_had_leased_is_due_too(
+    open_spool: Open, clock: SettableClock
+) -> None:
+    gone = await open_spool(3)
+    message = sample_message()
+    await gone.accept(message)
+    await gone.close()
+    assert len(await lease(await open_spool(0), clock.now())) == 1
+
+
+# --- held ------------------------------------------------------------------------------------------------------------
+
+
+async def test_held_recipients_wait_apart_from_queued_ones(spool: Spool, clock: SettableClock) -> None:
+    message = sample_message(hops=("a", "a"), states=(State.QUEUED, State.HELD))
+    await spool.accept(message)
+    await spool.settle(Settlement(message.queue_id, "a", (), {0: State.DELIVERED}))
+    assert await lease(spool, clock.now()) == []
+    (entry,) = await spool.entries(QueueFilter(state=State.HELD))
+    assert [(r.index, r.state) for r in entry.recipients] == [(1, State.HELD)]
+    assert await spool.release(EVERYTHING) == 1
+    (taken,) = await lease(spool, clock.now())
+    assert [(r.index, r.state) for r in taken.recipients] == [(1, State.QUEUED)]
+
+
+async def test_a_hold_that_ran_out_is_due_as_held(spool: Spool, clock: SettableClock) -> None:
+    await spool.accept(sample_message(states=(State.HELD,), accepted_at=clock.now()))
+    clock.pass_(timedelta(days=6))
+    assert await lease(spool, clock.now()) == []
+    (taken,) = await lease(spool, clock.pass_(timedelta(days=1)))
+    assert [recipient.state for recipient in taken.recipients] == [State.HELD]
+
+
+async def test_two_deliveries_of_one_message_for_one_next_hop_are_never_leased_together(
+    spool: Spool, clock: SettableClock
+) -> None:
+    message = sample_message(hops=("a", "a"), states=(State.QUEUED, State.HELD))
+    await spool.accept(message)
+    assert await spool.release(EVERYTHING) == 1
+    assert await lease(spool, clock.now()) == []
+    await spool.settle(deferred(message, clock.now(), "a"))
+    first = await lease(spool, clock.now())
+    assert len(first) == 1
+    await spool.settle(Settlement(message.queue_id, "a", (), {first[0].recipients[0].index: State.DELIVERED}))
+    (second,) = await lease(spool, clock.now())
+    assert {first[0].recipients[0].index, second.recipients[0].index} == {0, 1}
+
+
+# --- administrators --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("which", "numbers"),
+    [
+        (EVERYTHING, [0, 1, 2]),
+        (QueueFilter(sender="JANE@example.com"), [0, 2]),
+        (QueueFilter(sender="<>"), [1]),
+        (QueueFilter(sender="*@example.com"), [0, 2]),
+        (QueueFilter(sender="jan_@example.com"), []),
+        (QueueFilter(recipient="r1@b.example.net"), [2]),
+        (QueueFilter(recipient="*@b.*"), [1, 2]),
+        (QueueFilter(next_hop="a"), [0, 2]),
+        (QueueFilter(state=State.HELD), [2]),
+        (QueueFilter(state=State.QUEUED), [0, 1]),
+        (QueueFilter(state=State.DELIVERED), []),
+        (QueueFilter(older_than_s=3600), [0]),
+        (QueueFilter(sender="*@example.com", next_hop="b"), [2]),
+        (QueueFilter(queue_id="none"), []),
+    ],
+)
+async def test_filters(open_spool: Open, clock: SettableClock, which: QueueFilter, numbers: list[int]) -> None:
+    spool = await open_spool(0)
+    messages = [
+        sample_message(hops=("a",), accepted_at=clock.now() - timedelta(hours=2)),
+        sample_message(hops=("b",), sender=None, accepted_at=clock.now()),
+        sample_message(hops=("a", "b"), states=(State.HELD, State.HELD), accepted_at=clock.now()),
+    ]
+    for message in messages:
+        await spool.accept(message)
+    administrator = await open_spool(None)
+    assert await queue_ids(administrator, which) == [messages[number].queue_id for number in numbers]
+
+
+async def test_listing_shows_attempts_times_and_replies(open_spool: Open, clock: SettableClock) -> None:
+    spool = await open_spool(0)
+    message = sample_message(b"12345", accepted_at=clock.now())
+    await spool.accept(message)
+    due_at = clock.now() + timedelta(minutes=5)
+    await spool.settle(deferred(message, due_at))
+    (entry,) = await (await open_spool(None)).entries(QueueFilter(queue_id=message.queue_id))
+    assert (entry.attempts, entry.due_at, entry.leased, entry.size_octets) == (1, due_at, False, 5)
+    assert (entry.reverse_path, entry.message_id) == ("jane@example.com", "<a1@example.com>")
+    assert entry.accepted_at == clock.now()
+    assert entry.recipients[0].last_reply == str(BUSY)
+
+
+async def test_listing_stops_at_its_limit(spool: Spool) -> None:
+    for _ in range(5):
+        await spool.accept(sample_message())
+    assert len(await spool.entries(EVERYTHING, limit=3)) == 3
+
+
+async def test_loading_a_message_leases_nothing(open_spool: Open, clock: SettableClock) -> None:
+    spool, administrator = await open_spool(0), await open_spool(None)
+    message = sample_message(hops=("a", "b"), due_at=clock.now(), accepted_at=clock.now())
+    await spool.accept(message)
+    loaded = await administrator.load(message.queue_id)
+    assert loaded is not None
+    assert loaded.message == replace(message, due_at=None)
+    assert loaded.recipients == message.recipients
+    assert len(await lease(spool, clock.now())) == 2
+    assert await administrator.load("none") is None
+
+
+async def test_retrying_makes_due_what_waits_and_leaves_alone_what_is_leased(
+    open_spool: Open, clock: SettableClock
+) -> None:
+    spool, administrator = await open_spool(0), await open_spool(None)
+    waits, leased = sample_message(due_at=clock.now() + timedelta(hours=1)), sample_message()
+    await spool.accept(waits)
+    await spool.accept(leased)
+    assert await administrator.retry_now(EVERYTHING) == 1
+    (taken,) = await lease(spool, clock.now())
+    assert taken.message.queue_id == waits.queue_id
+    await spool.settle(delivered(leased))
+
+
+async def test_holding_and_releasing(open_spool: Open, clock: SettableClock) -> None:
+    spool, administrator = await open_spool(0), await open_spool(None)
+    await spool.accept(sample_message(due_at=clock.now()))
+    assert await administrator.hold(EVERYTHING) == 1
+    assert await administrator.hold(EVERYTHING) == 0
+    assert await administrator.retry_now(EVERYTHING) == 0
+    assert await lease(spool, clock.now()) == []
+    assert await administrator.release(EVERYTHING) == 1
+    assert len(await lease(spool, clock.now())) == 1
+
+
+async def test_holding_until_a_time(open_spool: Open, clock: SettableClock) -> None:
+    spool = await open_spool(0)
+    await spool.accept(sample_message(due_at=clock.now()))
+    until = clock.now() + timedelta(hours=1)
+    await spool.hold(EVERYTHING, until)
+    assert await lease(spool, until - timedelta(seconds=1)) == []
+    assert len(await lease(spool, until)) == 1
+
+
+async def test_one_recipient_can_be_held_and_released_alone(open_spool: Open, clock: SettableClock) -> None:
+    spool, administrator = await open_spool(0), await open_spool(None)
+    message = sample_message(hops=("a", "a", "a"), due_at=clock.now())
+    await spool.accept(message)
+    one = QueueFilter(recipient=str(message.recipients[1].address))
+    assert await administrator.hold(one) == 1
+    (taken,) = await lease(spool, clock.now())
+    assert [entry.index for entry in taken.recipients] == [0, 2]
+    await spool.settle(delivered(message, "a"))
+    assert await administrator.release(one) == 1
+    (taken,) = await lease(spool, clock.now())
+    assert [entry.index for entry in taken.recipients] == [1]
+
+
+async def test_retrying_one_recipient_counts_its_delivery_once(open_spool: Open, clock: SettableClock) -> None:
+    spool = await open_spool(0)
+    message = sample_message(hops=("a", "a"), due_at=clock.now() + timedelta(hours=1))
+    await spool.accept(message)
+    assert await spool.retry_now(QueueFilter(recipient=str(message.recipients[0].address))) == 1
+    (taken,) = await lease(spool, clock.now())
+    assert len(taken.recipients) == 2
+
+
+async def test_deleting_takes_messages_with_their_bodies(open_spool: Open, clock: SettableClock) -> None:
+    spool, administrator = await open_spool(0), await open_spool(None)
+    message, leased = sample_message(LARGE, due_at=clock.now()), sample_message()
+    await spool.accept(message)
+    await spool.accept(leased)
+    path = (await spool.read_body(message.queue_id)).path
+    assert await administrator.delete(EVERYTHING) == 1
+    assert await queue_ids(spool) == [leased.queue_id]
+    assert path is not None
+    assert not path.exists()
+
+
+async def test_deleting_one_recipient_leaves_the_others(open_spool: Open, clock: SettableClock) -> None:
+    spool = await open_spool(0)
+    message = sample_message(hops=("a", "a", "b"), due_at=clock.now())
+    await spool.accept(message)
+    assert await spool.delete(QueueFilter(recipient=str(message.recipients[0].address))) == 1
+    (entry,) = await spool.entries(EVERYTHING)
+    assert [recipient.index for recipient in entry.recipients] == [1, 2]
+
+
+async def test_a_long_queue_is_worked_whole(open_spool: Open, clock: SettableClock) -> None:
+    spool = await open_spool(0)
+    await asyncio.gather(*(spool.accept(sample_message(due_at=clock.now())) for _ in range(450)))
+    assert await spool.hold(EVERYTHING) == 450
+    assert await spool.release(EVERYTHING) == 450
+    assert await spool.delete(EVERYTHING) == 450
+    assert await queue_ids(spool) == []
+
+
+# --- room, end -------------------------------------------------------------------------------------------------------
+
+
+async def test_there_is_room_for_a_message_but_not_for_more_than_the_disk(spool: Spool) -> None:
+    assert spool.has_room(10_000)
+    assert not spool.has_room(1 << 60)
+
+
+async def test_closing_commits_what_waits(open_spool: Open) -> None:
+    spool = await open_spool(0)
+    messages = [sample_message() for _ in range(50)]
+    accepting = [asyncio.ensure_future(spool.accept(message)) for message in messages]
+    await asyncio.sleep(0)
+    await spool.close()
+    await asyncio.gather(*accepting)
+    assert len(await queue_ids(await open_spool(1))) == 50
+
+
+async def test_who_gives_up_waiting_leaves_no_message_that_nobody_delivers(spool: Spool, clock: SettableClock) -> None:
+    message = sample_message()
+    accepting = asyncio.ensure_future(spool.accept(message))
+    await asyncio.sleep(0)
+    accepting.cancel()
+    taken: list[LeasedDelivery] = []
+    async with asyncio.timeout(10):
+        while not taken:
+            taken = await lease(spool, clock.now())
+    assert taken[0].message.queue_id == message.queue_id
