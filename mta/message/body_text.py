@@ -88,10 +88,11 @@ class TextBody:
             raise CannotEditError(f"the text is {decoded.codec.encoding} without transfer encoding")
         is_seven_bit = encoding not in ("base64", "quoted-printable", "8bit", "binary")
         recoded = recode.recode(decoded, octets, prepared, is_html=self.is_html, is_seven_bit=is_seven_bit)
+        boundaries = self.part.boundaries_around()
         if recoded.octets is None:
-            encoded = transfer.splice(raw, encoding, octets, recoded.splices)
+            encoded = transfer.splice(raw, encoding, octets, recoded.splices, boundaries)
         else:
-            encoded = transfer.replace(raw, encoding, recoded.octets)
+            encoded = transfer.replace(raw, encoding, recoded.octets, boundaries)
         return BodyPlan(self._place(encoded.edits), recoded.charset, encoded.encoding)
 
     def _prepare(self, changes: Sequence[Change], text: str) -> list[TextChange]:

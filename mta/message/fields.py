@@ -74,6 +74,11 @@ def is_delimiter(line: bytes, boundaries: Container[bytes]) -> bool:
     return line in boundaries or (line.endswith(b"--") and line[:-2] in boundaries)
 
 
+def has_delimiter(octets: bytes, boundaries: Container[bytes]) -> bool:
+    """Whether any line of `octets` is a delimiter of one of these multiparts."""
+    return any(is_delimiter(match[1], boundaries) for match in _DASHES.finditer(octets))
+
+
 def scan_header(data: Buffer, start: int, limits: Limits, boundaries: Container[bytes] = ()) -> Header:
     """The header that begins at `start`; a delimiter of `boundaries` ends it. Raises LimitExceededError."""
     if data[start : start + 2] == b"\r\n":
@@ -115,7 +120,9 @@ def _scan_fields(block: bytes, base: int, limits: Limits) -> tuple[tuple[HeaderF
             name = _name(before)
         if not name:
             if certain < 0:
-                certain = max((match.start() for match in _CERTAIN.finditer(block, position)), default=0)
+                end = block.find(b"\r\n--", position)  # a line of dashes is never inside a header
+                matches = _CERTAIN.finditer(block, position, len(block) if end < 0 else end)
+                certain = max((match.start() for match in matches), default=0)
             if position >= certain:
                 return tuple(fields), position
             colon = -1

@@ -90,7 +90,7 @@ def _tag_words(text: str, words: list[tuple[bytes, bytes]], *, side: str) -> byt
     label = words[0][0].partition(b"*")[0].decode("latin_1") if words else "utf-8"
     codec = codec_for(label)
     try:
-        if codec is None or codec.family not in ("single", "multi", "utf-8"):
+        if codec is None or not label.isascii() or codec.family not in ("single", "multi", "utf-8"):
             label = "utf-8"
         else:
             text.encode(codec.encoding)

@@ -173,6 +173,15 @@ class Part:
                     return child
         return self.children[0] if self.children else None
 
+    def boundaries_around(self) -> set[bytes]:
+        """The boundaries of the multiparts that this part is inside of."""
+        found = set()
+        around = self.parent
+        while around is not None:
+            found.add(around.boundary)
+            around = around.parent
+        return found - {b""}
+
     def walk(self) -> Iterator[Part]:
         """This part and all parts inside it, depth first, in the order of the message."""
         waiting = [self]

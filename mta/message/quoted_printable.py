@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import binascii
 import re
+from collections.abc import Container
 
 from mta.message.edit import Edit
+from mta.message.fields import has_delimiter
 
 LINE_MAX = 76
 # What binascii.a2b_qp takes as one unit: an escaped octet, a doubled "=", a soft line break, a stray "=".
 _EQUALS = re.compile(rb"=(?:[0-9A-Fa-f]{2}|=|[\r\n][^\n]*+(?:\n|\Z)|\Z)?")
 _SOFT_BREAK_AT_END = re.compile(rb"=\Z")
+_DASHES = re.compile(rb"^--(?! \r\n)", re.MULTILINE)
 _TOO_LONG = re.compile(rb"^([^\r\n]{74,75})(=20|=09)(?=\r\n|\Z)", re.MULTILINE)
 _LAST_UNIT = re.compile(rb"(?:=[0-9A-Fa-f]{2}|[^=\r\n])\Z")
 
@@ -25,11 +28,14 @@ def decode(raw: bytes) -> bytes:
 
 
 def encode(octets: bytes) -> bytes:
-    """Text with CRLF line ends, in lines of at most 76 characters."""
+    """Text with CRLF line ends, in lines of at most 76 characters, none of which is a MIME delimiter."""
     # The leading CRLF makes b2a_qp write its soft line breaks as CRLF too.
     encoded = binascii.b2a_qp(b"\r\n" + octets, istext=True)[2:]
     # It forgets to count the two characters that white space before a line end grows by.
-    return _TOO_LONG.sub(rb"\1=\r\n\2", encoded) if b"=20" in encoded or b"=09" in encoded else encoded
+    if b"=20" in encoded or b"=09" in encoded:
+        encoded = _TOO_LONG.sub(rb"\1=\r\n\2", encoded)
+    # A line of dashes must not become a delimiter, whatever boundaries there are around.
+    return _DASHES.sub(b"=2D=\r\n-", encoded) if b"--" in encoded else encoded
 
 
 def encoded_offset(raw: bytes, position: int) -> int:
@@ -66,11 +72,11 @@ def _walk(raw: bytes, start: int, position: int) -> int:
         start = match.end()
 
 
-def splice(raw: bytes, start: int, end: int, octets: bytes) -> Edit:
+def splice(raw: bytes, start: int, end: int, octets: bytes, boundaries: Container[bytes] = ()) -> Edit:
     """Replace the decoded octets from `start` up to `end` by `octets`; offsets of the edit are in `raw`.
 
     What stands before and behind stays as it is; soft line breaks keep the lines within 76 characters. Raises
-    SpliceError if broken escapes beside the place would change their meaning.
+    SpliceError if broken escapes beside the place would change their meaning, or a line would become a delimiter.
     """
     first = encoded_offset(raw, start)
     last = first if end == start else max(first, encoded_offset(raw, end))
@@ -83,7 +89,8 @@ def splice(raw: bytes, start: int, end: int, octets: bytes) -> Edit:
     if suffix:
         added = _trail(b"" if b"\n" in added else prefix, added, suffix)
     kept = prefix[: len(prefix) - moved]
-    if decode(kept + added + suffix) != decode(prefix) + octets + decode(suffix):
+    lines = kept + added + suffix
+    if decode(lines) != decode(prefix) + octets + decode(suffix) or has_delimiter(lines, boundaries):
         raise SpliceError
     return Edit(first - moved, last, added)
 

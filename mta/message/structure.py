@@ -61,13 +61,16 @@ def _append(related: Part, pictures: Sequence[Picture]) -> Edit:
     """Behind the last part, before the delimiter that follows it."""
     last = related.children[-1]
     content = b"".join(_delimited(related.boundary, picture) for picture in pictures)
-    shares_line_end = related.data[last.body_end : last.body_end + 2] == b"--" and last.body_end == last.body_start
-    if shares_line_end:  # an empty last part: its header's line end is the delimiter's too
+    if _shares_line_end(last):
         content = content.removeprefix(b"\r\n") + b"\r\n"
     elif last.body_end == len(related.data):  # never closed: then we do it
-        content = content.removeprefix(b"\r\n" if related.data[-2:] == b"\r\n" else b"")
         content += b"\r\n--" + related.boundary + b"--\r\n"
     return Edit(last.body_end, last.body_end, content)
+
+
+def _shares_line_end(part: Part) -> bool:
+    """Whether the line end before the delimiter behind the part belongs to its header: its text is empty."""
+    return part.data[part.body_end : part.body_end + 2] == b"--"
 
 
 def _delimited(boundary: bytes, picture: Picture) -> bytes:
@@ -125,8 +128,8 @@ def _wrap(body: TextBody, changes: Sequence[Change], boundary: bytes, pictures: 
     edits = body.change(changes)
     end = part.body_end
     if end == len(part.data):
-        closing = (closing if part.data[-2:] != b"\r\n" else closing.removeprefix(b"\r\n")) + b"\r\n"
-    elif part.body_start == part.body_end and part.data[end : end + 2] == b"--":
+        closing += b"\r\n"
+    elif _shares_line_end(part):
         closing = closing.removeprefix(b"\r\n") + b"\r\n"
     return [Edit(part.header_start, part.header_start, opening), *edits, Edit(end, end, closing)]
 
@@ -150,11 +153,8 @@ def _wrap_root(part: Part, plan: BodyPlan, boundary: bytes, pictures: Sequence[P
     inner += b"".join(block.replace(b"MIME-Version: 1.0\r\n", b"") for block in added)
     top = part_header.add_content_fields(part, _related_field(boundary))
     opening = b"--" + boundary + b"\r\n" + inner + b"\r\n"
-    end = part.body_end
+    start, end = part.body_start, part.body_end
     closing = _closing(boundary, pictures) + b"\r\n"
-    tail = plan.edits[-1].replacement if plan.edits and plan.edits[-1].end == end else part.data[-2:]
-    closing = closing.removeprefix(b"\r\n") if tail.endswith(b"\r\n") else closing
-    start = part.body_start
     return [*edits, top, Edit(start, start, opening), *plan.edits, Edit(end, end, closing)]
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import binascii
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import NamedTuple
 
 from mta.message import quoted_printable
 from mta.message.edit import CannotEditError, Edit, joined
+from mta.message.fields import has_delimiter
 from mta.message.quoted_printable import SpliceError
 
 BASE64_LINE = 76
@@ -61,33 +62,31 @@ def encode_base64(octets: bytes, line: int = BASE64_LINE) -> bytes:
     return b"\r\n".join(_LINES_OF[line].findall(binascii.b2a_base64(octets, newline=False)))
 
 
-def splice(raw: bytes, encoding: str, octets: bytes, splices: Sequence[Edit]) -> Encoded:
+def splice(
+    raw: bytes, encoding: str, octets: bytes, splices: Sequence[Edit], boundaries: Container[bytes] = ()
+) -> Encoded:
     """Carry `splices` of the decoded `octets` over into `raw`; the rest of it stays as it is where that can be.
 
-    Raises CannotEditError.
+    No line becomes a delimiter of `boundaries`. Raises CannotEditError.
     """
     if encoding == "x-uuencode":
         raise CannotEditError("the text is uuencoded")
     try:
         if encoding == "quoted-printable":
-            return Encoded(_splice_quoted_printable(raw, splices), "")
+            return Encoded(_splice_quoted_printable(raw, splices, boundaries), "")
         if encoding == "base64":
             return Encoded(_splice_base64(raw, octets, splices), "")
-        return Encoded(_splice_identity(raw, encoding, splices), "")
+        return Encoded(_splice_identity(raw, encoding, splices, boundaries), "")
     except SpliceError:
-        return replace(raw, encoding, joined(octets, splices))
+        return replace(raw, encoding, joined(octets, splices), boundaries)
 
 
-def replace(raw: bytes, encoding: str, octets: bytes) -> Encoded:
+def replace(raw: bytes, encoding: str, octets: bytes, boundaries: Container[bytes] = ()) -> Encoded:
     """Replace the whole body by `octets`, in the encoding that it has if that can hold them."""
     if encoding == "x-uuencode":
         raise CannotEditError("the text is uuencoded")
     needed = encoding
-    if encoding not in ("quoted-printable", "base64") and (
-        _longest_line(octets) > LINE_MAX
-        or _BARE_LINE_END.search(octets)
-        or (encoding not in _EIGHT_BIT and not octets.isascii())
-    ):
+    if encoding not in ("quoted-printable", "base64") and not _fits_identity(octets, encoding, boundaries):
         needed = "quoted-printable"
     if needed == "quoted-printable" and (_BARE_LINE_END.search(octets) or _is_mostly_not_ascii(octets)):
         needed = "base64"
@@ -100,6 +99,15 @@ def replace(raw: bytes, encoding: str, octets: bytes) -> Encoded:
     return Encoded([Edit(0, len(raw), content)], "" if needed == encoding else needed)
 
 
+def _fits_identity(octets: bytes, encoding: str, boundaries: Container[bytes]) -> bool:
+    return (
+        (encoding in _EIGHT_BIT or octets.isascii())
+        and _longest_line(octets) <= LINE_MAX
+        and not _BARE_LINE_END.search(octets)
+        and not has_delimiter(octets, boundaries)
+    )
+
+
 def _is_mostly_not_ascii(octets: bytes) -> bool:
     """Whether quoted-printable would take more room than base64."""
     return (len(octets) - len(octets.translate(None, _NOT_ASCII))) * 6 > len(octets)
@@ -109,8 +117,8 @@ def _longest_line(octets: bytes) -> int:
     return max(map(len, octets.split(b"\r\n")))
 
 
-def _splice_quoted_printable(raw: bytes, splices: Sequence[Edit]) -> list[Edit]:
-    edits = [quoted_printable.splice(raw, *piece) for piece in splices]
+def _splice_quoted_printable(raw: bytes, splices: Sequence[Edit], boundaries: Container[bytes]) -> list[Edit]:
+    edits = [quoted_printable.splice(raw, *piece, boundaries) for piece in splices]
     if len(edits) > 1:
         try:
             changed = joined(raw, edits)
@@ -121,12 +129,15 @@ def _splice_quoted_printable(raw: bytes, splices: Sequence[Edit]) -> list[Edit]:
     return edits
 
 
-def _splice_identity(raw: bytes, encoding: str, splices: Sequence[Edit]) -> list[Edit]:
+def _splice_identity(raw: bytes, encoding: str, splices: Sequence[Edit], boundaries: Container[bytes]) -> list[Edit]:
     """7bit stays 7bit (unless it lied already), 8bit stays 8bit, and no line becomes longer than 998 octets."""
     if encoding not in _EIGHT_BIT and not all(piece.replacement.isascii() for piece in splices) and raw.isascii():
         raise SpliceError
-    changed = _longest_line(joined(raw, splices))
-    if changed > LINE_MAX and changed > _longest_line(raw):
+    changed = joined(raw, splices)
+    if has_delimiter(changed, boundaries):
+        raise SpliceError
+    longest = _longest_line(changed)
+    if longest > LINE_MAX and longest > _longest_line(raw):
         raise SpliceError
     return list(splices)
 

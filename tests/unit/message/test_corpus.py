@@ -229,12 +229,14 @@ def _is_inserted(body: TextBody, text: str, place: int) -> bool:
         before, behind = before[:-1], "\r" + behind
     if not place and behind.startswith("\ufeff"):
         before, behind = "\ufeff", behind[1:]
-    if not (text.startswith(before) and text.removesuffix("\r\n").endswith(behind.removesuffix("\r\n"))):
-        return False
-    added = text[len(before) : len(text) - len(behind)]
-    added = html.unescape(added) if body.is_html else added
     mark = MARK.replace("\n", line_end)
-    return added in (mark, mark + line_end, line_end + mark)
+    for end in ("", "\r\n"):
+        if text.startswith(before) and text.endswith(behind + end):
+            added = text[len(before) : len(text) - len(behind + end)]
+            added = html.unescape(added) if body.is_html else added
+            if added in (mark, mark + line_end, line_end + mark):
+                return True
+    return False
 
 
 def _fields(part: Part) -> list[bytes]:
