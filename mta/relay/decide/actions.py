@@ -11,6 +11,7 @@ from mta.model.decision import (
     Drop,
     Reject,
     RemoveHeader,
+    Route,
     SetHeader,
     Stamp,
     TagSubject,
@@ -22,6 +23,8 @@ CONTENT = (Stamp, TagSubject, SetHeader, RemoveHeader)
 """Actions that change the message."""
 FINAL = (Reject, Defer, Drop)
 """Actions that end the walk through the rules."""
+STEERING = (*FINAL, Route)
+"""Actions that do more than stand in the recipient's list."""
 
 _CONTENT_FIELDS = ("mime-version", "subject", "sender", "from", "to", "cc", "bcc", "reply-to", "date", "message-id")
 _THREAD_FIELDS = ("references", "in-reply-to", "thread-index", "thread-topic")
@@ -47,6 +50,11 @@ class ActionMaker(Protocol):
     @property
     def changes_content(self) -> bool: ...
 
+    @property
+    def personal(self) -> bool:
+        """Whether the action depends on who the recipient is; if not, it is made once for all."""
+        ...
+
     def make(self, facts: Facts, index: int) -> Action | None:
         """None where there is nothing to do. Raises HeaderValueError."""
         ...
@@ -56,6 +64,7 @@ class Fixed:
     """The same action for everyone."""
 
     __slots__ = ("action", "changes_content", "source")
+    personal = False
 
     def __init__(self, action: Action, source: str) -> None:
         self.action = action
@@ -69,11 +78,12 @@ class Fixed:
 class StampForRecipient:
     """A stamp whose template speaks of the recipient."""
 
-    __slots__ = ("_stamp", "changes_content", "source")
+    __slots__ = ("_stamp", "source")
+    changes_content = True
+    personal = True
 
     def __init__(self, stamp: Stamp) -> None:
         self._stamp = stamp
-        self.changes_content = True
         self.source = f"stamp: {stamp.template}"
 
     def make(self, facts: Facts, index: int) -> Action:
@@ -83,18 +93,15 @@ class StampForRecipient:
 class RenderedHeader:
     """A header whose value is rendered now, so that equal values share a copy."""
 
-    __slots__ = ("_name", "_rule", "_value", "changes_content", "source")
+    __slots__ = ("_name", "_rule", "_value", "personal", "source")
+    changes_content = True
 
     def __init__(self, name: str, value: HeaderValue, rule: str) -> None:
         self._name = name
         self._value = value
         self._rule = rule
-        self.changes_content = True
+        self.personal = value.uses_recipient
         self.source = f"set-header: {name}"
-
-    @property
-    def uses_recipient(self) -> bool:
-        return self._value.uses_recipient
 
     def make(self, facts: Facts, index: int) -> Action | None:
         value = self._value.render(facts, index, self._rule)

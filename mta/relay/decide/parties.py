@@ -38,7 +38,7 @@ def _union(index: dict[str, int], names: Sequence[str]) -> int:
 
 
 class AddressIs:
-    """Address as written in the envelope (or From), with wildcards; or the directory's primary address."""
+    """Address as in the envelope (the sender's: as in From), exactly or by wildcards."""
 
     __slots__ = ("_exact", "_glob", "source")
 
@@ -51,7 +51,16 @@ class AddressIs:
         return party.key in self._exact or (self._glob is not None and self._glob.search(party.key) is not None)
 
     def mask(self, facts: Facts) -> int:
-        return facts.mask(self.holds)
+        if self._glob is None:
+            return facts.mask(self.holds)
+        # The commonest test that can't be looked up, so its loop is bare: half a microsecond per recipient less.
+        match, exact = self._glob.search, self._exact
+        mask, bit = 0, 1
+        for party in facts.recipients:
+            if match(party.key) is not None or party.key in exact:
+                mask |= bit
+            bit <<= 1
+        return mask
 
     def value(self, party: Party) -> str:
         return party.key

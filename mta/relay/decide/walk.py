@@ -17,7 +17,7 @@ from mta.model.decision import (
     Route,
 )
 from mta.model.reply import INTERNAL_ERROR, Reply
-from mta.relay.decide.actions import FINAL, ActionMaker, RenderedHeader, StampForRecipient
+from mta.relay.decide.actions import FINAL, STEERING, ActionMaker
 from mta.relay.decide.explanation import Trace, Verdict
 from mta.relay.decide.facts import Facts, Parties, indexes
 from mta.relay.decide.groups import ActionList, group, numbers
@@ -131,16 +131,28 @@ class _Walk:
 
     def _apply(self, rule: Rule, matched: int) -> None:
         makers = self._permitted(rule, matched)
-        for index in indexes(matched):
-            try:
-                made = [(maker, maker.make(self.facts, index)) for maker in makers]
-            except HeaderValueError as exc:
-                self._fail(rule, 1 << index, str(exc))
-                continue
-            self.applied[index].append(rule.name)
-            for maker, action in made:
-                if action is not None:
-                    self._add(index, maker, action)
+        if any(maker.personal for maker in makers):
+            for index in indexes(matched):
+                self._apply_to(rule, makers, 1 << index, index)
+        else:
+            self._apply_to(rule, makers, matched, (matched & -matched).bit_length() - 1)
+
+    def _apply_to(self, rule: Rule, makers: Sequence[ActionMaker], mask: int, index: int) -> None:
+        """Make the actions for one recipient, and give them to all of the mask, for whom they are the same."""
+        try:
+            made = [(action, maker.personal) for maker in makers if (action := maker.make(self.facts, index))]
+        except HeaderValueError as exc:
+            self._fail(rule, mask, str(exc))
+            return
+        actions = [action for action, _ in made]
+        is_plain = not any(personal or isinstance(action, STEERING) for action, personal in made)
+        for number in indexes(mask):
+            self.applied[number].append(rule.name)
+            if is_plain:
+                self.lists[number].actions.extend(actions)
+            else:
+                for action, personal in made:
+                    self._add(number, action, personal=personal)
 
     def _permitted(self, rule: Rule, matched: int) -> Sequence[ActionMaker]:
         """The rule's actions that this message may get."""
@@ -155,7 +167,7 @@ class _Walk:
             self.trace.note(rule, matched, f"content not changed: {reason}")
         return [maker for maker in rule.actions if not maker.changes_content]
 
-    def _add(self, index: int, maker: ActionMaker, action: Action) -> None:
+    def _add(self, index: int, action: Action, *, personal: bool) -> None:
         if not self.walking >> index & 1:
             return
         if isinstance(action, Route):
@@ -168,7 +180,7 @@ class _Walk:
             entry.personal.clear()
         if isinstance(action, FINAL):
             self.walking &= ~(1 << index)
-        if isinstance(maker, StampForRecipient) or (isinstance(maker, RenderedHeader) and maker.uses_recipient):
+        if personal:
             entry.personal.add(len(entry.actions))
         entry.actions.append(action)
 
