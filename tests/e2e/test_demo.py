@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -27,7 +28,10 @@ def folder(tmp_path: Path) -> Path:
 
 def _demo(folder: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "mta", "demo", "--config", str(folder / "conf" / "demo.yaml")]
-    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=100, cwd=folder)
+    environment = os.environ | {"PYTHONPATH": str(PROJECT)}
+    return subprocess.run(
+        command, check=False, capture_output=True, text=True, timeout=100, cwd=folder, env=environment
+    )
 
 
 def test_the_demonstration_shows_who_got_what_and_ends_well(folder: Path) -> None:

@@ -30,7 +30,7 @@ def _relay(folder: Path, next_hop_port: int) -> tuple[Relay, dict[bytes, bytes]]
 
 @pytest.mark.usefixtures("needs_opendkim")
 def test_what_goes_on_through_postfix_is_stamped_and_its_signature_holds(tmp_path: Path) -> None:
-    content = simple_message("pf", text="Bäume.\r\n.a dot\r\n..two dots\r\n" + "x" * 900)
+    content = simple_message("pf", text="Bäume.\r\n.a dot\r\n..two dots\r\n" + "x" * 700)
     with Sink() as sink, running_postfix(sink.port) as postfix:
         relay, dns = _relay(tmp_path / "relay", postfix.port)
         try:

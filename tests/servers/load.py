@@ -24,8 +24,9 @@ def simple_message(
         f"From: Jane Doe <{sender}>\r\nTo: <{to}>\r\nSubject: {subject}\r\n"
         f"Date: Sun, 22 Nov 2026 10:00:00 +0000\r\nMessage-ID: <{number}@mail.example.com>\r\n{headers}"
         'MIME-Version: 1.0\r\nContent-Type: multipart/alternative; boundary="=_b"\r\n\r\n'
-        f'--=_b\r\nContent-Type: text/plain; charset="utf-8"\r\n\r\n{text}\r\n\r\n'
-        f'--=_b\r\nContent-Type: text/html; charset="utf-8"\r\n\r\n<html><body><p>{text}</p></body></html>\r\n\r\n'
+        f'--=_b\r\nContent-Type: text/plain; charset="utf-8"\r\nContent-Transfer-Encoding: 8bit\r\n\r\n'
+        f'{text}\r\n\r\n--=_b\r\nContent-Type: text/html; charset="utf-8"\r\n'
+        f"Content-Transfer-Encoding: 8bit\r\n\r\n<html><body><p>{text}</p></body></html>\r\n\r\n"
         "--=_b--\r\n"
     ).encode()
 
