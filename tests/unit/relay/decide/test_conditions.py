@@ -10,10 +10,13 @@ from tests.unit.relay.decide.situation import Situation, rule
 OUT = Situation()
 IN = Situation(sender="buyer@customer.example", to=("jane@example.com",), role=ListenerRole.INBOUND)
 INTERNAL = Situation(to=("john@example.com",))
-REPLY = Situation(header={"Subject": "Re: Rechnung [NoSig]", "In-Reply-To": "<0@x.example>", "References": "<0@x.example>"})
+REPLY = Situation(
+    header={"Subject": "Re: Rechnung [NoSig]", "In-Reply-To": "<0@x.example>", "References": "<0@x.example>"}
+)
 PDF = (
     "--b\r\nContent-Type: text/plain\r\n\r\nHello\r\n--b\r\nContent-Type: application/pdf\r\n"
-    'Content-Disposition: attachment; filename="Offer 7.PDF"\r\nContent-Transfer-Encoding: base64\r\n\r\nAAAA\r\n--b--\r\n'
+    'Content-Disposition: attachment; filename="Offer 7.PDF"\r\n'
+    "Content-Transfer-Encoding: base64\r\n\r\nAAAA\r\n--b--\r\n"
 )
 WITH_PDF = Situation(header={"MIME-Version": "1.0", "Content-Type": 'multipart/mixed; boundary="b"'}, body=PDF)
 

@@ -38,7 +38,10 @@ def test_without_rules_everyone_shares_the_untouched_copy() -> None:
         (Situation(to=("john@example.com",), role=ListenerRole.INBOUND), Direction.INBOUND),
         (Situation(sender="srs0=x@bounce.example", header={"From": "jane@example.com"}), Direction.OUTBOUND),
         (Situation(to=("partner@example.com",)), Direction.OUTBOUND),
-        (Situation(to=("x@tenant.onmicrosoft.com",), accepted=("example.com", "tenant.onmicrosoft.com")), Direction.INTERNAL),
+        (
+            Situation(to=("x@tenant.onmicrosoft.com",), accepted=("example.com", "tenant.onmicrosoft.com")),
+            Direction.INTERNAL,
+        ),
         (Situation(sender=None, header={"From": "jane@example.com"}), Direction.OUTBOUND),
     ],
 )
@@ -205,7 +208,8 @@ MANY = Situation(to=tuple(f"p{n}@customer.example" for n in range(4)), max_varia
 
 
 def test_too_many_variants_lose_what_depends_on_the_recipient() -> None:
-    actions = "[{stamp: {template: dear}}, {set-header: {name: X-For, value: '{{ recipient.mail }}'}}, {tag-subject: {text: T}}]"
+    header = "{set-header: {name: X-For, value: '{{ recipient.mail }}'}}"
+    actions = f"[{{stamp: {{template: dear}}}}, {header}, {{tag-subject: {{text: T}}}}]"
     outcome = MANY.decide(rule(actions=actions))
     assert outcome.too_many_variants == 4
     assert {entry.group for entry in outcome.decision.recipients} == {0}
