@@ -86,9 +86,7 @@ def decided(
 
 @modest
 @given(rule_sets(), visible_lists, hidden_lists, limits)
-def test_groups_partition_the_recipients(
-    ruleset: RuleSet, visible: list[str], hidden: list[str], limit: int
-) -> None:
+def test_groups_partition_the_recipients(ruleset: RuleSet, visible: list[str], hidden: list[str], limit: int) -> None:
     situation = Situation(to=[*visible, *hidden], header={"To": ", ".join(visible)})
     decision = decide(ruleset, situation.facts(), Policy(next_hop, limit)).decision
     assert [str(entry.recipient) for entry in decision.recipients] == [*visible, *hidden]
