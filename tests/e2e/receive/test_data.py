@@ -153,7 +153,7 @@ async def test_client_that_goes_on_far_over_the_limit_is_cut_off() -> None:
         talk = await server.talk()
         await talk.begin()
         with pytest.raises(ConnectionError):  # noqa: PT012 - which of the writes fails depends on buffers
-            while True:
+            for _ in range(300):
                 talk.write(b"x" * 100_000)
                 await talk.writer.drain()
         await server.all_gone()

@@ -6,7 +6,6 @@ import pytest
 
 from tests.e2e.receive.running import running
 
-
 OPEN_RELAY_TRICKS = [
     b"victim@example.org",
     b"victim@EXAMPLE.ORG",

@@ -128,7 +128,9 @@ async def test_starttls_takes_no_argument_and_ends_the_transaction(
         talk = await server.talk()
         assert (await talk.say(b"STARTTLS now")).startswith("501 5.5.4")
         await talk.say(b"MAIL FROM:<a@example.com>")
+        await talk.say(b"RCPT TO:<b@example.net>")
         await talk.start_tls(trusting)
+        assert (await talk.say(b"DATA")).startswith("503 5.5.1")
         await talk.say(b"EHLO client.example.com")
         assert (await talk.say(b"RCPT TO:<b@example.net>")).startswith("503 5.5.1")
 
