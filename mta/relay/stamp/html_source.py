@@ -33,7 +33,8 @@ _INDENT = re.compile(r"\n[ \t\n]+")
 _CID = re.compile(r"\"cid:([^\"]*)\"")
 _AT_RULE = re.compile(r"@(?:[^{};\"']|\"[^\"]*\"|'[^']*')*+(?:;|\{(?:[^{}]|\{[^{}]*\})*+\})")
 _CSS_COMMENT = re.compile(r"/\*.*?\*/|<!--|-->", re.DOTALL)
-_PARSER_ADDS = frozenset(("tbody", "colgroup", "html", "head", "body", "style"))
+_PARSER_ADDS = frozenset(("tbody", "style"))
+_TBODY = re.compile(r"</?tbody>")
 _INLINER = css_inline.CSSInliner(load_remote_stylesheets=False, apply_width_attributes=False)
 
 
@@ -91,7 +92,7 @@ def prepare_html(source: str, pictures: Sequence[PictureSource]) -> PreparedHtml
     if not html.troubles:
         _inline_css(html)
     if not _KEEPS_SPACE.search(html.text):
-        html.text = _INDENT.sub("\n", html.text).strip() + "\n"
+        html.text = _INDENT.sub("\n", html.text)
     return PreparedHtml(html.unmasked(html.text), frozenset(_CID.findall(html.text)), tuple(html.troubles))
 
 
@@ -198,6 +199,12 @@ def _inline_css(html: HtmlSource) -> None:
         inlined = _INLINER.inline_fragment(body, rules)
     except css_inline.InlineError as exc:
         html.trouble(styles[0].start, f"CSS that can't be inlined: {exc}")
+        return
+    if "<tbody" not in body.lower():
+        # The parser adds it where it stands in no one's way, which may be inside a loop.
+        inlined = _TBODY.sub("", inlined)
+    if inlined.count("<tbody") != body.lower().count("<tbody"):
+        html.trouble(styles[0].start, "tables with and without <tbody>", "write <tbody> in every table or in none")
         return
     if _shape(inlined) != _shape(body) or not set(_WORD.findall(body)) <= set(_WORD.findall(inlined)):
         mend = "close every element, and keep rows in tables"

@@ -116,11 +116,7 @@ def _replace(value: Any, old: str, new: str) -> str:
 
 
 class _Code(CodeGenerator):
-    """Compiles loops and `~` so that they count."""
-
-    def visit_For(self, node: nodes.For, frame: Frame) -> None:  # noqa: N802
-        node.iter = nodes.Filter(node.iter, _COUNTED, [], [], None, None).set_lineno(node.lineno)
-        super().visit_For(node, frame)
+    """Compiles `~` so that its result is checked."""
 
     def visit_Concat(self, node: nodes.Concat, frame: Frame) -> None:  # noqa: N802
         self.write("environment.checked(")
@@ -151,6 +147,15 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
         lines = {name: self.filters[name] for name in self.filters if name.startswith("stampline_")}
         self.filters = {name: FILTERS[name] for name in _FILTERS.split()} | lines | own
         self.globals = {"range": _range}
+
+    def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
+        """Parse, and make every loop count its turns."""
+        tree = super()._parse(source, name, filename)
+        for loop in tree.find_all(nodes.For):
+            counted = nodes.Filter(loop.iter, _COUNTED, [], [], None, None)
+            counted.set_lineno(loop.lineno)
+            loop.iter = counted
+        return tree
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         """An attribute from the lists above; anything else fails when it is used."""
