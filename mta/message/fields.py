@@ -120,7 +120,7 @@ def _scan_fields(block: bytes, base: int, limits: Limits) -> tuple[tuple[HeaderF
             name = _name(before)
         if not name:
             if certain < 0:
-                end = block.find(b"\r\n--", position)  # a line of dashes is never inside a header
+                end = block.find(b"\r\n--", max(position - 2, 0))  # a line of dashes is never inside a header
                 matches = _CERTAIN.finditer(block, position, len(block) if end < 0 else end)
                 certain = max((match.start() for match in matches), default=0)
             if position >= certain:

@@ -19,7 +19,7 @@ __all__ = [
 _NAME = re.compile(r"[!-9;-~]{1,76}\Z")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
 _LINE = 78
-_FROM_LINE = re.compile(rb">?From [^:\r\n]")
+_FROM_LINE = re.compile(rb">?From [^:\r\n]")  # Postfix calls it Mailbox-Line, too
 
 
 def format_field(name: str, text: str) -> bytes:
@@ -130,8 +130,9 @@ def _folded(tag: bytes) -> bytes:
 def prepend(message: Message, block: bytes) -> Edit:
     """Put `block` (whole fields with CRLF) on top of the message, so that none of it and nothing of `block` is lost.
 
-    A folded line at the beginning would become part of the block's last field, and an mbox `From ` line would end the
-    header: each gets a field name of its own. A body without any header gets the empty line that it lacks.
+    A folded line at the beginning would become part of the block's last field, and a line that is no field (mbox's
+    `From `) would end the header: each gets a field name of its own. A body without any header gets the empty line that
+    it lacks.
     """
     root = message.root
     if not root.fields and not root.header_is_closed:
@@ -140,6 +141,5 @@ def prepend(message: Message, block: bytes) -> Edit:
         line = message.data[:80]
         if line[:1] in (b" ", b"\t"):
             return Edit(0, 0, block + b"X-Folded-Line:\r\n")
-        if _FROM_LINE.match(line):
-            return Edit(0, 0, block + b"Mailbox-Line: ")  # as Postfix names it
+        return Edit(0, 0, block + (b"Mailbox-Line: " if _FROM_LINE.match(line) else b"X-Broken-Line: "))
     return Edit(0, 0, block)

@@ -10,7 +10,9 @@ from mta.message.encoded_words import decode_octets, decode_text
 TYPE = re.compile(rb"\s*+([^\s/;,()<>@\":=?\\\[\]]++)\s*+/\s*+([^\s/;,()<>@\":=?\\\[\]]++)")
 _WORD = re.compile(rb"\s*+([^\s;]++)")
 # Possessive repeats, and a quoted string that may end with the value: no input makes it go back.
-PARAMETER = re.compile(rb"[;\s]\s*+([^\s=;\"]++)\s*+=\s*+(?:\"((?:[^\"\\]|\\.)*+)(?:\"|\\?\Z)|([^;\"]*+))", re.DOTALL)
+PARAMETER = re.compile(
+    rb"(?:;\s*+|\s(?=[^\s;]))([^\s=;\"]++)\s*+=\s*+(?:\"((?:[^\"\\]|\\.)*+)(?:\"|\\?\Z)|([^;\"]*+))", re.DOTALL
+)
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 _SECTION = re.compile(rb"([^*]+)(?:\*(\d{1,4}))?(\*)?\Z")
 _FREE_TEXT = {b"filename", b"name"}

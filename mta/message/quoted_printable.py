@@ -13,7 +13,8 @@ LINE_MAX = 76
 # What binascii.a2b_qp takes as one unit: an escaped octet, a doubled "=", a soft line break, a stray "=".
 _EQUALS = re.compile(rb"=(?:[0-9A-Fa-f]{2}|=|[\r\n][^\n]*+(?:\n|\Z)|\Z)?")
 _SOFT_BREAK_AT_END = re.compile(rb"=\Z")
-_DASHES = re.compile(rb"^--(?! \r\n)", re.MULTILINE)
+_DASHES = re.compile(rb"^(--+)(?=([^\r\n]?))", re.MULTILINE)
+_DASHES_A_LINE = 25
 _TOO_LONG = re.compile(rb"^([^\r\n]{74,75})(=20|=09)(?=\r\n|\Z)", re.MULTILINE)
 _LAST_UNIT = re.compile(rb"(?:=[0-9A-Fa-f]{2}|[^=\r\n])\Z")
 
@@ -27,15 +28,21 @@ def decode(raw: bytes) -> bytes:
     return binascii.a2b_qp(raw)
 
 
-def encode(octets: bytes) -> bytes:
-    """Text with CRLF line ends, in lines of at most 76 characters, none of which is a MIME delimiter."""
+def encode(octets: bytes, boundaries: Container[bytes] = ()) -> bytes:
+    """Text with CRLF line ends, in lines of at most 76 characters, none of which is a delimiter of `boundaries`."""
     # The leading CRLF makes b2a_qp write its soft line breaks as CRLF too.
     encoded = binascii.b2a_qp(b"\r\n" + octets, istext=True)[2:]
     # It forgets to count the two characters that white space before a line end grows by.
     if b"=20" in encoded or b"=09" in encoded:
         encoded = _TOO_LONG.sub(rb"\1=\r\n\2", encoded)
-    # A line of dashes must not become a delimiter, whatever boundaries there are around.
-    return _DASHES.sub(b"=2D=\r\n-", encoded) if b"--" in encoded else encoded
+    return _DASHES.sub(_escape_dashes, encoded) if has_delimiter(encoded, boundaries) else encoded
+
+
+def _escape_dashes(match: re.Match[bytes]) -> bytes:
+    """Dashes that begin a line, on lines of their own."""
+    dashes = len(match[1])
+    lines = [b"=2D" * min(_DASHES_A_LINE, dashes - done) for done in range(0, dashes, _DASHES_A_LINE)]
+    return b"=\r\n".join(lines) + (b"=\r\n" if match[2] else b"")
 
 
 def encoded_offset(raw: bytes, position: int) -> int:

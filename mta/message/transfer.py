@@ -95,7 +95,7 @@ def replace(raw: bytes, encoding: str, octets: bytes, boundaries: Container[byte
         if raw.endswith(b"\r\n"):
             content += b"\r\n"
     else:
-        content = quoted_printable.encode(octets) if needed == "quoted-printable" else octets
+        content = quoted_printable.encode(octets, boundaries) if needed == "quoted-printable" else octets
     return Encoded([Edit(0, len(raw), content)], "" if needed == encoding else needed)
 
 
