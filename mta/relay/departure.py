@@ -144,11 +144,12 @@ async def _deliver_one(equipment: Equipment, departure: Departure, delivery: Lea
     aside = set_aside(delivery)
     results = list(aside.results)
     served = {entry.index for entry in aside.deliver}
-    copies = []
+    copies, by_policy = [], set[int]()
     for variant in departure.variants:
         recipients = tuple(entry for entry in variant.recipients if entry.index in served)
         refusal = departure.refused.get(variant.group)
         if refusal is not None:
+            by_policy.update(entry.index for entry in recipients)
             results += [RecipientResult(entry.index, entry.address, refusal) for entry in recipients]
         elif recipients:
             copies.append(Copy(variant.group, apply(departure.data, departure.edits[variant.group]), recipients))
@@ -161,7 +162,12 @@ async def _deliver_one(equipment: Equipment, departure: Departure, delivery: Lea
         )  # fmt: skip
     crash_point("after-delivery")
     settlement = settler.settlement(
-        delivery, results, equipment.clock.now(), dropped=aside.dropped, variants=_to_store(departure)
+        delivery,
+        results,
+        equipment.clock.now(),
+        dropped=aside.dropped,
+        by_policy=by_policy,
+        variants=_to_store(departure),
     )
     await _conclude(equipment, delivery, settlement, began)
 

@@ -79,13 +79,13 @@ def _reply(finals: Sequence[tuple[Action, ...]], failures: Sequence[RuleFailure]
         # rule would never get its second chance.
         return INTERNAL_ERROR
     last = [actions[-1] if actions else None for actions in finals]
-    if not last or not all(isinstance(action, Reject | Defer) for action in last):
-        return None
     for action in last:
         if isinstance(action, Defer):
+            # For everybody likewise: deferred recipients of an accepted message would wait for nothing.
             return Reply(451, "4.7.1", action.text)
-    first = last[0]
-    assert isinstance(first, Reject)
+    first = last[0] if last else None
+    if not isinstance(first, Reject) or not all(isinstance(action, Reject) for action in last):
+        return None
     return Reply(first.code, first.status, first.text)
 
 

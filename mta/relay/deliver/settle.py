@@ -9,7 +9,7 @@ from enum import Enum
 
 from mta.config.schema import Retry
 from mta.model.address import Address
-from mta.model.decision import Defer, Drop, Reject
+from mta.model.decision import Drop, Reject
 from mta.model.delivery import (
     AcceptedMessage,
     LeasedDelivery,
@@ -66,35 +66,25 @@ class SetAside:
 
     deliver: tuple[RecipientEntry, ...]
     results: tuple[RecipientResult, ...]
-    """Of those that a rule rejects or defers."""
+    """Of those that a rule rejects."""
     dropped: frozenset[int]
     """Indexes of those that a rule drops."""
 
 
 def set_aside(delivery: LeasedDelivery) -> SetAside:
-    """Divide a delivery's recipients by the committed decision.
-
-    `defer` for some of a message's recipients puts their first attempt off by one step of the schedule: the decision
-    is never made again, so without that bound they would be deferred until they expire.
-    """
+    """Divide a delivery's recipients by the committed decision."""
     deliver: list[RecipientEntry] = []
     results: list[RecipientResult] = []
     dropped: set[int] = set()
     for entry in delivery.recipients:
-        reply = None
-        for action in delivery.message.decision.recipients[entry.index].actions:
-            if isinstance(action, Reject):
-                reply = Reply(action.code, action.status, action.text)
-            elif isinstance(action, Defer) and delivery.attempts == 0:
-                reply = reply or Reply(451, "4.7.1", action.text)
-            elif isinstance(action, Drop):
-                dropped.add(entry.index)
-        if entry.index in dropped:
-            continue
-        if reply is None:
-            deliver.append(entry)
-        else:
+        last = delivery.message.decision.recipients[entry.index].actions[-1:]
+        if last and isinstance(last[0], Drop):
+            dropped.add(entry.index)
+        elif last and isinstance(last[0], Reject):
+            reply = Reply(last[0].code, last[0].status, last[0].text)
             results.append(RecipientResult(entry.index, entry.address, reply))
+        else:
+            deliver.append(entry)
     return SetAside(tuple(deliver), tuple(results), frozenset(dropped))
 
 
@@ -130,12 +120,14 @@ class Settler:
         now: datetime,
         *,
         dropped: Collection[int] = (),
+        by_policy: Collection[int] = (),
         variants: tuple[StoredVariant, ...] = (),
     ) -> Settlement:
         """2yz is delivered, 5yz failed; 4yz stays until the message has expired, then it has failed too.
 
-        Recipients with neither a result nor a place in `dropped` stay queued. `variants` are committed with the
-        settlement if anybody stays. All failures of one settlement share one DSN.
+        Recipients with neither a result nor a place in `dropped` stay queued. A permanent result of those in
+        `by_policy` is our own rules' doing. `variants` are committed with the settlement if anybody stays. All failures
+        of one settlement share one DSN.
         """
         attempts = delivery.attempts + 1
         is_expired = now - delivery.message.accepted_at >= self.retry.expire_after and attempts >= min(
@@ -148,7 +140,7 @@ class Settler:
                 final[result.index] = State.DELIVERED
             elif result.reply.is_permanent or is_expired:
                 final[result.index] = State.FAILED
-                failures.append(_failure(delivery.message, result))
+                failures.append(_failure(delivery.message, result, by_policy))
         stays = any(entry.index not in final for entry in delivery.recipients)
         return Settlement(
             queue_id=delivery.message.queue_id,
@@ -180,11 +172,12 @@ class Settler:
         return (self.write_dsn(message, told, now),) if told else ()
 
 
-def _failure(message: AcceptedMessage, result: RecipientResult) -> Failure:
+def _failure(message: AcceptedMessage, result: RecipientResult, by_policy: Collection[int]) -> Failure:
     if not result.reply.is_permanent:
         cause, status = Cause.EXPIRED, EXPIRED_STATUS
     else:
         actions = message.decision.recipients[result.index].actions
-        cause = Cause.POLICY if any(isinstance(action, Reject) for action in actions) else Cause.REFUSED
+        is_policy = result.index in by_policy or any(isinstance(action, Reject) for action in actions)
+        cause = Cause.POLICY if is_policy else Cause.REFUSED
         status = result.reply.status or "5.0.0"
     return Failure(result.address, cause, status, result.reply, result.remote, result.remote_reply)

@@ -150,6 +150,11 @@ def test_reject_and_defer_together_defer() -> None:
     assert str(BOTH.decide(text).reply) == "451 4.7.1 Later please"
 
 
+def test_a_defer_for_one_defers_the_message() -> None:
+    # An accepted message is never decided again, so its deferred recipients would wait for nothing.
+    assert str(BOTH.decide(rule(OUTSIDE_ONLY, actions="[defer: {text: Later}]")).reply) == "451 4.7.1 Later"
+
+
 def test_dropped_for_all_is_accepted() -> None:
     outcome = BOTH.decide(rule(actions="[drop]"))
     assert outcome.reply is None

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from mta.model.decision import Defer, Drop, Reject, Route
+from mta.model.decision import Drop, Reject, Route
 from mta.model.delivery import AcceptedMessage, LeasedDelivery, RecipientResult, State, StoredVariant
 from mta.model.envelope import ListenerRole
 from mta.model.reply import Reply
@@ -149,14 +149,17 @@ def test_a_reject_for_some_is_told_as_policy() -> None:
     assert dsns.asked[0][0].cause is Cause.POLICY
 
 
-def test_set_aside_drops_and_defers() -> None:
-    actions = {0: (Drop(),), 1: (Defer(text="not now"),), 2: (Route(next_hop="internet"),)}
-    aside = set_aside(leased(message(THREE, actions=actions)))
+def test_set_aside_drops() -> None:
+    aside = set_aside(leased(message(THREE, actions={0: (Drop(),), 2: (Route(next_hop="internet"),)})))
     assert aside.dropped == {0}
-    assert [str(result.reply) for result in aside.results] == ["451 4.7.1 not now"]
-    assert [entry.index for entry in aside.deliver] == [2]
+    assert aside.results == ()
+    assert [entry.index for entry in aside.deliver] == [1, 2]
 
 
-def test_a_defer_for_some_puts_off_only_the_first_attempt() -> None:
-    aside = set_aside(leased(message(actions={0: (Defer(),)}), attempts=1))
-    assert [entry.index for entry in aside.deliver] == [0]
+def test_a_stranger_is_not_told_that_a_rule_of_ours_failed() -> None:
+    dsns = Dsns()
+    delivery = leased(message(role=ListenerRole.INBOUND))
+    refusal = RecipientResult(0, delivery.recipients[0].address, Reply(554, "5.3.0", "Rule r could not be carried out"))
+    settlement = settler(dsns).settlement(delivery, [refusal], NOON, by_policy={0})
+    assert settlement.final == {0: State.FAILED}
+    assert dsns.asked == []
