@@ -30,8 +30,8 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "less_than_equal": ("{name} must be {le} or less", "choose a smaller number"),
     "too_short": ("{name} needs at least {min_length} item(s)", "add one"),
     "too_long": ("{name} takes at most {max_length} item(s)", "remove some"),
-    "union_tag_not_found": ("{discriminator} is missing", "say which kind it is"),
-    "union_tag_invalid": ("{discriminator} is {tag!r}, but must be one of {expected_tags}", "choose one of them"),
+    "union_tag_not_found": ("kind is missing", "say which kind it is"),
+    "union_tag_invalid": ("kind is {tag!r}, but must be one of {expected_tags}", "choose one of them"),
     "ip_v4_network": ("{name} is no IP address or network", "write 192.0.2.10, 192.0.2.0/24 or 2001:db8::/32"),
     "ip_v6_network": ("{name} is no IP address or network", "write 192.0.2.10, 192.0.2.0/24 or 2001:db8::/32"),
     "date_from_datetime_parsing": ("{name} is no date", "write 2026-12-31"),
@@ -87,8 +87,7 @@ def _sentence(error: ErrorDetails, name: str) -> tuple[str, str]:
         if error["input"] is None and error["loc"]:
             return f"{name} has no value", "write one, or remove the key to get the default"
         what, mend = _SENTENCES[error["type"]]
-        words = {key: str(value).strip("'") if key == "discriminator" else value for key, value in context.items()}
-        return what.format(name=name, **words), mend
+        return what.format(name=name, **context), mend
     if error["type"] in ("value_error", "assertion_error"):
         what, _, mend = str(context.get("error", error["msg"])).partition(" | ")
         return f"{name}: {what}" if name else what, mend

@@ -8,9 +8,9 @@ from __future__ import annotations
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from mta.config.types import Duration, Secret, Size, Strict
 
@@ -105,7 +105,11 @@ class MaildirHop(Strict):
     """`{domain}` and `{local}` stand for the recipient's."""
 
 
-NextHop = Annotated[SmtpHop | MaildirHop, Field(discriminator="kind")]
+def _kind(value: Any) -> Any:
+    return value.get("kind", "smtp") if isinstance(value, dict) else getattr(value, "kind", None)
+
+
+NextHop = Annotated[Annotated[SmtpHop, Tag("smtp")] | Annotated[MaildirHop, Tag("maildir")], Discriminator(_kind)]
 
 
 class Routing(Strict):
