@@ -63,7 +63,7 @@ def _number(arrived: Arrived) -> int:
 
 
 def _queue_id(arrived: Arrived) -> str:
-    match = re.match(rb"Received:.*?\bid (\w+)", arrived.data, re.DOTALL)
+    match = re.search(rb"Received: from.*?\bid (\w+)", arrived.data, re.DOTALL)
     assert match is not None
     return match[1].decode()
 
