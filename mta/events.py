@@ -167,6 +167,10 @@ def session_closed(listener: str, *, client: str, reason: str) -> None:
     emit("warning", "session-closed", listener=listener, client=client, reason=reason)
 
 
+def command_refused(listener: str, *, client: str, command: str, reply: str) -> None:
+    emit("info", "command-refused", listener=listener, client=client, command=command[:20], reply=reply)
+
+
 def recipient_refused(listener: str, *, client: str, sender: str, recipient: str, reply: str) -> None:
     emit("info", "recipient-refused", listener=listener, client=client, sender=sender, recipient=recipient, reply=reply)
 

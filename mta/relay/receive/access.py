@@ -48,9 +48,19 @@ class AccessPolicy:
         return None
 
 
+def plain_ip(ip: str) -> str:
+    """A client's address as it should be logged and judged: IPv4 where it came to an IPv6 socket as such."""
+    return ip.rpartition(":")[2] if ip.startswith("::ffff:") and "." in ip else ip
+
+
+def counting_key(ip: str) -> str:
+    """By what a client's connections are counted: one IPv6 client has a whole /64 to itself."""
+    if ":" not in ip:
+        return ip
+    return f"{int(IPv6Address(ip.partition('%')[0])) >> 64:x}/64"
+
+
 @lru_cache(maxsize=4096)
 def _in_networks(ip: str, networks: Iterable[IPv4Network | IPv6Network]) -> bool:
-    address = ip_address(ip.partition("%")[0])
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
+    address = ip_address(plain_ip(ip).partition("%")[0])
     return any(address.version == network.version and address in network for network in networks)

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, cast
 from aiosmtpd.smtp import SMTP
 
 from mta import events
+from mta.relay.receive import replies
+from mta.relay.receive.access import plain_ip
 from mta.relay.receive.settings import ListenerSettings
 
 if TYPE_CHECKING:
@@ -34,13 +36,6 @@ _THROWN_AWAY_MAX = 65_536
 _BUFFER_HIGH = 65_536
 _LINGER_S = 5.0
 _NEVER = float("inf")
-
-LINE_TOO_LONG = b"500 5.5.6 Line too long\r\n"
-BARE_LINE_END = b"500 5.5.2 A command ends with CRLF, and holds no other CR or LF\r\n"
-TIMED_OUT = b"421 4.4.2 Timed out waiting for the client\r\n"
-SHUTTING_DOWN = b"421 4.3.2 Service is shutting down\r\n"
-PIPELINED_BEHIND_STARTTLS = b"554 5.5.1 Nothing may follow STARTTLS before the handshake\r\n"
-SESSION_FAILED = b"421 4.3.0 Local error in processing\r\n"
 
 
 class Connection(SMTP):
@@ -89,7 +84,7 @@ class Connection(SMTP):
         """Count the client in, or turn it away at once [6]."""
         self._wire = cast("asyncio.Transport", transport)
         peer = transport.get_extra_info("peername")
-        self.ip, self.port = (peer[0], peer[1]) if peer else ("", 0)  # it may be gone before we look
+        self.ip, self.port = (plain_ip(peer[0]), peer[1]) if peer else ("", 0)  # it may be gone before we look
         refusal = self.listener.admit(self)
         if refusal is None:
             self.task = self.loop.create_task(self._handle_client())
@@ -140,7 +135,7 @@ class Connection(SMTP):
             pass  # the client has gone; nobody is left to tell
         except Exception as exc:  # noqa: BLE001 - the edge of the process: one session's fault ends that session only
             events.internal_error("receive", error=repr(exc), traceback=traceback.format_exc())
-            self._end(SESSION_FAILED, "internal error")
+            self._end(replies.SESSION_FAILED, "internal error")
         finally:
             self._over = True
             self._close()
@@ -192,7 +187,7 @@ class Connection(SMTP):
             if line is not None or self._over:
                 return line
             if self._draining:
-                self._end(SHUTTING_DOWN, "")
+                self._end(replies.SHUTTING_DOWN, "")
                 return None
             await self._flush()
             if self._no_more:
@@ -217,11 +212,11 @@ class Connection(SMTP):
             too_long = self._thrown_away or len(line) > COMMAND_MAX_OCTETS + COMMAND_ALLOWANCES.get(line[:4].upper(), 0)
             self._thrown_away = 0
             if too_long:
-                self._refuse(LINE_TOO_LONG)
+                self._refuse(replies.LINE_TOO_LONG)
             elif line.endswith(b"\r\n") and b"\r" not in line[:-2]:
                 return line[:-2]
             else:
-                self._refuse(BARE_LINE_END)
+                self._refuse(replies.BARE_LINE_END)
         return None
 
     def _throw_away(self) -> None:
@@ -230,7 +225,7 @@ class Connection(SMTP):
         self._buffer.clear()
         self._searched = 0
         if self._thrown_away > _THROWN_AWAY_MAX:
-            self._end(LINE_TOO_LONG, "endless command line")
+            self._end(replies.LINE_TOO_LONG, "endless command line")
 
     def _take_buffer(self) -> bytearray:
         """All that has come."""
@@ -292,7 +287,7 @@ class Connection(SMTP):
         if self._wire.is_closing():
             self._wire.abort()
         elif self.loop.time() >= self._deadline:
-            self._end(TIMED_OUT, "timed out")
+            self._end(replies.TIMED_OUT, "timed out")
         elif self._deadline != _NEVER:
             self._schedule(self._deadline)
 
@@ -307,7 +302,7 @@ class Connection(SMTP):
         self._wire.pause_reading()
         if self._buffer:
             self._buffer.clear()
-            self._end(PIPELINED_BEHIND_STARTTLS, "commands pipelined behind STARTTLS")
+            self._end(replies.PIPELINED_BEHIND_STARTTLS, "commands pipelined behind STARTTLS")
             return False
         self._wire.write(ready)
         self._upgrading = True

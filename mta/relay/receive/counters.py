@@ -12,7 +12,7 @@ MEMORY_OCTETS = 32_000_000
 
 
 class Counters:
-    """Counts by client address, and octets held."""
+    """Counts by client (`access.counting_key`), and octets held."""
 
     __slots__ = ("_by_client", "connections", "held_octets")
 
@@ -21,22 +21,22 @@ class Counters:
         self._by_client: Counter[str] = Counter()
         self.held_octets = 0
 
-    def enter(self, ip: str, *, connections: int, per_client: int) -> str:
+    def enter(self, client: str, *, connections: int, per_client: int) -> str:
         """Count a connection in; "" or, where it would be over a limit, which one (and nothing is counted)."""
         if self.connections >= connections:
             return "too many connections"
-        if self._by_client[ip] >= per_client:
+        if self._by_client[client] >= per_client:
             return "too many connections from this client"
         self.connections += 1
-        self._by_client[ip] += 1
+        self._by_client[client] += 1
         return ""
 
-    def leave(self, ip: str) -> None:
+    def leave(self, client: str) -> None:
         """Count a connection out."""
         self.connections -= 1
-        self._by_client[ip] -= 1
-        if self._by_client[ip] <= 0:
-            del self._by_client[ip]
+        self._by_client[client] -= 1
+        if self._by_client[client] <= 0:
+            del self._by_client[client]
 
     def spill_above(self) -> int:
         """How many octets one message may hold in memory at present."""

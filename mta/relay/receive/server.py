@@ -9,6 +9,8 @@ import ssl
 from mta import events
 from mta.config.schema import Listener
 from mta.model.address import Address
+from mta.relay.receive import replies
+from mta.relay.receive.access import counting_key
 from mta.relay.receive.connection import Connection
 from mta.relay.receive.counters import Counters
 from mta.relay.receive.receiver import Receiver
@@ -16,10 +18,6 @@ from mta.relay.receive.session import RelaySession
 from mta.relay.receive.settings import listener_settings
 
 _BACKLOG = 1024
-
-NOT_ALLOWED = b"554 5.7.1 Access denied\r\n"
-BUSY = b"421 4.7.0 Too many connections, try again later\r\n"
-STOPPING = b"421 4.3.2 Service is shutting down\r\n"
 
 
 class RelayListener:
@@ -116,15 +114,15 @@ class RelayListener:
     def admit(self, session: Connection) -> bytes | None:
         """Count a session in, or say why not."""
         settings = self.settings
-        reason, reply = "", NOT_ALLOWED
+        reason, reply = "", replies.NOT_ALLOWED
         if self._stopping:
-            return STOPPING
+            return replies.SHUTTING_DOWN
         if not session.ip or not settings.policy.may_connect(session.ip):
             reason = "not in the allowed networks"
         else:
-            reply = BUSY
+            reply = replies.BUSY
             reason = self.counters.enter(
-                session.ip, connections=settings.connections, per_client=settings.connections_per_client
+                counting_key(session.ip), connections=settings.connections, per_client=settings.connections_per_client
             )
         if reason:
             events.connection_refused(settings.name, client=session.ip, reason=reason)
@@ -135,4 +133,4 @@ class RelayListener:
     def leave(self, session: Connection) -> None:
         """Count a session out."""
         self.sessions.discard(session)
-        self.counters.leave(session.ip)
+        self.counters.leave(counting_key(session.ip))

@@ -20,38 +20,14 @@ from mta.model.address import Address
 from mta.model.delivery import Body
 from mta.model.envelope import Client, Envelope
 from mta.model.reply import INTERNAL_ERROR, MailError, Reply
+from mta.relay.receive import replies
 from mta.relay.receive.commands import CommandError, MailArguments, parse_mail, parse_recipient
-from mta.relay.receive.connection import SHUTTING_DOWN, Connection
+from mta.relay.receive.connection import Connection
 from mta.relay.receive.incoming import TOO_LARGE, IncomingMessage
 
 if TYPE_CHECKING:
     from mta.relay.receive.server import RelayListener
 
-OK = b"250 2.0.0 Ok\r\n"
-SENDER_OK = b"250 2.1.0 Sender ok\r\n"
-RECIPIENT_OK = b"250 2.1.5 Recipient ok\r\n"
-GO_AHEAD = b"354 End data with <CR><LF>.<CR><LF>\r\n"
-BYE = b"221 2.0.0 Bye\r\n"
-READY_FOR_TLS = b"220 2.0.0 Ready to start TLS\r\n"
-HELP_TEXT = b"214 2.0.0 EHLO HELO MAIL RCPT DATA RSET NOOP QUIT VRFY STARTTLS HELP\r\n"
-WILL_TRY = b"252 2.5.2 Addresses are not verified; send some mail, I'll try my best\r\n"
-TOO_MANY_RECIPIENTS = b"452 4.5.3 Too many recipients\r\n"
-TOO_MANY_ERRORS = b"421 4.7.0 Too many errors\r\n"
-TOO_MUCH_JUNK = b"421 4.7.0 Too many commands without a message\r\n"
-NOT_SMTP = b"421 4.7.0 This is not a command of SMTP\r\n"
-UNKNOWN_COMMAND = b"500 5.5.1 Command not recognised\r\n"
-BAD_OCTETS = b"500 5.5.2 Control characters or broken UTF-8 in a command\r\n"
-NEEDS_ASCII = b"500 5.5.2 Only addresses may go beyond ASCII\r\n"
-NO_ARGUMENT = b"501 5.5.4 This command takes no argument\r\n"
-NEEDS_HOST_NAME = b"501 5.5.4 Syntax: EHLO hostname\r\n"
-NEEDS_ADDRESS = b"501 5.5.4 Syntax: VRFY address\r\n"
-NOT_IMPLEMENTED = b"502 5.5.1 Command not implemented\r\n"
-NEEDS_HELO = b"503 5.5.1 Send EHLO first\r\n"
-NESTED_MAIL = b"503 5.5.1 Nested MAIL command\r\n"
-NEEDS_MAIL = b"503 5.5.1 Send MAIL first\r\n"
-TLS_IS_ON = b"503 5.5.1 TLS is already active\r\n"
-NEEDS_TLS = b"530 5.7.0 Send STARTTLS first\r\n"
-NO_RECIPIENTS = b"554 5.5.1 No valid recipients\r\n"
 
 _HOST_NAME = re.compile(r"[!-~]{1,255}\Z")
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
@@ -76,29 +52,33 @@ class RelaySession(Connection):
         self._overshoot = 0
         self._errors = 0
         self._junk = 0
+        self._verb = ""
+        """The command that is being answered, for the log; "" where it is none, as it may be anything then."""
 
     async def _converse(self) -> None:
         self._say(self.settings.banner)
         while (line := await self._line()) is not None:
             await self._command(line)
+            self._verb = ""
 
     async def _command(self, line: bytes) -> None:
         try:
             text = line.decode()
         except UnicodeDecodeError:
-            self._refuse(BAD_OCTETS)
+            self._refuse(replies.BAD_OCTETS)
             return
         verb, _, argument = text.rstrip(" ").partition(" ")
         verb = verb.upper()
         command = _COMMANDS.get(verb)
+        self._verb = verb if command is not None else ""
         if _CONTROL.search(line):
-            self._refuse(BAD_OCTETS)
+            self._refuse(replies.BAD_OCTETS)
         elif command is None:
             self._refuse_unknown(verb)
         elif self.settings.tls_required and not self.tls and verb not in _BEFORE_TLS:
-            self._refuse(NEEDS_TLS)
+            self._refuse(replies.NEEDS_TLS)
         elif not text.isascii() and verb not in _BEYOND_ASCII:
-            self._refuse(NEEDS_ASCII)
+            self._refuse(replies.NEEDS_ASCII)
         else:
             await command(self, argument)
 
@@ -106,29 +86,33 @@ class RelaySession(Connection):
 
     def _refuse(self, reply: bytes) -> None:
         """Answer a command with a refusal that counts as the client's error [6]."""
+        events.command_refused(self.settings.name, client=self.ip, command=self._verb, reply=reply.decode().rstrip())
+        self._count_error(reply)
+
+    def _count_error(self, reply: bytes) -> None:
         self._errors += 1
         self._say(reply)
         if self._errors >= self.settings.errors:
-            self._end(TOO_MANY_ERRORS, "too many errors")
+            self._end(replies.TOO_MANY_ERRORS, "too many errors")
 
     def _say_to_junk(self, reply: bytes) -> None:
         """Answer a command that brings no message nearer; too many of them in a row end the session [6]."""
         self._junk += 1
         self._say(reply)
         if self._junk >= self.settings.junk_commands:
-            self._end(TOO_MUCH_JUNK, "too many junk commands")
+            self._end(replies.TOO_MUCH_JUNK, "too many junk commands")
 
     def _refuse_unknown(self, verb: str) -> None:
         """A browser or proxy made to talk to us is cut off before it gets to what an attacker put into its body."""
         if verb in _OTHER_PROTOCOLS or verb.endswith(":"):
-            self._end(NOT_SMTP, "not SMTP")
+            self._end(replies.NOT_SMTP, "not SMTP")
         else:
-            self._refuse(UNKNOWN_COMMAND)
+            self._refuse(replies.UNKNOWN_COMMAND)
 
     def _answer(self, reply: Reply) -> None:
         """Pass on a reply from policy or the rest of the relay. Only 5yz count: 4yz are our own trouble."""
         if reply.is_permanent:
-            self._refuse(_encode(reply))
+            self._count_error(_encode(reply))
         else:
             self._say(_encode(reply))
 
@@ -155,7 +139,7 @@ class RelaySession(Connection):
 
     def _greeted(self, hostname: str | None, *, esmtp: bool) -> bool:
         if not hostname or not _HOST_NAME.match(hostname):
-            self._refuse(NEEDS_HOST_NAME)
+            self._refuse(replies.NEEDS_HOST_NAME)
             return False
         self._reset()
         settings = self.settings
@@ -165,14 +149,14 @@ class RelaySession(Connection):
     async def smtp_STARTTLS(self, arg: str | None) -> None:  # noqa: N802
         context = self.settings.ssl_context
         if self.tls:
-            self._refuse(TLS_IS_ON)  # [5]
+            self._refuse(replies.TLS_IS_ON)  # [5]
         elif context is None:
-            self._refuse(NOT_IMPLEMENTED)
+            self._refuse(replies.NOT_IMPLEMENTED)
         elif arg:
-            self._refuse(NO_ARGUMENT)
+            self._refuse(replies.NO_ARGUMENT)
         else:
             await self._flush()
-            if await self._upgrade(READY_FOR_TLS, context):
+            if await self._upgrade(replies.READY_FOR_TLS, context):
                 # What was said in clear text may have been said by somebody else (RFC 3207 §4.2).
                 self._client = None
                 self._reset()
@@ -186,10 +170,10 @@ class RelaySession(Connection):
 
     async def smtp_MAIL(self, arg: str | None) -> None:  # noqa: N802
         if self._client is None:
-            self._refuse(NEEDS_HELO)
+            self._refuse(replies.NEEDS_HELO)
             return
         if self._mail is not None:
-            self._refuse(NESTED_MAIL)
+            self._refuse(replies.NESTED_MAIL)
             return
         self.settings = settings = self.listener.settings
         try:
@@ -205,12 +189,12 @@ class RelaySession(Connection):
             self._answer(refusal)
             return
         self._mail = mail
-        self._say(SENDER_OK)
+        self._say(replies.SENDER_OK)
 
     async def smtp_RCPT(self, arg: str | None) -> None:  # noqa: N802
         mail, client, settings = self._mail, self._client, self.settings
         if mail is None or client is None:
-            self._refuse(NEEDS_MAIL)
+            self._refuse(replies.NEEDS_MAIL)
             return
         try:
             recipient = parse_recipient(
@@ -220,7 +204,7 @@ class RelaySession(Connection):
             self._refuse(_encode(exc.reply))
             return
         if recipient.key in self._recipients:
-            self._say(RECIPIENT_OK)
+            self._say(replies.RECIPIENT_OK)
             return
         if len(self._recipients) >= settings.recipients:
             self._refuse_overshoot()
@@ -230,7 +214,7 @@ class RelaySession(Connection):
             refusal = await self._ask(self.listener.receiver.rcpt(client, mail.reverse_path, recipient))
         if refusal is None:
             self._recipients[recipient.key] = recipient
-            self._say(RECIPIENT_OK)
+            self._say(replies.RECIPIENT_OK)
             return
         events.recipient_refused(
             settings.name, client=self.ip, sender=_sender(mail), recipient=str(recipient), reply=str(refusal)
@@ -242,21 +226,21 @@ class RelaySession(Connection):
         is counted from some point on."""
         self._overshoot += 1
         if self._overshoot > _RECIPIENT_OVERSHOOT:
-            self._refuse(TOO_MANY_RECIPIENTS)
+            self._refuse(replies.TOO_MANY_RECIPIENTS)
         else:
-            self._say(TOO_MANY_RECIPIENTS)
+            self._say(replies.TOO_MANY_RECIPIENTS)
 
     # --- the message ---
 
     async def smtp_DATA(self, arg: str | None) -> None:  # noqa: N802
         if arg:
-            self._refuse_data(NO_ARGUMENT)
+            self._refuse_data(replies.NO_ARGUMENT)
         elif self._mail is None:
-            self._refuse_data(NEEDS_MAIL)
+            self._refuse_data(replies.NEEDS_MAIL)
         elif not self._recipients:
-            self._refuse_data(NO_RECIPIENTS)
+            self._refuse_data(replies.NO_RECIPIENTS)
         else:
-            self._say(GO_AHEAD)
+            self._say(replies.GO_AHEAD)
             await self._receive(self._mail)
 
     def _refuse_data(self, reply: bytes) -> None:
@@ -277,7 +261,7 @@ class RelaySession(Connection):
         self._reset()
         await self._flush()
         if self._draining:
-            self._end(SHUTTING_DOWN, "")
+            self._end(replies.SHUTTING_DOWN, "")
 
     async def _read_message(self, incoming: IncomingMessage) -> bool:
         """Read to the end of data; False when the session ended before it.
@@ -333,32 +317,32 @@ class RelaySession(Connection):
 
     async def smtp_RSET(self, arg: str | None) -> None:  # noqa: N802
         self._reset()
-        self._say_to_junk(OK)
+        self._say_to_junk(replies.OK)
 
     async def smtp_NOOP(self, arg: str | None) -> None:  # noqa: N802
-        self._say_to_junk(OK)
+        self._say_to_junk(replies.OK)
 
     async def smtp_HELP(self, arg: str | None) -> None:  # noqa: N802
-        self._say_to_junk(HELP_TEXT)
+        self._say_to_junk(replies.HELP_TEXT)
 
     async def smtp_VRFY(self, arg: str | None) -> None:  # noqa: N802
         if arg:
-            self._say_to_junk(WILL_TRY)
+            self._say_to_junk(replies.WILL_TRY)
         else:
-            self._refuse(NEEDS_ADDRESS)
+            self._refuse(replies.NEEDS_ADDRESS)
 
     async def smtp_EXPN(self, arg: str | None) -> None:  # noqa: N802
-        self._refuse(NOT_IMPLEMENTED)
+        self._refuse(replies.NOT_IMPLEMENTED)
 
     async def smtp_AUTH(self, arg: str | None) -> None:  # noqa: N802
-        self._refuse(NOT_IMPLEMENTED)  # [10]: none of the library's mechanisms can be reached
+        self._refuse(replies.NOT_IMPLEMENTED)  # [10]: none of the library's mechanisms can be reached
 
     async def smtp_BDAT(self, arg: str | None) -> None:  # noqa: N802
         """Not offered. The chunk that follows must not be read as commands."""
-        self._end(NOT_IMPLEMENTED, "BDAT without being offered")
+        self._end(replies.NOT_IMPLEMENTED, "BDAT without being offered")
 
     async def smtp_QUIT(self, arg: str | None) -> None:  # noqa: N802
-        self._end(BYE, "")
+        self._end(replies.BYE, "")
 
 
 _COMMANDS: dict[str, Callable[[RelaySession, str], Coroutine[Any, Any, None]]] = {

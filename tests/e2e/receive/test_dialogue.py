@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import socket
 
 import pytest
 from aiosmtpd.smtp import SMTP
 
+from mta import events
 from mta.model.address import Address
 from mta.model.reply import Reply, TemporaryError
 from mta.relay.receive.session import RelaySession
 from tests.e2e.receive.running import RememberingReceiver, Talk, running
 
 # --- the dialogue ---
+
+
+class _Lines:
+    """A sink that keeps what it gets."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def write(self, level: events.Level, action: str, line: str, day: str) -> None:
+        self.lines.append(line)
 
 
 async def test_message_arrives_as_it_was_sent() -> None:
@@ -297,3 +310,35 @@ async def test_client_that_leaves_in_data_leaves_no_message() -> None:
         await talk.close()
         await server.all_gone()
         assert server.receiver.messages == []
+
+
+async def test_refusals_are_logged_without_what_the_client_said() -> None:
+    sink = _Lines()
+    events.configure([sink])
+    try:
+        async with running() as server:
+            talk = await server.talk()
+            await talk.say(b"AUTH LOGIN")
+            await talk.say(b"c2VjcmV0")
+            await talk.say(b"MAIL FROM:<a@@example.com>")
+    finally:
+        events.configure([])
+    refused = [line for line in sink.lines if "action=command-refused" in line]
+    assert [re.findall(r"command=(\S*)", line) for line in refused] == [["AUTH"], [], ["MAIL"]]
+    assert all("client=127.0.0.1" in line for line in refused)
+    assert "c2VjcmV0" not in "".join(sink.lines)
+
+
+def _has_ipv6() -> bool:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(not _has_ipv6(), reason="no IPv6 here")
+async def test_listens_on_ipv6_as_well() -> None:
+    async with running(address="::1", allowed_networks=("::1/128",)) as server:
+        assert (await (await server.talk()).submit(b"x\r\n.\r\n")).startswith("250")
+        assert server.receiver.messages[0].client.ip == "::1"

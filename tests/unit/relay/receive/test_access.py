@@ -8,7 +8,7 @@ import pytest
 
 from mta.model.address import Address, parse_address
 from mta.model.envelope import ListenerRole
-from mta.relay.receive.access import RELAYING_DENIED, ROUTED_LOCAL_PART, AccessPolicy
+from mta.relay.receive.access import RELAYING_DENIED, ROUTED_LOCAL_PART, AccessPolicy, counting_key, plain_ip
 
 OURS = frozenset({"example.net", "xn--mnchen-3ya.example"})
 INBOUND = AccessPolicy(ListenerRole.INBOUND, accepted_domains=OURS, postmaster="postmaster@mx.example.com")
@@ -64,3 +64,15 @@ def test_postmaster_is_always_a_recipient() -> None:
 
 def test_no_accepted_domain_means_no_recipient() -> None:
     assert AccessPolicy(ListenerRole.INBOUND).judge_recipient(Address("a", "example.net")) == RELAYING_DENIED
+
+
+def test_ipv4_over_ipv6_is_the_same_client() -> None:
+    assert plain_ip("::ffff:192.0.2.1") == "192.0.2.1"
+    assert plain_ip("2001:db8::1") == "2001:db8::1"
+    assert plain_ip("192.0.2.1") == "192.0.2.1"
+
+
+def test_a_network_of_ipv6_counts_as_one_client() -> None:
+    assert counting_key("2001:db8::1") == counting_key("2001:db8:0:0:ffff::2%eth0")
+    assert counting_key("2001:db8::1") != counting_key("2001:db8:0:1::1")
+    assert counting_key("192.0.2.1") != counting_key("192.0.2.2")
