@@ -104,8 +104,13 @@ def _wait_for_all(acknowledged: set[int], sink: Sink) -> None:
         return
 
 
+def _message(number: int) -> bytes:
+    """Every third is so large that its body stands in a file of its own."""
+    return simple_message(number, text=("x" * 70 + "\r\n") * (1200 if number % 3 == 0 else 40))
+
+
 def _load_while(relay: Relay, numbers: int, disturb: Callable[[Load], None]) -> Load:
-    load = Load(relay.port, lambda number: simple_message(number, text="x" * 3000))
+    load = Load(relay.port, _message)
     thread = threading.Thread(target=load.run, args=(range(numbers),), kwargs={"connections": CONNECTIONS})
     thread.start()
     try:

@@ -36,10 +36,12 @@ class SmtpClient:
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=timeout_s)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._file = self._socket.makefile("rb")
-        self.greeting = self.answer()
-        self.extensions = ""
-        if helo:
-            self.extensions = self.command(b"EHLO " + helo.encode()).text
+        try:
+            self.greeting = self.answer()
+            self.extensions = self.command(b"EHLO " + helo.encode()).text if helo else ""
+        except OSError:
+            self.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
