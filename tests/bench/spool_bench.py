@@ -1,4 +1,4 @@
-"""How many messages a second the spool accepts and settles, and what a message costs: `python -m tests.bench.spool_bench`.
+"""How many messages a second the spool accepts and settles, and at what cost: `python -m tests.bench.spool_bench`.
 
 Producers accept a message, then settle it as delivered, as the relay's fast path does. Prints one line for each run.
 """

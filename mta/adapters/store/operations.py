@@ -193,19 +193,6 @@ class Statement(Operation[int]):
 
 
 @dataclass(frozen=True, slots=True)
-class Shrink(Operation[None]):
-    """Give some of the database's unused pages back to the file system."""
-
-    pages: int
-
-    @classmethod
-    def run(cls, cursor: sqlite3.Cursor, batch: Sequence[Shrink]) -> Sequence[None]:
-        for op in batch:
-            cursor.execute(f"PRAGMA incremental_vacuum({op.pages})").fetchall()
-        return [None] * len(batch)
-
-
-@dataclass(frozen=True, slots=True)
 class SweepFiles(Operation[int]):
     """Unlink those of the files that no message names; gives how many.
 

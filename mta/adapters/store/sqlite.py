@@ -23,7 +23,7 @@ from mta.adapters.store import database
 from mta.adapters.store.administration import Change, conditions
 from mta.adapters.store.bodies import Bodies
 from mta.adapters.store.errors import as_mail_error
-from mta.adapters.store.operations import Accept, GiveBack, Key, Lease, Settle, Shrink, Statement, SweepFiles
+from mta.adapters.store.operations import Accept, GiveBack, Key, Lease, Settle, Statement, SweepFiles
 from mta.adapters.store.reader import Reader
 from mta.adapters.store.room import Room
 from mta.adapters.store.rows import Ids, MessageRows, message_rows, microseconds
@@ -41,7 +41,7 @@ _HOUSEKEEPING_S = 600.0
 _ADMIN_SLOT = 1023
 _KEYS_SWEPT = 1000
 _UNUSED_KEPT = 64_000_000
-_PAGES_SHRUNK = 2000
+_UNUSED_KEPT_IF_SHORT = 1_000_000
 _FILES_SWEPT = 50
 
 Arguments = ParamSpec("Arguments")
@@ -122,7 +122,7 @@ class SqliteSpool:
         self._ids = Ids(slot, await self._read(self._reader.highest_id))
         if self._claim is not None:
             await self._release_dead(self._claim.number)
-            self._begin(self._keep_house())
+            self._begin(self._keep_house)
 
     def _open_reader(self) -> Reader:
         return Reader(database.connect_reader(self._folder), self._bodies.folder)
@@ -140,7 +140,6 @@ class SqliteSpool:
         if not self.has_room(size):
             await self._discard([] if message.body.path is None else [message.body.path])
             raise SpoolFullError
-        self._room.take(size)
         rows = await self._store_body(message)
         now = self._now()
         keys_until = now + self._times.once_for // timedelta(microseconds=1)
@@ -148,7 +147,7 @@ class SqliteSpool:
         try:
             return await self._writer.submit(
                 Accept(rows, self._bodies.folder, now, keys_until, octets),
-                lambda: self._begin(self._abandon(rows.queue_id)),
+                lambda: self._begin(partial(self._abandon, rows.queue_id)),
             )
         except MailError:
             await self._discard(self._paths([rows.file] if rows.file else []))
@@ -194,7 +193,7 @@ class SqliteSpool:
         try:
             return await asyncio.shield(leasing)
         except asyncio.CancelledError:
-            self._begin(self._return_leased(leasing))
+            self._begin(partial(self._return_leased, leasing))
             raise
 
     async def _lease_these(self, due: tuple[Key, ...], at: int) -> Sequence[LeasedDelivery]:
@@ -233,14 +232,15 @@ class SqliteSpool:
 
     def has_room(self, size_octets: int) -> bool:
         fits = self._room.fits(size_octets)
-        if self._room.wants_measure:
-            self._room.wants_measure = False
-            self._begin(self._measure())
+        if self._room.wants_measure():
+            self._begin(self._measure)
         return fits
 
     async def _measure(self) -> None:
-        """The database's unused pages are room, too."""
+        """The database's unused pages are room for small bodies; some are given back, to be room for large ones."""
         self._room.free_in_database = await self._read(self._reader.free_octets)
+        if self._room.free_in_database > _UNUSED_KEPT_IF_SHORT:
+            await asyncio.to_thread(database.shrink, self._folder)
 
     # --- the administrator's calls -----------------------------------------------------------------------------------
 
@@ -308,8 +308,12 @@ class SqliteSpool:
 
     async def _shrink(self) -> None:
         """After a flood, give the room that the database has no use for back to the file system, in small steps."""
-        while await self._read(self._reader.free_octets) > _UNUSED_KEPT:
-            await self._writer.submit(Shrink(_PAGES_SHRUNK))
+        unused = await self._read(self._reader.free_octets)
+        while unused > _UNUSED_KEPT:
+            await asyncio.to_thread(database.shrink, self._folder)
+            before, unused = unused, await self._read(self._reader.free_octets)
+            if unused >= before:
+                return
 
     async def _sweep_files(self, names: Sequence[str]) -> int:
         removed = 0
@@ -325,13 +329,13 @@ class SqliteSpool:
         while True:
             try:
                 await self.sweep()
-            except (MailError, OSError) as error:
+            except (MailError, OSError, sqlite3.Error) as error:
                 events.internal_error("spool-housekeeping", error=repr(error))
             await asyncio.sleep(_HOUSEKEEPING_S)
 
     # --- threads and times -------------------------------------------------------------------------------------------
 
-    def _begin(self, chore: Awaitable[None]) -> None:
+    def _begin(self, chore: Callable[[], Awaitable[None]]) -> None:
         task = asyncio.ensure_future(_quietly(chore))
         self._chores.add(task)
         task.add_done_callback(self._chores.discard)
@@ -374,9 +378,9 @@ async def _in_thread(threads: Executor, call: Callable[[], Value]) -> Value:
     return await asyncio.get_running_loop().run_in_executor(threads, call)
 
 
-async def _quietly(chore: Awaitable[None]) -> None:
+async def _quietly(chore: Callable[[], Awaitable[None]]) -> None:
     """A chore's failure is nobody's answer: it is logged."""
     try:
-        await chore
-    except (MailError, OSError) as error:
+        await chore()
+    except (MailError, OSError, sqlite3.Error) as error:
         events.internal_error("spool-chore", error=repr(error))

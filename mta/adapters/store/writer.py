@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from mta import events
-from mta.adapters.store.errors import as_mail_error, is_full, primary_code
+from mta.adapters.store.errors import as_mail_error, is_full
 from mta.adapters.store.room import Room
 from mta.adapters.store.turnstile import Turnstile
 from mta.crash import crash_point
@@ -169,12 +169,13 @@ class Writer:
             crash_point(kind.crash_after)
 
     def _empty_log(self) -> None:
-        """Carry the log over into the database, so that it needs no more room, and what is left of it is reused.
+        """Carry the log over into the database, so that the next commit begins it anew and needs no more room.
 
-        With the disk full, what was settled can then still be written down: it frees more than it needs.
+        So what was delivered can be settled on a full disk: that only changes pages that are there. The log's file is
+        not cut off, because others might take its room.
         """
         with suppress(sqlite3.Error):
-            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            self._connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
 
     def _commit_singly(self, batch: Sequence[_Waiting]) -> None:
         """One bad operation must not spoil the others: each gets a transaction of its own."""
@@ -189,8 +190,6 @@ class Writer:
         if is_full(error):
             self._room.note_full()
             return
-        if isinstance(error, sqlite3.Error) and primary_code(error) == sqlite3.SQLITE_IOERR:
-            self._room.look_again()  # SQLite says "disk I/O error" for a used-up quota, and for some full disks
         events.internal_error("spool-writer", error=repr(error), traceback=traceback.format_exc())
 
     def _wake(self, batch: list[_Waiting]) -> None:

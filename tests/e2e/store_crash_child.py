@@ -1,0 +1,65 @@
+"""The process that test_store_crash kills: producers accept and settle, and say what they were told.
+
+Arguments: the spool's folder, the slot. Runs until it is killed, or for STOP_AFTER_S seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import random
+import sys
+import time
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+from mta.adapters.store.sqlite import SqliteSpool
+from mta.model.delivery import RecipientResult, Settlement, State, StoredVariant
+from mta.model.reply import Reply
+from tests.spool_samples import sample_message
+
+PRODUCERS = 10
+BUSY = Reply(451, "4.3.2", "Try later")
+
+
+def say(*words: str) -> None:
+    """One line in one write, so that a kill cuts none in half."""
+    os.write(sys.stdout.fileno(), (" ".join(words) + "\n").encode())
+
+
+async def produce(spool: SqliteSpool, number: int, until: float) -> None:
+    chance = random.Random(number)
+    while time.monotonic() < until:
+        data = chance.randbytes(chance.choice((10, 5_000, 70_000, 300_000)))
+        message = sample_message(data)
+        if len(data) > 200_000:
+            path = spool.spill_path()
+            path.write_bytes(data)
+            message = replace(message, body=replace(message.body, data=None, path=path))
+        await spool.accept(message)
+        say("accepted", message.queue_id, hashlib.sha256(data).hexdigest())
+        settlement = Settlement(message.queue_id, "default", (), {0: State.DELIVERED})
+        outcome = chance.random()
+        if outcome < 0.1:
+            result = RecipientResult(0, message.recipients[0].address, BUSY)
+            due_at = message.accepted_at + timedelta(seconds=1)
+            variants = (StoredVariant(0, ((0, 0, b"X: y\r\n"),)),)
+            await spool.settle(Settlement(message.queue_id, "default", [result], {}, due_at, variants))
+            say("deferred", message.queue_id)
+        elif outcome < 0.9:
+            say("settling", message.queue_id)
+            await spool.settle(settlement)
+            say("settled", message.queue_id)
+
+
+async def main() -> None:
+    spool = await SqliteSpool.open(Path(sys.argv[1]), slot=int(sys.argv[2]), reserve=0)
+    until = time.monotonic() + float(os.environ.get("STOP_AFTER_S", "60"))
+    await asyncio.gather(*(produce(spool, number, until) for number in range(PRODUCERS)))
+    await spool.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

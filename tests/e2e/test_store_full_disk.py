@@ -1,0 +1,120 @@
+"""The spool on a disk that really is full: nothing half, nothing lost, and it recovers by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mta.adapters.store.sqlite import SqliteSpool
+from mta.model.delivery import AcceptedMessage, QueueFilter, Settlement, State
+from mta.ports.spool import SpoolFullError
+from tests.spool_samples import sample_message
+
+RESERVE = 24_000_000
+"""More than the log ever takes, as on a real disk."""
+pytestmark = pytest.mark.server
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 64 MB. Mounting needs root: without it these tests are not run, which in CI is a failure."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", folder], capture_output=True, text=True
+    )
+    if mounted.returncode != 0:
+        (pytest.fail if "CI" in os.environ else pytest.skip)(f"can't mount a tmpfs: {mounted.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)
+
+
+async def fill(spool: SqliteSpool, size: int) -> list[AcceptedMessage]:
+    """Accept until there is no room."""
+    accepted: list[AcceptedMessage] = []
+    for _ in range(5000):
+        message = sample_message(b"x" * size)
+        try:
+            await spool.accept(message)
+        except SpoolFullError:
+            return accepted
+        accepted.append(message)
+    raise AssertionError("a disk of 64 MB took everything")
+
+
+async def settle(spool: SqliteSpool, messages: list[AcceptedMessage]) -> None:
+    for message in messages:
+        await spool.settle(Settlement(message.queue_id, "default", (), {0: State.DELIVERED}))
+
+
+async def has_room_again(spool: SqliteSpool) -> None:
+    async with asyncio.timeout(20):
+        while not spool.has_room(100_000):
+            await asyncio.sleep(0.02)
+
+
+def _written(ballast: io.FileIO) -> int:
+    try:
+        return ballast.write(b"x" * 4096)
+    except OSError:
+        return 0
+
+
+async def queued(spool: SqliteSpool) -> list[str]:
+    return [entry.queue_id for entry in await spool.entries(QueueFilter())]
+
+
+@pytest.mark.parametrize(("size", "inline_up_to"), [(60_000, 64_000), (200_000, 64_000)])
+async def test_down_to_the_reserve_mail_is_refused_and_what_is_there_can_be_settled(
+    small_disk: Path, size: int, inline_up_to: int
+) -> None:
+    spool = await SqliteSpool.open(small_disk / "spool", slot=0, reserve=RESERVE, inline_up_to=inline_up_to)
+    accepted = await fill(spool, size)
+    assert len(accepted) > 50
+    assert await queued(spool) == [message.queue_id for message in accepted]
+    await settle(spool, accepted)
+    assert await queued(spool) == []
+    await has_room_again(spool)
+    await spool.accept(sample_message(b"x" * size))
+    await spool.close()
+
+
+@pytest.mark.parametrize(("size", "inline_up_to"), [(60_000, 64_000), (200_000, 64_000)])
+async def test_when_the_last_octet_is_used_acceptance_fails_whole_and_recovers(
+    small_disk: Path, size: int, inline_up_to: int
+) -> None:
+    spool = await SqliteSpool.open(small_disk / "spool", slot=0, reserve=0, inline_up_to=inline_up_to)
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(b"x" * 30_000_000)
+    accepted = await fill(spool, size)
+    assert accepted
+    ballast.unlink()
+    await has_room_again(spool)
+    another = sample_message(b"x" * size)
+    await spool.accept(another)
+    assert await queued(spool) == [message.queue_id for message in (*accepted, another)]
+    for message in (*accepted, another):
+        body = await spool.read_body(message.queue_id)
+        assert (body.path.read_bytes() if body.path else body.data) == message.body.data
+    names = {path.name for path in (small_disk / "spool" / "bodies").rglob("*") if path.is_file()}
+    assert len(names) == (len(accepted) + 1 if size > inline_up_to else 0)
+    await settle(spool, [*accepted, another])
+    assert await queued(spool) == []
+    await spool.close()
+
+
+async def test_settling_works_even_when_others_have_used_up_the_reserve(small_disk: Path) -> None:
+    spool = await SqliteSpool.open(small_disk / "spool", slot=0, reserve=RESERVE)
+    accepted = await fill(spool, 30_000)
+    with (small_disk / "ballast").open("wb", buffering=0) as ballast:
+        while _written(ballast):
+            pass
+    await settle(spool, accepted)
+    assert await queued(spool) == []
+    await spool.close()
