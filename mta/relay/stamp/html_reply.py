@@ -32,6 +32,7 @@ _QUOTED = re.compile(r"<(/?)blockquote\b[^>]*+(?:>|\Z)")
 _TAG = re.compile(r"<!--(?:.*?-->|.*\Z)|<(?:style|script|title)\b[^>]*+(?:>|\Z)[^<]*+|<[^>]*+(?:>|\Z)", re.DOTALL)
 _LINES_KEPT = 3
 _BARE_MAX = 3
+_LOOKS_AHEAD_MAX = 200
 
 
 @dataclass(slots=True)
@@ -85,6 +86,7 @@ class _Scan:
         """The last finished lines."""
         self.above = 0
         self.bare_quotes = 0
+        self.looks_ahead = 0
 
     def run(self) -> _Found | None:
         at = 0
@@ -148,7 +150,10 @@ class _Scan:
         return False
 
     def _following(self, start: int) -> list[str]:
-        """The next visible lines."""
+        """The next visible lines; a text that asks for them too often is hostile and gets none."""
+        self.looks_ahead += 1
+        if self.looks_ahead > _LOOKS_AHEAD_MAX:
+            return []
         return visible_lines(self.text, self.folded, start, quote_lines.HEADER_LINES)
 
     def _attribution(self, after: int) -> _Found | None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 from mta.message.body_text import TextBody
-from mta.model.decision import Once
 from mta.relay.stamp.place_plain import own_text
 from mta.relay.stamp.quote_lines import QuoteMarks
 
@@ -30,20 +30,36 @@ def _of_any_message(name: str) -> re.Pattern[str]:
     return re.compile(rf"stampline-{re.escape(name)}(?:--[0-9a-f]{{8}})?(?=[\"'\s>])")
 
 
-def is_stamped(
-    bodies: Sequence[TextBody], name: str, key: str, text: str, once: Once, is_reply: bool, marks: QuoteMarks
-) -> bool:
-    """Whether the stamp stands there already: in this message, or anywhere in the conversation that it quotes."""
-    html = [body.text for body in bodies if body.is_html]
-    plain = [body.text for body in bodies if not body.is_html]
-    if once is Once.CONVERSATION:
-        known = _of_any_message(name)
-        return any(f"stampline-{name}" in body and known.search(body) for body in html) or any(
-            _is_in(text, body) for body in plain
-        )
-    if html:
-        return any("stampline-" in body and f"stampline-{name}--{key}" in body for body in html)
-    return any(_is_in(text, body) and _is_in(text, own_text(body, is_reply, marks)) for body in plain)
+class Own(NamedTuple):
+    """A stamp as it would be put on this message: template, message key, plain text."""
+
+    name: str
+    key: str
+    text: str
+
+
+def in_conversation(bodies: Sequence[TextBody], own: Own) -> bool:
+    """Whether the template's stamp stands anywhere: in this message, or in the thread that it quotes."""
+    known = _of_any_message(own.name)
+    return any(
+        f"stampline-{own.name}" in body.text and known.search(body.text) for body in bodies if body.is_html
+    ) or any(_is_in(own.text, body.text) for body in bodies if not body.is_html)
+
+
+def in_message(bodies: Sequence[TextBody], own: Own, in_html: bool, is_reply: bool, marks: QuoteMarks) -> bool:
+    """Whether this message has it already, from another server say; what it quotes doesn't count.
+
+    `in_html`: whether the stamp goes into HTML. There the marker decides, in plain text the stamp's own words above the
+    quoted part.
+    """
+    if in_html:
+        marker = f"stampline-{own.name}--{own.key}"
+        return any("stampline-" in body.text and marker in body.text for body in bodies if body.is_html)
+    return any(
+        _is_in(own.text, body.text) and _is_in(own.text, own_text(body.text, is_reply, marks))
+        for body in bodies
+        if not body.is_html
+    )
 
 
 def _is_in(stamp: str, body: str) -> bool:

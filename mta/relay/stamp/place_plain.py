@@ -84,17 +84,13 @@ def reply_position(view: BodyView, is_reply: bool, marks: QuoteMarks = DEFAULT_M
     return sum(map(len, raw[:first])) + first
 
 
-def _is_quoted(line: str) -> bool:
-    return line.startswith(">") and line != ">:"  # the rest of `<jane@example.com>:`, wrapped
-
-
 def _first_quote(lines: Sequence[str], is_reply: bool, marks: QuoteMarks) -> Quote | None:
     for index, line in enumerate(lines):
         if not line:
             continue
-        if _is_quoted(line):
+        if quote_lines.is_quoted(line):
             # A single `>` in a new message is more likely a shell prompt or an arrow.
-            if is_reply or sum(map(_is_quoted, lines)) > 1:
+            if is_reply or sum(map(quote_lines.is_quoted, lines)) > 1:
                 return Quote(index, False, index)
         elif _begins_rest(lines, index, marks):
             return Quote(index, True, index + 1)
@@ -105,7 +101,7 @@ def _first_quote(lines: Sequence[str], is_reply: bool, marks: QuoteMarks) -> Quo
 
 def _first_to_end(lines: Sequence[str], start: int, marks: QuoteMarks) -> int | None:
     for index in range(start, len(lines)):
-        if lines[index] and not _is_quoted(lines[index]) and _begins_rest(lines, index, marks):
+        if lines[index] and not quote_lines.is_quoted(lines[index]) and _begins_rest(lines, index, marks):
             return index
     return None
 
@@ -150,12 +146,13 @@ def _attributed(lines: Sequence[str], last: int) -> Quote | None:
     if first is None:
         return None
     after = next((index for index in range(last + 1, min(last + _GAP_MAX, len(lines))) if lines[index]), None)
-    if after is None:
-        return None
-    if _is_quoted(lines[after]):
+    if after is not None and quote_lines.is_quoted(lines[after]):
         return Quote(first, False, after)
+    if after is None and any(lines[last + 1 :]):
+        return None
+    # What it introduces isn't marked, or was deleted.
     whole = quote_lines.is_whole_attribution(" ".join(lines[first : last + 1]))
-    return Quote(first, True, after) if whole else None
+    return Quote(first, True, last + 1) if whole else None
 
 
 def _is_answered_below(lines: Sequence[str], quote: Quote, stop: int) -> bool:
@@ -172,7 +169,7 @@ def _written(lines: Sequence[str]) -> tuple[int, int]:
     between = 0
     run: list[int] = []
     for index, line in enumerate(lines):
-        if _is_quoted(line):
+        if quote_lines.is_quoted(line):
             if run and not _is_wrapped(lines, run) and not _introduces(lines, run):
                 between += sum(len(lines[entry]) for entry in run)
             run = []

@@ -41,6 +41,7 @@ _UNRULED = re.compile(
 )
 _FORWARDED = re.compile(rf"{_SPACE}*(?:{_any(words.FORWARDED)}){_SPACE}*[::]{_SPACE}*\Z")
 _WROTE = re.compile(rf"(?:{_any(words.WROTE)})")
+_CUT_ATTRIBUTION = re.compile(rf">{_SPACE}*(?:{_any(words.WROTE)})?(?:\(а\)|\(a\))?{_SPACE}*[::]\Z")
 _TIMED = re.compile(r"[::][*_\s]*\d")
 _DATED = re.compile(r"\d{1,2}[:.h]\d\d|\b(?:19|20)\d\d\b|\d[./-]\d\d?[./-]\d")
 _MAILBOX = re.compile(r"[<(\[]{0,4}(?:mailto:)?[^\s<>()\[\]@]+@[^\s<>()\[\]]+[>)\]]")
@@ -75,6 +76,11 @@ def is_header_block(lines: Sequence[str]) -> bool:
         # "From: 9:00, To: 10:00, Date: 5 May" is an appointment.
         whose = whose or ("from" in kinds and not _TIMED.search(line))
     return whose and len(seen) >= 3
+
+
+def is_quoted(line: str) -> bool:
+    """A `>` line; not the end of `<jane@example.com> wrote:` that was wrapped before the bracket."""
+    return line.startswith(">") and not (line.endswith((":", "\uff1a")) and _CUT_ATTRIBUTION.match(line))
 
 
 def is_original(line: str) -> bool:
@@ -120,7 +126,7 @@ def attribution_start(lines: Sequence[str], last: int) -> int | None:
         return None
     first = last
     for above in range(last - 1, max(last - 3, -1), -1):
-        if not lines[above] or (lines[above].startswith(">") and lines[above] != ">:"):
+        if not lines[above] or is_quoted(lines[above]):
             break
         if begins_attribution(lines[above]):
             first = above

@@ -35,8 +35,8 @@ class Rendered:
 
 def message_key(message: Message) -> str:
     """Eight hexadecimal digits that name this message in markers and cids: the same for every attempt and server."""
-    name = message.message_id.encode("utf-8", "surrogateescape") or bytes(message.data[: min(message.body_start, 4096)])
-    return hashlib.sha256(name).hexdigest()[:8]
+    name = message.message_id or f"{message.header('from')}\n{message.header('date')}"
+    return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
 
 
 class Renderer:

@@ -14,11 +14,11 @@ from mta.message.classify import Classification, Kind
 from mta.message.edit import CannotEditError, Edit, combine
 from mta.message.parse import Message
 from mta.message.structure import Picture, add_pictures
-from mta.model.decision import Action, Place, Stamp
+from mta.model.decision import Action, Once, Place, Stamp
 from mta.relay.stamp.bodies import Reading, choose, place_in, readings
 from mta.relay.stamp.context import Failed, Skipped, StampContext, StampOutcome
 from mta.relay.stamp.header_actions import header_edits
-from mta.relay.stamp.once import is_stamped, marked
+from mta.relay.stamp.once import Own, in_conversation, in_message, marked
 from mta.relay.stamp.place import Placement
 from mta.relay.stamp.quote_lines import DEFAULT_MARKS, QuoteMarks
 from mta.relay.stamp.render import Rendered, Renderer
@@ -111,29 +111,35 @@ class _Stamping:
         except RenderError as exc:
             self._fail(action, str(exc))
             return
-        if any(planned.action.template == action.template for planned in self.planned) or self._is_stamped(
-            action, rendered
-        ):
+        targets = self._targets(action)
+        if not targets or not (rendered.html or rendered.text):
+            self._skip(action, f"no {' or '.join(action.formats)} text" if not targets else "nothing to say")
+        elif self._is_stamped(action, rendered, targets):
             self._skip(action, f"stamped already (once: {action.once.value})")
-            return
-        insertions = self._insertions(action, rendered)
-        if insertions:
-            self.planned.append(_Planned(action, insertions, rendered.pictures))
         else:
-            self._skip(action, "nothing to say" if not rendered.html else f"no {' or '.join(action.formats)} text")
+            self.planned.append(_Planned(action, self._insertions(action, rendered, targets), rendered.pictures))
 
-    def _is_stamped(self, action: Stamp, rendered: Rendered) -> bool:
-        key = self.renderer.key
-        return is_stamped(self.bodies, action.template, key, rendered.text, action.once, self.is_reply, self.marks)
+    def _is_stamped(self, action: Stamp, rendered: Rendered, targets: Sequence[TextBody]) -> bool:
+        if any(planned.action.template == action.template for planned in self.planned):
+            return True
+        in_html = any(body.is_html for body in targets)
+        own = Own(action.template, self.renderer.key, rendered.text)
+        if action.once is Once.CONVERSATION:
+            return in_conversation(self.bodies, own)
+        return in_message(self.bodies, own, in_html, self.is_reply, self.marks)
 
-    def _insertions(self, action: Stamp, rendered: Rendered) -> tuple[_Insertion, ...]:
+    def _targets(self, action: Stamp) -> list[TextBody]:
+        """The text parts that the stamp goes into: one in each way of reading, where it is of a wanted format."""
         targets: dict[int, TextBody] = {}
         for reading in self.readings:
             body = choose(reading, action.place, self.is_reply, self.marks)
             if ("html" if body.is_html else "plain") in action.formats:
                 targets[id(body)] = body
+        return list(targets.values())
+
+    def _insertions(self, action: Stamp, rendered: Rendered, targets: Sequence[TextBody]) -> tuple[_Insertion, ...]:
         insertions = []
-        for body in targets.values():
+        for body in targets:
             text = rendered.html if body.is_html else rendered.text
             if text:
                 if body.is_html:

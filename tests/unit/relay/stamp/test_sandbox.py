@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - samples stand on one line
 """What a template may not reach, and what it may not use up."""
 
 from __future__ import annotations

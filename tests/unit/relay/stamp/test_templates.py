@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - samples stand on one line
 from __future__ import annotations
 
 from pathlib import Path
@@ -8,12 +9,20 @@ from mta.config.problems import ConfigurationError
 from mta.model.person import Person
 from mta.relay.stamp.templates import load_templates
 from tests.unit.relay.stamp.samples import (
-    JANE, SAMPLES, alternative, context, html, outcome, plain, stamp, stamped, write_templates,
+    JANE,
+    SAMPLES,
+    alternative,
+    context,
+    html,
+    outcome,
+    plain,
+    stamp,
+    stamped,
+    write_templates,
 )  # fmt: skip
 
 ATTRIBUTES = frozenset(
-    "displayName givenName sn title department company telephoneNumber mobile streetAddress l postalCode wWWHomePage"
-    .split()
+    ["displayName", "givenName", "sn", "title", "department", "company", "telephoneNumber", "mobile", "streetAddress", "l", "postalCode", "wWWHomePage"]
 )  # fmt: skip
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 20
 
@@ -176,9 +185,8 @@ class TestFiles:
         assert chosen.names() == {"t"}
         assert chosen.uses_recipient("t")
         assert chosen.variables("t") == {"recipient.mail", "sender.l", "sender.title"}
-        assert [(use.value, use.file, use.line) for use in chosen.uses("t")][0] == (
-            "recipient.mail", "_parts/to.html.j2", 1,
-        )  # fmt: skip
+        first = chosen.uses("t")[0]
+        assert (first.value, first.file, first.line) == ("recipient.mail", "_parts/to.html.j2", 1)
         assert rendered(tmp_path, files)[0] == "<div><b>Account Manager</b><i></i></div>"
 
     @pytest.mark.parametrize("name", ["../secret.html.j2", "/etc/passwd.html.j2", "nope.html.j2"])
