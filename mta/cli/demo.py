@@ -208,10 +208,10 @@ def _report(
             wrong = faults(arrived[0], treatment, signature=signature, signed_by=domain)
             trouble += [f"{where}: {fault}" for fault in wrong]
             shown = recipient + (" (hidden)" if recipient in message.hidden else "")
-            actions = ", ".join(treatment.actions) or "as it was"
+            actions = ", ".join(treatment.actions) or f"as it was: {treatment.withheld or 'no rule'}"
             rules = ", ".join(treatment.rules) or "none"
             rows.append([message.what, shown, f"{treatment.group + 1}", actions, rules, _short(arrived[0].path)])
-        if len({id(treatment) for treatment in decided.values()}) < 2 and message.hidden:
+        if len({treatment.group for treatment in decided.values()}) < 2 and message.hidden:
             trouble.append(f"{message.what}: all recipients got the same copy")
     print_table(["message", "recipient", "copy", "treatment", "rules", "file"], rows)
     return trouble

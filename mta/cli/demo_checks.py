@@ -35,6 +35,8 @@ class Treatment:
     rules: tuple[str, ...]
     actions: tuple[str, ...]
     direction: str
+    withheld: str = ""
+    """Why a rule's actions were left out, e.g. because the message is signed."""
 
 
 def read_events(folder: Path) -> list[dict[str, str]]:
@@ -55,12 +57,20 @@ def _unquoted(value: str) -> str:
 
 def treatments(events: Sequence[Mapping[str, str]], queue_id: str) -> dict[str, Treatment]:
     """By recipient, for one message."""
+    ours = [event for event in events if event.get("queue_id") == queue_id]
+    withheld = {
+        recipient: event["reason"]
+        for event in ours
+        if event["action"] == "withheld"
+        for recipient in event["recipients"].split(",")
+    }
     found = {}
-    for event in events:
-        if event.get("action") == "decided" and event.get("queue_id") == queue_id:
+    for event in ours:
+        if event["action"] == "decided":
             rules, actions = (tuple(filter(None, event.get(key, "").split(","))) for key in ("rules", "actions"))
-            treatment = Treatment(int(event["group"]), rules, actions, event["direction"])
-            found.update(dict.fromkeys(event["recipients"].split(","), treatment))
+            for recipient in event["recipients"].split(","):
+                reason = withheld.get(recipient, "")
+                found[recipient] = Treatment(int(event["group"]), rules, actions, event["direction"], reason)
     return found
 
 

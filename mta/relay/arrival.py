@@ -18,7 +18,7 @@ from mta.message.classify import Classification, classify
 from mta.message.mark import HEADER as MARK_HEADER
 from mta.message.mark import MarkState, check_mark
 from mta.message.parse import Buffer, LimitExceededError, Message, parse
-from mta.model.decision import Decision, Hold, RecipientDecision
+from mta.model.decision import Decision, Hold, RecipientDecision, Stamp
 from mta.model.delivery import AcceptedMessage, Body, LeasedDelivery, RecipientEntry, State
 from mta.model.envelope import Client, Envelope
 from mta.model.person import Person
@@ -236,8 +236,8 @@ def _log_acceptance(arrival: Arrival, message: AcceptedMessage, *, spool_s: floa
         directions = dict.fromkeys(entry.direction.value for entry in entries)
         events.decided(
             message.queue_id, group=group, recipients=[entry.recipient for entry in entries],
-            rules=dict.fromkeys(action.rule for action in actions), actions=[action.kind for action in actions],
-            direction=",".join(directions),
+            rules=dict.fromkeys(action.rule for action in actions), direction=",".join(directions),
+            actions=[f"stamp:{a.template}" if isinstance(a, Stamp) else a.kind for a in actions],
         )  # fmt: skip
     held = [entry for entry in message.recipients if entry.state is State.HELD]
     if held:

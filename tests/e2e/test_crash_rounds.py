@@ -34,7 +34,9 @@ CRASH_POINTS = sorted(
     {
         name
         for path in Path(mta.__file__).parent.rglob("*.py")
-        for name in re.findall(r'(?<!def )crash_point\("([a-z0-9-]+)"\)', path.read_text())
+        for name in re.findall(
+            r'(?:crash_point\(|crash_(?:before|after): ClassVar\[str\] = )"([a-z-]+)"', path.read_text()
+        )
     }
 )
 

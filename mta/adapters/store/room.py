@@ -6,6 +6,8 @@ import os
 import time
 from pathlib import Path
 
+from mta import events
+
 _LOOK_EVERY_S = 1.0
 _NEAR = 64_000_000
 """So close to the reserve the file system is looked at each time: one second's mail takes less than this."""
@@ -54,4 +56,8 @@ class Room:
         status = os.statvfs(self._folder)
         self._free = status.f_bavail * status.f_frsize
         self._looked_at = now
-        self.is_short = self._free < self._reserve
+        was_short, self.is_short = self.is_short, self._free < self._reserve
+        if self.is_short and not was_short:
+            events.spool_full(free=self._free, reserve=self._reserve)
+        elif was_short and not self.is_short:
+            events.spool_has_room(free=self._free)
