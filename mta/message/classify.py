@@ -146,11 +146,19 @@ def _look_at(part: Part, signs: _Signs) -> None:
         signs.tnef = True
     elif kind == "text/calendar":
         signs.other_content = True
-        if part.disposition != "attachment":
+        if part.disposition != "attachment" or _is_meant_as_meeting(part):
             signs.calendar = signs.calendar or part
     else:
         _look_at_other(part, kind, signs)
         signs.other_content = True
+
+
+def _is_meant_as_meeting(calendar: Part) -> bool:
+    """Some writers call the calendar an attachment though it is the message itself, not a file sent along."""
+    parent = calendar.parent
+    return (parent is not None and parent.content_type == "multipart/alternative") or (
+        calendar.value(b"content-class").strip().lower() == b"urn:content-classes:calendarmessage"
+    )
 
 
 def _look_at_text(part: Part, signs: _Signs) -> None:

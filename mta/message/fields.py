@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container
+from collections.abc import Collection, Container
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -74,8 +74,10 @@ def is_delimiter(line: bytes, boundaries: Container[bytes]) -> bool:
     return line in boundaries or (line.endswith(b"--") and line[:-2] in boundaries)
 
 
-def has_delimiter(octets: bytes, boundaries: Container[bytes]) -> bool:
+def has_delimiter(octets: bytes, boundaries: Collection[bytes]) -> bool:
     """Whether any line of `octets` is a delimiter of one of these multiparts."""
+    if not boundaries or b"--" not in octets:
+        return False
     return any(is_delimiter(match[1], boundaries) for match in _DASHES.finditer(octets))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import binascii
 import re
-from collections.abc import Container
+from collections.abc import Collection
 
 from mta.message.edit import Edit
 from mta.message.fields import has_delimiter
@@ -28,7 +28,7 @@ def decode(raw: bytes) -> bytes:
     return binascii.a2b_qp(raw)
 
 
-def encode(octets: bytes, boundaries: Container[bytes] = ()) -> bytes:
+def encode(octets: bytes, boundaries: Collection[bytes] = ()) -> bytes:
     """Text with CRLF line ends, in lines of at most 76 characters, none of which is a delimiter of `boundaries`."""
     # The leading CRLF makes b2a_qp write its soft line breaks as CRLF too.
     encoded = binascii.b2a_qp(b"\r\n" + octets, istext=True)[2:]
@@ -79,7 +79,7 @@ def _walk(raw: bytes, start: int, position: int) -> int:
         start = match.end()
 
 
-def splice(raw: bytes, start: int, end: int, octets: bytes, boundaries: Container[bytes] = ()) -> Edit:
+def splice(raw: bytes, start: int, end: int, octets: bytes, boundaries: Collection[bytes] = ()) -> Edit:
     """Replace the decoded octets from `start` up to `end` by `octets`; offsets of the edit are in `raw`.
 
     What stands before and behind stays as it is; soft line breaks keep the lines within 76 characters. Raises

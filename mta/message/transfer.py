@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import binascii
 import re
-from collections.abc import Container, Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from mta.message import quoted_printable
@@ -63,7 +63,7 @@ def encode_base64(octets: bytes, line: int = BASE64_LINE) -> bytes:
 
 
 def splice(
-    raw: bytes, encoding: str, octets: bytes, splices: Sequence[Edit], boundaries: Container[bytes] = ()
+    raw: bytes, encoding: str, octets: bytes, splices: Sequence[Edit], boundaries: Collection[bytes] = ()
 ) -> Encoded:
     """Carry `splices` of the decoded `octets` over into `raw`; the rest of it stays as it is where that can be.
 
@@ -81,7 +81,7 @@ def splice(
         return replace(raw, encoding, joined(octets, splices), boundaries)
 
 
-def replace(raw: bytes, encoding: str, octets: bytes, boundaries: Container[bytes] = ()) -> Encoded:
+def replace(raw: bytes, encoding: str, octets: bytes, boundaries: Collection[bytes] = ()) -> Encoded:
     """Replace the whole body by `octets`, in the encoding that it has if that can hold them."""
     if encoding == "x-uuencode":
         raise CannotEditError("the text is uuencoded")
@@ -99,7 +99,7 @@ def replace(raw: bytes, encoding: str, octets: bytes, boundaries: Container[byte
     return Encoded([Edit(0, len(raw), content)], "" if needed == encoding else needed)
 
 
-def _fits_identity(octets: bytes, encoding: str, boundaries: Container[bytes]) -> bool:
+def _fits_identity(octets: bytes, encoding: str, boundaries: Collection[bytes]) -> bool:
     return (
         (encoding in _EIGHT_BIT or octets.isascii())
         and _longest_line(octets) <= LINE_MAX
@@ -109,15 +109,15 @@ def _fits_identity(octets: bytes, encoding: str, boundaries: Container[bytes]) -
 
 
 def _is_mostly_not_ascii(octets: bytes) -> bool:
-    """Whether quoted-printable would take more room than base64."""
-    return (len(octets) - len(octets.translate(None, _NOT_ASCII))) * 6 > len(octets)
+    """Whether quoted-printable would take much more room than base64, and nobody could read it either."""
+    return (len(octets) - len(octets.translate(None, _NOT_ASCII))) * 3 > len(octets)
 
 
 def _longest_line(octets: bytes) -> int:
     return max(map(len, octets.split(b"\r\n")))
 
 
-def _splice_quoted_printable(raw: bytes, splices: Sequence[Edit], boundaries: Container[bytes]) -> list[Edit]:
+def _splice_quoted_printable(raw: bytes, splices: Sequence[Edit], boundaries: Collection[bytes]) -> list[Edit]:
     edits = [quoted_printable.splice(raw, *piece, boundaries) for piece in splices]
     if len(edits) > 1:
         try:
@@ -129,7 +129,7 @@ def _splice_quoted_printable(raw: bytes, splices: Sequence[Edit], boundaries: Co
     return edits
 
 
-def _splice_identity(raw: bytes, encoding: str, splices: Sequence[Edit], boundaries: Container[bytes]) -> list[Edit]:
+def _splice_identity(raw: bytes, encoding: str, splices: Sequence[Edit], boundaries: Collection[bytes]) -> list[Edit]:
     """7bit stays 7bit (unless it lied already), 8bit stays 8bit, and no line becomes longer than 998 octets."""
     if encoding not in _EIGHT_BIT and not all(piece.replacement.isascii() for piece in splices) and raw.isascii():
         raise SpliceError

@@ -125,7 +125,6 @@ UNREAD_BY_STDLIB = {
     # A line that is no field ends the header for the package; we go on where unmistakable fields follow.
     "james/eml_mailWithLongHeaders.eml",
     "james/eml_oneAttachmentWithSimpleContentType.eml",
-    "kmime/data_big-allocation.eml",
     "mimekit/mbox_unmunged.mbox.eml",
     "php-mime-mail-parser/mails_issue84.eml",
     "ruby-mail/plain_emails_raw_email_incorrect_header.eml",
