@@ -11,11 +11,22 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, MultipleResults, RuleBasedStateMachine, consumes, invariant, multiple, rule
+from hypothesis.stateful import (
+    Bundle,
+    MultipleResults,
+    RuleBasedStateMachine,
+    consumes,
+    invariant,
+    multiple,
+    precondition,
+    rule,
+)
 
 from mta.adapters.store.sqlite import SqliteSpool
+from mta.model.address import Address
 from mta.model.delivery import QueueFilter, RecipientResult, Settlement, State, StoredVariant
 from mta.model.reply import Reply
 from mta.ports.spool import LEASE, LeaseLostError
@@ -25,6 +36,8 @@ T = TypeVar("T")
 HOPS = ("a", "b", "c")
 WORKERS = (0, 1)
 EVERYTHING = QueueFilter()
+SOMEBODY = Address("somebody", "example.net")
+_MOSTLY = st.sampled_from((True, True, True, False))
 BUSY = Reply(451, "4.3.2", "Try later")
 
 
@@ -60,7 +73,7 @@ class ModelClock:
 
 
 class SpoolMachine(RuleBasedStateMachine):
-    """Two workers and an administrator on one store. A message has one recipient per next hop at most twice."""
+    """Two workers on one store; the model's deliveries are one per message and next hop."""
 
     messages: Bundle[str] = Bundle("messages")
 
@@ -136,37 +149,38 @@ class SpoolMachine(RuleBasedStateMachine):
             assert {variant.group for variant in found.variants} == expected.groups_stored & expected.recipients
             expected.owner, expected.lease_until = slot, now + LEASE
 
-    @rule(
-        message=messages,
-        hop=st.sampled_from(HOPS),
-        slot=st.sampled_from(WORKERS),
-        done=st.sets(st.integers(0, 3)),
-        wait=st.integers(0, 30),
-    )
-    def settle(self, message: str, hop: str, slot: int, done: set[int], wait: int) -> None:
-        delivery = self.model.get((message, hop))
+    @precondition(lambda self: any(delivery.owner is not None for delivery in self.model.values()))
+    @rule(which=st.integers(0, 100), done=st.sets(st.integers(0, 3)), wait=st.integers(0, 30), mine=_MOSTLY)
+    def settle(self, which: int, done: set[int], wait: int, mine: bool) -> None:
+        """By who leased it last, or (not `mine`) by the other, who must not."""
+        owned = [delivery for delivery in self.model.values() if delivery.owner is not None]
+        delivery = owned[which % len(owned)]
+        assert delivery.owner is not None
+        left = delivery.recipients - done
         due_at = self.clock.now() + timedelta(minutes=wait)
-        recipients = delivery.recipients if delivery else {0}
-        left = recipients - done
-        results = [RecipientResult(i, sample_message(hops=HOPS).recipients[0].address, BUSY) for i in left]
+        results = [RecipientResult(index, SOMEBODY, BUSY) for index in left]
         variants = tuple(StoredVariant(group, ((0, 0, b"x"),)) for group in range(4))
         final = dict.fromkeys(done, State.DELIVERED)
-        settlement = Settlement(message, hop, results, final, due_at, variants)
-        holds = delivery is not None and delivery.owner == slot
-        try:
-            self.run(self.spools[slot].settle(settlement))
-        except LeaseLostError:
-            assert not holds
+        settlement = Settlement(delivery.queue_id, delivery.next_hop, results, final, due_at, variants)
+        if not mine:
+            with pytest.raises(LeaseLostError):
+                self.run(self.spools[1 - delivery.owner].settle(settlement))
             return
-        assert delivery is not None
-        assert holds
+        self.run(self.spools[delivery.owner].settle(settlement))
         delivery.recipients = left
         delivery.owner = delivery.lease_until = None
         delivery.due_at = due_at
         delivery.attempts += 1
         delivery.groups_stored |= left
         if not left:
-            del self.model[message, hop]
+            del self.model[delivery.queue_id, delivery.next_hop]
+
+    @rule(message=messages, hop=st.sampled_from(HOPS), slot=st.sampled_from(WORKERS))
+    def settle_what_is_not_leased(self, message: str, hop: str, slot: int) -> None:
+        delivery = self.model.get((message, hop))
+        if delivery is None or delivery.owner != slot:
+            with pytest.raises(LeaseLostError):
+                self.run(self.spools[slot].settle(Settlement(message, hop, (), {0: State.DELIVERED})))
 
     @rule(message=messages, hop=st.sampled_from(HOPS), slot=st.sampled_from(WORKERS))
     def give_back(self, message: str, hop: str, slot: int) -> None:
@@ -252,6 +266,11 @@ class SpoolMachine(RuleBasedStateMachine):
             for index in delivery.recipients
         }
         assert found == expected
+        now = self.clock.now()
+        for entry in entries:
+            deliveries = [delivery for delivery in self.model.values() if delivery.queue_id == entry.queue_id]
+            assert entry.attempts == max(delivery.attempts for delivery in deliveries)
+            assert entry.leased == any(delivery.is_leased(now) for delivery in deliveries)
         files = [path for path in (self.folder / "bodies").rglob("*") if path.is_file()]
         assert len(files) == len({queue_id for queue_id, _ in self.model if self.large[queue_id]})
 
