@@ -25,9 +25,12 @@ _HEAD = frozenset(("html", "head", "meta", "title", "style", "link", "base", "sc
 _ENDS_MAX = 20
 _HIDES = r"display\s*:\s*none|visibility\s*:|mso-hide|height\s*:\s*0|opacity\s*:|font-size\s*:\s*0|\shidden"
 _MAY_HIDE: Gate = re2.compile(_HIDES)
-_MAY_HIDE_OR_SWALLOW: Gate = re2.compile(
-    rf"{_HIDES}|<(?:script|textarea|xmp|iframe|noembed|noframes|plaintext|select|template|svg|math|object|video|audio|canvas)"
+# Elements with raw text; values and tags with a `<` or `>` in them, whose ends are not where they seem to be.
+_SWALLOWS = (
+    r"<(?:script|textarea|xmp|iframe|noembed|noframes|plaintext|select|template|svg|math|object|video|audio|canvas)"
+    r"""|=\s*"[^"<>]*[<>]|=\s*'[^'<>]*[<>]|=\s*["'][^"'<>]*\z|<[a-z/!?][^<>]*(?:<|\z)"""
 )
+_MAY_HIDE_OR_SWALLOW: Gate = re2.compile(f"{_HIDES}|{_SWALLOWS}")
 _PAIRS = (b"style", b"title")
 
 
@@ -86,10 +89,17 @@ def _before_end(text: str) -> int:
             break
         comment = text.endswith("-->", 0, end)
         start = text.rfind("<!--" if comment else "<", 0, end)
-        if start < 0 or (_CONDITIONAL.search(text, start, end) if comment else not _END_TAG.match(text[start:end])):
+        if start < 0 or not (_is_comment(text, start, end) if comment else _END_TAG.match(text[start:end])):
             break
         position = start
     return position
+
+
+def _is_comment(text: str, start: int, end: int) -> bool:
+    """Whether this is one comment, without conditions, and neither inside of another one nor ended before."""
+    if text.find("-->", start + 2, end) != end - 3 or text.find("--!>", start, end) >= 0:
+        return False
+    return not _CONDITIONAL.search(text, start, end) and text.rfind("<!--", 0, start) <= text.rfind("-->", 0, start)
 
 
 def _is_end(text: str, token: Token) -> bool:
@@ -106,7 +116,7 @@ def _in_doubt(view: BodyView) -> bool:
     open at the end began at or before the last sign of its kind.
     """
     octets = view.octets
-    if octets.rfind(b"<!--") > octets.rfind(b"-->") or octets.count(b'"') & 1:
+    if octets.rfind(b"<!--") > octets.rfind(b"-->"):
         return True
     if any(octets.rfind(b"<" + name) > octets.rfind(b"</" + name) for name in _PAIRS):
         return True
