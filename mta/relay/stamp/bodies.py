@@ -11,19 +11,29 @@ from mta.relay.stamp import html_reply, place_html, place_plain
 from mta.relay.stamp.place import BodyView, Placement
 from mta.relay.stamp.quote_lines import QuoteMarks
 
-Reading = list[TextBody]
+
+class ShownBody(BodyView):
+    """A body of the message with what searching made of its text."""
+
+    def __init__(self, body: TextBody) -> None:
+        super().__init__(body.text)
+        self.body = body
+        self.is_html = body.is_html
+
+
+Reading = list[ShownBody]
 """Text parts that are shown one after the other when one alternative is chosen (Apple Mail writes several)."""
 
 
-def readings(root: Part, bodies: Sequence[TextBody]) -> list[Reading]:
+def readings(root: Part, bodies: Sequence[ShownBody]) -> list[Reading]:
     """Every way in which the message can be read, by the alternatives that it offers."""
     if len(bodies) == 1:
         return [list(bodies)]
-    by_part = {id(body.part): body for body in bodies}
+    by_part = {id(body.body.part): body for body in bodies}
     return _readings(root, by_part)
 
 
-def _readings(part: Part, bodies: Mapping[int, TextBody]) -> list[Reading]:
+def _readings(part: Part, bodies: Mapping[int, ShownBody]) -> list[Reading]:
     body = bodies.get(id(part))
     if body is not None:
         return [[body]]
@@ -47,7 +57,7 @@ def _like(choices: list[Reading], reading: Reading) -> Reading:
     return next((choice for choice in choices if choice[-1].is_html == reading[-1].is_html), choices[-1])
 
 
-def choose(reading: Reading, place: Place, is_reply: bool, marks: QuoteMarks) -> TextBody:
+def choose(reading: Reading, place: Place, is_reply: bool, marks: QuoteMarks) -> ShownBody:
     """The text part of a reading that the stamp goes into."""
     if len(reading) == 1 or place is Place.BOTTOM:
         return reading[-1]
@@ -56,12 +66,12 @@ def choose(reading: Reading, place: Place, is_reply: bool, marks: QuoteMarks) ->
     return next((body for body in reading if _quotes(body, is_reply, marks)), reading[-1])
 
 
-def _quotes(body: TextBody, is_reply: bool, marks: QuoteMarks) -> bool:
+def _quotes(body: ShownBody, is_reply: bool, marks: QuoteMarks) -> bool:
     find = html_reply.reply_position if body.is_html else place_plain.reply_position
-    return find(BodyView(body.text), is_reply, marks) is not None
+    return find(body, is_reply, marks) is not None
 
 
-def place_in(body: TextBody, place: Place, is_reply: bool, marks: QuoteMarks) -> Placement:
+def place_in(body: ShownBody, place: Place, is_reply: bool, marks: QuoteMarks) -> Placement:
     """Where in the part."""
     find = place_html.place_html if body.is_html else place_plain.place_plain
-    return find(BodyView(body.text), place, is_reply, marks)
+    return find(body, place, is_reply, marks)

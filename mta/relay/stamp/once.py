@@ -7,10 +7,13 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from mta.message.body_text import TextBody
-from mta.relay.stamp.place_plain import own_text
-from mta.relay.stamp.quote_lines import QuoteMarks
+import re2
 
+from mta.relay.stamp.bodies import ShownBody
+from mta.relay.stamp.place_plain import own_text
+from mta.relay.stamp.quote_lines import Gate, QuoteMarks
+
+_MARKER: Gate = re2.compile("stampline-")
 _WORD = re.compile(r"[^\W_]{4,}")
 _NOT_WORD = re.compile(r"[\W_]+")
 _RECOGNISED_MIN = 12
@@ -38,15 +41,15 @@ class Own(NamedTuple):
     text: str
 
 
-def in_conversation(bodies: Sequence[TextBody], own: Own) -> bool:
+def in_conversation(bodies: Sequence[ShownBody], own: Own) -> bool:
     """Whether the template's stamp stands anywhere: in this message, or in the thread that it quotes."""
     known = _of_any_message(own.name)
-    return any(
-        f"stampline-{own.name}" in body.text and known.search(body.text) for body in bodies if body.is_html
-    ) or any(_is_in(own.text, body.text) for body in bodies if not body.is_html)
+    return any(_has_marker(body) and known.search(body.text) for body in bodies if body.is_html) or any(
+        _is_in(own.text, body.text) for body in bodies if not body.is_html
+    )
 
 
-def in_message(bodies: Sequence[TextBody], own: Own, in_html: bool, is_reply: bool, marks: QuoteMarks) -> bool:
+def in_message(bodies: Sequence[ShownBody], own: Own, in_html: bool, is_reply: bool, marks: QuoteMarks) -> bool:
     """Whether this message has it already, from another server say; what it quotes doesn't count.
 
     `in_html`: whether the stamp goes into HTML. There the marker decides, in plain text the stamp's own words above the
@@ -54,12 +57,17 @@ def in_message(bodies: Sequence[TextBody], own: Own, in_html: bool, is_reply: bo
     """
     if in_html:
         marker = f"stampline-{own.name}--{own.key}"
-        return any("stampline-" in body.text and marker in body.text for body in bodies if body.is_html)
+        return any(_has_marker(body) and marker in body.text for body in bodies if body.is_html)
     return any(
-        _is_in(own.text, body.text) and _is_in(own.text, own_text(body.text, is_reply, marks))
+        _is_in(own.text, body.text) and _is_in(own.text, own_text(body, is_reply, marks))
         for body in bodies
         if not body.is_html
     )
+
+
+def _has_marker(body: ShownBody) -> bool:
+    """Far quicker than looking for one in the text, and nearly always the answer is no."""
+    return _MARKER.search(body.octets) is not None
 
 
 def _is_in(stamp: str, body: str) -> bool:

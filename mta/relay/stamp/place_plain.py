@@ -41,9 +41,9 @@ def place_plain(view: BodyView, place: Place, is_reply: bool, marks: QuoteMarks 
     return _bottom(text)
 
 
-def own_text(text: str, is_reply: bool, marks: QuoteMarks = DEFAULT_MARKS) -> str:
+def own_text(view: BodyView, is_reply: bool, marks: QuoteMarks = DEFAULT_MARKS) -> str:
     """What was written for this message: the text above the quoted part, or all of it without its `>` lines."""
-    view = BodyView(text)
+    text = view.text
     position = reply_position(view, is_reply, marks)
     if position is not None:
         return text[:position]

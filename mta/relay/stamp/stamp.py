@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from mta.message.body_text import Change, TextBody, displayed
+from mta.message.body_text import Change, displayed
 from mta.message.classify import Classification, Kind
 from mta.message.edit import CannotEditError, Edit, combine
 from mta.message.parse import Message
 from mta.message.structure import Picture, add_pictures
 from mta.model.decision import Action, Once, Place, Stamp
-from mta.relay.stamp.bodies import Reading, choose, place_in, readings
+from mta.relay.stamp.bodies import Reading, ShownBody, choose, place_in, readings
 from mta.relay.stamp.context import Failed, Skipped, StampContext, StampOutcome
 from mta.relay.stamp.header_actions import header_edits
 from mta.relay.stamp.once import Own, in_conversation, in_message, marked
@@ -58,7 +58,7 @@ def stamp_message(
 
 @dataclass(frozen=True, slots=True)
 class _Insertion:
-    body: TextBody
+    body: ShownBody
     place: Placement
     text: str
 
@@ -84,13 +84,13 @@ class _Stamping:
     planned: list[_Planned] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     failed: list[Failed] = field(default_factory=list)
-    bodies: list[TextBody] = field(init=False)
+    bodies: list[ShownBody] = field(init=False)
     readings: list[Reading] = field(init=False)
     renderer: Renderer = field(init=False)
     placements: dict[tuple[int, Place], Placement] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.bodies = displayed(self.message)
+        self.bodies = [ShownBody(body) for body in displayed(self.message)]
         self.readings = readings(self.message.root, self.bodies)
         self.renderer = Renderer(self.message, self.context)
 
@@ -119,7 +119,7 @@ class _Stamping:
         else:
             self.planned.append(_Planned(action, self._insertions(action, rendered, targets), rendered.pictures))
 
-    def _is_stamped(self, action: Stamp, rendered: Rendered, targets: Sequence[TextBody]) -> bool:
+    def _is_stamped(self, action: Stamp, rendered: Rendered, targets: Sequence[ShownBody]) -> bool:
         if any(planned.action.template == action.template for planned in self.planned):
             return True
         in_html = any(body.is_html for body in targets)
@@ -128,16 +128,16 @@ class _Stamping:
             return in_conversation(self.bodies, own)
         return in_message(self.bodies, own, in_html, self.is_reply, self.marks)
 
-    def _targets(self, action: Stamp) -> list[TextBody]:
+    def _targets(self, action: Stamp) -> list[ShownBody]:
         """The text parts that the stamp goes into: one in each way of reading, where it is of a wanted format."""
-        targets: dict[int, TextBody] = {}
+        targets: dict[int, ShownBody] = {}
         for reading in self.readings:
             body = choose(reading, action.place, self.is_reply, self.marks)
             if ("html" if body.is_html else "plain") in action.formats:
                 targets[id(body)] = body
         return list(targets.values())
 
-    def _insertions(self, action: Stamp, rendered: Rendered, targets: Sequence[TextBody]) -> tuple[_Insertion, ...]:
+    def _insertions(self, action: Stamp, rendered: Rendered, targets: Sequence[ShownBody]) -> tuple[_Insertion, ...]:
         insertions = []
         for body in targets:
             text = rendered.html if body.is_html else rendered.text
@@ -147,7 +147,7 @@ class _Stamping:
                 insertions.append(_Insertion(body, self._placement(body, action.place), text))
         return tuple(insertions)
 
-    def _placement(self, body: TextBody, place: Place) -> Placement:
+    def _placement(self, body: ShownBody, place: Place) -> Placement:
         found = self.placements.get((id(body), place))
         if found is None:
             found = place_in(body, place, self.is_reply, self.marks)
@@ -162,11 +162,11 @@ class _Stamping:
                 for body in self.bodies:
                     edits += self._body_edits(body)
             except CannotEditError as exc:
-                self._drop(body, f"{body.part.content_type} part can't be changed: {exc}")
+                self._drop(body, f"{body.body.part.content_type} part can't be changed: {exc}")
             else:
                 return _once_each(edits)
 
-    def _drop(self, body: TextBody, error: str) -> None:
+    def _drop(self, body: ShownBody, error: str) -> None:
         """Give up the stamps that a body refuses; at least one, for only stamps change it."""
         kept = []
         for planned in self.planned:
@@ -176,7 +176,7 @@ class _Stamping:
                 kept.append(planned)
         self.planned = kept
 
-    def _body_edits(self, body: TextBody) -> list[Edit]:
+    def _body_edits(self, body: ShownBody) -> list[Edit]:
         """One change per place, stamps in rule order; what goes to the top stands before all else."""
         by_place: dict[tuple[int, bool], list[_Insertion]] = {}
         pictures: dict[str, Picture] = {}
@@ -196,7 +196,7 @@ class _Stamping:
         # A second server finds the pictures of the first one's stamps there already.
         shown = body.text if pictures and "cid:" in body.text else ""
         absent = [picture for picture in pictures.values() if picture.cid not in shown]
-        return add_pictures(self.message, body, wanted, absent) if absent else body.change(wanted)
+        return add_pictures(self.message, body.body, wanted, absent) if absent else body.body.change(wanted)
 
     def _skip(self, action: Stamp, reason: str) -> None:
         self.skipped.append(Skipped(action.template, reason, action.rule))

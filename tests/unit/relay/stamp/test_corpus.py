@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from mta.message.body_text import TextBody, displayed
+from mta.message.body_text import displayed
 from mta.message.classify import Classification, Kind, classify
 from mta.message.edit import joined
 from mta.message.parse import LimitExceededError, Message, parse
 from mta.model.decision import Place
-from mta.relay.stamp.bodies import place_in
+from mta.relay.stamp.bodies import ShownBody, place_in
 from mta.relay.stamp.html_scan import tokens
 from mta.relay.stamp.quote_lines import DEFAULT_MARKS
 from mta.relay.stamp.stamp import stamp_message
@@ -36,7 +36,7 @@ def is_reply(classification: Classification) -> bool:
     return classification.kind in (Kind.REPLY, Kind.FORWARD)
 
 
-def harm(body: TextBody, position: int) -> str:
+def harm(body: ShownBody, position: int) -> str:
     """What is wrong with inserting at the position; "" if nothing."""
     if not 0 <= position <= len(body.text):
         return "outside"
@@ -51,7 +51,7 @@ def harm(body: TextBody, position: int) -> str:
 def test_places() -> None:
     found: Counter[str] = Counter()
     for entry, message, classification in parsed_corpus():
-        for body in displayed(message):
+        for body in map(ShownBody, displayed(message)):
             for place in Place:
                 position = place_in(body, place, is_reply(classification), DEFAULT_MARKS).position
                 assert harm(body, position) == "", (entry.path, place)
@@ -65,7 +65,7 @@ def test_quotes_are_found_where_clients_mark_them() -> None:
     marked = above = 0
     for entry, message, classification in parsed_corpus():
         marks = entry.manifest["quote_markers_html"]
-        for body in displayed(message) if marks and is_reply(classification) else ():
+        for body in map(ShownBody, displayed(message)) if marks and is_reply(classification) else ():
             if body.is_html:
                 reply, bottom = (place_in(body, p, True, DEFAULT_MARKS).position for p in (Place.REPLY, Place.BOTTOM))
                 marked += 1

@@ -99,8 +99,8 @@ def test_blank_lines_keep_the_stamp_apart(text: str, place: Place, expected: str
 
 
 def test_own_text_is_what_is_not_quoted() -> None:
-    assert own_text("Hi\n\n-----Original Message-----\nOld", True) == "Hi\n\n"
-    assert own_text("> Question?\nAnswer", True) == "Answer"
+    assert own_text(BodyView("Hi\n\n-----Original Message-----\nOld"), True) == "Hi\n\n"
+    assert own_text(BodyView("> Question?\nAnswer"), True) == "Answer"
 
 
 def test_separators_of_the_administrator() -> None:
