@@ -62,7 +62,7 @@ class SpoolSettings(Strict):
     folder: Path
     reserve: Size = 100_000_000
     """Free space that is kept: below it, 452 4.3.1 at MAIL FROM."""
-    inline_up_to: Size = 64_000
+    inline_up_to: Size = 128_000
     """Bodies up to this size stand in the database, larger ones in files."""
     memory_per_worker: Size = 64_000_000
     """Bytes of messages that a worker holds in memory between 250 and delivery; above it they wait on disk."""

@@ -73,7 +73,7 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--producers", type=int, default=20, help="in each process")
     parser.add_argument("--seconds", type=float, default=5.0)
-    parser.add_argument("--inline-up-to", type=int, default=64_000)
+    parser.add_argument("--inline-up-to", type=int, default=128_000)
     parser.add_argument("--busy-us", type=float, default=0, help="keep the event loop busy in bursts of this length")
     parser.add_argument("--switch-us", type=float, default=5000, help="how long a thread may keep the interpreter")
     parser.add_argument("--folder", type=Path, default=None, help="where to make the spool (default: a temporary one)")

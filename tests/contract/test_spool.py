@@ -27,7 +27,7 @@ from tests.spool_samples import sample_message
 
 BUSY = Reply(451, "4.3.2", "Try later")
 EVERYTHING = QueueFilter()
-LARGE = bytes(range(256)) * 500
+LARGE = bytes(range(256)) * 600
 
 
 @dataclass
@@ -240,7 +240,7 @@ async def test_a_message_with_a_thousand_recipients_is_kept_whole(spool: Spool, 
 # --- bodies ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("size", [0, 1, 64_000, 64_001, 1_000_000])
+@pytest.mark.parametrize("size", [0, 1, 128_000, 128_001, 1_000_000])
 async def test_bodies_of_all_sizes_come_back(spool: Spool, size: int) -> None:
     data = (LARGE * (size // len(LARGE) + 1))[:size]
     message = sample_message(data)

@@ -32,7 +32,7 @@ def say(*words: str) -> None:
 async def produce(spool: SqliteSpool, number: int, until: float) -> None:
     chance = random.Random(number)
     while time.monotonic() < until:
-        data = chance.randbytes(chance.choice((10, 5_000, 70_000, 300_000)))
+        data = chance.randbytes(chance.choice((10, 5_000, 150_000, 300_000)))
         message = sample_message(data)
         if len(data) > 200_000:
             path = spool.spill_path()
@@ -46,6 +46,7 @@ async def produce(spool: SqliteSpool, number: int, until: float) -> None:
             result = RecipientResult(0, message.recipients[0].address, BUSY)
             due_at = message.accepted_at + timedelta(seconds=1)
             variants = (StoredVariant(0, ((0, 0, b"X: y\r\n"),)),)
+            say("deferring", message.queue_id)
             await spool.settle(Settlement(message.queue_id, "default", [result], {}, due_at, variants))
             say("deferred", message.queue_id)
         elif outcome < 0.9:

@@ -37,8 +37,9 @@ class Said:
     """Queue id → digest of its body."""
     settled: set[str] = field(default_factory=set)
     deferred: set[str] = field(default_factory=set)
-    begun: set[str] = field(default_factory=set)
-    """Settling had begun when the child died; it may have been committed."""
+    settling: set[str] = field(default_factory=set)
+    """Begun before the child died, so perhaps committed; likewise `deferring`."""
+    deferring: set[str] = field(default_factory=set)
 
     @classmethod
     def parse(cls, output: str) -> Said:
@@ -48,7 +49,7 @@ class Said:
             if word == "accepted":
                 said.accepted[queue_id] = rest[0]
             else:
-                {"settled": said.settled, "deferred": said.deferred, "settling": said.begun}[word].add(queue_id)
+                getattr(said, word).add(queue_id)
         return said
 
 
@@ -82,7 +83,7 @@ async def check(folder: Path, said: Said) -> list[LeasedDelivery]:
     """The store as a successor finds it; gives what it has to deliver now."""
     spool = await SqliteSpool.open(folder, slot=0, reserve=0)
     queued = {entry.queue_id for entry in await spool.entries(QueueFilter())}
-    lost = said.accepted.keys() - said.settled - said.begun - queued
+    lost = said.accepted.keys() - said.settling - queued
     assert not lost, "acknowledged and lost"
     assert not queued & said.settled, "settled and back again"
     assert said.deferred <= queued
@@ -154,7 +155,7 @@ async def test_killed_from_outside_while_another_process_writes(tmp_path: Path) 
     said.accepted.update(other.accepted)
     said.settled |= other.settled
     said.deferred |= other.deferred
-    said.begun |= other.begun
+    said.settling |= other.settling
     await check(tmp_path, said)
 
 
@@ -164,7 +165,7 @@ async def test_a_successor_is_ready_at_once(tmp_path: Path) -> None:
     spool = await SqliteSpool.open(tmp_path, slot=0, reserve=0)
     leased = await spool.lease_due(datetime.now(UTC), limit=1000, per_next_hop=1000)
     assert time.monotonic() - began < 2
-    assert said.accepted.keys() - said.settled - said.begun - said.deferred <= {d.message.queue_id for d in leased}
+    assert said.accepted.keys() - said.settling - said.deferring <= {d.message.queue_id for d in leased}
     await spool.close()
 
 

@@ -67,7 +67,7 @@ class SqliteSpool:
         *,
         slot: int | None = None,
         reserve: int = 100_000_000,
-        inline_up_to: int = 64_000,
+        inline_up_to: int = 128_000,
         lease: timedelta = LEASE,
         hold_for: timedelta | None = timedelta(days=7),
         once_for: timedelta = timedelta(days=7),

@@ -15,7 +15,7 @@ from mta.model.delivery import Body, QueueFilter, Settlement, State
 from mta.model.reply import TemporaryError
 from tests.spool_samples import sample_message
 
-LARGE = b"x" * 100_000
+LARGE = b"x" * 150_000
 
 
 def files(folder: Path) -> list[Path]:

@@ -42,7 +42,7 @@ def test_a_new_store_is_private_and_up_to_date(tmp_path: Path) -> None:
 
 async def test_files_that_come_with_use_are_private(tmp_path: Path) -> None:
     spool = await SqliteSpool.open(tmp_path / "spool", slot=0, reserve=0)
-    await spool.accept(sample_message(b"x" * 100_000))
+    await spool.accept(sample_message(b"x" * 150_000))
     paths = [path for path in (tmp_path / "spool").rglob("*") if path.is_file()]
     assert {path.name for path in paths} >= {FILE, f"{FILE}-wal", f"{FILE}-shm"}
     assert {path.stat().st_mode & 0o777 for path in paths} == {0o600}
