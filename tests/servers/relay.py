@@ -91,6 +91,7 @@ def _default_settings(folder: Path, next_hop_port: int) -> Settings:
         "logs": {"folder": "log", "format": "json"},
         "control": {"socket": "control.sock"},
         "workers": 1,
+        "drain": "3s",
     }
 
 
