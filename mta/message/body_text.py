@@ -11,6 +11,7 @@ from mta.message.edit import CannotEditError, Edit
 from mta.message.parse import Message, Part
 from mta.message.recode import TextChange
 
+BODY_MAX = 5_000_000
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _FLOWED_STUFFED = re.compile(r"^(?=[ >]|From )", re.MULTILINE)
 _FLOWED_SPACES = re.compile(r"(?<!^--) +$", re.MULTILINE)
@@ -167,14 +168,16 @@ def _behind_body(part: Part) -> bytes:
 def displayed(message: Message) -> list[TextBody]:
     """The bodies that readers see, in order: alternatives, roots of related, inline text parts.
 
-    Never attachments, nor what is inside attached messages, signed or encrypted parts.
+    Never attachments, nor what is inside attached messages, signed or encrypted parts. Nor texts over BODY_MAX octets:
+    they would stand in memory several times while they are changed.
     """
     bodies: list[TextBody] = []
     waiting = [message.root]
     while waiting:
         part = waiting.pop()
         if not part.is_multipart:
-            if part.content_type in ("text/plain", "text/html") and not part.is_attachment:
+            is_text = part.content_type in ("text/plain", "text/html") and not part.is_attachment
+            if is_text and part.body_end - part.body_start <= BODY_MAX:
                 bodies.append(TextBody(part))
         elif part.content_type not in _CLOSED:
             waiting.extend(reversed(_shown(part)))

@@ -66,6 +66,7 @@ _DSN_TYPES = frozenset({"message/delivery-status", "message/global-delivery-stat
 _MDN_TYPES = frozenset({"message/disposition-notification", "message/global-disposition-notification"})
 _JOURNAL_FIELDS = frozenset({b"x-ms-journal-report", b"x-ms-exchange-journal-report"})
 _AUTO_REPLY_FIELDS = frozenset({b"x-autoreply", b"x-autorespond", b"x-mail-autoreply", b"x-autoresponder"})
+_BLANK_MAX = 1000  # octets of white space that a text without content may have
 _THREAD_INDEX_NEW = 22  # octets of a conversation's first message; each reply adds five
 _PGP_MARK = b"-----BEGIN PGP "
 _PGP_INLINE = re.compile(rb"(?:\A|[\n>])-----BEGIN PGP (SIGNED )?MESSAGE-----")
@@ -162,8 +163,8 @@ def _is_meant_as_meeting(calendar: Part) -> bool:
 
 
 def _look_at_text(part: Part, signs: _Signs) -> None:
-    if not signs.other_content and part.raw_body.strip():
-        signs.other_content = True
+    if not signs.other_content:
+        signs.other_content = part.body_end - part.body_start > _BLANK_MAX or bool(part.raw_body.strip())
     if part.is_attachment:
         return
     if part.encoding == "base64":

@@ -39,7 +39,8 @@ def combine(edits: Iterable[Edit]) -> tuple[Edit, ...]:
 def apply(data: Buffer, edits: Iterable[Edit]) -> list[bytes | memoryview]:
     """The edited message as segments, in order; what is unchanged is a view of `data`, not a copy.
 
-    Raises ValueError if edits overlap or reach beyond `data`.
+    A mapped file can't be closed while these views are alive. Raises ValueError if edits overlap or reach beyond
+    `data`.
     """
     segments: list[bytes | memoryview] = []
     view = memoryview(data)

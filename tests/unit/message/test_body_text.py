@@ -64,6 +64,11 @@ def test_displayed_texts(message: str, texts: list[str]) -> None:
     assert [body.text.rstrip("\r\n") for body in displayed(parse(crlf(message)))] == texts
 
 
+def test_a_text_that_is_too_large_to_change_is_not_displayed() -> None:
+    data = crlf(multipart("mixed", part("text/plain", "x" * 5_000_001), part("text/plain", "small")))
+    assert [body.text for body in displayed(parse(data))] == ["small"]
+
+
 # --- decoding --------------------------------------------------------------------------------------------------------
 
 
