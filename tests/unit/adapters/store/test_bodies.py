@@ -22,7 +22,7 @@ def files(folder: Path) -> list[Path]:
     return [path for path in (folder / "bodies").rglob("*") if path.is_file()]
 
 
-async def swept(spool: SqliteSpool, folder: Path) -> None:
+async def swept(spool: SqliteSpool) -> None:
     """Wait until the sweep at the start has left nothing that it would take."""
     async with asyncio.timeout(30):
         while await spool.sweep():
@@ -36,7 +36,7 @@ async def test_what_a_dead_predecessor_left_unnamed_is_swept_and_what_is_named_s
     spool.spill_path().write_bytes(b"half received")
     await spool.close()
     again = await SqliteSpool.open(tmp_path, slot=0, reserve=0)
-    await swept(again, tmp_path)
+    await swept(again)
     body = await again.read_body(message.queue_id)
     assert files(tmp_path) == [body.path]
     await again.close()
@@ -51,7 +51,7 @@ async def test_files_of_the_living_are_left_alone_until_they_are_old(tmp_path: P
     for path in files(tmp_path):
         old = time.time() - ORPHAN_AFTER_S - 1
         os.utime(path, (old, old))
-    assert await mine.sweep() == 2
+    await mine.sweep()
     assert files(tmp_path) == []
     await mine.close()
     await other.close()
