@@ -24,15 +24,19 @@ class CannotEditError(Exception):
 def combine(edits: Iterable[Edit]) -> tuple[Edit, ...]:
     """Edits in the order of their positions; insertions at one position keep the order in which they came.
 
-    An insertion at the start of a replaced span goes before it. Raises ValueError if two edits overlap or a span is
-    not one.
+    An insertion at the start of a replaced span goes before it. The same replacement of the same span counts once, so
+    that several changes may each remove a field that would lie about them all. Raises ValueError if two edits overlap
+    otherwise, or a span is not one.
     """
-    ordered = sorted(edits, key=lambda edit: (edit.start, edit.end))
+    ordered: list[Edit] = []
     done = 0
-    for edit in ordered:
+    for edit in sorted(edits, key=lambda edit: (edit.start, edit.end)):
+        if edit.start < edit.end and ordered and ordered[-1] == edit:
+            continue
         if edit.start < done or edit.end < edit.start:
             raise ValueError(f"edits overlap at octet {edit.start}")
         done = edit.end
+        ordered.append(edit)
     return tuple(ordered)
 
 

@@ -353,6 +353,14 @@ def test_fields_that_would_lie_about_a_changed_body_go() -> None:
     assert result == crlf(expected.replace("\n\ntext", "\n\nnew\ntext"))
 
 
+def test_several_texts_of_a_message_with_a_length_can_be_changed_together() -> None:
+    data = crlf("Content-Length: 99\n" + multipart("alternative", PLAIN, HTML))
+    edits = [edit for body in displayed(parse(data)) for edit in body.change([Change(0, 0, "new ")])]
+    after = parse(joined(data, edits))
+    assert [body.text for body in displayed(after)] == ["new plain", "new <p>html</p>"]
+    assert not after.has("content-length")
+
+
 # --- format=flowed ---------------------------------------------------------------------------------------------------
 
 FLOWED = "text/plain; charset=us-ascii; format=flowed; delsp=yes"

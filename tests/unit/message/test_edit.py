@@ -19,6 +19,12 @@ def test_insertions_at_one_position_keep_their_order_and_go_before_a_replacement
     assert joined(b"abcdef", edits) == b"abcone two newf"
 
 
+def test_the_same_replacement_twice_counts_once_but_insertions_each() -> None:
+    assert joined(b"abcd", [Edit(1, 2, b""), Edit(1, 2, b""), Edit(3, 3, b"!"), Edit(3, 3, b"!")]) == b"ac!!d"
+    with pytest.raises(ValueError, match="overlap"):
+        combine([Edit(1, 2, b"X"), Edit(1, 2, b"Y")])
+
+
 def test_neighbouring_replacements_do_not_overlap() -> None:
     assert joined(b"abcd", [Edit(2, 4, b"Y"), Edit(0, 2, b"X")]) == b"XY"
 
