@@ -107,21 +107,27 @@ def postfix_side(folder: Path) -> Iterator[Side]:
         sink.close()
 
 
+def lay_out_relay(folder: Path, next_hop_port: int, workers: int) -> tuple[Relay, Mapping[bytes, bytes]]:
+    """The relay with TLS offered, rules, a signature, DKIM, own mark and logs; with it its DKIM record for DNS."""
+    relay = Relay(folder, next_hop_port, workers=workers)
+    certificate = trustme.CA().issue_cert("relay.example.com")
+    certificate.private_key_pem.write_to_path(str(folder / "tls.key"))
+    certificate.cert_chain_pems[0].write_to_path(str(folder / "tls.pem"))
+    relay.settings["listeners"][0]["tls"] = {"mode": "offered", "certificate": "tls.pem", "key": "tls.key"}
+    relay.settings["logs"]["format"] = "logfmt"
+    dns = relay.add_dkim_key()
+    (folder / "people.yaml").write_text(_people(500))
+    relay.write_rules(RULES)
+    relay.write_template("sales", _HTML, _PLAIN)
+    return relay, dns
+
+
 @contextmanager
 def relay_side(folder: Path, workers: int) -> Iterator[tuple[Side, Mapping[bytes, bytes]]]:
-    """The relay with TLS offered, rules, a signature, DKIM, own mark and logs; with it its DKIM record for DNS."""
+    """That relay, running, with a sink of its own."""
     sink = BenchSink(folder / f"relay-{workers}-samples", SAMPLE_EVERY)
-    relay = Relay(folder / f"relay-{workers}", sink.port, workers=workers)
+    relay, dns = lay_out_relay(folder / f"relay-{workers}", sink.port, workers)
     try:
-        certificate = trustme.CA().issue_cert("relay.example.com")
-        certificate.private_key_pem.write_to_path(str(relay.folder / "tls.key"))
-        certificate.cert_chain_pems[0].write_to_path(str(relay.folder / "tls.pem"))
-        relay.settings["listeners"][0]["tls"] = {"mode": "offered", "certificate": "tls.pem", "key": "tls.key"}
-        relay.settings["logs"]["format"] = "logfmt"
-        dns = relay.add_dkim_key()
-        (relay.folder / "people.yaml").write_text(_people(500))
-        relay.write_rules(RULES)
-        relay.write_template("sales", _HTML, _PLAIN)
         relay.start()
         yield Side(f"stampline-{workers}", relay.port, relay.pid, sink, relay.worker_pids), dns
     finally:
