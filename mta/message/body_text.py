@@ -113,7 +113,9 @@ class TextBody:
         return prepared
 
     def _lines(self, added: str, line_end: str, text: str, start: int) -> str:
-        lines = _LINE_END.sub("\n", added.replace("\0", ""))
+        lines = added.replace("\0", "")
+        if "\r" in lines:
+            lines = _LINE_END.sub("\n", lines)
         if self.is_flowed:
             lines = _flowed(lines, is_line_start=start == 0 or text[start - 1] == "\n")
             if lines and text.endswith(" \r\n", 0, start) and not text.endswith("\n-- \r\n", 0, start):

@@ -45,22 +45,30 @@ def _escape_dashes(match: re.Match[bytes]) -> bytes:
     return b"=\r\n".join(lines) + (b"=\r\n" if match[2] else b"")
 
 
-def encoded_offset(raw: bytes, position: int) -> int:
+def encoded_offset(raw: bytes, position: int, length: int) -> int:
     """Where in `raw` its decoded octet number `position` begins; behind soft line breaks before it.
 
-    Halves the lines instead of walking: each decoding starts afresh behind a line feed.
+    `length` is that of all of `raw` decoded. Halves the lines instead of walking: each decoding starts afresh behind a
+    line feed.
     """
+    # Counting is ten times as fast as decoding, and right where each "=" begins an escape or a soft line break.
+    is_regular = length == _counted(raw, 0, len(raw)) and raw.count(b"=\r") == raw.count(b"=\r\n")
     low, high = 0, len(raw)
     while True:
         middle = raw.rfind(b"\n", low, (low + high) // 2) + 1
         if middle <= low:
             break
-        length = len(binascii.a2b_qp(raw[low:middle]))
-        if length <= position:
-            low, position = middle, position - length
+        before = _counted(raw, low, middle) if is_regular else len(binascii.a2b_qp(raw[low:middle]))
+        if before <= position:
+            low, position = middle, position - before
         else:
             high = middle
     return _walk(raw, low, position)
+
+
+def _counted(raw: bytes, start: int, end: int) -> int:
+    """The decoded length of regular lines."""
+    return end - start - 2 * raw.count(b"=", start, end) - raw.count(b"=\r\n", start, end)
 
 
 def _walk(raw: bytes, start: int, position: int) -> int:
@@ -79,14 +87,15 @@ def _walk(raw: bytes, start: int, position: int) -> int:
         start = match.end()
 
 
-def splice(raw: bytes, start: int, end: int, octets: bytes, boundaries: Collection[bytes] = ()) -> Edit:
-    """Replace the decoded octets from `start` up to `end` by `octets`; offsets of the edit are in `raw`.
+def splice(raw: bytes, length: int, change: Edit, boundaries: Collection[bytes] = ()) -> Edit:
+    """Carry a change of the decoded octets, `length` in all, over into `raw`.
 
     What stands before and behind stays as it is; soft line breaks keep the lines within 76 characters. Raises
     SpliceError if broken escapes beside the place would change their meaning, or a line would become a delimiter.
     """
-    first = encoded_offset(raw, start)
-    last = first if end == start else max(first, encoded_offset(raw, end))
+    start, end, octets = change
+    first = encoded_offset(raw, start, length)
+    last = first if end == start else max(first, encoded_offset(raw, end, length))
     line_end = raw.find(b"\r\n", last)
     prefix = raw[raw.rfind(b"\n", 0, first) + 1 : first]
     suffix = raw[last : len(raw) if line_end < 0 else line_end]

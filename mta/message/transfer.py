@@ -73,7 +73,7 @@ def splice(
         raise CannotEditError("the text is uuencoded")
     try:
         if encoding == "quoted-printable":
-            return Encoded(_splice_quoted_printable(raw, splices, boundaries), "")
+            return Encoded(_splice_quoted_printable(raw, len(octets), splices, boundaries), "")
         if encoding == "base64":
             return Encoded(_splice_base64(raw, octets, splices), "")
         return Encoded(_splice_identity(raw, encoding, splices, boundaries), "")
@@ -117,8 +117,10 @@ def _longest_line(octets: bytes) -> int:
     return max(map(len, octets.split(b"\r\n")))
 
 
-def _splice_quoted_printable(raw: bytes, splices: Sequence[Edit], boundaries: Collection[bytes]) -> list[Edit]:
-    edits = [quoted_printable.splice(raw, *piece, boundaries) for piece in splices]
+def _splice_quoted_printable(
+    raw: bytes, length: int, splices: Sequence[Edit], boundaries: Collection[bytes]
+) -> list[Edit]:
+    edits = [quoted_printable.splice(raw, length, piece, boundaries) for piece in splices]
     if len(edits) > 1:
         try:
             changed = joined(raw, edits)

@@ -341,13 +341,18 @@ def test_quoted_printable_comes_back_and_keeps_its_line_length(text: str) -> Non
         assert quoted_printable.decode(raw) == octets
 
 
+encoded_lines = st.lists(
+    st.sampled_from(
+        [b"abc", b"=C3=BC", b"=\r\n", b"\r\n", b"=", b"==", b"=\r", b"=\n", b"=4", b" ", b"long line " * 20]
+    )
+).map(b"".join)
+
+
 @EXAMPLES
-@given(st.binary(max_size=400), st.data())
+@given(st.one_of(st.binary(max_size=400), encoded_lines), st.data())
 def test_a_place_in_quoted_printable_is_found(raw: bytes, data: st.DataObject) -> None:
     decoded = quoted_printable.decode(raw)
     position = data.draw(st.integers(0, len(decoded)))
-    offset = quoted_printable.encoded_offset(raw, position)
+    offset = quoted_printable.encoded_offset(raw, position, len(decoded))
     assert 0 <= offset <= len(raw)
-    if position == len(decoded):
-        assert quoted_printable.decode(raw[offset:]) == b""
-    assert len(quoted_printable.decode(raw[:offset])) == position
+    assert quoted_printable.decode(raw[offset:]) == decoded[position:]
