@@ -11,7 +11,7 @@ from mta.message.fields import has_delimiter
 
 LINE_MAX = 76
 # What binascii.a2b_qp takes as one unit: an escaped octet, a doubled "=", a soft line break, a stray "=".
-_EQUALS = re.compile(rb"=(?:[0-9A-Fa-f]{2}|=|[\r\n][^\n]*+(?:\n|\Z)|\Z)?")
+_EQUALS = re.compile(rb"=(?:[0-9A-Fa-f]{2}|=|\n|\r[^\n]*+(?:\n|\Z)|\Z)?")
 _SOFT_BREAK_AT_END = re.compile(rb"=\Z")
 _DASHES = re.compile(rb"^(--+)(?=([^\r\n]?))", re.MULTILINE)
 _DASHES_A_LINE = 25
