@@ -9,10 +9,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from mta.message.body_text import Change, TextBody, displayed
+from mta.message.body_text import Change, displayed
 from mta.message.edit import CannotEditError, apply, joined
-from mta.message.parse import LimitExceededError, Message, Part, parse
+from mta.message.parse import LimitExceededError, Message, parse
 from tests.shared import corpus
+from tests.unit.message.changes import MARK, problems_of_change, tree_of
 from tests.unit.message.samples import by_stdlib
 
 pytestmark = pytest.mark.corpus
@@ -58,7 +59,6 @@ DIFFERS_FROM_STDLIB = {
     # `a----` closes the outer multipart for the package, though the inner one is named so.
     "stalwart-mail-parser/malformed_005.eml": "boundary that is another's closing delimiter",
 }
-MARK = "\nMark 4711: Grüße, 10 €\n"
 
 
 def messages() -> Iterator[tuple[str, bytes, Message]]:
@@ -99,12 +99,8 @@ def test_spans_nest_and_fields_cover_the_header() -> None:
 
 
 def test_the_tree_is_that_of_the_stdlib_but_for_known_differences() -> None:
-    different = {path for path, data, message in messages() if _ours(message.root) != _theirs(data)}
+    different = {path for path, data, message in messages() if tree_of(message.root) != _theirs(data)}
     assert different == set(DIFFERS_FROM_STDLIB)
-
-
-def _ours(part: Part) -> object:
-    return (part.content_type, [_ours(child) for child in part.children])
 
 
 def _theirs(data: bytes) -> object:
@@ -193,7 +189,9 @@ def test_a_change_in_each_displayed_text_touches_nothing_else() -> None:
                     continue
                 after = parse(joined(data, edits))
                 where = f"{path} body {index} at {place}"
-                problems += [f"{where}: {problem}" for problem in _check(message, body, place, after, index)]
+                problems += [
+                    f"{where}: {problem}" for problem in problems_of_change(message, body, place, after, index)
+                ]
                 if place == len(body.text) and not any(
                     "Mark 4711: Grüße, 10 €" in html.unescape(text) for text in by_stdlib(bytes(after.data))
                 ):
@@ -201,46 +199,3 @@ def test_a_change_in_each_displayed_text_touches_nothing_else() -> None:
     assert problems == []
     assert refused == REFUSED
     assert unread == UNREAD_BY_STDLIB
-
-
-def _check(before: Message, body: TextBody, place: int, after: Message, index: int) -> Iterator[str]:
-    """What is wrong with a message after the mark was put in."""
-    if _ours(after.root) != _ours(before.root):
-        yield "another tree"
-        return
-    new = displayed(after)[index]
-    if not _is_inserted(body, new.text, place):
-        yield "the text is not the old one with the mark"
-    for old_part, new_part in zip(before.root.walk(), after.root.walk(), strict=True):
-        if old_part.children or old_part is body.part:
-            continue
-        if old_part.raw_body != new_part.raw_body or _fields(old_part) != _fields(new_part):
-            yield f"part at {old_part.header_start} is touched"
-    if _longest(new.part) > max(_longest(body.part), 998 if new.part.encoding in ("7bit", "8bit", "binary") else 76):
-        yield "a line is too long"
-
-
-def _is_inserted(body: TextBody, text: str, place: int) -> bool:
-    """Whether `text` is the body's with the mark, and a line end where the place or the message's end needs one."""
-    line_end = "\n" if "\n" in body.text and "\r\n" not in body.text else "\r\n"
-    before, behind = body.text[:place], body.text[place:]
-    if before.endswith("\r") and behind.startswith("\n"):
-        before, behind = before[:-1], "\r" + behind
-    if not place and behind.startswith("\ufeff"):
-        before, behind = "\ufeff", behind[1:]
-    mark = MARK.replace("\n", line_end)
-    for end in ("", "\r\n"):
-        if text.startswith(before) and text.endswith(behind + end):
-            added = text[len(before) : len(text) - len(behind + end)]
-            added = html.unescape(added) if body.is_html else added
-            if added in (mark, mark + line_end, line_end + mark):
-                return True
-    return False
-
-
-def _fields(part: Part) -> list[bytes]:
-    return [part.data[field.start : field.end] for field in part.fields]
-
-
-def _longest(part: Part) -> int:
-    return max(map(len, part.raw_body.split(b"\r\n")))

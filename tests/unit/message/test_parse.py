@@ -75,6 +75,15 @@ def test_text_right_behind_the_header_is_body() -> None:
     assert "a header is not closed by an empty line" in message.defects
 
 
+def test_a_line_of_dashes_is_never_inside_a_header() -> None:
+    """Else a field that is added to the part below would change what the header above means."""
+    text = "Content-Type: multipart/mixed; boundary=b\n{}--b\nContent-Type: text/html\n\nbody\n--b--\n"
+    for broken in ("", "=\n"):
+        message = parse(crlf(text.format(broken)))
+        assert names(message) == [b"content-type"]
+        assert tree(message.root) == ("multipart/mixed", ["text/html"])
+
+
 def test_a_text_without_any_header_is_all_body() -> None:
     data = crlf("Hello World\n\nbye\n")
     message = parse(data)

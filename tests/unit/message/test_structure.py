@@ -156,6 +156,14 @@ def test_an_empty_part_can_be_stamped_with_pictures(empty: str) -> None:
     check_pictures(after, LOGO)
 
 
+def test_pictures_go_behind_parts_that_share_their_line_end_with_the_delimiter() -> None:
+    inner = "Content-Type: multipart/alternative; boundary=a\n\n--a\nContent-Type: text/html\n\n"
+    message = f"Content-Type: multipart/related; boundary=r\n\n--r\n{inner}--r--\n"
+    after = stamped(crlf(message))
+    assert tree(after.root) == ("multipart/related", [("multipart/alternative", ["text/html"]), "image/png"])
+    check_pictures(after, LOGO)
+
+
 def test_without_pictures_only_the_text_changes() -> None:
     message = parse(crlf(ALTERNATIVE))
     body = displayed(message)[1]
