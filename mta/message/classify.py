@@ -92,7 +92,7 @@ class _Signs:
 
 
 def classify(message: Message, reverse_path_is_null: bool) -> Classification:
-    """Classify by header fields and part types (RFC 3834, 3464, 8098, 8551, 3156, 3156 inline, 5546)."""
+    """Classify by header fields and part types (RFC 3834, 3464, 8098, 8551, 3156, 5546)."""
     signs = _Signs()
     for part in _own_parts(message.root):
         _look_at(part, signs)

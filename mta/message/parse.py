@@ -171,9 +171,7 @@ class _Scanner:
         level = self.boundaries.get(line[:-2]) if line.endswith(b"--") else None
         if level is not None:
             self.close_above(level, start)
-            multipart = self.stack[level]
-            multipart.close_start = start
-            del self.boundaries[multipart.boundary]
+            del self.boundaries[self.stack[level].boundary]
         return bool(self.boundaries)
 
     def close_above(self, level: int, end: int) -> None:

@@ -42,12 +42,11 @@ class Part:
     """A MIME part as spans over the message's buffer.
 
     `fields` stand from `header_start`; `body_start` to `body_end` is the encoded body, without the CRLF that belongs to
-    the delimiter line after it. A multipart's body is all from its preamble to its epilogue. `close_start` is where the
-    CRLF before a multipart's closing delimiter stands, -1 if there is none.
+    the delimiter line after it. A multipart's body is all from its preamble to its epilogue.
     """
 
     __slots__ = (
-        "_disposition", "_encoding", "_params", "body_end", "body_start", "boundary", "children", "close_start",
+        "_disposition", "_encoding", "_params", "body_end", "body_start", "boundary", "children",
         "content_type", "data", "fields", "header_is_closed", "header_start", "parent",
     )  # fmt: skip
 
@@ -58,7 +57,6 @@ class Part:
         self.parent = parent
         self.header_is_closed = True
         self.body_start = self.body_end = header_start
-        self.close_start = -1
         self.children: list[Part] = []
         self.boundary = b""
         self._params: dict[str, str] | None = None
