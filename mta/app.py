@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import socket
 import ssl
@@ -38,6 +39,9 @@ from mta.relay.snapshot import Snapshot, load_snapshot
 from mta.relay.spool.schedule import next_attempt
 from mta.supervise.channel import WorkerChannel, WorkerOrder
 
+COLLECT_AFTER = 10_000
+"""Net allocations between two runs of the collector over the youngest objects; Python's default is 700."""
+
 
 async def open_spool(configuration: Configuration, *, slot: int | None) -> Spool:
     """The configured spool; `slot` is a worker's number, None for administrators' commands. Raises StoreError."""
@@ -54,6 +58,18 @@ async def open_spool(configuration: Configuration, *, slot: int | None) -> Spool
 def read_snapshot(path: Path) -> Snapshot:
     """Configuration, rules, templates and directory together. Raises ConfigurationError with every problem."""
     return load_snapshot(path, YamlDirectory.load)
+
+
+def settle_memory() -> None:
+    """Let the collector pass over what is loaded and stays: rules, templates, people.
+
+    Messages leave no cycles behind that matter, so looking at hundreds of thousands of lasting objects again and again
+    finds nothing and costs a tenth of the CPU. After a reload the former snapshot is collected once.
+    """
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(COLLECT_AFTER, 20, 20)
 
 
 def build_transport(hostname: str, hop: NextHop) -> Transport:
@@ -187,6 +203,7 @@ class RelayWorker:
                 )
         events.reloaded(snapshot.name, rules=len(snapshot.rules), templates=len(snapshot.templates.names()))
         await asyncio.gather(*(transport.close() for transport in gone))
+        settle_memory()
 
     async def set_bypass(self, bypass: Bypass) -> None:
         self._equipment.bypass = bypass
@@ -225,6 +242,7 @@ async def run_worker(order: WorkerOrder) -> int:
     )
     spool = await open_spool(configuration, slot=order.slot)
     worker = RelayWorker(order, snapshot, spool, channel.bypass)
+    settle_memory()
     channel.start(worker)
     events.started("relay", version=mta.__version__, snapshot=snapshot.name, pid=os.getpid())
     await worker.serve(channel)
