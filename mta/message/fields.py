@@ -57,6 +57,7 @@ _CERTAIN = re.compile(
 _DASHES = re.compile(rb"(?:\A|\r\n)--([^\r\n]{0,1000})")
 _names: dict[bytes, bytes] = {}
 _NAMES_MAX = 4096
+_new = tuple.__new__
 
 
 def _name(before_colon: bytes) -> bytes:
@@ -110,10 +111,11 @@ def _scan_fields(block: bytes, base: int, limits: Limits) -> tuple[tuple[HeaderF
     then it is a broken line inside, and stands in the list without a name.
     """
     fields: list[HeaderField] = []
+    size = len(block)
     position = 0
     certain = -1
     for piece in _FIELD_END.split(block):
-        if position == len(block):
+        if position == size:
             break
         colon = piece.find(b":")
         before = piece[:colon] if colon > 0 else b""
@@ -123,13 +125,16 @@ def _scan_fields(block: bytes, base: int, limits: Limits) -> tuple[tuple[HeaderF
         if not name:
             if certain < 0:
                 end = block.find(b"\r\n--", max(position - 2, 0))  # a line of dashes is never inside a header
-                matches = _CERTAIN.finditer(block, position, len(block) if end < 0 else end)
+                matches = _CERTAIN.finditer(block, position, size if end < 0 else end)
                 certain = max((match.start() for match in matches), default=0)
             if position >= certain:
                 return tuple(fields), position
             colon = -1
-        end = min(position + len(piece) + 2, len(block))
-        fields.append(HeaderField(name, base + position, base + position + colon + 1, base + end))
+        end = position + len(piece) + 2
+        if end > size:
+            end = size
+        # Half the time of HeaderField(…), and there is one for each line of every header.
+        fields.append(_new(HeaderField, (name, base + position, base + position + colon + 1, base + end)))
         position = end
     if len(fields) > limits.header_fields:
         raise LimitExceededError("fields in a header", limits.header_fields)
