@@ -77,7 +77,7 @@ def is_delimiter(line: bytes, boundaries: Container[bytes]) -> bool:
 
 def has_delimiter(octets: bytes, boundaries: Collection[bytes]) -> bool:
     """Whether any line of `octets` is a delimiter of one of these multiparts."""
-    if not boundaries or b"--" not in octets:
+    if not boundaries or (b"\r\n--" not in octets and not octets.startswith(b"--")):
         return False
     return any(is_delimiter(match[1], boundaries) for match in _DASHES.finditer(octets))
 
