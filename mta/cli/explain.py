@@ -98,7 +98,7 @@ def _explain(arguments: argparse.Namespace) -> Explained:
         message = parse(data, book.limits)
     except LimitExceededError as exc:
         raise CommandFailedError(f"{arguments.message}: {exc}; no rule would see it") from exc
-    classification = classify(message, envelope.reverse_path is None)
+    classification = classify(message, envelope.reverse_path is None, is_trusted=client.is_trusted)
     participants = Participants.of(message, envelope, client)
     people = dict(asyncio.run(_people(book, participants)))
     facts = Facts(message, classification, participants, people, now, snapshot.organisation)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from mta.message import transfer
-from mta.message.parse import Message, Part
+from mta.message.parse import Buffer, Message, Part
 from mta.message.subject import SubjectSign, subject_sign
 
 
@@ -68,10 +68,10 @@ _JOURNAL_FIELDS = frozenset({b"x-ms-journal-report", b"x-ms-exchange-journal-rep
 _AUTO_REPLY_FIELDS = frozenset({b"x-autoreply", b"x-autorespond", b"x-mail-autoreply", b"x-autoresponder"})
 _BLANK_MAX = 1000  # octets of white space that a text without content may have
 _THREAD_INDEX_NEW = 22  # octets of a conversation's first message; each reply adds five
-_PGP_MARK = b"-----BEGIN PGP "
-_PGP_INLINE = re.compile(rb"(?:\A|[\n>])-----BEGIN PGP (SIGNED )?MESSAGE-----")
+_PGP_INLINE = re.compile(rb"-----BEGIN PGP (SIGNED )?MESSAGE-----")  # begins with a literal: searched at memchr's speed
 _DAEMON = re.compile(r"(?:mailer-daemon|postmaster|mail-daemon|mailerdaemon)@|<>|\Amailer-daemon", re.IGNORECASE)
 _METHOD = re.compile(rb"(?:\A|\n)METHOD:[ ]?([A-Za-z\-]{1,40})", re.IGNORECASE)
+_METHOD_WITHIN = 65_536  # octets: calendar properties stand before all components (RFC 5545 §3.6)
 
 
 @dataclass(slots=True)
@@ -91,16 +91,23 @@ class _Signs:
     encloses_message: bool = False
 
 
-def classify(message: Message, reverse_path_is_null: bool) -> Classification:
-    """Classify by header fields and part types (RFC 3834, 3464, 8098, 8551, 3156, 5546)."""
+def classify(message: Message, reverse_path_is_null: bool, *, is_trusted: bool = True) -> Classification:
+    """Classify by header fields and part types (RFC 3834, 3464, 8098, 8551, 3156, 5546).
+
+    Whoever writes a field can claim a kind that is never touched, and so keep warnings out of his mail. From a client
+    that is not trusted, such a claim needs the structure too: journal reports and bounces in no standard form don't
+    count, and protection by rights has to be in a part.
+    """
     signs = _Signs()
     for part in _own_parts(message.root):
         _look_at(part, signs)
     content_class = message.header("content-class").lower()
-    rights = signs.rights_protected or content_class == "rpmsg.message"
-    kind = _report_kind(message, signs, content_class, reverse_path_is_null) or _kind(
-        message, signs, content_class, reverse_path_is_null
-    )
+    rights = signs.rights_protected or (is_trusted and content_class == "rpmsg.message")
+    if is_trusted:
+        report = _report_kind(message, signs, content_class, reverse_path_is_null)
+    else:
+        report = signs.report if message.root.content_type == "multipart/report" else None
+    kind = report or _kind(message, signs, content_class, reverse_path_is_null)
     tnef_only = signs.tnef and not signs.other_content
     return Classification(
         kind=kind,
@@ -169,15 +176,21 @@ def _look_at_text(part: Part, signs: _Signs) -> None:
         return
     if part.encoding == "base64":
         octets = transfer.decode(part.raw_body, "base64").octets
-        match = _PGP_INLINE.search(octets) if _PGP_MARK in octets else None
-    elif part.data.find(_PGP_MARK, part.body_start, part.body_end) >= 0:
-        match = _PGP_INLINE.search(part.raw_body)
+        match = _inline_pgp(octets, 0, len(octets))
     else:
-        return
+        match = _inline_pgp(part.data, part.body_start, part.body_end)
     if match:
         signs.pgp = True
         signs.signed |= match[1] is not None
         signs.encrypted |= match[1] is None
+
+
+def _inline_pgp(octets: Buffer, start: int, end: int) -> re.Match[bytes] | None:
+    """The first armour header of a message at the beginning of a line, or right behind a tag or quote sign."""
+    for match in _PGP_INLINE.finditer(octets, start, end):
+        if match.start() == start or octets[match.start() - 1] in b"\n>":
+            return match
+    return None
 
 
 def _look_at_multipart(part: Part, signs: _Signs) -> None:
@@ -301,6 +314,6 @@ def _meeting_method(calendar: Part) -> str:
     """From Content-Type (RFC 6047 §2.4), else from the object itself."""
     method = calendar.params.get("method", "").lower()
     if not method:
-        match = _METHOD.search(transfer.decode(calendar.raw_body, calendar.encoding).octets)
+        match = _METHOD.search(transfer.decode(calendar.raw_body, calendar.encoding).octets[:_METHOD_WITHIN])
         method = match[1].decode("ascii").lower() if match else ""
     return method

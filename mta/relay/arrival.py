@@ -125,7 +125,10 @@ async def look_up(equipment: Equipment, arrival: Arrival) -> Reply | None:
     if arrival.parsed is None:
         arrival.participants = Participants.of_envelope(arrival.envelope, arrival.client)
     else:
-        arrival.classification = classify(arrival.parsed, arrival.envelope.reverse_path is None)
+        is_null, is_trusted = arrival.envelope.reverse_path is None, arrival.client.is_trusted
+        arrival.classification = await off_the_loop(
+            len(arrival.data), classify, arrival.parsed, is_null, is_trusted=is_trusted
+        )
         arrival.participants = Participants.of(arrival.parsed, arrival.envelope, arrival.client)
     directory = arrival.rulebook.snapshot.directory
     arrival.people = await directory.people(arrival.participants.directory_keys)

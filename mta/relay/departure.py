@@ -74,7 +74,10 @@ async def open_message(equipment: Equipment, departure: Departure) -> None:
         except LimitExceededError:
             return  # accepted under `above: pass-unstamped`
     if departure.classification is None:
-        departure.classification = classify(departure.parsed, departure.message.envelope.reverse_path is None)
+        client, is_null = departure.message.client, departure.message.envelope.reverse_path is None
+        departure.classification = await off_the_loop(
+            len(departure.data), classify, departure.parsed, is_null, is_trusted=client is None or client.is_trusted
+        )
 
 
 async def split(equipment: Equipment, departure: Departure) -> None:

@@ -251,3 +251,37 @@ def test_the_corpus_is_classified_as_its_manifest_says() -> None:
         if says["is_dsn"] and not (found.kind in (Kind.DSN, Kind.MDN) and found.untouchable):
             wrong.append(f"DSN: {entry.path}")
     assert wrong == []
+
+
+# --- what strangers claim --------------------------------------------------------------------------------------------
+
+REPORT = mixed(TEXT, "Content-Type: message/delivery-status\n\nReporting-MTA: dns; mx", subtype="report")
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        mixed(TEXT, "Content-Type: message/rfc822\n\nSubject: x\n", fields="X-MS-Journal-Report:\n"),
+        "Content-Class: rpmsg.message\n\nhello",
+        "Content-Class: urn:content-classes:dsn\n\nhello",
+        "From: MAILER-DAEMON@customer.example\n\nhello",
+        "X-Failed-Recipients: a@example.com\n\nhello",
+        mixed(TEXT, "Content-Type: message/delivery-status\n\nReporting-MTA: dns; mx"),
+    ],
+)
+def test_header_fields_of_strangers_protect_nothing(message: str) -> None:
+    parsed = parse(crlf(message))
+    assert classify(parsed, True, is_trusted=True).untouchable
+    assert classify(parsed, True, is_trusted=False).untouchable == ""
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        REPORT,
+        mixed(TEXT, "Content-Type: application/pkcs7-signature\n\nx", subtype="signed"),
+        mixed(TEXT, 'Content-Type: application/octet-stream; name="message.rpmsg"\n\nx'),
+    ],
+)
+def test_what_the_structure_shows_counts_whoever_sends_it(message: str) -> None:
+    assert classify(parse(crlf(message)), True, is_trusted=False).untouchable
