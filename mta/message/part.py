@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from mta.message import parameters
 from mta.message.edit import Buffer
 from mta.message.encoded_words import decode_text
 from mta.message.fields import HeaderField
+from mta.message.remembered import remembered
 
 _ENCODINGS = {
     "": "7bit", "7-bit": "7bit", "7bits": "7bit", "7_bit": "7bit", "7": "7bit", "8-bit": "8bit", "8bits": "8bit",
@@ -27,8 +28,10 @@ _BODY_LIKE = frozenset({
     "application/pgp-signature", "application/pgp-encrypted", "application/pgp-keys", "application/pkcs7-signature",
     "application/x-pkcs7-signature",
 })  # fmt: skip
+_NO_DISPOSITION: tuple[str, Mapping[str, str]] = ("", {})
 
 
+@remembered
 def canonical_encoding(value: bytes) -> str:
     """A Content-Transfer-Encoding in lower case, without comments and quotes, aliases such as `7-bit` resolved."""
     text = _COMMENT.sub("", value.decode("latin_1")).strip(" \t\r\n\"';.,").lower()
@@ -36,6 +39,10 @@ def canonical_encoding(value: bytes) -> str:
         return text
     joined = re.sub(r"\s+", "-", text)
     return _ENCODINGS.get(joined, _ENCODINGS.get(joined.replace("-", ""), joined))
+
+
+_content_type = remembered(parameters.content_type)
+_parameters = remembered(parameters.parameters)
 
 
 class Part:
@@ -46,7 +53,7 @@ class Part:
     """
 
     __slots__ = (
-        "_disposition", "_encoding", "_params", "body_end", "body_start", "boundary", "children",
+        "_disposition", "_encoding", "_first", "_params", "body_end", "body_start", "boundary", "children",
         "content_type", "data", "fields", "header_is_closed", "header_start", "parent",
     )  # fmt: skip
 
@@ -54,32 +61,31 @@ class Part:
         self.data = data
         self.header_start = header_start
         self.fields = fields
+        self._first = {field.name: field for field in reversed(fields)}
         self.parent = parent
         self.header_is_closed = True
         self.body_start = self.body_end = header_start
         self.children: list[Part] = []
         self.boundary = b""
-        self._params: dict[str, str] | None = None
+        self._params: Mapping[str, str] | None = None
         self._encoding: str | None = None
-        self._disposition: tuple[str, dict[str, str]] | None = None
-        self.content_type = parameters.content_type(self.value(b"content-type"))
+        self._disposition: tuple[str, Mapping[str, str]] | None = None
+        # What stands behind the type is often a boundary, which no other message has.
+        self.content_type = _content_type(self.value(b"content-type").partition(b";")[0])
         if not self.content_type:
             in_digest = parent is not None and parent.content_type == "multipart/digest"
             self.content_type = "message/rfc822" if in_digest and not self.has(b"content-type") else "text/plain"
 
     def field(self, name: bytes) -> HeaderField | None:
         """The first field of that name (in lower case)."""
-        for field in self.fields:
-            if field.name == name:
-                return field
-        return None
+        return self._first.get(name)
 
     def has(self, name: bytes) -> bool:
-        return self.field(name) is not None
+        return name in self._first
 
     def value(self, name: bytes) -> bytes:
         """The first field of that name as it stands, without its last CRLF; b"" if there is none."""
-        field = self.field(name)
+        field = self._first.get(name)
         return b"" if field is None else self.data[field.value_start : field.end].removesuffix(b"\r\n")
 
     @property
@@ -88,10 +94,10 @@ class Part:
         return self.data[self.body_start : self.body_end]
 
     @property
-    def params(self) -> dict[str, str]:
+    def params(self) -> Mapping[str, str]:
         """Parameters of Content-Type, names in lower case, values decoded."""
         if self._params is None:
-            self._params = parameters.parameters(self.value(b"content-type"))
+            self._params = _parameters(self.value(b"content-type"))
         return self._params
 
     @property
@@ -116,10 +122,10 @@ class Part:
         """From Content-Disposition, else from Content-Type; decoded; "" if there is none."""
         return self._content_disposition()[1].get("filename", "") or self.params.get("name", "")
 
-    def _content_disposition(self) -> tuple[str, dict[str, str]]:
+    def _content_disposition(self) -> tuple[str, Mapping[str, str]]:
         if self._disposition is None:
             raw = self.value(b"content-disposition")
-            self._disposition = (parameters.disposition(raw), parameters.parameters(raw)) if raw else ("", {})
+            self._disposition = (parameters.disposition(raw), _parameters(raw)) if raw else _NO_DISPOSITION
         return self._disposition
 
     @property
