@@ -321,5 +321,7 @@ def next_hop_unknown(next_hop: str, *, used: str) -> None:
     emit("warning", "next-hop-unknown", next_hop=next_hop, used=used)
 
 
-def queue_changed(what: str, *, by: str, which: str, deliveries: int) -> None:
-    emit("warning", "queue-changed", what=what, by=by, which=which, deliveries=deliveries)
+def queue_changed(what: str, *, by: str, which: str, deliveries: int, queue_ids: Iterable[str] = ()) -> None:
+    emit(
+        "warning", "queue-changed", what=what, by=by, which=which, deliveries=deliveries, queue_ids=_list(queue_ids)
+    )  # fmt: skip

@@ -11,6 +11,7 @@ from mta.cli.command import (
     ExitCode,
     add_config,
     add_socket,
+    add_word,
     ask_supervisor,
     new_parser,
     print_json,
@@ -27,12 +28,12 @@ def add_parser(subparsers: Any) -> None:
         with_config=False,
     )  # fmt: skip
     words = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    on = words.add_parser("on", help="switch it on")
+    on = add_word(words, "on", "switch it on")
     end = on.add_mutually_exclusive_group()
     end.add_argument("--for", dest="for_s", type=seconds_of, metavar="TIME", help="end by itself after 30m, 4h, 1d …")
     end.add_argument("--until", type=_moment, metavar="TIME", help="end by itself then, e.g. 2026-11-22T18:00+01:00")
-    off = words.add_parser("off", help="switch it off")
-    status = words.add_parser("status", help="say how it stands")
+    off = add_word(words, "off", "switch it off: rules apply again to what comes from now on")
+    status = add_word(words, "status", "say how it stands")
     for name, word in (("on", on), ("off", off), ("status", status)):
         add_config(word)
         add_socket(word)
@@ -57,7 +58,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _until(arguments: argparse.Namespace) -> datetime | None:
     if arguments.for_s is not None:
-        return datetime.now(UTC) + timedelta(seconds=arguments.for_s)
+        # Whole seconds are enough to read, and the time is never cut short.
+        return datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=arguments.for_s + 1)
     until: datetime | None = arguments.until
     return until
 

@@ -48,6 +48,15 @@ def new_parser(
     return parser
 
 
+def add_word(words: Any, name: str, summary: str) -> argparse.ArgumentParser:
+    """The parser of a command's own word, such as `queue list`."""
+    parser: argparse.ArgumentParser = words.add_parser(
+        name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.", epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    return parser
+
+
 def add_config(parser: argparse.ArgumentParser) -> None:
     """`--config FILE`: else the environment's STAMPLINE_CONFIG, else /etc/stampline/stampline.yaml."""
     default = Path(os.environ.get("STAMPLINE_CONFIG") or DEFAULT_CONFIG)
@@ -77,7 +86,7 @@ def control_socket(arguments: argparse.Namespace) -> Path:
 
     path: Path = arguments.config.absolute()
     try:
-        return path.parent / str(read_document(path).value["control"]["socket"])
+        return Path(os.path.normpath(path.parent / str(read_document(path).value["control"]["socket"])))
     except ConfigurationError as exc:
         raise bad_configuration(exc.problems) from exc
     except (KeyError, TypeError) as exc:

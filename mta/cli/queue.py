@@ -16,6 +16,7 @@ from mta.cli.command import (
     CommandFailedError,
     ExitCode,
     add_config,
+    add_word,
     bad_configuration,
     new_parser,
     print_json,
@@ -23,11 +24,16 @@ from mta.cli.command import (
 )
 from mta.config.schema import Configuration
 from mta.model.delivery import Body, QueueFilter, State
+from mta.model.reply import MailError
 from mta.ports.spool import Spool
 
 LIST_LIMIT = 1000
 HEADER_MAX = 65_536
 """Octets of a message's header that `queue show` prints."""
+
+LOGGED_MAX = 100_000
+"""Messages whose queue ids one operation writes to the log."""
+IDS_PER_LINE = 100
 
 Operation = Callable[[Spool, QueueFilter], Awaitable[int]]
 
@@ -38,6 +44,8 @@ _OPERATIONS: dict[str, tuple[Operation, str, str]] = {
     "delete": (lambda spool, which: spool.delete(which), "deleted", "take messages out of the queue, without a DSN"),
 }
 _WAKES = ("retry", "release")
+_CHANGES = {"retry": {State.QUEUED}, "hold": {State.QUEUED}, "release": {State.HELD}}
+"""The state in which a recipient is touched by an operation; `delete` takes all."""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -46,16 +54,15 @@ def add_parser(subparsers: Any) -> None:
         "List the queue and work it. What is being delivered at the moment is left alone.", with_config=False,
     )  # fmt: skip
     words = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    listing = words.add_parser("list", help="list what waits", description="List what waits, oldest first.")
+    listing = add_word(words, "list", "list what waits, oldest first")
     _add_filters(listing)
     listing.add_argument("--limit", type=int, default=LIST_LIMIT, metavar="N", help="at most N (default: %(default)s)")
     _add_common(listing, run_list)
-    text = "Show one message: envelope, decision, recipients with their last replies, and its header (not its body)."
-    show = words.add_parser("show", help="show one message", description=text)
-    show.add_argument("id", metavar="ID")
+    show = add_word(words, "show", "show one message: envelope, decision, last replies, and its header, not its body")
+    show.add_argument("id", metavar="ID", help="queue id, as in the list, the log, and our 250")
     _add_common(show, run_show)
     for name, (_, _, summary) in _OPERATIONS.items():
-        word = words.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
+        word = add_word(words, name, summary)
         word.add_argument("ids", nargs="*", metavar="ID", help="queue ids")
         _add_filters(word)
         word.add_argument("--all", action="store_true", help="everything in the queue; needed where no filter is given")
@@ -74,7 +81,8 @@ def _add_filters(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sender", default="", metavar="ADDRESS", help="this reverse-path; * stands for anything")
     parser.add_argument("--recipient", default="", metavar="ADDRESS", help="this recipient; * stands for anything")
     parser.add_argument("--next-hop", default="", metavar="NAME", help="for this next hop")
-    parser.add_argument("--state", type=State, choices=(State.QUEUED, State.HELD), metavar="queued|held", default=None)
+    parser.add_argument("--state", type=State, choices=(State.QUEUED, State.HELD), metavar="queued|held", default=None,
+        help="this state; held is what a rule or `queue hold` keeps back")  # fmt: skip
     parser.add_argument("--older-than", type=seconds_of, metavar="TIME", default=None, help="accepted before 30m, 4h …")
 
 
@@ -96,7 +104,7 @@ def run_show(arguments: argparse.Namespace) -> int:
         entries = await spool.entries(QueueFilter(queue_id=arguments.id))
         if delivery is None or not entries:
             raise CommandFailedError(f"{arguments.id} is not in the queue")
-        header = await asyncio.to_thread(read_header, await spool.read_body(arguments.id))
+        header = await _header(spool, arguments.id)
         if arguments.json:
             print_json(queue_view.message_to_json(delivery.message, entries[0], header))
         else:
@@ -106,13 +114,22 @@ def run_show(arguments: argparse.Namespace) -> int:
     return _with_spool(arguments, use)
 
 
+async def _header(spool: Spool, queue_id: str) -> bytes:
+    """The message's header. Raises CommandFailedError."""
+    try:
+        return await asyncio.to_thread(read_header, await spool.read_body(queue_id))
+    except (KeyError, MailError) as exc:
+        raise CommandFailedError(f"{queue_id} has gone, or its file is missing in the spool") from exc
+
+
 def run_operation(arguments: argparse.Namespace) -> int:
     filters = filters_of(arguments)
     operate, done, _ = _OPERATIONS[arguments.operation]
 
     async def use(spool: Spool, configuration: Configuration) -> int:
+        ids = [queue_id for which in filters for queue_id in await _concerned(spool, which, arguments.operation)]
         count = sum([await operate(spool, which) for which in filters])
-        _log(configuration, arguments.operation, filters, count)
+        _log(configuration, arguments.operation, filters, count, ids)
         if arguments.operation in _WAKES:
             _wake(configuration)
         if arguments.json:
@@ -190,8 +207,20 @@ def _wake(configuration: Configuration) -> None:
         raise CommandFailedError(f"done, but the relay was not reached; it will look by itself soon: {exc}") from exc
 
 
-def _log(configuration: Configuration, what: str, filters: Sequence[QueueFilter], count: int) -> None:
-    """One line in the relay's log: who changed what."""
+async def _concerned(spool: Spool, which: QueueFilter, operation: str) -> list[str]:
+    """Queue ids of what an operation is about to change, for the log."""
+    states = _CHANGES.get(operation, frozenset(State))
+    return [
+        entry.queue_id
+        for entry in await spool.entries(which, limit=LOGGED_MAX)
+        if not entry.leased and any(recipient.state in states for recipient in entry.recipients)
+    ]
+
+
+def _log(
+    configuration: Configuration, what: str, filters: Sequence[QueueFilter], count: int, ids: Sequence[str]
+) -> None:
+    """Who changed what, in the relay's log; with the queue ids, so that grep finds what befell a message."""
     from mta import events
     from mta.log_sinks import sinks_from
 
@@ -199,4 +228,6 @@ def _log(configuration: Configuration, what: str, filters: Sequence[QueueFilter]
     events.configure(sinks_from(logs, "relay"), as_json=logs.format == "json", level=logs.level)
     by = os.environ.get("SUDO_USER") or getpass.getuser()
     which = "; ".join(queue_view.filter_text(each) for each in filters)
-    events.queue_changed(what, by=by, which=which, deliveries=count)
+    for start in range(0, max(len(ids), 1), IDS_PER_LINE):
+        some = ids[start : start + IDS_PER_LINE]
+        events.queue_changed(what, by=by, which=which, deliveries=count, queue_ids=some)

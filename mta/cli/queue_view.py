@@ -80,7 +80,7 @@ def print_message(message: AcceptedMessage, entry: QueueEntry, header: bytes) ->
     origin = f"{client.helo} [{client.ip}] by listener {client.listener}" if client else "ourselves"
     lines = [
         f"queue id    {entry.queue_id}",
-        f"accepted    {entry.accepted_at.isoformat()} from {origin}",
+        f"accepted    {entry.accepted_at.astimezone().isoformat(timespec='seconds')} from {origin}",
         f"sender      <{entry.reverse_path}>",
         f"message id  {entry.message_id}",
         f"size        {_size(entry.size_octets)}",
@@ -147,7 +147,11 @@ def _action_text(action: Action) -> str:
     values = action_to_json(action)
     rule = values.pop("rule")
     kind = values.pop("kind")
-    details = " ".join(f"{name}={value}" for name, value in values.items() if value not in ("", []))
+    details = " ".join(
+        f"{name}={','.join(value) if isinstance(value, list | tuple) else value}"
+        for name, value in values.items()
+        if value not in ("", [], ())
+    )
     return f"{kind} {details}" + (f"  (rule {rule})" if rule else "")
 
 

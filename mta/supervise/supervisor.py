@@ -127,7 +127,11 @@ class Supervisor:
             events.reload_refused(str(problems[0]), problems=len(problems), kept=self._current.name)
         else:
             events.reloaded(self._current.name, rules=self._current.rules, templates=self._current.templates)
-        self._last_reload = {"at": datetime.now(UTC).isoformat(), "ok": not problems, "problems": len(problems)}
+        self._last_reload = {
+            "at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "ok": not problems,
+            "problems": len(problems),
+        }
         return {
             "ok": not problems,
             "snapshot": self._current.name,
@@ -155,7 +159,7 @@ class Supervisor:
         return {
             "version": __version__,
             "pid": os.getpid(),
-            "started_at": self._started_at.isoformat(),
+            "started_at": self._started_at.isoformat(timespec="seconds"),
             "snapshot": self._current.name,
             "config": str(self._config),
             "is_up": self._is_up,

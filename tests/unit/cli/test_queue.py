@@ -149,7 +149,7 @@ def test_show_has_everything_but_the_body(queue: Queue) -> None:
     shown = queue.run("show", "Q1")
     for part in (
         "mail.example.com [192.0.2.1] by listener exchange", "<jane@example.com>", "a@example.net", "snapshot abc",
-        "stamp template=sales", "(rule sales-external)", "group 0 (outbound: a@example.net)",
+        "stamp template=sales", "formats=html,plain", "(rule sales-external)", "group 0 (outbound: a@example.net)",
         "Subject: Offer \N{REPLACEMENT CHARACTER}[2J",
     ):  # fmt: skip
         assert part in shown
@@ -194,6 +194,17 @@ def test_who_changed_what_stands_in_the_log(queue: Queue) -> None:
     assert (event["action"], event["what"], event["deliveries"]) == ("queue-changed", "hold", 1)
     assert event["which"] == "sender=jane@example.com older_than_s=60.0"
     assert event["by"]
+    assert event["queue_ids"] == "Q1"
+
+
+def test_a_message_that_a_filter_caught_is_found_in_the_log_by_its_queue_id(queue: Queue) -> None:
+    queue.fill(message("Q1"), message("Q2", sender="john@example.com"), message("Q3", state=State.HELD))
+    queue.run("delete", "--sender", "john@example.com")
+    queue.run("release", "--all")
+    (path,) = (queue.folder / "log").iterdir()
+    deleted, released = map(json.loads, path.read_text().splitlines())
+    assert (deleted["what"], deleted["queue_ids"]) == ("delete", "Q2")
+    assert (released["what"], released["queue_ids"]) == ("release", "Q3")
 
 
 def test_a_bad_configuration_is_2(queue: Queue, capsys: pytest.CaptureFixture[str]) -> None:
