@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from mta.message.encoded_words import decode_text, decode_undeclared
 from mta.message.parse import Message
+from mta.message.remembered import remembered
 from mta.model.address import Address, AddressError, parse_address
 
 # Each alternative begins with a character of its own and can't go back, so that the cost is linear.
@@ -29,8 +30,16 @@ def addresses(message: Message, name: str) -> list[Mailbox]:
     """All mailboxes of all fields of that name, in order; what is not an address is left out."""
     found: list[Mailbox] = []
     for field in message.fields_named(name):
-        _read_list(decode_undeclared(message.raw(field)), found)
-    return found
+        found += _mailboxes(message.raw(field))
+    return found[:_MAILBOXES_MAX]
+
+
+@remembered
+def _mailboxes(raw: bytes) -> tuple[Mailbox, ...]:
+    """The mailboxes of one field's value."""
+    found: list[Mailbox] = []
+    _read_list(decode_undeclared(raw), found)
+    return tuple(found)
 
 
 class _Entry:

@@ -302,8 +302,10 @@ def _automatic_kind(message: Message, sign: SubjectSign | None, reverse_path_is_
 
 
 def _thread_index_octets(message: Message) -> int:
-    """Length of Outlook's Thread-Index, decoded."""
+    """Length of Outlook's Thread-Index, decoded; 0 without one."""
     value = message.header("thread-index")
+    if not value:
+        return 0
     try:
         return len(binascii.a2b_base64(value.encode("ascii", "replace")))
     except binascii.Error:

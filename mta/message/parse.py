@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import KeysView
+from functools import lru_cache
 
 from mta.message.edit import Buffer
 from mta.message.encoded_words import decode_text
@@ -23,10 +24,16 @@ _MESSAGE_ID = re.compile(rb"<[^<>\s]{1,990}>")
 DEFAULT_LIMITS = Limits()
 
 
+@lru_cache(maxsize=1024)
+def _octets_of(name: str) -> bytes:
+    """A field name as `HeaderField` has it; names are asked for by our own code and by rules, never by messages."""
+    return name.lower().encode("latin_1", "replace")
+
+
 class Message:
     """A scanned message; nothing is decoded before it is asked for."""
 
-    __slots__ = ("_by_name", "data", "defects", "root")
+    __slots__ = ("_by_name", "_subject", "data", "defects", "root")
 
     def __init__(self, data: Buffer, root: Part, defects: tuple[str, ...]) -> None:
         self.data = data
@@ -39,6 +46,7 @@ class Message:
             else:
                 named.append(field)
         self._by_name = by_name
+        self._subject: str | None = None
 
     @property
     def fields(self) -> tuple[HeaderField, ...]:
@@ -55,7 +63,7 @@ class Message:
 
     def fields_named(self, name: str) -> list[HeaderField]:
         """All fields of that name (case doesn't matter), in order."""
-        return self._by_name.get(name.lower().encode("latin_1", "replace"), [])
+        return self._by_name.get(_octets_of(name), [])
 
     def has(self, name: str) -> bool:
         return bool(self.fields_named(name))
@@ -82,7 +90,9 @@ class Message:
 
     @property
     def subject(self) -> str:
-        return self.header("subject")
+        if self._subject is None:
+            self._subject = self.header("subject")
+        return self._subject
 
     def attachments(self) -> list[Part]:
         """The parts that readers see as files, in order; an attached message counts, what is inside it doesn't."""

@@ -32,7 +32,7 @@ from mta.relay.receive.trace import TOO_MANY_HOPS, added_fields, judge_hops, rec
 HEADER_LOOKED_AT = 200_000
 """Octets in which hops are counted where the message is over our limits."""
 _RECEIVED = re.compile(rb"(?mi)^received:")
-_MARK = MARK_HEADER.lower()
+_MARK = MARK_HEADER.decode("ascii").lower()
 
 
 @dataclass(slots=True)
@@ -82,19 +82,23 @@ async def guard(equipment: Equipment, arrival: Arrival) -> Reply | None:
         hops = len(_RECEIVED.findall(arrival.data[:HEADER_LOOKED_AT]))
         limit = snapshot.configuration.message_limits.received
         return TOO_MANY_HOPS if hops > limit else None
-    if (refusal := judge_hops(message.fields, snapshot.configuration.message_limits.received)) is not None:
+    received = message.fields_named("received")
+    if (refusal := judge_hops(received, snapshot.configuration.message_limits.received)) is not None:
         return refusal
-    marks = [field for field in message.fields if field.name == _MARK]
+    marks = message.fields_named(_MARK)
     if marks:
         state = check_mark(
             snapshot.mark_keys, message.raw(marks[0]), snapshot.configuration.organisation.name,
             message.message_id, message.header("date"), arrival.now,
         )  # fmt: skip
-        arrival.is_processed = arrival.client.is_trusted and len(marks) == 1 and state is MarkState.VALID
+        # A mark on a message without Message-ID would fit every other such message too.
+        is_ours = len(marks) == 1 and state is MarkState.VALID and bool(message.message_id)
+        arrival.is_processed = arrival.client.is_trusted and is_ours
         if arrival.is_processed:
             events.already_processed(arrival.queue_id)
         else:
-            reason = state.value if arrival.client.is_trusted else "untrusted-listener"
+            doubtful = "ambiguous" if state is MarkState.VALID else state.value
+            reason = doubtful if arrival.client.is_trusted else "untrusted-listener"
             events.mark_removed(arrival.queue_id, reason=reason)
     return None
 

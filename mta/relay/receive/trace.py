@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from functools import lru_cache
 from typing import Protocol
 
 from mta.model.envelope import Client
@@ -31,15 +32,18 @@ def received_field(
     It names no recipient (`for`), so that no copy tells of a hidden one. The client chose its HELO name: whatever is
     not of a host name or address literal becomes `?`, so it can neither add header lines nor end a comment.
     """
-    helo = _UNSAFE_IN_HELO.sub("?", client.helo[:_HELO_MAX]) or "unknown"
-    address = f"IPv6:{client.ip}" if ":" in client.ip else client.ip
-    tls = "\r\n\t(using " + _UNSAFE_IN_TLS.sub("?", client.tls).replace(" ", " with cipher ", 1) + ")"
-    return (
-        f"Received: from {helo} ([{address}])"
-        f"{tls if client.tls else ''}"
-        f"\r\n\tby {hostname} (Stampline) with {_protocol(client, smtputf8)} id {queue_id};"
-        f"\r\n\t{_date(received_at)}\r\n"
-    ).encode("ascii", "replace")
+    path = _path(client.ip, client.helo, client.tls, client.esmtp, smtputf8, hostname)
+    return f"{path} id {queue_id};\r\n\t{_date(received_at)}\r\n".encode("ascii", "replace")
+
+
+@lru_cache(maxsize=256)
+def _path(ip: str, helo: str, tls: str, esmtp: bool, smtputf8: bool, hostname: str) -> str:
+    """What the Received fields of one client have in common."""
+    name = _UNSAFE_IN_HELO.sub("?", helo[:_HELO_MAX]) or "unknown"
+    address = f"IPv6:{ip}" if ":" in ip else ip
+    using = "\r\n\t(using " + _UNSAFE_IN_TLS.sub("?", tls).replace(" ", " with cipher ", 1) + ")" if tls else ""
+    protocol = ("UTF8SMTP" if smtputf8 else "ESMTP") + ("S" if tls else "") if esmtp else "SMTP"  # RFC 3848, RFC 6531
+    return f"Received: from {name} ([{address}]){using}\r\n\tby {hostname} (Stampline) with {protocol}"
 
 
 def added_fields(*, has_message_id: bool, has_date: bool, hostname: str, queue_id: str, received_at: datetime) -> bytes:
@@ -62,12 +66,11 @@ def judge_hops(fields: Iterable[_Field], limit: int) -> Reply | None:
     return TOO_MANY_HOPS if count_received(fields) > limit else None
 
 
-def _protocol(client: Client, smtputf8: bool) -> str:
-    """The protocol type (RFC 3848, RFC 6531 §4.3)."""
-    if not client.esmtp:
-        return "SMTP"
-    return ("UTF8SMTP" if smtputf8 else "ESMTP") + ("S" if client.tls else "")
-
-
 def _date(moment: datetime) -> str:
-    return format_datetime(moment.astimezone(UTC))
+    return _date_of_second(int(moment.timestamp()))
+
+
+@lru_cache(maxsize=64)
+def _date_of_second(seconds: int) -> str:
+    """Many messages come within one second; `seconds` since 1970."""
+    return format_datetime(datetime.fromtimestamp(seconds, UTC))
