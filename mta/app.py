@@ -92,7 +92,13 @@ def rulebook(snapshot: Snapshot) -> Rulebook:
     )
 
     def write_dsn(message: AcceptedMessage, failures: Sequence[Failure], now: datetime) -> AcceptedMessage:
-        return writer.write(message, failures, now, buffer_of(message.body))
+        try:
+            original = buffer_of(message.body)
+        except OSError as exc:
+            # Whoever took the file from the spool can't keep the sender from being told.
+            events.internal_error("dsn", error=repr(exc), queue_id=message.queue_id)
+            original = b""
+        return writer.write(message, failures, now, original)
 
     limits = configuration.message_limits
     return Rulebook(

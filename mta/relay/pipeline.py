@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from mta import events
@@ -13,6 +14,7 @@ from mta.model.delivery import Body, LeasedDelivery
 from mta.model.envelope import Client, Envelope
 from mta.model.queue_id import new_queue_id
 from mta.model.reply import STORAGE_FULL, MailError, Reply
+from mta.ports.spool import LEASE
 from mta.relay import arrival, departure
 from mta.relay.arrival import Arrival
 from mta.relay.departure import Departure
@@ -98,12 +100,18 @@ class Pipeline:
             await self._put_back(work)
 
     async def _put_back(self, work: Departure) -> None:
-        """After an error of our own: try again later, as after a deferral."""
+        """After an error of our own: try again later, as after a deferral; where even that fails, as after a lease.
+
+        A lease that nobody ends is renewed as long as the worker lives, and the message would lie there unseen.
+        """
+        spool, queue_id = self._equipment.spool, work.message.queue_id
         for delivery in work.deliveries:
             try:
                 await departure.defer_for_error(self._equipment, work, delivery)
-            except MailError as exc:
-                events.internal_error("settle", error=str(exc), queue_id=work.message.queue_id)
+            except Exception as exc:  # noqa: BLE001 - the edge of a task, as above
+                events.internal_error("settle", error=repr(exc), queue_id=queue_id, traceback=traceback.format_exc())
+                with suppress(MailError):
+                    await spool.give_back(queue_id, delivery.next_hop, self._equipment.clock.now() + LEASE)
 
     async def finish(self, within_s: float) -> int:
         """Let what is in hand end; cut off the rest, whose leases a successor takes over. Returns how many were cut."""

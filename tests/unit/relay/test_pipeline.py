@@ -18,7 +18,7 @@ from mta.message.mark import check_mark, make_mark
 from mta.message.parse import parse
 from mta.model.address import parse_address
 from mta.model.bypass import Bypass
-from mta.model.delivery import Body, QueueEntry, QueueFilter, RecipientEntry, RecipientResult, State
+from mta.model.delivery import AcceptedMessage, Body, QueueEntry, QueueFilter, RecipientEntry, RecipientResult, State
 from mta.model.envelope import Client, Envelope, ListenerRole
 from mta.model.reply import Reply
 from mta.ports.transport import Segments
@@ -204,6 +204,55 @@ async def test_a_mark_from_a_stranger_does_not_count(world: World) -> None:
     copy = world.copy_for("john@example.com")
     assert copy.count(b"X-Stampline-Processed:") == 1
     assert parse(marked).header("X-Stampline-Processed") != parse(copy).header("X-Stampline-Processed")
+
+
+async def test_a_mark_from_a_message_without_message_id_fits_no_other(world: World) -> None:
+    bare = b"From: <x@example.net>\r\nSubject: Bare\r\n\r\nHello\r\n"
+    await world.submit(bare, "john@example.com", client=STRANGER)
+    await world.finish()
+    mark = parse(world.copy_for("john@example.com")).header("X-Stampline-Processed").encode()
+    other = b"From: <jane@example.com>\r\nSubject: Other\r\n\r\nHello\r\n"
+
+    await world.submit(b"X-Stampline-Processed: " + mark + b"\r\n" + other, "bob@example.net")
+    await world.finish()
+
+    assert mark not in world.copy_for("bob@example.net")
+    assert b"A note of" in world.copy_for("bob@example.net")
+
+
+async def test_the_sender_is_told_even_if_the_body_was_taken_out_of_the_spool(world: World) -> None:
+    world.transport.answer = lambda entry: Reply(451, "4.3.0", "Later")
+    await world.submit(MESSAGE + b"x" * 200_000, "bob@example.net")
+    await world.finish()
+    (body,) = [path for path in (world.folder.parent / "spool" / "bodies").rglob("*") if path.is_file()]
+    body.unlink()
+
+    world.transport.answer = lambda entry: OK
+    for _ in range(4):
+        world.clock.time += timedelta(days=1)
+        await world.run_queue()
+
+    assert b"Status: 4.4.7" in world.copy_for("jane@example.com")
+    assert await world.queue() == []
+
+
+async def test_a_fault_in_settling_leaves_no_lease_behind(world: World) -> None:
+    def no_dsn(*_: object) -> AcceptedMessage:
+        raise LookupError("a fault of our own")
+
+    book = world.equipment.rulebook
+    world.equipment.rulebook = replace(book, settler=replace(book.settler, write_dsn=no_dsn))
+    world.transport.answer = lambda entry: Reply(550, "5.1.1", "No such user")
+    await world.submit(MESSAGE, "bob@example.net")
+    await world.finish()
+
+    (entry,) = await world.queue()
+    assert not entry.leased
+    world.equipment.rulebook = book
+    world.clock.time += timedelta(hours=1)
+    await world.run_queue()
+    await world.run_queue()
+    assert await world.queue() == []
 
 
 async def test_rejecting_everybody_is_said_at_once_and_nothing_is_kept(world: World) -> None:
