@@ -119,6 +119,8 @@ def _offsets(decoded: Decoded, octets: bytes, positions: Sequence[int]) -> list[
     text, codec, *_ = decoded
     if len(text) == len(octets):
         return list(positions)  # one octet a character
+    if codec.family == "utf-8":
+        return [_utf_8_offset(text, octets, position) for position in positions]
     offsets = []
     done = offset = 0
     errors = "surrogatepass" if codec.family == "wide" else "surrogateescape"
@@ -133,6 +135,13 @@ def _offsets(decoded: Decoded, octets: bytes, positions: Sequence[int]) -> list[
         # A code that Python decodes but encodes in another length.
         raise CannotEditError(f"the text is irregular {codec.encoding}")
     return offsets
+
+
+def _utf_8_offset(text: str, octets: bytes, position: int) -> int:
+    """Counted from the nearer end; whatever stands there, what was decoded has as many octets again."""
+    if position > len(text) // 2:
+        return len(octets) - len(text[position:].encode("utf_8", "surrogateescape"))
+    return len(text[:position].encode("utf_8", "surrogateescape"))
 
 
 def _jis_splices(decoded: Decoded, octets: bytes, added: Sequence[tuple[TextChange, bytes]]) -> list[Edit]:
