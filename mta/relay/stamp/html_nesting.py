@@ -21,6 +21,13 @@ HIDDEN = re.compile(
     r"|(?:max-)?height\s*:\s*0(?:px)?\s*(?:[;!]|\Z)|font-size\s*:\s*0(?:px)?\s*(?:[;!]|\Z)",
     re.IGNORECASE,
 )
+HIDES = r"display\s*:\s*none|visibility\s*:|mso-hide|height\s*:\s*0|opacity\s*:|font-size\s*:\s*0|\shidden"
+"""RE2 pattern (lower case): without a match nothing is hidden by a style or attribute."""
+# Elements with raw text; values and tags with a `<` or `>` in them, whose ends are not where they seem to be.
+SWALLOWS = (
+    r"<(?:script|textarea|xmp|iframe|noembed|noframes|plaintext|select|template|svg|math|object|video|audio|canvas)"
+    r"""|=\s*"[^"<>]*[<>]|=\s*'[^'<>]*[<>]|=\s*["'][^"'<>]*\z|<[a-z/!?][^<>]*(?:<|\z)"""
+)
 HIDES_CHILDREN = frozenset(("select", "svg", "math", "object", "video", "audio", "canvas", "template"))
 
 

@@ -62,7 +62,7 @@ class _Found:
 
 def reply_position(view: BodyView, is_reply: bool, marks: QuoteMarks) -> int | None:
     """Start of the quoted part; None where nothing is quoted or the reply stands below."""
-    if marks.html_gate.search(view.octets) is None:
+    if quote_lines.is_quiet(view, marks) or marks.html_gate.search(view.octets) is None:
         return None
     found = _Scan(view.text, view.folded, is_reply, marks).run()
     if found is None:

@@ -10,10 +10,11 @@ from typing import NamedTuple
 import re2
 
 from mta.relay.stamp.bodies import ShownBody
+from mta.relay.stamp.place import MARKER
 from mta.relay.stamp.place_plain import own_text
-from mta.relay.stamp.quote_lines import Gate, QuoteMarks
+from mta.relay.stamp.quote_lines import Gate, QuoteMarks, is_quiet
 
-_MARKER: Gate = re2.compile("stampline-")
+_MARKER: Gate = re2.compile(MARKER)
 _WORD = re.compile(r"[^\W_]{4,}")
 _NOT_WORD = re.compile(r"[\W_]+")
 _RECOGNISED_MIN = 12
@@ -57,7 +58,9 @@ def in_message(bodies: Sequence[ShownBody], own: Own, in_html: bool, is_reply: b
     """
     if in_html:
         marker = f"stampline-{own.name}--{own.key}"
-        return any(_has_marker(body) and marker in body.text for body in bodies if body.is_html)
+        return any(
+            not is_quiet(body, marks) and _has_marker(body) and marker in body.text for body in bodies if body.is_html
+        )
     return any(
         _is_in(own.text, body.text) and _is_in(own.text, own_text(body, is_reply, marks))
         for body in bodies

@@ -5,6 +5,9 @@ from __future__ import annotations
 from functools import cached_property
 from typing import NamedTuple
 
+MARKER = "stampline-"
+"""What our stamps' ids and classes begin with, whatever mail programs put before."""
+
 
 class Placement(NamedTuple):
     """Insert at the character `position`; `before` and `after` are what the stamp needs around it to stand alone."""
@@ -27,6 +30,8 @@ class BodyView:
 
     def __init__(self, text: str) -> None:
         self.text = text
+        self.quiet: bool | None = None
+        """What `quote_lines.is_quiet` found."""
 
     @cached_property
     def octets(self) -> bytes:

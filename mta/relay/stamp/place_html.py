@@ -11,11 +11,11 @@ import re
 import re2
 
 from mta.model.decision import Place
-from mta.relay.stamp.html_nesting import OpenElements
+from mta.relay.stamp.html_nesting import HIDES, SWALLOWS, OpenElements
 from mta.relay.stamp.html_reply import reply_position
 from mta.relay.stamp.html_scan import Token, tokens
 from mta.relay.stamp.place import BodyView, Placement
-from mta.relay.stamp.quote_lines import DEFAULT_MARKS, Gate, QuoteMarks
+from mta.relay.stamp.quote_lines import DEFAULT_MARKS, Gate, QuoteMarks, is_quiet
 
 _SPACE = " \t\r\n\f\ufeff"
 _TRAILING = re.compile(r"[ \t\r\n\f\ufeff]*")
@@ -23,15 +23,9 @@ _END_TAG = re.compile(r"</(?:body|html)[ \t\r\n\f]*>\Z", re.IGNORECASE)
 _CONDITIONAL = re.compile(r"\[if|\[endif", re.IGNORECASE)
 _HEAD = frozenset(("html", "head", "meta", "title", "style", "link", "base", "script", "basefont", "bgsound"))
 _ENDS_MAX = 20
-_HIDES = r"display\s*:\s*none|visibility\s*:|mso-hide|height\s*:\s*0|opacity\s*:|font-size\s*:\s*0|\shidden"
-_MAY_HIDE: Gate = re2.compile(_HIDES)
-# Elements with raw text; values and tags with a `<` or `>` in them, whose ends are not where they seem to be.
-_SWALLOWS = (
-    r"<(?:script|textarea|xmp|iframe|noembed|noframes|plaintext|select|template|svg|math|object|video|audio|canvas)"
-    r"""|=\s*"[^"<>]*[<>]|=\s*'[^'<>]*[<>]|=\s*["'][^"'<>]*\z|<[a-z/!?][^<>]*(?:<|\z)"""
-)
-_MAY_HIDE_OR_SWALLOW: Gate = re2.compile(f"{_HIDES}|{_SWALLOWS}")
-_PAIRS = (b"style", b"title")
+_MAY_HIDE: Gate = re2.compile(HIDES)
+_MAY_HIDE_OR_SWALLOW: Gate = re2.compile(f"{HIDES}|{SWALLOWS}")
+_PAIRS = ((b"<style", b"</style"), (b"<title", b"</title"))
 
 
 def place_html(view: BodyView, place: Place, is_reply: bool, marks: QuoteMarks = DEFAULT_MARKS) -> Placement:
@@ -42,7 +36,7 @@ def place_html(view: BodyView, place: Place, is_reply: bool, marks: QuoteMarks =
         position = reply_position(view, is_reply, marks)
         if position is not None and not _is_hidden(view, position):
             return Placement(position)
-    return _bottom(view)
+    return _bottom(view, marks)
 
 
 def _top(text: str) -> int:
@@ -62,10 +56,10 @@ def _top(text: str) -> int:
     return position if text[position:].strip(_SPACE) else len(text)
 
 
-def _bottom(view: BodyView) -> Placement:
+def _bottom(view: BodyView, marks: QuoteMarks) -> Placement:
     text = view.text
     position = _before_end(text)
-    if not _in_doubt(view):
+    if not _in_doubt(view, marks):
         return Placement(position)
     scanned = list(tokens(text))
     end = len(text)
@@ -109,7 +103,7 @@ def _is_end(text: str, token: Token) -> bool:
     return token.kind == "comment" and not _CONDITIONAL.search(text, token.start, token.end)
 
 
-def _in_doubt(view: BodyView) -> bool:
+def _in_doubt(view: BodyView, marks: QuoteMarks) -> bool:
     """Whether something may swallow or hide what stands at the end.
 
     Nothing does if every comment, style, title and table is closed and nothing else that could is there: whatever is
@@ -118,11 +112,15 @@ def _in_doubt(view: BodyView) -> bool:
     octets = view.octets
     if octets.rfind(b"<!--") > octets.rfind(b"-->"):
         return True
-    if any(octets.rfind(b"<" + name) > octets.rfind(b"</" + name) for name in _PAIRS):
+    for opening, closing in _PAIRS:
+        last = octets.rfind(opening)
+        if last >= 0 and last > octets.rfind(closing):
+            return True
+    # Looking for "<" from behind is quicker than counting, and most messages have no table.
+    has_table = octets.rfind(b"<table") >= 0 or octets.rfind(b"</table") >= 0
+    if has_table and octets.count(b"<table") != octets.count(b"</table"):
         return True
-    if octets.count(b"<table") != octets.count(b"</table"):
-        return True
-    return _MAY_HIDE_OR_SWALLOW.search(octets) is not None
+    return not is_quiet(view, marks) and _MAY_HIDE_OR_SWALLOW.search(octets) is not None
 
 
 def _is_hidden(view: BodyView, position: int) -> bool:
