@@ -13,6 +13,7 @@ from calendar import timegm
 from collections.abc import Sequence
 from datetime import datetime
 from enum import Enum
+from functools import lru_cache
 from urllib.parse import quote, unquote
 
 HEADER = b"X-Stampline-Processed"
@@ -50,12 +51,18 @@ def make_mark(key: bytes, organisation: str, direction: str, message_id: str, da
     """
     if not _DIRECTION.match(direction):
         raise ValueError("a direction is a word of up to 20 letters")
+    name = _name_in_mark(organisation)
+    stamp = int(expires.timestamp())
+    proof = _proof(key, organisation, direction, message_id, date, stamp)
+    return b"v=1; o=%b; d=%b; x=%d; b=%b" % (name, direction.encode(), stamp, proof)
+
+
+@lru_cache(maxsize=16)
+def _name_in_mark(organisation: str) -> bytes:
     name = quote(organisation, safe="")
     if not 0 < len(name) <= _ORGANISATION_MAX:
         raise ValueError(f"an organisation's name has 1 to {_ORGANISATION_MAX} octets")
-    stamp = int(expires.timestamp())
-    proof = _proof(key, organisation, direction, message_id, date, stamp)
-    return b"v=1; o=%b; d=%b; x=%d; b=%b" % (name.encode(), direction.encode(), stamp, proof)
+    return name.encode()
 
 
 def check_mark(
@@ -80,15 +87,16 @@ def check_mark(
 
 def _proof(key: bytes, organisation: str, direction: str, message_id: str, date: str, expires: int) -> bytes:
     """HMAC over length-prefixed fields, so that no two sets of fields encode alike; base64url without padding."""
-    fields = (organisation, direction, message_id.strip(), _instant(date), str(expires))
+    fields = (organisation, direction, message_id.strip(), _instant(date[:_DATE_MAX]), str(expires))
     encoded = [field.encode("utf-8", "backslashreplace") for field in fields]
-    signed = b"stampline-mark-1" + b"".join(len(field).to_bytes(4, "big") + field for field in encoded)
+    signed = b"stampline-mark-1" + b"".join([len(field).to_bytes(4, "big") + field for field in encoded])
     return urlsafe_b64encode(hmac.digest(key, signed, "sha256")).rstrip(b"=")
 
 
+@lru_cache(maxsize=64)  # all copies of a message have the same
 def _instant(date: str) -> str:
     """The moment that a Date header names, as seconds: Exchange may write it anew in another zone."""
-    text = " ".join(date[:_DATE_MAX].split())
+    text = " ".join(date.split())
     match = _DATE.match(text)
     month = _MONTHS.get(match[2].lower()) if match else None
     if match is None or month is None:

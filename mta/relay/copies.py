@@ -100,7 +100,7 @@ def finished(original: Original, variant: Variant, content: tuple[Edit, ...]) ->
     trace = _mark(original, variant, parsed) + message.trace
     if parsed.has(_MARK_NAME):
         content = (*content, *remove_header(parsed, _MARK_NAME))
-    unsigned = combine((prepend(parsed, trace), *content))
+    unsigned = combine((prepend(parsed, trace), *content))  # an insertion at 0, so first
     domain = _signing_domain(original, variant, parsed)
     if not domain:
         return unsigned
@@ -108,7 +108,8 @@ def finished(original: Original, variant: Variant, content: tuple[Edit, ...]) ->
     if signature is None:
         return unsigned
     events.signed(message.queue_id, group=variant.group, domain=signature.domain, selector=signature.selector)
-    return combine((prepend(parsed, signature.field + trace), *content))
+    top = unsigned[0]
+    return (Edit(top.start, top.end, signature.field + top.replacement), *unsigned[1:])
 
 
 def _mark(original: Original, variant: Variant, parsed: Message) -> bytes:

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
@@ -17,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from mta.config.schema import DkimKey
 from mta.model.address import domain_key
 from mta.ports.transport import Segments
-from mta.relay.sign.canonical import RelaxedBodyHash, chunks, relaxed_fields
+from mta.relay.sign.canonical import RelaxedBodyHash, chunks, relaxed_fields, relaxed_whitespace
 
 RSA_BITS_MIN = 1024
 """RFC 8301 §3.2: verifiers must not take less."""
@@ -48,8 +49,12 @@ class _Key:
     selector: str
     private: RSAPrivateKey
     headers: tuple[bytes, ...]
+    wanted: frozenset[bytes]
+    """The same names as `headers`."""
     prefix: bytes
-    """The field's first line, which never changes."""
+    """How the field begins, up to the value of t=; that never changes."""
+    relaxed_prefix: bytes
+    """The same in canonical form."""
 
 
 class Signer:
@@ -84,14 +89,15 @@ class Signer:
             return None
         key = self._keys[domain]
         header, body = _split(chunks(segments))
-        names, signed = _signed_fields(relaxed_fields(header), key.headers)
+        names, signed = _signed_fields(relaxed_fields(header, key.wanted), key.headers)
         hashing = RelaxedBodyHash()
         for piece in body:
             hashing.update(piece)
-        unsigned = _field_without_signature(key, names, hashing.digest(), int(now.timestamp()))
-        signed.append(relaxed_fields(unsigned)[0][1])  # last, without CRLF and with an empty b= (§3.7)
+        rest = _rest_without_signature(names, hashing.digest(), int(now.timestamp()))
+        # Last this field itself, without CRLF and with an empty b= (§3.7).
+        signed.append(key.relaxed_prefix + relaxed_whitespace(rest.replace(b"\r\n\t", b" ")))
         signature = b64encode(key.private.sign(b"\r\n".join(signed), _PADDING, _SHA256))
-        return DkimSignature(unsigned + _fold_base64(signature) + b"\r\n", domain, key.selector)
+        return DkimSignature(key.prefix + rest + _fold_base64(signature) + b"\r\n", domain, key.selector)
 
 
 def _load(config: DkimKey) -> _Key:
@@ -109,9 +115,12 @@ def _load(config: DkimKey) -> _Key:
     if private.key_size < RSA_BITS_MIN:
         raise DkimKeyError(f"{name} has {private.key_size} bits, at least {RSA_BITS_MIN} are needed (2048 are usual)")
     domain = domain_key(config.domain)
-    headers = tuple(dict.fromkeys(["from", *(header.lower() for header in config.headers)]))
-    prefix = f"DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed;\r\n\td={domain}; s={config.selector};\r\n\tt="
-    return _Key(domain, config.selector, private, tuple(h.encode() for h in headers), prefix.encode())
+    headers = tuple(dict.fromkeys([b"from", *(header.lower().encode() for header in config.headers)]))
+    prefix = (
+        f"DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed;\r\n\td={domain}; s={config.selector};\r\n\tt="
+    ).encode()
+    relaxed_prefix = relaxed_fields(prefix)[0][1]
+    return _Key(domain, config.selector, private, headers, frozenset(headers), prefix, relaxed_prefix)
 
 
 def _split(pieces: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
@@ -155,12 +164,13 @@ def _signed_fields(fields: Sequence[tuple[bytes, bytes]], wanted: Sequence[bytes
     return names, signed
 
 
-def _field_without_signature(key: _Key, names: Sequence[bytes], digest: bytes, seconds: int) -> bytes:
-    """The field up to and with `b=`, folded with CRLF and tab."""
-    return b"%b%d;\r\n\th=%b;\r\n\tbh=%b;\r\n\tb=" % (key.prefix, seconds, _fold_names(names), b64encode(digest))
+def _rest_without_signature(names: Sequence[bytes], digest: bytes, seconds: int) -> bytes:
+    """The field from the value of t= up to and with `b=`, folded with CRLF and tab."""
+    return b"%d;\r\n\th=%b;\r\n\tbh=%b;\r\n\tb=" % (seconds, _fold_names(tuple(names)), b64encode(digest))
 
 
-def _fold_names(names: Sequence[bytes]) -> bytes:
+@lru_cache(maxsize=128)
+def _fold_names(names: tuple[bytes, ...]) -> bytes:
     lines = []
     line = b"  " + names[0]  # as long as "h=" that stands before it
     for name in names[1:]:
