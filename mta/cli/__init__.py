@@ -31,7 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        parsed = _parser(given).parse_args(given)
+        parser = _parser(given)
+        parsed, unknown = parser.parse_known_args(given)
+        if unknown:
+            parser.error(f"unrecognized arguments: {' '.join(unknown)} (`stampline {given[0]} --help` lists them all)")
         return int(parsed.run(parsed))
     except CommandFailedError as exc:
         print(f"stampline: {exc}", file=sys.stderr)

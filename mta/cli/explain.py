@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,19 +18,23 @@ from mta.cli.command import (
     print_json,
     printable,
 )
+from mta.cli.explain_view import as_json, as_text
+from mta.cli.explained import Explained, GroupCopy
 from mta.config.problems import ConfigurationError
 from mta.config.schema import Configuration
-from mta.message.classify import Classification, classify
+from mta.message.classify import classify
 from mta.message.edit import joined
-from mta.message.parse import LimitExceededError, Message, parse
+from mta.message.parse import LimitExceededError, parse
 from mta.model.address import Address, AddressError, parse_address
 from mta.model.delivery import AcceptedMessage, Body, RecipientEntry
 from mta.model.envelope import Client, Envelope, ListenerRole
 from mta.model.person import Person
 from mta.relay.copies import Original, finished, stamped
-from mta.relay.decide import Facts, Outcome, Participants, Step, Trace, Verdict, decide
+from mta.relay.decide import Facts, Participants, Trace, decide
 from mta.relay.equipment import Rulebook
 from mta.relay.split.variants import Variant, variants
+from mta.relay.stamp.context import StampContext
+from mta.relay.stamp.stamp import stamp_message
 
 _BARE_LINE_END = re.compile(rb"\r?\n|\r")
 _QUEUE_ID = "EXPLAINED"
@@ -56,30 +58,13 @@ def add_parser(subparsers: Any) -> None:
     parser.set_defaults(run=run)
 
 
-@dataclass(frozen=True, slots=True)
-class Explained:
-    """All that one run found out."""
-
-    rulebook: Rulebook
-    data: bytes
-    message: Message
-    classification: Classification
-    envelope: Envelope
-    client: Client
-    people: dict[str, Person]
-    now: datetime
-    outcome: Outcome
-    steps: Sequence[Sequence[Step]]
-    """Per recipient, every rule in its order."""
-
-
 def run(arguments: argparse.Namespace) -> int:
     explained = _explain(arguments)
-    files = _write_copies(explained, arguments.out) if arguments.out is not None else {}
+    copies = _copies(explained, arguments.out)
     if arguments.json:
-        print_json(_as_json(explained, files))
+        print_json(as_json(explained, copies))
     else:
-        for line in _as_text(explained, files):
+        for line in as_text(explained, copies):
             print(printable(line))
     return ExitCode.OK
 
@@ -159,8 +144,8 @@ def _client(configuration: Configuration, name: str | None) -> Client:
 # --- copies -----------------------------------------------------------------------------------------------------------
 
 
-def _write_copies(explained: Explained, folder: Path) -> dict[int, str]:
-    """Write each group's copy; group → file, or why there is none."""
+def _copies(explained: Explained, folder: Path | None) -> dict[int, GroupCopy]:
+    """Make each group's copy, and write it where there is a folder."""
     decision = explained.outcome.decision
     entries = tuple(
         RecipientEntry(n, entry.recipient, entry.group, entry.next_hop) for n, entry in enumerate(decision.recipients)
@@ -177,13 +162,30 @@ def _write_copies(explained: Explained, folder: Path) -> dict[int, str]:
     )
     original = Original(accepted, explained.data, explained.message, explained.classification, explained.rulebook)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
         return {
-            variant.group: _write_copy(original, variant, explained.people, folder)
+            variant.group: GroupCopy(
+                _left_out(original, explained, variant),
+                _write_copy(original, variant, explained.people, folder) if folder is not None else "",
+            )
             for variant in variants(decision, entries)
         }
     except OSError as exc:
         raise CommandFailedError(f"cannot write to {folder}: {exc.strerror}") from exc
+
+
+def _left_out(original: Original, explained: Explained, variant: Variant) -> tuple[str, ...]:
+    """The stamps that this copy doesn't get although a rule says so."""
+    book = explained.rulebook
+    context = StampContext(explained.people, explained.outcome.decision.sender, explained.now, book.organisation)
+    outcome = stamp_message(
+        explained.message, explained.classification, variant.actions, context, book.snapshot.templates
+    )
+    return (
+        *(f"stamp {skipped.template} left out: {skipped.reason}" for skipped in outcome.skipped),
+        *(f"rule {failed.rule} failed: {failed.error}; on_error: {failed.on_error.value}" for failed in outcome.failed),
+    )
 
 
 def _write_copy(original: Original, variant: Variant, people: dict[str, Person], folder: Path) -> str:
@@ -193,76 +195,3 @@ def _write_copy(original: Original, variant: Variant, people: dict[str, Person],
     path = folder / f"group-{variant.group}.eml"
     path.write_bytes(joined(original.data, finished(original, variant, made.edits)))
     return str(path)
-
-
-# --- showing ----------------------------------------------------------------------------------------------------------
-
-
-def _as_text(explained: Explained, files: dict[int, str]) -> Iterator[str]:
-    outcome, classification = explained.outcome, explained.classification
-    yield f"kind: {classification.kind.value}; sender: {outcome.decision.sender or '<>'}"
-    if classification.untouchable:
-        yield f"its content is not touched: {classification.untouchable}"
-    if outcome.reply is not None:
-        yield f"refused for all recipients: {outcome.reply}"
-    for entry, steps in zip(outcome.decision.recipients, explained.steps, strict=True):
-        yield ""
-        yield (
-            f"{entry.recipient}: {entry.direction.value}, {entry.role.value}, next hop {entry.next_hop}, "
-            f"group {entry.group}"
-        )
-        for step in steps:
-            yield from _step_lines(step)
-    yield ""
-    yield from _group_lines(explained, files)
-    for failure in outcome.failures:
-        yield f"failed: rule {failure.rule}: {failure.error} ({failure.on_error.value})"
-    if outcome.too_many_variants:
-        yield f"too many variants ({outcome.too_many_variants}): what depends on the single recipient is left out"
-
-
-def _step_lines(step: Step) -> Iterator[str]:
-    yield f"  {step.rule}: {step.verdict.value}"
-    if step.test:
-        yield f"    {'because' if step.verdict in (Verdict.APPLIED, Verdict.AUDITED) else 'decided by'} {step.test}"
-        yield f"    with: {step.value}"
-    if step.actions:
-        yield f"    actions: {'; '.join(step.actions)}"
-    if step.note:
-        yield f"    but {step.note}"
-
-
-def _group_lines(explained: Explained, files: dict[int, str]) -> Iterator[str]:
-    decision = explained.outcome.decision
-    for group, actions in decision.group_actions().items():
-        names = ", ".join(str(entry.recipient) for entry in decision.recipients if entry.group == group)
-        kinds = ", ".join(f"{action.kind} ({action.rule})" for action in actions) or "unchanged"
-        yield f"group {group}: {names}: {kinds}" + (f" -> {files[group]}" if group in files else "")
-
-
-def _as_json(explained: Explained, files: dict[int, str]) -> dict[str, Any]:
-    outcome = explained.outcome
-    recipients = []
-    for entry, steps in zip(outcome.decision.recipients, explained.steps, strict=True):
-        rules = [{**asdict(step), "verdict": step.verdict.value} for step in steps]
-        recipients.append(
-            {
-                "recipient": str(entry.recipient),
-                "direction": entry.direction.value,
-                "role": entry.role.value,
-                "next_hop": entry.next_hop,
-                "group": entry.group,
-                "rules": rules,
-            }
-        )
-    return {
-        "kind": explained.classification.kind.value,
-        "sender": outcome.decision.sender,
-        "untouchable": explained.classification.untouchable,
-        "reply": str(outcome.reply) if outcome.reply is not None else "",
-        "recipients": recipients,
-        "groups": outcome.decision.to_json()["groups"],
-        "files": {str(group): file for group, file in files.items()},
-        "failures": [{"rule": f.rule, "error": f.error, "on_error": f.on_error.value} for f in outcome.failures],
-        "too_many_variants": outcome.too_many_variants,
-    }

@@ -81,6 +81,38 @@ def test_a_listener_changes_who_is_believed(config: Path, message: Path, capsys:
     assert [entry["direction"] for entry in answer["recipients"]] == ["inbound", "forwarded"]
 
 
+def test_what_a_listener_refuses_no_rule_sees(config: Path, message: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert explain(config, message, "--listener", "inbound") == 0
+    inside, outside = capsys.readouterr().out.split("\n\n")[1:3]
+    assert "refuses" not in inside
+    assert "  listener inbound refuses this recipient: 550 5.7.1 Relaying denied; no rule is asked\n" in outside
+
+
+def test_a_copy_that_comes_back_is_recognised_by_our_mark(
+    config: Path, message: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert explain(config, message, "--out", str(tmp_path / "out")) == 0
+    assert "our valid mark" not in capsys.readouterr().out
+    copy = tmp_path / "out" / "group-1.eml"
+    assert explain(config, copy) == 0
+    assert "it carries our valid mark and is passed on as it is" in capsys.readouterr().out
+    assert explain(config, copy, "--json", "--listener", "inbound") == 0
+    assert json.loads(capsys.readouterr().out)["already_processed"] is False
+
+
+def test_a_stamp_that_is_left_out_is_told_with_the_reason(
+    config: Path, message: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    message.write_bytes(MESSAGE.replace(b"text/plain; charset=utf-8", b"application/pdf"))
+    assert explain(config, message) == 0
+    assert "\n  stamp corporate left out: " in capsys.readouterr().out
+    people = config.parent / "people.yaml"
+    people.write_text(people.read_text().replace("      displayName: Jane Doe\n", ""))
+    message.write_bytes(MESSAGE)
+    assert explain(config, message) == 0
+    assert "\n  rule signature-external failed: " in capsys.readouterr().out
+
+
 def test_a_refusal_for_all_is_told(config: Path, message: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rules = config.parent.parent / "rules" / "00-stop.yaml"
     rules.write_text("rules:\n  - name: stop\n    actions: [{reject: {text: Not today}}]\n")
