@@ -43,21 +43,28 @@ class TextBody:
     def __init__(self, part: Part) -> None:
         self.part = part
         self.is_html = part.content_type == "text/html"
-        self._raw: bytes | None = None
-        self._transfer: transfer.Decoded | None = None
-        self._decoded: charsets.Decoded | None = None
+        self._loaded: tuple[bytes, transfer.Decoded, charsets.Decoded] | None = None
 
     def _load(self) -> tuple[bytes, transfer.Decoded, charsets.Decoded]:
-        if self._raw is None or self._transfer is None or self._decoded is None:
-            self._raw = self.part.raw_body
-            self._transfer = transfer.decode(self._raw, self.part.encoding)
-            self._decoded = charsets.decode(self._transfer.octets, self.part.charset, is_html=self.is_html)
-        return self._raw, self._transfer, self._decoded
+        if self._loaded is None:
+            raw = self.part.raw_body
+            taken_off = transfer.decode(raw, self.part.encoding)
+            decoded = charsets.decode(taken_off.octets, self.part.charset, is_html=self.is_html)
+            self._loaded = raw, taken_off, decoded
+        return self._loaded
 
     @property
     def text(self) -> str:
         """Decoded, line ends as they stand; octets that its charset can't decode are lone surrogates (PEP 383)."""
         return self._load()[2].text
+
+    @property
+    def utf_8(self) -> bytes:
+        """The text in UTF-8, "?" for octets that its charset can't decode."""
+        _, (octets, _), decoded = self._load()
+        if decoded.is_faithful and decoded.codec.family in ("utf-8", "ascii"):
+            return octets
+        return decoded.text.encode("utf_8", "replace")
 
     @property
     def is_flowed(self) -> bool:

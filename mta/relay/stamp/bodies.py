@@ -16,7 +16,7 @@ class ShownBody(BodyView):
     """A body of the message with what searching made of its text."""
 
     def __init__(self, body: TextBody) -> None:
-        super().__init__(body.text)
+        super().__init__(body.text, body.utf_8)
         self.body = body
         self.is_html = body.is_html
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import NamedTuple
 
 MARKER = "stampline-"
@@ -28,17 +27,25 @@ def lowered(text: str) -> str:
 class BodyView:
     """A body's text in the forms that searching needs, each made once and only if it is asked for."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, utf_8: bytes | None = None) -> None:
+        """`utf_8` is the text encoded, if it is at hand."""
         self.text = text
         self.quiet: bool | None = None
         """What `quote_lines.is_quiet` found."""
+        self._utf_8 = utf_8
+        self._octets: bytes | None = None
+        self._folded: str | None = None
 
-    @cached_property
+    @property
     def octets(self) -> bytes:
         """UTF-8 for RE2 and for counting, ASCII letters in lower case. Offsets differ from the text's."""
-        return self.text.encode("utf-8", "replace").lower()
+        if self._octets is None:
+            self._octets = (self.text.encode("utf-8", "replace") if self._utf_8 is None else self._utf_8).lower()
+        return self._octets
 
-    @cached_property
+    @property
     def folded(self) -> str:
         """In lower case, every character at its place."""
-        return lowered(self.text)
+        if self._folded is None:
+            self._folded = lowered(self.text)
+        return self._folded

@@ -18,7 +18,6 @@ from mta.relay.stamp.place import BodyView, Placement
 from mta.relay.stamp.quote_lines import DEFAULT_MARKS, Gate, QuoteMarks, is_quiet
 
 _SPACE = " \t\r\n\f\ufeff"
-_TRAILING = re.compile(r"[ \t\r\n\f\ufeff]*")
 _END_TAG = re.compile(r"</(?:body|html)[ \t\r\n\f]*>\Z", re.IGNORECASE)
 _CONDITIONAL = re.compile(r"\[if|\[endif", re.IGNORECASE)
 _HEAD = frozenset(("html", "head", "meta", "title", "style", "link", "base", "script", "basefont", "bgsound"))
@@ -77,8 +76,8 @@ def _before_end(text: str) -> int:
     """The place before the trailing `</body>`, `</html>` and comments, as the end of the text looks like."""
     position = len(text)
     for _ in range(_ENDS_MAX):
-        blank = _TRAILING.match(text[max(0, position - 1000) : position][::-1])
-        end = position - (blank.end() if blank else 0)
+        start = max(0, position - 1000)
+        end = start + len(text[start:position].rstrip(_SPACE))
         if not text.endswith(">", 0, end):
             break
         comment = text.endswith("-->", 0, end)

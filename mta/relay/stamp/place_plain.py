@@ -12,6 +12,7 @@ from mta.relay.stamp.place import BodyView, Placement
 from mta.relay.stamp.quote_lines import DEFAULT_MARKS, QuoteMarks
 
 _SPACE = " \t\r\n\u00a0\u200b\ufeff"
+_BLANK_LINE_AT_END = re.compile(r"\n[ \t]*\n[ \t]*\Z")
 _RULES = tuple("-_=*–—─")
 _GAP_MAX = 8
 """Lines within which an attribution is followed by what it introduces."""
@@ -62,7 +63,7 @@ def _gap(text: str, position: int) -> str:
     if not stripped.strip("\n\ufeff"):
         return "" if position < 200 else "\n"
     # A line that ends in a space would flow into ours (RFC 3676 §4.2); the blank line stops it, too.
-    return "" if re.search(r"\n[ \t]*\n[ \t]*\Z", tail) else "\n" if stripped.endswith("\n") else "\n\n"
+    return "" if _BLANK_LINE_AT_END.search(tail) else "\n" if stripped.endswith("\n") else "\n\n"
 
 
 def reply_position(view: BodyView, is_reply: bool, marks: QuoteMarks = DEFAULT_MARKS) -> int | None:
