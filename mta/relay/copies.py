@@ -57,7 +57,8 @@ def stamped(original: Original, variant: Variant, people: Mapping[str, Person]) 
     if original.parsed is None or original.classification is None:
         return Stamped()
     message, rulebook = original.message, original.rulebook
-    context = StampContext(people, message.decision.sender, message.accepted_at, rulebook.organisation)
+    is_trusted = message.client is None or message.client.is_trusted
+    context = StampContext(people, message.decision.sender, message.accepted_at, rulebook.organisation, is_trusted)
     try:
         outcome = stamp_message(
             original.parsed, original.classification, variant.actions, context, rulebook.snapshot.templates

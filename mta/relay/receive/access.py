@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 
-from mta.model.address import Address
+from mta.model.address import Address, domain_key
 from mta.model.envelope import ListenerRole
 from mta.model.reply import Reply
 
@@ -41,11 +42,22 @@ class AccessPolicy:
         """
         if self.role is ListenerRole.TRUSTED or recipient.key == self.postmaster:
             return None
-        if recipient.domain_key not in self.accepted_domains:
+        if recipient.domain_key not in self.accepted_domains or _looks_like_another(recipient.domain):
             return RELAYING_DENIED
         if not _ROUTING_CHARACTERS.isdisjoint(recipient.local):
             return ROUTED_LOCAL_PART
         return None
+
+
+def _looks_like_another(domain: str) -> bool:
+    """Whether its A-labels lose letters of a domain.
+
+    With a sharp s, say, it is the domain with `ss` by IDNA 2003 and one of its own by IDNA 2008: ours to us, and a
+    stranger's to the next hop.
+    """
+    if domain.isascii():
+        return False
+    return domain_key(domain).encode("ascii").decode("idna") != unicodedata.normalize("NFC", domain).lower()
 
 
 def plain_ip(ip: str) -> str:

@@ -24,6 +24,9 @@ class StampContext:
     """The time of acceptance, aware."""
     organisation: Mapping[str, str] = field(default_factory=dict)
     """The organisation's attributes from the configuration, and `name`."""
+    is_trusted: bool = True
+    """Whether the message came from ourselves or a trusted client. What a stranger sends holds no stamp of a server of
+    ours, only words and markers like it, written there to keep a warning out."""
 
 
 class Skipped(NamedTuple):

@@ -122,6 +122,8 @@ class _Stamping:
     def _is_stamped(self, action: Stamp, rendered: Rendered, targets: Sequence[ShownBody]) -> bool:
         if any(planned.action.template == action.template for planned in self.planned):
             return True
+        if action.once is Once.MESSAGE and not self.context.is_trusted:
+            return False
         in_html = any(body.is_html for body in targets)
         own = Own(action.template, self.renderer.key, rendered.text)
         if action.once is Once.CONVERSATION:

@@ -52,6 +52,12 @@ def test_inbound_listener_takes_nothing_else(address: str) -> None:
     assert INBOUND.judge_recipient(parse_address(address)) == RELAYING_DENIED
 
 
+@pytest.mark.parametrize("address", ["jane@stra\u00dfe.example", "jane@example\u3002net", "jane@e\uff58ample.net"])
+def test_a_domain_that_others_may_read_as_another_is_not_ours(address: str) -> None:
+    policy = AccessPolicy(ListenerRole.INBOUND, accepted_domains=OURS | {"strasse.example"})
+    assert policy.judge_recipient(parse_address(address)) == RELAYING_DENIED
+
+
 @pytest.mark.parametrize("address", ["a%b@example.net", "b!a@example.net", '"a@b"@example.net'])
 def test_routes_in_local_parts_are_not_passed_on_for_strangers(address: str) -> None:
     assert INBOUND.judge_recipient(parse_address(address)) == ROUTED_LOCAL_PART

@@ -151,6 +151,14 @@ class TestOnce:
         done = outcome(first, [stamp("one", place, once)], notes)
         assert (done.edits, [entry.template for entry in done.skipped]) == ((), ["one"])
 
+    @pytest.mark.parametrize("kind", ["plain", "html", "alternative"])
+    def test_what_a_stranger_writes_like_a_stamp_keeps_none_out(self, notes: TemplateSet, kind: str) -> None:
+        text, source = "Hi", "<p>Hi</p>\n"
+        data = {"plain": plain(text), "html": html(source), "alternative": alternative(text, source)}[kind]
+        forged = stamped(data, [stamp("one")], notes)
+        done = outcome(forged, [stamp("one", Place.TOP)], notes, replace(context(), is_trusted=False))
+        assert done.stamped == ("one",)
+
     def test_the_answer_to_a_stamped_message_is_stamped(self, notes: TemplateSet) -> None:
         old = bodies(stamped(html("<p>Question?</p>\n"), [stamp("one")], notes))[0]
         answer = html(f"<p>Hi</p><blockquote type=cite>{old}</blockquote>\n", header=self.REPLY.replace(b"<1@", b"<2@"))
