@@ -2,6 +2,9 @@
 
 It takes what waits, takes its turn among the processes, commits once, and wakes those that waited. While it waits for
 its turn the next batch grows, so contention makes batches larger, not queues longer.
+
+What one turn of the event loop submits comes to it in one go. Were it woken for each operation, it would commit the
+turn's first one alone, and take the interpreter from the loop a few times for that.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ import queue
 import sqlite3
 import threading
 import traceback
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -76,7 +80,9 @@ class Writer:
         self._turn = Turnstile(folder)
         self._room = room
         self._loop = asyncio.get_running_loop()
-        self._inbox: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._gathered: list[_Waiting] = []
+        self._inbox: queue.SimpleQueue[list[_Waiting]] = queue.SimpleQueue()
+        """What the thread has not seen yet; an empty list is the end."""
         self._thread = threading.Thread(target=self._work, name="spool-writer", daemon=True)
         self.is_closed = False
         self._thread.start()
@@ -92,38 +98,43 @@ class Writer:
         if self.is_closed:
             raise TemporaryError(INTERNAL_ERROR)
         waiting = _Waiting(operation, self._loop.create_future(), abandoned)
-        self._inbox.put(waiting)
+        if not self._gathered:
+            self._loop.call_soon(self._hand_over)
+        self._gathered.append(waiting)
         return waiting.future
+
+    def _hand_over(self) -> None:
+        if self._gathered:
+            self._inbox.put(self._gathered)
+            self._gathered = []
 
     async def close(self) -> None:
         """Commit what waits, and end the thread."""
         self.is_closed = True
-        self._inbox.put(None)
+        self._hand_over()
+        self._inbox.put([])
         await asyncio.to_thread(self._thread.join)
         self._turn.close()
 
     def _work(self) -> None:
-        is_last = False
-        while not is_last and (first := self._inbox.get()) is not None:
+        waiting: deque[_Waiting] = deque()
+        while waiting or self._fetch(waiting, block=True):
             with self._turn:
-                batch, is_last = self._collect(first)
-                self._commit_safely(batch)
+                while self._fetch(waiting, block=False):
+                    pass  # more has come while we queued for the lock
+                self._commit_safely(_batch(waiting))
         self._connection.close()
 
-    def _collect(self, first: _Waiting) -> tuple[list[_Waiting], bool]:
-        """What waits now that the lock is held: more has come while we queued for it."""
-        batch = [first]
-        octets = first.operation.octets
-        while len(batch) < BATCH and octets < BATCH_OCTETS:
-            try:
-                waiting = self._inbox.get_nowait()
-            except queue.Empty:
-                break
-            if waiting is None:
-                return batch, True
-            batch.append(waiting)
-            octets += waiting.operation.octets
-        return batch, False
+    def _fetch(self, waiting: deque[_Waiting], *, block: bool) -> bool:
+        """Take over what one turn of the loop has gathered; False where there is nothing, or no more to come."""
+        try:
+            gathered = self._inbox.get(block)
+        except queue.Empty:
+            return False
+        if not gathered:
+            self._inbox.put(gathered)  # to be found again once all is committed
+        waiting.extend(gathered)
+        return bool(gathered)
 
     def _commit_safely(self, batch: list[_Waiting]) -> None:
         """The thread's edge: whatever goes wrong, everybody gets an answer and the thread lives."""
@@ -197,6 +208,16 @@ class Writer:
             self._loop.call_soon_threadsafe(_answer, batch)
         except RuntimeError:
             return  # the loop has ended, and with it everybody who waited
+
+
+def _batch(waiting: deque[_Waiting]) -> list[_Waiting]:
+    """What the next transaction takes of what waits."""
+    batch: list[_Waiting] = []
+    octets = 0
+    while waiting and len(batch) < BATCH and octets < BATCH_OCTETS:
+        batch.append(waiting.popleft())
+        octets += batch[-1].operation.octets
+    return batch
 
 
 def _answer(batch: Sequence[_Waiting]) -> None:

@@ -68,6 +68,20 @@ async def test_what_waits_for_the_lock_is_one_transaction(writer: Writer, tmp_pa
     assert written(tmp_path) == set(range(20))
 
 
+async def test_what_is_submitted_in_one_turn_of_the_loop_is_one_transaction(writer: Writer, tmp_path: Path) -> None:
+    for first in (0, 20, 40):
+        outcomes = await asyncio.gather(*(writer.submit(Note(first + number)) for number in range(20)))
+        assert outcomes == [20] * 20
+    assert written(tmp_path) == set(range(60))
+
+
+async def test_a_closing_writer_commits_what_was_submitted_before(writer: Writer, tmp_path: Path) -> None:
+    submitted = writer.submit(Note(1))
+    await writer.close()
+    assert await submitted == 1
+    assert written(tmp_path) == {1}
+
+
 async def test_a_transaction_has_a_largest_size(writer: Writer, tmp_path: Path) -> None:
     outcomes = await together(writer, tmp_path, [Note(n) for n in range(BATCH + 10)])
     assert outcomes == [BATCH] * BATCH + [10] * 10
