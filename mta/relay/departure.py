@@ -82,7 +82,7 @@ async def open_message(equipment: Equipment, departure: Departure) -> None:
 
 async def split(equipment: Equipment, departure: Departure) -> None:
     """One variant per group; copies that an earlier attempt stored are taken as they are."""
-    entries = [entry for delivery in departure.deliveries for entry in set_aside(delivery).deliver]
+    entries = [entry for delivery in departure.deliveries for entry in delivery.recipients]
     recipients = [entry for entry in entries if entry.state is State.QUEUED]
     departure.variants = variants(departure.message.decision, recipients)
     for delivery in departure.deliveries:

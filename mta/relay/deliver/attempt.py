@@ -36,20 +36,20 @@ async def attempt(
     """
     limit = asyncio.Semaphore(COPIES_AT_ONCE)
 
-    async def one(copy: Copy) -> Sequence[RecipientResult]:
-        async with limit:
-            return await transport.deliver(envelope, copy.recipients, copy.content, deadline_s=deadline_s)
+    async def one(copy: Copy) -> list[RecipientResult]:
+        try:
+            async with limit:
+                results = await transport.deliver(envelope, copy.recipients, copy.content, deadline_s=deadline_s)
+        except Exception as exc:  # noqa: BLE001 - whatever befalls one copy, the others' results stand
+            _log(exc, queue_id)
+            results = ()
+        return _one_for_each(copy, results)
 
-    outcomes = await asyncio.gather(*(one(copy) for copy in copies), return_exceptions=True)
-    results: list[RecipientResult] = []
-    for copy, outcome in zip(copies, outcomes, strict=True):
-        if isinstance(outcome, BaseException):
-            if not isinstance(outcome, Exception):
-                raise outcome
-            _log(outcome, queue_id)
-            outcome = ()
-        results.extend(_one_for_each(copy, outcome))
-    return results
+    if len(copies) == 1:  # the usual case needs no task of its own
+        return await one(copies[0])
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(one(copy)) for copy in copies]
+    return [result for task in tasks for result in task.result()]
 
 
 def _one_for_each(copy: Copy, results: Sequence[RecipientResult]) -> list[RecipientResult]:
