@@ -70,13 +70,12 @@ def format_logfmt(fields: Mapping[str, Value]) -> str:
     """`key=value` pairs; values with spaces, quotes or control characters are quoted as in JSON."""
     parts = []
     for key, value in fields.items():
-        if value is None or value == "":
-            continue
         if isinstance(value, str):
-            parts.append(f"{key}={_to_ascii_json(value)}" if _NEEDS_QUOTES(value) else f"{key}={value}")
+            if value:
+                parts.append(f"{key}={_to_ascii_json(value)}" if _NEEDS_QUOTES(value) else f"{key}={value}")
         elif isinstance(value, bool):
             parts.append(f"{key}=true" if value else f"{key}=false")
-        else:
+        elif value is not None:
             parts.append(f"{key}={value}")
     return " ".join(parts)
 
@@ -91,8 +90,9 @@ def format_json(fields: Mapping[str, Value]) -> str:
 def format_event(level: Level, action: str, fields: Mapping[str, Value], *, as_json: bool) -> tuple[str, str]:
     """The finished line and its day; for `emit`, and for sinks that have something to say of themselves."""
     now, day = _now()
-    stamped: dict[str, Value] = {"time": now, "level": level, "action": action, **fields}
-    return format_json(stamped) if as_json else format_logfmt(stamped), day
+    if as_json:
+        return format_json({"time": now, "level": level, "action": action, **fields}), day
+    return f"time={now} level={level} action={action} {format_logfmt(fields)}".rstrip(), day
 
 
 def emit(level: Level, action: str, **fields: Value) -> None:
@@ -292,11 +292,6 @@ def dropped(queue_id: str, *, recipients: Iterable[object], reason: str) -> None
 
 def held(queue_id: str, *, recipients: Iterable[object], reason: str) -> None:
     emit("info", "held", queue_id=queue_id, recipients=_list(recipients), reason=reason)
-
-
-def removed(queue_id: str) -> None:
-    """The message's last recipient is final; it has left the queue."""
-    emit("info", "removed", queue_id=queue_id)
 
 
 def settle_failed(queue_id: str, *, error: str, again_in_s: float) -> None:

@@ -54,9 +54,9 @@ def test_the_time_is_local_and_goes_on(lines: Lines, monkeypatch: pytest.MonkeyP
     time.tzset()
     try:
         monkeypatch.setattr(time, "time", lambda: 1_795_000_000.25)
-        events.removed("Q1")
+        events.already_processed("Q1")
         monkeypatch.setattr(time, "time", lambda: 1_795_000_060.999_9)
-        events.removed("Q1")
+        events.already_processed("Q1")
     finally:
         monkeypatch.undo()
         time.tzset()
