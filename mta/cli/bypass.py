@@ -24,7 +24,7 @@ def add_parser(subparsers: Any) -> None:
     parser = new_parser(
         subparsers, "bypass", "relay everything unstamped, at once",
         "Relay everything as it comes: no rules, no stamps, no splitting. Works at once in all workers, survives a\n"
-        "restart, and ends by itself if told when. Mail that was decided before keeps its decision.",
+        "restart, and ends by itself if told when. Mail that waits keeps its way, but gets no stamps meanwhile.",
         with_config=False,
     )  # fmt: skip
     words = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
