@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from mta.message import part_header
 from mta.message.addresses import Mailbox, addresses
@@ -19,6 +20,7 @@ __all__ = [
 _NAME = re.compile(r"[!-9;-~]{1,76}\Z")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
 _LINE = 78
+_KEPT_MAX = 200  # characters; rules set the same values again and again
 _FROM_LINE = re.compile(rb">?From [^:\r\n]")  # Postfix calls it Mailbox-Line, too
 
 
@@ -27,6 +29,10 @@ def format_field(name: str, text: str) -> bytes:
 
     `text` is one line; line ends and control characters in it become spaces. Raises ValueError for a bad name.
     """
+    return _format_kept(name, text) if len(text) <= _KEPT_MAX else _format(name, text)
+
+
+def _format(name: str, text: str) -> bytes:
     if not _NAME.match(name):
         raise ValueError(f"not a header field name: {name!r}")
     words = encode_words(_CONTROL.sub(" ", text).strip())
@@ -38,6 +44,9 @@ def format_field(name: str, text: str) -> bytes:
             line = b""
         line += b" " + word
     return b"\r\n".join([*lines, line]) + b"\r\n"
+
+
+_format_kept = lru_cache(maxsize=512)(_format)
 
 
 def set_header(message: Message, name: str, text: str) -> list[Edit]:

@@ -24,7 +24,7 @@ _HEAD = frozenset(("html", "head", "meta", "title", "style", "link", "base", "sc
 _ENDS_MAX = 20
 _MAY_HIDE: Gate = re2.compile(HIDES)
 _MAY_HIDE_OR_SWALLOW: Gate = re2.compile(f"{HIDES}|{SWALLOWS}")
-_PAIRS = ((b"<style", b"</style"), (b"<title", b"</title"))
+_SIGNS = re.compile(rb"<(?:!--|/?(?:style|title|table))")
 
 
 def place_html(view: BodyView, place: Place, is_reply: bool, marks: QuoteMarks = DEFAULT_MARKS) -> Placement:
@@ -109,15 +109,13 @@ def _in_doubt(view: BodyView, marks: QuoteMarks) -> bool:
     open at the end began at or before the last sign of its kind.
     """
     octets = view.octets
-    if octets.rfind(b"<!--") > octets.rfind(b"-->"):
+    signs = _SIGNS.findall(octets)
+    if b"<!--" in signs and octets.find(b"-->", octets.rfind(b"<!--")) < 0:
         return True
-    for opening, closing in _PAIRS:
-        last = octets.rfind(opening)
-        if last >= 0 and last > octets.rfind(closing):
-            return True
-    # Looking for "<" from behind is quicker than counting, and most messages have no table.
-    has_table = octets.rfind(b"<table") >= 0 or octets.rfind(b"</table") >= 0
-    if has_table and octets.count(b"<table") != octets.count(b"</table"):
+    last = {sign.replace(b"/", b""): sign for sign in signs}
+    if any(last.get(opening) == opening for opening in (b"<style", b"<title")):
+        return True
+    if signs.count(b"<table") != signs.count(b"</table"):
         return True
     return not is_quiet(view, marks) and _MAY_HIDE_OR_SWALLOW.search(octets) is not None
 
