@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import re2
+
+from mta.relay.decide import required_text
 
 PATTERN_MAX = 2000
 """Characters of one regex."""
@@ -45,7 +47,7 @@ def compile_regex(text: str) -> Pattern:
     if len(text) > PATTERN_MAX:
         raise PatternError(f"regex is longer than {PATTERN_MAX} characters", "split it into several conditions")
     try:
-        return _Regex(re2.compile(text, _options()))
+        compiled = re2.compile(text, _options())
     except re2.error as exc:
         for sign, mend in _UNSUPPORTED:
             if sign.search(text):
@@ -53,21 +55,27 @@ def compile_regex(text: str) -> Pattern:
         reason = exc.args[0] if exc.args else "error"
         reason = reason.decode() if isinstance(reason, bytes) else str(reason)
         raise PatternError(f"regex {text!r}: {reason}", "see RE2's syntax page") from exc
+    needed = required_text.in_regex(text)
+    return _Regex(compiled, (needed,) if needed else ())
 
 
 class _Regex:
-    """RE2 takes no lone surrogates, which decoded mail may hold; they become `?`."""
+    """A compiled pattern; text without any of `needed` (case folded) has no match. Empty: nothing is known."""
 
-    __slots__ = ("_compiled",)
+    __slots__ = ("_compiled", "_needed")
 
-    def __init__(self, compiled: Pattern) -> None:
+    def __init__(self, compiled: Any, needed: tuple[str, ...]) -> None:
         self._compiled = compiled
+        self._needed = needed
 
     def search(self, text: str) -> object | None:
-        try:
-            return self._compiled.search(text)
-        except UnicodeEncodeError:
-            return self._compiled.search(text.encode("utf-8", "replace").decode())
+        if self._needed:
+            folded = text.casefold()
+            if not any(needed in folded for needed in self._needed):
+                return None
+        # RE2 takes no lone surrogates, which decoded mail may hold; they become `?`.
+        found: object | None = self._compiled.search(text.encode("utf-8", "replace"))
+        return found
 
 
 class Glob:
@@ -102,7 +110,7 @@ def compile_phrases(texts: Sequence[str]) -> Pattern:
     alternatives = "|".join(
         r"\s+".join(_wildcards(word, ".*", ".") for word in text.split()) for text in texts if text.split()
     )
-    return _Regex(re2.compile(f"(?s)(?:{alternatives})", _options()))
+    return _Regex(re2.compile(f"(?s)(?:{alternatives})", _options()), required_text.in_words(texts))
 
 
 def compile_keywords(texts: Sequence[str]) -> Pattern:
@@ -112,7 +120,8 @@ def compile_keywords(texts: Sequence[str]) -> Pattern:
     alternatives = "|".join(
         r"\s+".join(_wildcards(part, f"{word}*", word) for part in text.split()) for text in texts if text.split()
     )
-    return _Regex(re2.compile(rf"(?:\A|{other})(?:{alternatives})(?:{other}|\z)", _options()))
+    compiled = re2.compile(rf"(?:\A|{other})(?:{alternatives})(?:{other}|\z)", _options())
+    return _Regex(compiled, required_text.in_words(texts))
 
 
 def has_wildcard(text: str) -> bool:
