@@ -182,6 +182,12 @@ def _with_spool(arguments: argparse.Namespace, use: Callable[[Spool, Configurati
     except ConfigurationError as exc:
         raise bad_configuration(exc.problems) from exc
 
+    # Made here it would belong to whoever gave the command, and the service could not use it.
+    if not configuration.spool.folder.is_dir():
+        raise CommandFailedError(
+            f"there is no spool at {configuration.spool.folder}; the relay makes it when it starts"
+        )
+
     async def run() -> int:
         spool = await open_spool(configuration, slot=None)
         try:

@@ -97,6 +97,12 @@ def test_an_empty_queue(queue: Queue) -> None:
     assert queue.json("list") == []
 
 
+def test_a_spool_that_is_not_there_is_not_made(queue: Queue) -> None:
+    (queue.folder / "spool").rmdir()
+    queue.run("list", code=1)
+    assert not (queue.folder / "spool").exists()
+
+
 def test_list_for_people(queue: Queue) -> None:
     queue.fill(message("Q1", recipients=["a@example.net", "b@example.net"]), message("Q2", state=State.HELD))
     heading, first, second, sums = queue.run("list").splitlines()
