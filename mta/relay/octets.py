@@ -13,8 +13,11 @@ from mta.model.delivery import Body
 P = ParamSpec("P")
 T = TypeVar("T")
 
-IN_A_THREAD_FROM = 1_000_000
-"""Octets: larger messages are parsed, stamped and signed in a thread, so that they don't hold up the others."""
+IN_A_THREAD_FROM = 128_000
+"""Octets: larger messages are parsed, stamped and signed in a thread, so that they don't hold up the others.
+
+Looking for the place under a reply is linear, but a text made to be slow costs some microseconds an octet.
+"""
 
 
 def buffer_of(body: Body) -> Buffer:

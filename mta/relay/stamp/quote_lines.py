@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 import re2
@@ -52,6 +53,7 @@ _FOOTER = re.compile(rf"{_SPACE}*(?:{_any(words.FOOTER)})")
 RULE = re.compile(rf"{_SPACE}*(?:_{{5,}}|-{{5,}}|={{5,}}|\*{{5,}}|—{{3,}}|─{{3,}}){_SPACE}*\Z")
 
 
+@lru_cache(maxsize=64)  # a block is looked for at each of its lines, so that each line is asked for again and again
 def label(line: str) -> frozenset[str]:
     """The kinds of header label ("from", "date", "to", "subject") that a line in lower case may begin with."""
     if ":" not in line and "\uff1a" not in line:
