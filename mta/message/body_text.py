@@ -112,7 +112,8 @@ class TextBody:
             if not done <= change.start <= change.end <= len(text):
                 raise ValueError(f"change at character {change.start} overlaps or is outside the text")
             done = change.end
-            start, end = _between_line_ends(text, change.start), _between_line_ends(text, change.end)
+            start = _between_line_ends(text, change.start)
+            end = start if change.end == change.start else _between_line_ends(text, change.end)
             if start == end == 0 and text.startswith("\ufeff"):
                 start = end = 1  # a byte order mark stays first
             if change.text or end > start:

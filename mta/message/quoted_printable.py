@@ -17,8 +17,7 @@ _SOFT_BREAK_AT_END = re.compile(rb"=\Z")
 _DASHES = re.compile(rb"^(--+)(?=([^\r\n]?))", re.MULTILINE)
 _DASHES_A_LINE = 25
 _TOO_LONG = re.compile(rb"^([^\r\n]{74,75})(=20|=09)(?=\r\n|\Z)", re.MULTILINE)
-_REACH = 250
-"""Octets that are rather walked through than halved."""
+_REACH = 100  # octets that are rather walked through than halved
 _KEPT_OCTETS_MAX = 20_000
 _LAST_UNIT = re.compile(rb"(?:=[0-9A-Fa-f]{2}|[^=\r\n])\Z")
 

@@ -49,7 +49,7 @@ def recode(
             added, charset = _encode_plain(decoded, changes)
         except UnicodeEncodeError:
             return _move_to_utf_8(decoded, changes)
-    return Recoded(tuple(_splices(decoded, octets, list(zip(changes, added, strict=True)))), None, charset)
+    return Recoded(tuple(_splices(decoded, octets, changes, added)), None, charset)
 
 
 def _encode_html(decoded: Decoded, text: str, *, is_seven_bit: bool) -> bytes:
@@ -103,25 +103,21 @@ def _changed(text: str, changes: Sequence[TextChange]) -> str:
     return "".join([*pieces, text[done:]])
 
 
-def _splices(decoded: Decoded, octets: bytes, added: Sequence[tuple[TextChange, bytes]]) -> list[Edit]:
-    positions = [position for change, _ in added for position in (change.start, change.end)]
-    if decoded.codec.family == "iso-2022-jp" and len(octets) != len(decoded.text):
-        return _jis_splices(decoded, octets, added)
-    offsets = _offsets(decoded, octets, positions)
-    return [
-        Edit(start, end, replacement)
-        for start, end, (_, replacement) in zip(offsets[::2], offsets[1::2], added, strict=True)
-    ]
+def _splices(decoded: Decoded, octets: bytes, changes: Sequence[TextChange], added: Sequence[bytes]) -> list[Edit]:
+    if len(decoded.text) == len(octets):  # one octet a character
+        return [Edit(change.start, change.end, new) for change, new in zip(changes, added, strict=True)]
+    if decoded.codec.family == "iso-2022-jp":
+        return _jis_splices(decoded, octets, list(zip(changes, added, strict=True)))
+    offsets = _offsets(decoded, octets, sorted({place for change in changes for place in change[:2]}))
+    return [Edit(offsets[change.start], offsets[change.end], new) for change, new in zip(changes, added, strict=True)]
 
 
-def _offsets(decoded: Decoded, octets: bytes, positions: Sequence[int]) -> list[int]:
+def _offsets(decoded: Decoded, octets: bytes, positions: Sequence[int]) -> dict[int, int]:
     """Octet offsets of rising character positions."""
-    text, codec, *_ = decoded
-    if len(text) == len(octets):
-        return list(positions)  # one octet a character
+    text, codec = decoded.text, decoded.codec
     if codec.family == "utf-8":
-        return [_utf_8_offset(text, octets, position) for position in positions]
-    offsets = []
+        return {position: _utf_8_offset(text, octets, position) for position in positions}
+    offsets = {}
     done = offset = 0
     errors = "surrogatepass" if codec.family == "wide" else "surrogateescape"
     for position in positions:
@@ -130,7 +126,7 @@ def _offsets(decoded: Decoded, octets: bytes, positions: Sequence[int]) -> list[
         except UnicodeEncodeError as error:
             raise CannotEditError(f"the text is broken {codec.encoding}") from error
         done = position
-        offsets.append(offset)
+        offsets[position] = offset
     if codec.family == "multi" and octets[:offset].decode(codec.decoding, "surrogateescape") != text[:done]:
         # A code that Python decodes but encodes in another length.
         raise CannotEditError(f"the text is irregular {codec.encoding}")
