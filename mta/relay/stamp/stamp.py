@@ -166,7 +166,7 @@ class _Stamping:
             except CannotEditError as exc:
                 self._drop(body, f"{body.body.part.content_type} part can't be changed: {exc}")
             else:
-                return _once_each(edits)
+                return edits
 
     def _drop(self, body: ShownBody, error: str) -> None:
         """Give up the stamps that a body refuses; at least one, for only stamps change it."""
@@ -205,12 +205,6 @@ class _Stamping:
 
     def _fail(self, action: Stamp, error: str) -> None:
         self.failed.append(Failed(action.rule, error, action.on_error, action.template))
-
-
-def _once_each(edits: Sequence[Edit]) -> list[Edit]:
-    """Without repeats: changing two parts may take the same field (Content-MD5) out of the header above both."""
-    taken_out = dict.fromkeys(edit for edit in edits if edit.end > edit.start)
-    return [*taken_out, *(edit for edit in edits if edit.end == edit.start)]
 
 
 def _joined(insertions: Sequence[_Insertion], is_html: bool) -> str:
