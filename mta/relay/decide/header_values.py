@@ -18,6 +18,8 @@ from mta.relay.decide.facts import Facts, Party
 VALUE_MAX = 900
 """Characters of a rendered value: the field stays under the 998 octets of RFC 5322 §2.1.1 in one line of ASCII."""
 NAMES = frozenset({"sender", "recipient", "manager", "message", "organisation", "rule", "now"})
+_OF_SENDER = frozenset({"sender", "manager", "organisation", "rule"})
+_SENDERS_MAX = 1000
 _PEOPLE = frozenset({"sender", "recipient", "manager"})
 _PERSON_VALUES = frozenset({"address", "mail"})
 _MESSAGE_VALUES = frozenset({"subject", "from", "message_id"})
@@ -78,25 +80,40 @@ class Values:
 
 
 class HeaderValue:
-    """A compiled value; `uses_recipient` makes it a value per recipient."""
+    """A compiled value; `names` are the variables that it uses. With `recipient` it is a value per recipient."""
 
-    __slots__ = ("_template", "text", "uses_recipient")
+    __slots__ = ("_by_sender", "_is_of_sender", "_template", "text", "uses_recipient")
 
-    def __init__(self, text: str, template: Template | None, *, uses_recipient: bool) -> None:
+    def __init__(self, text: str, template: Template | None, names: Collection[str] = ()) -> None:
         self.text = text
         self._template = template
-        self.uses_recipient = uses_recipient
+        self.uses_recipient = "recipient" in names
+        self._is_of_sender = _OF_SENDER.issuperset(names)
+        self._by_sender: dict[str, tuple[object, str]] = {}
 
     def render(self, facts: Facts, index: int, rule: str) -> str:
         """One line of text, "" where nothing came out. Raises HeaderValueError."""
         if self._template is None:
             return self.text
-        known = None if self.uses_recipient else facts.rendered.get(self)
+        if self.uses_recipient:
+            return self._render(self._template, context(facts, index, rule))
+        known = facts.rendered.get(self)
         if known is None:
-            known = self._render(self._template, context(facts, index, rule))
-            if not self.uses_recipient:
-                facts.rendered[self] = known
+            known = self._for_everyone(self._template, facts, index, rule)
+            facts.rendered[self] = known
         return known
+
+    def _for_everyone(self, template: Template, facts: Facts, index: int, rule: str) -> str:
+        if not self._is_of_sender or facts.sender is None:
+            return self._render(template, context(facts, index, rule))
+        # The sender's next message has the same value, as long as the directory knows the same of them.
+        key, says = facts.sender.key, (facts.sender.person, _manager(facts), facts.organisation, rule)
+        known = self._by_sender.get(key)
+        if known is None or known[0] != says:
+            if len(self._by_sender) >= _SENDERS_MAX:
+                self._by_sender.clear()
+            known = self._by_sender[key] = says, self._render(template, context(facts, index, rule))
+        return known[1]
 
     def _render(self, template: Template, values: Mapping[str, Any]) -> str:
         try:
@@ -124,7 +141,7 @@ def compile_value(text: str, attributes: Collection[str] | None, organisation: C
             raise HeaderValueError(
                 f"a header's value has 1 to {VALUE_MAX} characters", "use remove-header to remove one"
             )
-        return HeaderValue(text.strip(), None, uses_recipient=False)
+        return HeaderValue(text.strip(), None)
     try:
         tree = _ENVIRONMENT.parse(text)
         # Before it is compiled, for the compiler works out constants such as 'a' * 1000000000.
@@ -132,7 +149,7 @@ def compile_value(text: str, attributes: Collection[str] | None, organisation: C
         template = _ENVIRONMENT.from_string(text)
     except TemplateSyntaxError as exc:
         raise HeaderValueError(f"template: {exc.message}", "correct it, for example {{ sender.department }}") from exc
-    return HeaderValue(text, template, uses_recipient="recipient" in find_undeclared_variables(tree))
+    return HeaderValue(text, template, find_undeclared_variables(tree))
 
 
 def _check(tree: nodes.Template, attributes: Collection[str] | None, organisation: Collection[str] | None) -> None:
@@ -190,12 +207,17 @@ def context(facts: Facts, index: int, rule: str) -> dict[str, Any]:
     return {
         "sender": _person(sender.key if sender else "", sender.person if sender else None),
         "recipient": _recipient(facts.recipients[index]),
-        "manager": _person(manager or "", facts.people.get(manager) if manager else None),
+        "manager": _person(manager or "", _manager(facts)),
         "message": Values(lambda name: _message_value(facts, name)),
         "organisation": Values(lambda name: _organisation_value(facts, name)),
         "rule": rule,
         "now": facts.now,
     }
+
+
+def _manager(facts: Facts) -> Person | None:
+    person = facts.sender.person if facts.sender is not None else None
+    return facts.people.get(person.manager) if person is not None and person.manager else None
 
 
 def _recipient(party: Party) -> Values:

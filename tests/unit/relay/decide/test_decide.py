@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from mta.model.decision import Decision, Direction, Drop, OnError, Reject, Role, SetHeader, Stamp, TagSubject
 from mta.model.envelope import ListenerRole
+from mta.model.person import Person
 from mta.model.reply import INTERNAL_ERROR
 from mta.relay.decide import Parties, Policy, Trace, Verdict, undecided
 from mta.relay.decide.walk import decide
@@ -259,6 +262,30 @@ def header_value(value: str, situation: Situation = BOTH) -> list[str]:
 )
 def test_header_values(value: str, expected: list[str]) -> None:
     assert header_value(value) == expected
+
+
+def test_header_values_follow_sender_directory_and_message() -> None:
+    value = "{{ sender.department }} of {{ manager.displayName }}"
+    ruleset = rules(
+        "rules:\n"
+        f"  - {{name: a, actions: [set-header: {{name: X-A, value: '{value}'}}]}}\n"
+        "  - {name: b, actions: [set-header: {name: X-B, value: '{{ message.subject }}'}]}\n"
+    )
+
+    def values(sender: str, subject: str, *people: Person) -> list[str]:
+        situation = Situation(sender=sender, header={"Subject": subject}, to=["boss@example.com"], people=people)
+        (entry,) = decide(ruleset, situation.facts(), Policy(next_hop)).decision.recipients
+        return [action.value for action in entry.actions if isinstance(action, SetHeader)]
+
+    boss, chief = (Person("boss@example.com", attributes={"displayName": name}) for name in ("Boss", "Chief"))
+    jane = Person("jane@example.com", attributes={"department": "Sales"}, manager="boss@example.com")
+    promoted = replace(jane, attributes={"department": "Board"})
+    assert values("jane@example.com", "1", jane, boss) == ["Sales of Boss", "1"]
+    assert values("jane@example.com", "2", jane, boss) == ["Sales of Boss", "2"]
+    assert values("jane@example.com", "3", jane, chief) == ["Sales of Chief", "3"]
+    assert values("jane@example.com", "4", promoted, chief) == ["Board of Chief", "4"]
+    assert values("john@example.com", "5", promoted, chief) == ["of", "5"]
+    assert values("jane@example.com", "6", jane, boss) == ["Sales of Boss", "6"]
 
 
 def test_equal_header_values_share_a_group() -> None:
