@@ -34,12 +34,10 @@ async def attempt(
     An error of the transport's own defers that copy's recipients (451 4.3.0) and is logged; the other copies' results
     stand, so that nobody gets a copy twice for it.
     """
-    limit = asyncio.Semaphore(COPIES_AT_ONCE)
 
     async def one(copy: Copy) -> list[RecipientResult]:
         try:
-            async with limit:
-                results = await transport.deliver(envelope, copy.recipients, copy.content, deadline_s=deadline_s)
+            results = await transport.deliver(envelope, copy.recipients, copy.content, deadline_s=deadline_s)
         except Exception as exc:  # noqa: BLE001 - whatever befalls one copy, the others' results stand
             _log(exc, queue_id)
             results = ()
@@ -47,8 +45,14 @@ async def attempt(
 
     if len(copies) == 1:  # the usual case needs no task of its own
         return await one(copies[0])
+    limit = asyncio.Semaphore(COPIES_AT_ONCE)
+
+    async def in_turn(copy: Copy) -> list[RecipientResult]:
+        async with limit:
+            return await one(copy)
+
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(one(copy)) for copy in copies]
+        tasks = [group.create_task(in_turn(copy)) for copy in copies]
     return [result for task in tasks for result in task.result()]
 
 
