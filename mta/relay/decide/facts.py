@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from mta.message.classify import Classification, Kind
 from mta.message.headers import addresses
@@ -229,23 +229,18 @@ class Facts(Parties):
         self.rendered: dict[object, str] = {}
         """Rendered header values that don't depend on the recipient, by the value."""
 
-    @cached_property
+    @property
     def kind_names(self) -> frozenset[str]:
         """The message's kind, and `null-reverse-path` where it is so."""
-        names = {self.classification.kind.value}
-        if self.participants.null_reverse_path:
-            names.add(NULL_REVERSE_PATH)
-        return frozenset(names)
+        return _names(self.classification.kind, self.participants.null_reverse_path)
 
-    @cached_property
+    @property
     def asked_by_name(self) -> frozenset[str]:
         """Kinds of which a rule must name one before it may change the content; empty for ordinary mail."""
-        names = {self.classification.kind.value} if self.classification.kind in _ASKED_BY_NAME else set()
-        if self.participants.null_reverse_path:
-            names.add(NULL_REVERSE_PATH)
-        return frozenset(names)
+        kind = self.classification.kind
+        return _names(kind if kind in _ASKED_BY_NAME else None, self.participants.null_reverse_path)
 
-    @cached_property
+    @property
     def subject(self) -> str:
         return self.message.subject
 
@@ -258,6 +253,12 @@ class Facts(Parties):
     def attachment_names(self) -> tuple[str, ...]:
         """File names in lower case, "" for those without; trailing dots and spaces off, as Windows ignores them."""
         return tuple(part.filename.lower().rstrip(". ") for part in self.message.attachments())
+
+
+@lru_cache
+def _names(kind: Kind | None, null_reverse_path: bool) -> frozenset[str]:
+    names = {kind.value} if kind is not None else set()
+    return frozenset(names | {NULL_REVERSE_PATH} if null_reverse_path else names)
 
 
 def _index(properties: Iterable[Iterable[str]]) -> dict[str, int]:
