@@ -153,6 +153,9 @@ def bypass_changed(on: bool, *, until: str) -> None:
 
 
 def internal_error(where: str, *, error: str, queue_id: str = "", traceback: str = "") -> None:
+    """`error` is the exception's repr; a UnicodeError's holds the whole text, which may be somebody's mail."""
+    if error.startswith("Unicode"):
+        error = error.partition("(")[0]
     emit("error", "internal-error", where=where, queue_id=queue_id, error=error, traceback=traceback)
 
 

@@ -132,3 +132,11 @@ def test_every_sink_gets_every_line() -> None:
     assert sinks[0].lines == sinks[1].lines
     assert "slot=1" in sinks[0].lines[0]
     assert sinks[0].lines[0].endswith("silent_s=31.3")
+
+
+def test_an_error_of_ours_does_not_show_the_text_it_is_about(lines: Lines) -> None:
+    with pytest.raises(UnicodeEncodeError) as caught:
+        "the body \udc80".encode()
+    events.internal_error("stamp", error=repr(caught.value), queue_id="Q1")
+    assert "error=UnicodeEncodeError" in lines.lines[0]
+    assert "body" not in lines.lines[0]
