@@ -55,6 +55,11 @@ async def test_every_copy_goes_to_its_own_recipients() -> None:
     assert way.delivered == [(b"copy 0", [0]), (b"copy 1", [1]), (b"copy 2", [2])]
 
 
+async def test_an_error_in_the_only_copy_defers_its_recipients() -> None:
+    results = await attempt(Way(broken_content=b"copy 0"), MESSAGE.envelope, copies(1), deadline_s=60)
+    assert [(r.index, r.reply) for r in results] == [(0, INTERNAL_ERROR)]
+
+
 async def test_an_error_in_one_copy_leaves_the_others_delivered() -> None:
     results = await attempt(Way(broken_content=b"copy 1"), MESSAGE.envelope, copies(3), deadline_s=60)
     assert [r.reply for r in results] == [OK, INTERNAL_ERROR, OK]
