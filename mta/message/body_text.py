@@ -40,8 +40,9 @@ class BodyPlan(NamedTuple):
 class TextBody:
     """A text part that is shown as (part of) the body."""
 
-    def __init__(self, part: Part) -> None:
+    def __init__(self, part: Part, message: Message | None = None) -> None:
         self.part = part
+        self._message = message  # keeps the parts around this one, which it knows weakly
         self.is_html = part.content_type == "text/html"
         self._loaded: tuple[bytes, transfer.Decoded, charsets.Decoded] | None = None
 
@@ -188,7 +189,7 @@ def displayed(message: Message) -> list[TextBody]:
         if not part.is_multipart:
             is_text = part.content_type in ("text/plain", "text/html") and not part.is_attachment
             if is_text and part.body_end - part.body_start <= BODY_MAX:
-                bodies.append(TextBody(part))
+                bodies.append(TextBody(part, message))
         elif part.content_type not in _CLOSED:
             waiting.extend(reversed(_shown(part)))
     return bodies

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import weakref
 from collections.abc import Iterator, Mapping
 
 from mta.message import parameters
@@ -53,8 +54,8 @@ class Part:
     """
 
     __slots__ = (
-        "_disposition", "_encoding", "_first", "_params", "body_end", "body_start", "boundary", "children",
-        "content_type", "data", "fields", "header_is_closed", "header_start", "parent",
+        "__weakref__", "_disposition", "_encoding", "_first", "_params", "_parent", "body_end", "body_start",
+        "boundary", "children", "content_type", "data", "fields", "header_is_closed", "header_start",
     )  # fmt: skip
 
     def __init__(self, data: Buffer, header_start: int, fields: tuple[HeaderField, ...], parent: Part | None) -> None:
@@ -62,7 +63,7 @@ class Part:
         self.header_start = header_start
         self.fields = fields
         self._first = {field.name: field for field in reversed(fields)}
-        self.parent = parent
+        self._parent = None if parent is None else weakref.ref(parent)
         self.header_is_closed = True
         self.body_start = self.body_end = header_start
         self.children: list[Part] = []
@@ -75,6 +76,15 @@ class Part:
         if not self.content_type:
             in_digest = parent is not None and parent.content_type == "multipart/digest"
             self.content_type = "message/rfc822" if in_digest and not self.has(b"content-type") else "text/plain"
+
+    @property
+    def parent(self) -> Part | None:
+        """The part that this one stands in; None at the root.
+
+        A weak reference, so that a message goes when its last user goes, and not when the collector comes by: a few
+        hundred of them would be waiting for it. So whoever asks a part for its parent has to hold the message.
+        """
+        return None if self._parent is None else self._parent()
 
     def field(self, name: bytes) -> HeaderField | None:
         """The first field of that name (in lower case)."""

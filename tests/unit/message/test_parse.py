@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import mmap
+import weakref
 from pathlib import Path
 
 import pytest
 
+from mta.message.body_text import displayed
 from mta.message.edit import joined
 from mta.message.parse import LimitExceededError, Limits, Message, Part, parse
 from tests.unit.message.samples import crlf, tree
@@ -444,3 +447,29 @@ def test_a_mapped_file_is_scanned_like_bytes(tmp_path: Path) -> None:
         assert tree(message.root) == tree(parse(data).root)
         assert bodies(message.root) == bodies(parse(data).root)
         assert joined(data, []) == mapped[:]
+
+
+# --- memory ----------------------------------------------------------------------------------------------------------
+
+RELATED = crlf(
+    "Content-Type: multipart/related; boundary=b\n\n--b\nContent-Type: text/html\n\n<p>hi</p>\n--b\n"
+    "Content-Type: image/png\n\nx\n--b--\n"
+)
+
+
+def test_a_message_goes_with_its_last_user_and_not_when_the_collector_comes_by() -> None:
+    gc.disable()
+    try:
+        message = parse(RELATED)
+        parts = [weakref.ref(part) for part in message.root.walk()]
+        assert len(parts) == 3
+        del message
+        assert [part() for part in parts] == [None] * 3
+    finally:
+        gc.enable()
+
+
+def test_a_displayed_body_keeps_the_parts_around_it() -> None:
+    (body,) = displayed(parse(RELATED))
+    assert body.part.parent is not None
+    assert body.part.parent.content_type == "multipart/related"
