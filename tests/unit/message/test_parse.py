@@ -451,7 +451,7 @@ def test_a_mapped_file_is_scanned_like_bytes(tmp_path: Path) -> None:
 
 # --- memory ----------------------------------------------------------------------------------------------------------
 
-RELATED = crlf(
+ONE_PICTURE = crlf(
     "Content-Type: multipart/related; boundary=b\n\n--b\nContent-Type: text/html\n\n<p>hi</p>\n--b\n"
     "Content-Type: image/png\n\nx\n--b--\n"
 )
@@ -460,7 +460,7 @@ RELATED = crlf(
 def test_a_message_goes_with_its_last_user_and_not_when_the_collector_comes_by() -> None:
     gc.disable()
     try:
-        message = parse(RELATED)
+        message = parse(ONE_PICTURE)
         parts = [weakref.ref(part) for part in message.root.walk()]
         assert len(parts) == 3
         del message
@@ -470,6 +470,6 @@ def test_a_message_goes_with_its_last_user_and_not_when_the_collector_comes_by()
 
 
 def test_a_displayed_body_keeps_the_parts_around_it() -> None:
-    (body,) = displayed(parse(RELATED))
+    (body,) = displayed(parse(ONE_PICTURE))
     assert body.part.parent is not None
     assert body.part.parent.content_type == "multipart/related"
