@@ -6,7 +6,8 @@ import re
 from datetime import date
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
+from pydantic_core import PydanticCustomError
 
 from mta.config.types import Size, Strict
 from mta.message.classify import Kind
@@ -293,20 +294,36 @@ def _rule_name(value: str) -> str:
     return value
 
 
+def _something_done(value: tuple[ActionEntry, ...], info: ValidationInfo) -> tuple[ActionEntry, ...]:
+    if not value and info.data.get("on_match") != "stop":
+        raise PydanticCustomError("too_short", "no actions", {"min_length": 1})
+    return value
+
+
 class RuleEntry(Strict):
-    """One rule as written."""
+    """One rule as written. A rule that stops the walk for whom it matches may do so without any action."""
 
     name: Annotated[Text, AfterValidator(_rule_name)]
     enabled: bool = True
     direction: Directions | None = None
     when: Annotated[Conditions | None, _condition_list("all")] = None
     unless: Annotated[Conditions | None, _condition_list("any")] = None
-    actions: Annotated[tuple[Annotated[ActionEntry, BeforeValidator(_action)], ...], Field(min_length=1)]
     on_match: Literal["stop", "next"] = "next"
+    actions: Annotated[
+        tuple[Annotated[ActionEntry, BeforeValidator(_action)], ...],
+        AfterValidator(_something_done),  # which knows the fields above
+    ]
     on_no_match: Literal["stop", "next"] = "next"
     mode: Literal["enforce", "audit"] = "enforce"
     on_error: Literal["deliver-unstamped", "defer", "reject"] = "deliver-unstamped"
     active: ActiveTimes | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _stop_only(cls, value: Any) -> Any:
+        if isinstance(value, dict) and value.get("on_match") == "stop":
+            return {"actions": [], **value}
+        return value
 
 
 class RuleFile(Strict):

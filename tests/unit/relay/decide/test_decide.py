@@ -120,6 +120,14 @@ def test_stopping(first: str, expected: tuple[tuple[str, ...], ...]) -> None:
     assert BOTH.decide(text).rules == expected
 
 
+@pytest.mark.parametrize("actions", ["", ", actions: []"])
+def test_a_rule_may_do_nothing_but_stop(actions: str) -> None:
+    stop = f"rules:\n  - {{name: a, when: {{recipient: {{scope: internal}}}}, on_match: stop{actions}}}\n"
+    outcome = BOTH.decide(together(stop, rule(name="b")))
+    assert outcome.rules == (("a",), ("b",))
+    assert [kinds(entry) for entry in outcome.decision.recipients] == [[], ["tag-subject"]]
+
+
 def test_an_audited_rule_only_tells() -> None:
     outcome = BOTH.decide(rule(OUTSIDE_ONLY, "mode: audit", "on_match: stop", actions="[drop]"))
     assert all(entry.actions == () for entry in outcome.decision.recipients)
