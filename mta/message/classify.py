@@ -217,9 +217,9 @@ def _look_at_other(part: Part, kind: str, signs: _Signs) -> None:
     name = part.filename.lower()
     if kind in _PKCS7_SIGNATURE or name.endswith(".p7s"):
         signs.signed = signs.smime = True
-    elif kind in _PKCS7_MIME or name == "smime.p7m":
-        if not signs.other_content:  # behind a text it is a file like others
-            _look_at_pkcs7(part, signs)
+    elif kind in _PKCS7_MIME or (name == "smime.p7m" and not signs.other_content):
+        # The name alone, behind a text, makes it a file like others.
+        _look_at_pkcs7(part, signs)
     elif kind in _PGP_TYPES:
         signs.encrypted = signs.pgp = True
     elif kind == _RPMSG or name == "message.rpmsg":

@@ -42,10 +42,6 @@ TRACE = (b"received", b"x-stampline-processed", b"dkim-signature", b"message-id"
 
 
 ONLY_A_PART_IS_PROTECTED = {
-    # A text of its own beside an encrypted part or a certificate: the text is stamped, the part stays as it is.
-    "kde-mimetreeparser/testdata_smime-encrypted-ambiguous-mime.eml",
-    "kde-mimetreeparser/testdata_smime-encrypted-not-so-ambiguous-mime.eml",
-    "mimekit/mbox_content-length.mbox.txt-0004.eml",
     # Plain text that quotes a signed message with its MIME headers.
     "kde-mimetreeparser/testdata_openpgp-signed-mailinglist_old.eml",
 }

@@ -144,6 +144,8 @@ PGP_BASE64 = (
         ("Content-Type: application/x-pkcs7-mime\n\nx", "S/MIME encrypted"),
         ("Content-Type: application/octet-stream; name=smime.p7m\n\nx", "S/MIME encrypted"),
         (mixed(P7M % "enveloped-data", TEXT), "S/MIME encrypted"),
+        (mixed(TEXT, P7M % "enveloped-data"), "S/MIME encrypted"),
+        (mixed(TEXT, "Content-Type: application/x-pkcs7-mime; name=a.p7c\n\nx"), "S/MIME signed"),
         (mixed("Content-Type: application/pgp-encrypted\n\nx", subtype="encrypted"), "PGP encrypted"),
         (mixed(TEXT, "Content-Type: application/pgp-encrypted\n\nVersion: 1"), "PGP encrypted"),
         ("Content-Type: text/plain\n\n" + PGP_SIGNED, "PGP signed"),
@@ -171,7 +173,8 @@ def test_what_is_never_touched_has_a_reason(message: str, reason: str) -> None:
     "message",
     [
         mixed(TEXT, "Content-Type: application/ms-tnef\n\nx"),
-        mixed(TEXT, P7M % "enveloped-data"),
+        mixed(TEXT, "Content-Type: application/octet-stream; name=smime.p7m\n\nx"),
+        mixed(TEXT, "Content-Type: message/rfc822\n\n" + P7M % "enveloped-data"),
         "Content-Type: text/plain\n\n> -----BEGIN PGP MESSAGE-----\n> x\n",
         "Content-Type: text/plain\n\nwrite -----BEGIN PGP MESSAGE----- first\n",
         "Content-Type: text/plain\n\n-----BEGIN PGP PUBLIC KEY BLOCK-----\n",
