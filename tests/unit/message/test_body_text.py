@@ -222,6 +222,39 @@ def test_encoded_text_around_an_insertion_stays_byte_identical() -> None:
     assert result == data.replace(b"ist.\r\n", b"ist.\r\nNeu: =C3=A4\r\n")
 
 
+@pytest.mark.parametrize("text", ["Grüße = 10 €, \t東京 ", "x", "plain words, nothing else "])
+@pytest.mark.parametrize("part", [0, 1, 200, 499, 500, 501, 800, 999, 1000])
+def test_places_in_long_quoted_printable_are_found_from_either_end(text: str, part: int) -> None:
+    whole = "".join(text * (1 + number % 9) + "\n" for number in range(900)).encode()
+    encoded = quopri.encodestring(whole).replace(b"\n", b"\r\n")
+    data = text_message(encoded, "text/plain; charset=utf-8", "quoted-printable")
+    body = only_body(data)
+    place = len(body.text) * part // 1000
+    place -= body.text[place - 1 : place + 1] == "\r\n"
+    assert read(insert(data, place, "[ü]\n")) == body.text[:place] + "[ü]\r\n" + body.text[place:]
+
+
+def test_the_same_lines_behind_another_first_line_are_encoded_alike() -> None:
+    data = text_message(b"Hi=\r\n there", "text/plain; charset=utf-8", "quoted-printable")
+    lines = "\n.\nGrüße \n" + "x" * 75 + " \n-- \n=\n"
+    for first in ("1", "22", " ", "", "3" * 200):
+        assert read(insert(data, 8, first + lines)) == "Hi there" + (first + lines).replace("\n", "\r\n")
+
+
+@pytest.mark.parametrize(
+    ("octets", "charset", "expected"),
+    [
+        ("Grüße".encode(), "utf-8", "Grüße".encode()),
+        ("Grüße".encode("latin_1"), "iso-8859-1", "Grüße".encode()),
+        (b"Gr\xfc\xc3\xbc", "utf-8", b"Gr?\xc3\xbc"),
+        ("Grüße".encode(), "us-ascii", "Grüße".encode()),
+        ("Grüße 10 €".encode("cp1252"), "iso-8859-1", "Grüße 10 €".encode()),
+    ],
+)
+def test_the_text_in_utf_8(octets: bytes, charset: str, expected: bytes) -> None:
+    assert only_body(text_message(octets, f"text/html; charset={charset}", "8bit")).utf_8 == expected
+
+
 def test_base64_lines_before_the_change_stay_and_none_is_longer() -> None:
     text = "0123456789" * 40 + "\r\n"
     raw = b"\r\n".join(base64.b64encode(text.encode())[i : i + 64] for i in range(0, 600, 64)) + b"\r\n"

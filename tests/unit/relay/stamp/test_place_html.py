@@ -8,7 +8,7 @@ import pytest
 from mta.model.decision import Place
 from mta.relay.stamp.place import BodyView
 from mta.relay.stamp.place_html import place_html
-from mta.relay.stamp.quote_lines import compile_separators
+from mta.relay.stamp.quote_lines import DEFAULT_MARKS, compile_separators, is_quiet
 from mta.relay.stamp.separators import DEFAULT
 
 
@@ -191,3 +191,15 @@ def test_separators_of_the_administrator() -> None:
 def test_what_costs_more_than_its_size_runs_into_the_time_out(unit: str, place: Place) -> None:
     text = f"Hi {unit * 30_000}"
     assert 0 <= place_html(BodyView(text), place, True).position <= len(text)
+
+
+@pytest.mark.parametrize(
+    "sign",
+    [
+        "<blockquote>", '<div class="Gmail_Quote">', "On Monday Jane wrote:", "<b>From:</b> Jane", "display:none",
+        "<p hidden>", "<SCRIPT>", '<a title="a>b">', "<p <b", 'id="stampline-sales--12345678"',
+    ],
+)  # fmt: skip
+def test_only_html_that_quotes_and_hides_nothing_and_has_no_stamp_is_quiet(sign: str) -> None:
+    assert is_quiet(BodyView("<p>Hello</p><p class=b>Grüße</p>"), DEFAULT_MARKS)
+    assert not is_quiet(BodyView(f"<p>Hello</p>{sign}<p class=b>Grüße</p>"), DEFAULT_MARKS)
