@@ -31,6 +31,7 @@ _OURS = frozenset({Direction.OUTBOUND, Direction.INTERNAL})
 _FIELD = re.compile(rb"[!-9;-~]+[ \t]*:")
 _DATE_FIELD = re.compile(rb"(?mi)^Date: ([^\r]+)\r$")
 _MARK_NAME = MARK_HEADER.decode()
+_OF_EXCHANGE = (b"x-ms-exchange-organization-", b"x-ms-exchange-crosstenant-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +100,8 @@ def finished(original: Original, variant: Variant, content: tuple[Edit, ...]) ->
     if message.decision.already_processed:
         return (prepend(parsed, message.trace),)
     trace = _mark(original, variant, parsed) + message.trace
-    if parsed.has(_MARK_NAME):
-        content = (*content, *remove_header(parsed, _MARK_NAME))
+    for name in _not_theirs(message, parsed):
+        content = (*content, *remove_header(parsed, name))
     unsigned = combine((prepend(parsed, trace), *content))  # an insertion at 0, so first
     domain = _signing_domain(original, variant, parsed)
     if not domain:
@@ -111,6 +112,15 @@ def finished(original: Original, variant: Variant, content: tuple[Edit, ...]) ->
     events.signed(message.queue_id, group=variant.group, domain=signature.domain, selector=signature.selector)
     top = unsigned[0]
     return (Edit(top.start, top.end, signature.field + top.replacement), *unsigned[1:])
+
+
+def _not_theirs(message: AcceptedMessage, parsed: Message) -> list[str]:
+    """Header fields that only we, or Exchange on a trusted listener, may set: a stranger would pose as internal."""
+    names = [_MARK_NAME] if parsed.has(_MARK_NAME) else []
+    if message.client is not None and not message.client.is_trusted:
+        of_exchange = (field.name for field in parsed.fields if field.name.startswith(_OF_EXCHANGE))
+        names += [name.decode("ascii", "replace") for name in dict.fromkeys(of_exchange)]
+    return names
 
 
 def _mark(original: Original, variant: Variant, parsed: Message) -> bytes:
@@ -145,5 +155,7 @@ def _signing_domain(original: Original, variant: Variant, parsed: Message) -> st
         decided = message.decision.recipients
         if not message.client.is_trusted or all(decided[e.index].direction not in _OURS for e in variant.recipients):
             return ""
+    # With several authors or From fields, readers may show another one than the one that the signature speaks for.
     authors = addresses(parsed, "from")
-    return authors[0].address.domain if authors else ""
+    is_plain = len(authors) == 1 and len(parsed.fields_named("from")) == 1
+    return authors[0].address.domain if is_plain else ""

@@ -255,6 +255,20 @@ async def test_a_fault_in_settling_leaves_no_lease_behind(world: World) -> None:
     assert await world.queue() == []
 
 
+async def test_a_stranger_does_not_pose_as_internal_to_exchange(world: World) -> None:
+    posing = b"X-MS-Exchange-Organization-AuthAs: Internal\r\nX-MS-Exchange-CrossTenant-Id: ours\r\n"
+    await world.submit(posing + MESSAGE, "john@example.com", client=STRANGER)
+    await world.finish()
+    copy = world.copy_for("john@example.com")
+    world.transport.copies.clear()
+    await world.submit(posing + MESSAGE, "john@example.com")
+    await world.finish()
+
+    assert b"X-MS-Exchange" not in copy
+    assert copy.endswith(MESSAGE)
+    assert world.copy_for("john@example.com").endswith(posing + MESSAGE)
+
+
 async def test_rejecting_everybody_is_said_at_once_and_nothing_is_kept(world: World) -> None:
     reply = await world.submit(MESSAGE.replace(b"Offer", b"Secret"), "bob@example.net")
 
