@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -127,15 +128,17 @@ def recipient_entries(column: str, next_hop: str, state: str) -> tuple[Recipient
 
 
 def _envelope_json(message: AcceptedMessage) -> str:
-    envelope, client = message.envelope, message.client
-    values: dict[str, object] = {
-        "body_8bit": envelope.body_8bit,
-        "smtputf8": envelope.smtputf8,
-        "envid": envelope.envid,
-        "ret": envelope.ret,
-    }
-    if envelope.recipients != tuple(entry.recipient for entry in message.decision.recipients):
-        values["recipients"] = [str(address) for address in envelope.recipients]
+    envelope = message.envelope
+    text = _session_json(envelope.body_8bit, envelope.smtputf8, envelope.envid, envelope.ret, message.client)
+    if envelope.recipients == tuple(entry.recipient for entry in message.decision.recipients):
+        return text
+    return f'{text[:-1]},"recipients":{to_json([str(address) for address in envelope.recipients])}}}'
+
+
+@lru_cache(maxsize=256)
+def _session_json(body_8bit: bool, smtputf8: bool, envid: str, ret: str, client: Client | None) -> str:
+    """What is mostly the same for all messages of a connection."""
+    values: dict[str, object] = {"body_8bit": body_8bit, "smtputf8": smtputf8, "envid": envid, "ret": ret}
     if client is not None:
         values["client"] = {
             "ip": client.ip,
