@@ -11,7 +11,7 @@ from mta.message.remembered import remembered
 from mta.model.address import Address, AddressError, parse_address
 
 # Each alternative begins with a character of its own and can't go back, so that the cost is linear.
-_TOKEN = re.compile(r'"((?:[^"\\]|\\.)*+)"?|<([^<>,;"]*+)>?|([,;])|([^"<,;(]++)|\(', re.DOTALL)
+_TOKEN = re.compile(r'"((?>(?:[^"\\]|\\.)*))"?|<([^<>,;"]*+)>?|([,;])|([^"<,;(]++)|\(', re.DOTALL)
 _COMMENT = re.compile(r"[()]|\\.", re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _SPACE = re.compile(r"\s+")

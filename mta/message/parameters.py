@@ -11,7 +11,7 @@ TYPE = re.compile(rb"\s*+([^\s/;,()<>@\":=?\\\[\]]++)\s*+/\s*+([^\s/;,()<>@\":=?
 _WORD = re.compile(rb"\s*+([^\s;]++)")
 # Possessive repeats, and a quoted string that may end with the value: no input makes it go back.
 PARAMETER = re.compile(
-    rb"(?:;\s*+|\s(?=[^\s;]))([^\s=;\"]++)\s*+=\s*+(?:\"((?:[^\"\\]|\\.)*+)(?:\"|\\?\Z)|([^;\"]*+))", re.DOTALL
+    rb"(?:;\s*+|\s(?=[^\s;]))([^\s=;\"]++)\s*+=\s*+(?:\"((?>(?:[^\"\\]|\\.)*))(?:\"|\\?\Z)|([^;\"]*+))", re.DOTALL
 )
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 _SECTION = re.compile(rb"([^*]+)(?:\*(\d{1,4}))?(\*)?\Z")

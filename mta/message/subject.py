@@ -46,7 +46,7 @@ def _alternatives(words: tuple[str, ...]) -> str:
 
 
 _SIGN = re.compile(
-    rf"\s*+(?:\[[^\]]{{0,60}}\]\s*+){{0,5}}+(?:(?P<AWAY>{_alternatives(_AWAY)})"
+    rf"\s*+(?>(?:\[[^\]]{{0,60}}\]\s*+){{0,5}})(?:(?P<AWAY>{_alternatives(_AWAY)})"
     rf"|(?:(?P<FORWARD>{_alternatives(_FORWARD)})|(?P<REPLY>{_alternatives(_REPLY)}))"
     r"(?:\s?(?:[\[(^]\d{1,3}[\])]?|\d{1,3}))?\s?[:：])",
     re.IGNORECASE,

@@ -13,7 +13,7 @@ _LENGTH_MIN = 2
 _FLAGS = re.compile(r"\(\?[imsU-]+\)")
 _TOKEN = re.compile(
     r"(?P<nothing>\\[bBAz]|[\^$])"
-    r"|(?P<varying>\.|\\[dDsSwW]|\[\^?\]?(?:[^\[\]\\]|\\.)*+\])"
+    r"|(?P<varying>\.|\\[dDsSwW]|\[\^?\]?(?>(?:[^\[\]\\]|\\.)*)\])"
     r"|(?P<optional>(?:[*?]|\{0+(?:,\d*)?\})\??)"
     r"|(?P<repeated>(?:\+|\{\d+(?:,\d*)?\})\??)"
     r"|\\(?P<escaped>[!-/:-@\[-`{-~])"

@@ -14,7 +14,8 @@ from mta.relay.stamp.quote_lines import QuoteMarks
 from mta.relay.stamp.separators import ElementSeparator
 
 _BLANK = re.compile(
-    r"(?:[\s\u00a0\u200b-\u200f\u2060\ufeff]|&(?:nbsp|zwnj|zwj|shy|ensp|emsp|thinsp|#160|#xa0|#8203|#8204|#65279);?)*+\Z"
+    r"(?>(?:[\s\u00a0\u200b-\u200f\u2060\ufeff]"
+    r"|&(?:nbsp|zwnj|zwj|shy|ensp|emsp|thinsp|#160|#xa0|#8203|#8204|#65279);?)*)\Z"
 )
 _SPACES = re.compile(r"[\s\u00a0\u200b\ufeff]+")
 _BLOCKS = frozenset(

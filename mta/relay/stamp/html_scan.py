@@ -11,20 +11,21 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+# Atomic groups instead of possessive groups, here and elsewhere: Python 3.11.0 to 3.11.4 match those wrongly.
 _VALUE = r"(?:\"[^\"]*+(?:\"|\Z)|'[^']*+(?:'|\Z)|(?![\"'])[^\s>]++)"
-_ATTRIBUTES = rf"(?:[\s/]++|[^\s/>][^\s/>=]*+(?:\s*+=\s*+{_VALUE}?+)?+)*+"
+_ATTRIBUTES = rf"(?>(?:[\s/]++|[^\s/>][^\s/>=]*+(?>(?:\s*+=\s*+(?>{_VALUE}?))?))*)"
 _RAW = "script|style|textarea|title|xmp|iframe|noembed|noframes"
 TOKEN = re.compile(
     r"<(?:"
-    r"!--(?P<comment>(?:-?>|[^-]*+(?:-(?!-!?>)[^-]*+)*+(?:--!?>|(?P<open1>\Z))))"
+    r"!--(?P<comment>(?:-?>|[^-]*+(?>(?:-(?!-!?>)[^-]*+)*)(?:--!?>|(?P<open1>\Z))))"
     rf"|(?P<raw>{_RAW})(?=[\s/>])(?P<raw_attributes>{_ATTRIBUTES})(?:>|\Z)"
-    r"[^<]*+(?:<(?!/(?P=raw)[\s/>])[^<]*+)*+(?P<open2>\Z)?"
+    r"[^<]*+(?>(?:<(?!/(?P=raw)[\s/>])[^<]*+)*)(?P<open2>\Z)?"
     rf"|(?P<close>/)?(?P<name>[a-z][^\s/>]*+)(?P<attributes>{_ATTRIBUTES})(?:>|(?P<open3>\Z))"
     r"|(?P<bogus>[!?/])[^>]*+(?:>|(?P<open4>\Z))"
     r")",
     re.IGNORECASE,
 )
-_ATTRIBUTE = re.compile(r"([^\s/>][^\s/>=]*+)(?:\s*+=\s*+(?:\"([^\"]*+)(?:\"|\Z)|'([^']*+)(?:'|\Z)|([^\s>]++))?+)?+")
+_ATTRIBUTE = re.compile(r"([^\s/>][^\s/>=]*+)(?:\s*+=\s*+(?:\"([^\"]*+)(?:\"|\Z)|'([^']*+)(?:'|\Z)|([^\s>]++))?)?")
 VOID = frozenset(
     [
         "area",

@@ -16,11 +16,11 @@ import css_inline
 from mta.relay.stamp.html_scan import TOKEN, VOID, Token, attributes, tokens
 from mta.relay.stamp.template_files import PictureSource
 
-_STRING = r"\"(?:[^\"\\]|\\.)*+\"|'(?:[^'\\]|\\.)*+'"
+_STRING = r"\"(?>(?:[^\"\\]|\\.)*)\"|'(?>(?:[^'\\]|\\.)*)'"
 _JINJA = re.compile(
-    rf"\{{#.*?#\}}|\{{\{{(?:{_STRING}|(?!\}}\}}).)*+\}}\}}"
+    rf"\{{#.*?#\}}|\{{\{{(?>(?:{_STRING}|(?!\}}\}}).)*)\}}\}}"
     r"|\{%[-+]?\s*raw\s*[-+]?%\}.*?\{%[-+]?\s*endraw\s*[-+]?%\}"
-    rf"|\{{%(?:{_STRING}|(?!%\}}).)*+%\}}",
+    rf"|\{{%(?>(?:{_STRING}|(?!%\}}).)*)%\}}",
     re.DOTALL,
 )
 _MASK = re.compile(r"<!--stamplinejinja(\d+)x-->|stamplinejinja(\d+)x(?:=\"\")?")
@@ -31,7 +31,7 @@ _PICTURE = re.compile(r"(?<=\s)((?:src|background)\s*=\s*)(?:\"([^\"]*)\"|'([^']
 _KEEPS_SPACE = re.compile(r"<(?:pre|textarea)\b|white-space", re.IGNORECASE)
 _INDENT = re.compile(r"\n[ \t\n]+")
 _CID = re.compile(r"\"cid:([^\"]*)\"")
-_AT_RULE = re.compile(r"@(?:[^{};\"']|\"[^\"]*\"|'[^']*')*+(?:;|\{(?:[^{}]|\{[^{}]*\})*+\})")
+_AT_RULE = re.compile(r"@(?>(?:[^{};\"']|\"[^\"]*\"|'[^']*')*)(?:;|\{(?>(?:[^{}]|\{[^{}]*\})*)\})")
 _CSS_COMMENT = re.compile(r"/\*.*?\*/|<!--|-->", re.DOTALL)
 _PARSER_ADDS = frozenset(("tbody", "style"))
 _TBODY = re.compile(r"</?tbody>")
