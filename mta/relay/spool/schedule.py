@@ -1,4 +1,4 @@
-"""When a deferred delivery is tried again, and when it is given up."""
+"""When a deferred delivery is tried again."""
 
 from __future__ import annotations
 
@@ -23,8 +23,3 @@ def next_attempt(
     """
     wait = schedule[min(max(attempts, 1), len(schedule)) - 1]
     return now + wait * (1 + JITTER * chance())
-
-
-def is_expired(accepted_at: datetime, due_at: datetime, expire_after: timedelta) -> bool:
-    """Whether a delivery that would be tried again at `due_at` is given up instead."""
-    return due_at - accepted_at > expire_after

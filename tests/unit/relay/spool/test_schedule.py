@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from mta.relay.spool.schedule import JITTER, is_expired, next_attempt
+from mta.relay.spool.schedule import JITTER, next_attempt
 
 NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 SCHEDULE = (timedelta(minutes=1), timedelta(minutes=5), timedelta(hours=1))
@@ -22,9 +22,3 @@ def test_jitter_adds_up_to_its_share_and_never_shortens() -> None:
     due = {next_attempt(3, NOW, SCHEDULE) for _ in range(100)}
     assert len(due) > 1
     assert all(timedelta(hours=1) <= at - NOW <= timedelta(hours=1) * (1 + JITTER) for at in due)
-
-
-def test_a_delivery_expires_when_its_next_attempt_would_come_too_late() -> None:
-    two_days = timedelta(days=2)
-    assert not is_expired(NOW, NOW + two_days, two_days)
-    assert is_expired(NOW, NOW + two_days + timedelta(seconds=1), two_days)
