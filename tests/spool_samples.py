@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from mta.model.actions import Stamp
 from mta.model.address import parse_address
-from mta.model.decision import Decision, Direction, RecipientDecision, Role, Stamp
+from mta.model.decision import Decision, Direction, RecipientDecision, Role
 from mta.model.delivery import AcceptedMessage, Body, RecipientEntry, State
 from mta.model.envelope import Client, Envelope, ListenerRole
 from mta.model.queue_id import new_queue_id

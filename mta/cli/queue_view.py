@@ -10,7 +10,8 @@ from enum import Enum
 from typing import Any
 
 from mta.cli.command import print_table, printable, short_age
-from mta.model.decision import Action, Decision, action_to_json
+from mta.model.actions import Action, action_to_json
+from mta.model.decision import Decision
 from mta.model.delivery import AcceptedMessage, QueueEntry, QueueFilter, RecipientEntry
 
 

@@ -1,16 +1,15 @@
 """What the rules decided for a message: per recipient an ordered list of actions, equal lists grouped.
 
-A decision is committed with the message and carried out from there; nothing here is decided twice. So an action holds
-values (a header's rendered text, a next hop's name), not references to a rule; `rule` names the rule for logs only and
-does not take part in equality.
+A decision is committed with the message and carried out from there; nothing here is decided twice.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 from enum import Enum
-from typing import Any, ClassVar
+from typing import Any
 
+from mta.model.actions import Action, action_from_json, action_to_json
 from mta.model.address import Address, parse_address
 
 
@@ -29,131 +28,6 @@ class Role(Enum):
     TO = "to"
     CC = "cc"
     HIDDEN = "hidden"
-
-
-class OnError(Enum):
-    """What happens when carrying out a rule's action fails (template error, directory down)."""
-
-    DELIVER_UNSTAMPED = "deliver-unstamped"
-    DEFER = "defer"
-    REJECT = "reject"
-
-
-class Place(Enum):
-    TOP = "top"
-    BOTTOM = "bottom"
-    REPLY = "reply"
-    """Under the newest reply and above the quoted text; at the end where nothing is quoted."""
-
-
-class Once(Enum):
-    MESSAGE = "message"
-    CONVERSATION = "conversation"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Action:
-    """Base of all actions. `kind` is the name in rules and in the committed form."""
-
-    kind: ClassVar[str]
-    rule: str = field(default="", compare=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stamp(Action):
-    """Add a template's text. `recipient` is the recipient's address key where the template speaks of them, else ""."""
-
-    kind: ClassVar[str] = "stamp"
-    template: str
-    place: Place = Place.BOTTOM
-    once: Once = Once.MESSAGE
-    formats: tuple[str, ...] = ("html", "plain")
-    recipient: str = ""
-    on_error: OnError = OnError.DELIVER_UNSTAMPED
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TagSubject(Action):
-    kind: ClassVar[str] = "tag-subject"
-    text: str
-    where: str = "prefix"
-    """"prefix" or "suffix"."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SetHeader(Action):
-    """Replace every field of that name by one, or add it; `value` is unencoded text of one line."""
-
-    kind: ClassVar[str] = "set-header"
-    name: str
-    value: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RemoveHeader(Action):
-    kind: ClassVar[str] = "remove-header"
-    name: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reject(Action):
-    kind: ClassVar[str] = "reject"
-    code: int = 550
-    status: str = "5.7.1"
-    text: str = "Rejected by policy"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Defer(Action):
-    kind: ClassVar[str] = "defer"
-    text: str = "Deferred by policy, try again later"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Drop(Action):
-    kind: ClassVar[str] = "drop"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hold(Action):
-    """Quarantine; releasing carries out the rest of the decision; expires into a DSN."""
-
-    kind: ClassVar[str] = "hold"
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Route(Action):
-    kind: ClassVar[str] = "route"
-    next_hop: str
-
-
-ACTION_KINDS: dict[str, type[Action]] = {
-    cls.kind: cls for cls in (Stamp, TagSubject, SetHeader, RemoveHeader, Reject, Defer, Drop, Hold, Route)
-}
-_FIELDS = {cls: tuple(each.name for each in fields(cls)) for cls in ACTION_KINDS.values()}
-_ENUM_FIELDS: dict[str, type[Enum]] = {"place": Place, "once": Once, "on_error": OnError}
-
-
-def action_to_json(action: Action) -> dict[str, Any]:
-    """The committed form: plain JSON values with `kind`."""
-    values: dict[str, Any] = {"kind": action.kind}
-    for name in _FIELDS[type(action)]:
-        value = getattr(action, name)
-        values[name] = value.value if isinstance(value, Enum) else value
-    return values
-
-
-def action_from_json(data: dict[str, Any]) -> Action:
-    """The reverse of `action_to_json`. Raises KeyError for an unknown kind."""
-    values = dict(data)
-    cls = ACTION_KINDS[values.pop("kind")]
-    for name, enum in _ENUM_FIELDS.items():
-        if name in values:
-            values[name] = enum(values[name])
-    if "formats" in values:
-        values["formats"] = tuple(values["formats"])
-    return cls(**values)
 
 
 @dataclass(frozen=True, slots=True)

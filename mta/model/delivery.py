@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from pathlib import Path
 
@@ -57,6 +57,15 @@ class RecipientEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class OnceKey:
+    """A claim on doing something at most `limit` times within `period`; kept by the store, so it survives restarts."""
+
+    key: str
+    limit: int = 1
+    period: timedelta = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
 class AcceptedMessage:
     """All that is committed before the 250."""
 
@@ -77,6 +86,18 @@ class AcceptedMessage:
     once_keys: tuple[str, ...] = ()
     due_at: datetime | None = None
     """None: the accepting worker delivers at once and holds the lease."""
+    spawned: tuple[Spawned, ...] = ()
+    """Messages that follow from this one, queued in the same transaction: archive copies, notices, auto-responses."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spawned:
+    """A message of our own that is queued with another one, if its claim succeeds."""
+
+    message: AcceptedMessage
+    """With a `due_at`."""
+    claim: OnceKey | None = None
+    """None: it is queued whatever else was."""
 
 
 @dataclass(frozen=True, slots=True)

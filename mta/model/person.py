@@ -21,5 +21,9 @@ class Person:
     disabled: bool = False
     is_contact: bool = False
     """A directory contact with a foreign address: external."""
+    unit: str = ""
+    """Organisational unit, outermost first, lower case: `corp.example/berlin/sales`; "" where the source has none."""
+    photo: bytes = field(default=b"", repr=False)
+    """A PNG or JPEG picture, b"" where there is none."""
     group_name: str = ""
     """The group's name in lower case where the entry is a group with an address, else ""."""

@@ -18,7 +18,8 @@ from mta.message.classify import Classification, classify
 from mta.message.mark import HEADER as MARK_HEADER
 from mta.message.mark import MarkState, check_mark
 from mta.message.parse import Buffer, LimitExceededError, Message, parse
-from mta.model.decision import Decision, Hold, RecipientDecision, Stamp
+from mta.model.actions import Hold, Stamp
+from mta.model.decision import Decision, RecipientDecision
 from mta.model.delivery import AcceptedMessage, Body, LeasedDelivery, RecipientEntry, State
 from mta.model.envelope import Client, Envelope
 from mta.model.person import Person

@@ -18,7 +18,8 @@ from mta.message.headers import addresses, prepend, remove_header
 from mta.message.mark import HEADER as MARK_HEADER
 from mta.message.mark import make_mark
 from mta.message.parse import Buffer, Message
-from mta.model.decision import Direction, OnError, Stamp
+from mta.model.actions import OnError, Stamp
+from mta.model.decision import Direction
 from mta.model.delivery import AcceptedMessage
 from mta.model.person import Person
 from mta.model.reply import Reply

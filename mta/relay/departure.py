@@ -17,7 +17,7 @@ from mta.crash import crash_point
 from mta.message.classify import Classification, classify
 from mta.message.edit import Edit, apply
 from mta.message.parse import Buffer, LimitExceededError, Message, parse
-from mta.model.decision import Stamp
+from mta.model.actions import Stamp
 from mta.model.delivery import AcceptedMessage, LeasedDelivery, RecipientResult, Settlement, State, StoredVariant
 from mta.model.person import Person
 from mta.model.reply import INTERNAL_ERROR, MailError, Reply

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mta.model.decision import Action
+from mta.model.actions import Action
 from mta.relay.decide import Policy, RuleSet, decide
 from tests.unit.relay.decide.situation import Situation, next_hop, rules
 

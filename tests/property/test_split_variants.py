@@ -3,8 +3,9 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mta.model.actions import Action, Drop, Reject, TagSubject
 from mta.model.address import parse_address
-from mta.model.decision import Action, Decision, Direction, Drop, RecipientDecision, Reject, Role, TagSubject
+from mta.model.decision import Decision, Direction, RecipientDecision, Role
 from mta.model.delivery import RecipientEntry
 from mta.relay.split import variants
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mta.model.decision import Place
+from mta.model.actions import Place
 from mta.relay.stamp.html_scan import tokens
 from mta.relay.stamp.html_text import html_of, text_of
 from mta.relay.stamp.place import BodyView, lowered

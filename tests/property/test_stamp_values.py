@@ -11,7 +11,7 @@ from tempfile import mkdtemp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mta.model.decision import SetHeader, TagSubject
+from mta.model.actions import SetHeader, TagSubject
 from mta.model.person import Person
 from mta.relay.stamp.html_scan import attributes, tokens
 from mta.relay.stamp.templates import TemplateSet, load_templates

@@ -8,7 +8,8 @@ gives equal decisions one copy.
 from mta.relay.decide.explanation import Step, Trace, Verdict
 from mta.relay.decide.facts import Facts, OrganisationFacts, Participants, Parties
 from mta.relay.decide.outcome import Audited, Outcome, Policy, RuleFailure, Withheld
-from mta.relay.decide.rules import RuleSet, Surroundings, load_rules
+from mta.relay.decide.rules import RuleSet, load_rules
+from mta.relay.decide.surroundings import Surroundings
 from mta.relay.decide.walk import decide, undecided
 
 __all__ = [

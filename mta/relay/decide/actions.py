@@ -5,22 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Protocol
 
-from mta.model.decision import (
-    Action,
-    Defer,
-    Drop,
-    Reject,
-    RemoveHeader,
-    Route,
-    SetHeader,
-    Stamp,
-    TagSubject,
-)
+from mta.model.actions import Action, Defer, Drop, Reject, Route, SetHeader, Stamp
 from mta.relay.decide.facts import Facts
 from mta.relay.decide.header_values import HeaderValue
 
-CONTENT = (Stamp, TagSubject, SetHeader, RemoveHeader)
-"""Actions that change the message."""
 FINAL = (Reject, Defer, Drop)
 """Actions that end the walk through the rules."""
 STEERING = (*FINAL, Route)
@@ -68,7 +56,7 @@ class Fixed:
 
     def __init__(self, action: Action, source: str) -> None:
         self.action = action
-        self.changes_content = isinstance(action, CONTENT)
+        self.changes_content = action.changes_content
         self.source = source
 
     def make(self, facts: Facts, index: int) -> Action:

@@ -11,6 +11,15 @@ from mta.config.yaml_values import Document, Loc
 from mta.model.address import AddressError, domain_key, parse_address
 from mta.model.decision import Direction
 from mta.relay.decide import message_tests
+from mta.relay.decide.condition_schema import (
+    AttributeTest,
+    Conditions,
+    HeaderTests,
+    OneRecipientTests,
+    RecipientTests,
+    SenderTests,
+    SubjectTests,
+)
 from mta.relay.decide.conditions import (
     All,
     Any,
@@ -37,15 +46,6 @@ from mta.relay.decide.parties import (
     ScopeIs,
 )
 from mta.relay.decide.patterns import Pattern, PatternError, compile_regex, has_wildcard
-from mta.relay.decide.rule_schema import (
-    AttributeTest,
-    Conditions,
-    HeaderTests,
-    OneRecipientTests,
-    RecipientTests,
-    SenderTests,
-    SubjectTests,
-)
 
 DEPTH_MAX = 10
 """Levels of all, any and not inside each other."""

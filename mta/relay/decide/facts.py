@@ -17,7 +17,7 @@ from mta.model.address import Address, domain_key
 from mta.model.decision import Direction, Role
 from mta.model.envelope import Client, Envelope
 from mta.model.person import Person
-from mta.relay.decide.rule_schema import NULL_REVERSE_PATH
+from mta.relay.decide.condition_schema import NULL_REVERSE_PATH
 
 _ASKED_BY_NAME = frozenset({Kind.AUTO_REPLY, Kind.OUT_OF_OFFICE, Kind.MEETING})
 _TO_FIELDS = ("To", "Resent-To")

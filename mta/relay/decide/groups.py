@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
-from mta.model.decision import Action, SetHeader, Stamp
+from mta.model.actions import Action, SetHeader, Stamp
 from mta.relay.decide.facts import indexes
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from mta.model.actions import OnError
 from mta.model.address import Address
-from mta.model.decision import Decision, OnError
+from mta.model.decision import Decision
 from mta.model.reply import Reply
 
 

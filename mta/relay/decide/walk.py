@@ -5,17 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from mta.model.actions import Action, Defer, Drop, OnError, Reject, Route
 from mta.model.address import Address
-from mta.model.decision import (
-    Action,
-    Decision,
-    Defer,
-    Drop,
-    OnError,
-    RecipientDecision,
-    Reject,
-    Route,
-)
+from mta.model.decision import Decision, RecipientDecision
 from mta.model.reply import INTERNAL_ERROR, Reply
 from mta.relay.decide.actions import FINAL, STEERING, ActionMaker
 from mta.relay.decide.explanation import Trace, Verdict

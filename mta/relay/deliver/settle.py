@@ -8,8 +8,8 @@ from datetime import datetime
 from enum import Enum
 
 from mta.config.schema import Retry
+from mta.model.actions import Drop, Reject
 from mta.model.address import Address
-from mta.model.decision import Drop, Reject
 from mta.model.delivery import (
     AcceptedMessage,
     LeasedDelivery,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mta.model.decision import Action, Decision, Drop, Reject
+from mta.model.actions import Action, Drop, Reject
+from mta.model.decision import Decision
 from mta.model.delivery import RecipientEntry
 
 _TERMINAL = (Drop, Reject)

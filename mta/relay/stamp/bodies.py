@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from mta.message.body_text import TextBody
 from mta.message.parse import Part
-from mta.model.decision import Place
+from mta.model.actions import Place
 from mta.relay.stamp import html_reply, place_html, place_plain
 from mta.relay.stamp.place import BodyView, Placement
 from mta.relay.stamp.quote_lines import QuoteMarks

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from mta.message.edit import Edit
-from mta.model.decision import OnError
+from mta.model.actions import OnError
 from mta.model.person import Person
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from mta.message.edit import Edit
 from mta.message.headers import remove_header, set_header, tag_subject
 from mta.message.parse import Message
-from mta.model.decision import Action, OnError, RemoveHeader, SetHeader, TagSubject
+from mta.model.actions import Action, OnError, RemoveHeader, SetHeader, TagSubject
 from mta.relay.stamp.context import Failed
 
 # What the message's structure says of itself, and what our own edits change: not for rules.

@@ -10,7 +10,7 @@ import re
 
 import re2
 
-from mta.model.decision import Place
+from mta.model.actions import Place
 from mta.relay.stamp.html_nesting import HIDES, SWALLOWS, OpenElements
 from mta.relay.stamp.html_reply import reply_position
 from mta.relay.stamp.html_scan import Token, tokens

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from mta.model.decision import Place
+from mta.model.actions import Place
 from mta.relay.stamp import quote_lines
 from mta.relay.stamp.place import BodyView, Placement
 from mta.relay.stamp.quote_lines import DEFAULT_MARKS, QuoteMarks

@@ -10,7 +10,7 @@ from typing import Any
 
 from mta.message.parse import Message
 from mta.message.structure import Picture
-from mta.model.decision import Stamp
+from mta.model.actions import Stamp
 from mta.model.person import Person
 from mta.relay.stamp.context import StampContext
 from mta.relay.stamp.html_text import html_of, text_of

@@ -14,7 +14,7 @@ from mta.message.classify import Classification, Kind
 from mta.message.edit import CannotEditError, Edit, combine
 from mta.message.parse import Message
 from mta.message.structure import Picture, add_pictures
-from mta.model.decision import Action, Once, Place, Stamp
+from mta.model.actions import Action, Once, Place, Stamp
 from mta.relay.stamp.bodies import Reading, ShownBody, choose, place_in, readings
 from mta.relay.stamp.context import Failed, Skipped, StampContext, StampOutcome
 from mta.relay.stamp.header_actions import header_edits

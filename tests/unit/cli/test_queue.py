@@ -13,8 +13,9 @@ import pytest
 
 from mta.adapters.store.sqlite import SqliteSpool
 from mta.cli import main
+from mta.model.actions import Stamp, TagSubject
 from mta.model.address import Address, parse_address
-from mta.model.decision import Decision, Direction, RecipientDecision, Role, Stamp, TagSubject
+from mta.model.decision import Decision, Direction, RecipientDecision, Role
 from mta.model.delivery import AcceptedMessage, Body, RecipientEntry, State
 from mta.model.envelope import Client, Envelope, ListenerRole
 

@@ -10,8 +10,9 @@ from tempfile import TemporaryDirectory
 
 from mta.message.classify import classify
 from mta.message.parse import parse
+from mta.model.actions import Action
 from mta.model.address import Address, parse_address
-from mta.model.decision import Action, RecipientDecision
+from mta.model.decision import RecipientDecision
 from mta.model.envelope import Client, Envelope, ListenerRole
 from mta.model.person import Person
 from mta.relay.decide import (

@@ -8,8 +8,8 @@ import pytest
 
 from mta.message.classify import classify
 from mta.message.parse import LimitExceededError, parse
+from mta.model.actions import RemoveHeader, SetHeader, Stamp, TagSubject
 from mta.model.address import parse_address
-from mta.model.decision import RemoveHeader, SetHeader, Stamp, TagSubject
 from mta.model.envelope import Client, Envelope, ListenerRole
 from mta.relay.decide import Facts, OrganisationFacts, Participants, Policy, Surroundings, decide, load_rules
 from tests.shared import corpus

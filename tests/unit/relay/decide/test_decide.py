@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from mta.model.decision import Decision, Direction, Drop, OnError, Reject, Role, SetHeader, Stamp, TagSubject
+from mta.model.actions import Drop, OnError, Reject, SetHeader, Stamp, TagSubject
+from mta.model.decision import Decision, Direction, Role
 from mta.model.envelope import ListenerRole
 from mta.model.person import Person
 from mta.model.reply import INTERNAL_ERROR

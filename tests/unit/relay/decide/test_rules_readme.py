@@ -10,8 +10,10 @@ from typing import get_args
 import pytest
 from pydantic import BaseModel
 
-from mta.relay.decide.rule_schema import KIND_NAMES, RuleEntry
-from mta.relay.decide.rules import Surroundings, load_rules
+from mta.relay.decide.condition_schema import KIND_NAMES
+from mta.relay.decide.rule_schema import RuleEntry
+from mta.relay.decide.rules import load_rules
+from mta.relay.decide.surroundings import Surroundings
 
 README = (Path(__file__).parents[4] / "rules" / "README.md").read_text()
 

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from mta.config.schema import Retry
+from mta.model.actions import Action
 from mta.model.address import Address, parse_address
-from mta.model.decision import Action, Decision, Direction, RecipientDecision, Role
+from mta.model.decision import Decision, Direction, RecipientDecision, Role
 from mta.model.delivery import AcceptedMessage, Body, LeasedDelivery, RecipientEntry, State
 from mta.model.envelope import Client, Envelope, ListenerRole
 

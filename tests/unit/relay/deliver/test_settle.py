@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from mta.model.decision import Drop, Reject, Route
+from mta.model.actions import Drop, Reject, Route
 from mta.model.delivery import AcceptedMessage, LeasedDelivery, RecipientResult, State, StoredVariant
 from mta.model.envelope import ListenerRole
 from mta.model.reply import Reply

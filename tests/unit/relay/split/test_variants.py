@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+from mta.model.actions import Action, Drop, Reject, Stamp, TagSubject
 from mta.model.address import parse_address
-from mta.model.decision import Action, Decision, Direction, Drop, RecipientDecision, Reject, Role, Stamp, TagSubject
+from mta.model.decision import Decision, Direction, RecipientDecision, Role
 from mta.model.delivery import RecipientEntry
 from mta.relay.split import variants
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from mta.message.classify import classify
 from mta.message.edit import joined
 from mta.message.parse import Message, parse
-from mta.model.decision import Action, Once, Place, Stamp
+from mta.model.actions import Action, Once, Place, Stamp
 from mta.model.person import Person
 from mta.relay.stamp.context import StampContext, StampOutcome
 from mta.relay.stamp.stamp import stamp_message

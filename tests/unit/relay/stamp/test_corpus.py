@@ -12,7 +12,7 @@ from mta.message.body_text import displayed
 from mta.message.classify import Classification, Kind, classify
 from mta.message.edit import joined
 from mta.message.parse import LimitExceededError, Message, parse
-from mta.model.decision import Place
+from mta.model.actions import Place
 from mta.relay.stamp.bodies import ShownBody, place_in
 from mta.relay.stamp.html_scan import tokens
 from mta.relay.stamp.quote_lines import DEFAULT_MARKS

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from mta.model.decision import Place
+from mta.model.actions import Place
 from mta.relay.stamp.place import BodyView
 from mta.relay.stamp.place_html import place_html
 from mta.relay.stamp.quote_lines import DEFAULT_MARKS, compile_separators, is_quiet

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mta.model.decision import Place
+from mta.model.actions import Place
 from mta.relay.stamp.place import BodyView
 from mta.relay.stamp.place_plain import own_text, place_plain
 from mta.relay.stamp.quote_lines import compile_separators

@@ -11,7 +11,7 @@ import pytest
 from mta.message.classify import classify
 from mta.message.edit import combine, joined
 from mta.message.headers import prepend
-from mta.model.decision import Action, Once, OnError, Place, RemoveHeader, SetHeader, TagSubject
+from mta.model.actions import Action, Once, OnError, Place, RemoveHeader, SetHeader, TagSubject
 from mta.relay.stamp.stamp import stamp_message
 from mta.relay.stamp.templates import TemplateSet, load_templates
 from tests.unit.relay.stamp.samples import (
