@@ -165,7 +165,7 @@ class QuoteMarks:
         """Whether the line (lower case) is one of the administrator's separators."""
         if self.added is None or len(line) > LINE_MAX:
             return False
-        return self.added.search(line.strip().encode("utf-8", "replace")) is not None
+        return self.added.search(" ".join(line.split()).encode("utf-8", "replace")) is not None
 
 
 def is_quiet(view: BodyView, marks: QuoteMarks) -> bool:
@@ -192,12 +192,13 @@ def compile_separators(chosen: Separators) -> QuoteMarks:
     sender = "|".join(re2.escape(word) for word in words.FROM)
     between = r"(?:[\s\x{a0}]|&nbsp;|&#160;|<[^<>]*>)*"
     added = [f"(?:{line})" for line in chosen.lines]
-    in_html = (hints, "<blockquote", "border-top", said, f"[>;\\s]{between}(?:{sender}){between}[::]", *added)
+    signs = [re2.escape(sign) for sign in chosen.signs]
+    in_html = (hints, "<blockquote", "border-top", said, f"[>;\\s]{between}(?:{sender}){between}[::]", *signs)
     return QuoteMarks(
         chosen,
         _gate(*in_html, HIDES, SWALLOWS, MARKER),
         _gate(*in_html),
-        _gate(r"(?m:^[ \t]*>)", said, f"(?m:^[\\s*_>|]*(?:{sender})[\\s\\x{{a0}}*_]*[::])", *added),
+        _gate(r"(?m:^[ \t]*>)", said, f"(?m:^[\\s*_>|]*(?:{sender})[\\s\\x{{a0}}*_]*[::])", *signs),
         re.compile(hints),
         _gate(f"\\A(?:{'|'.join(added)})\\z") if added else None,
     )

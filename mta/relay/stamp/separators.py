@@ -5,8 +5,11 @@ Everything is in lower case and compared with lower-case text. Text patterns spe
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+
+import re2
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,19 +150,27 @@ FOOTER = _words(
 )
 
 
+_ASCII_WORD = re.compile(r"[a-z0-9]{3,}")
+
+
 @dataclass(frozen=True, slots=True)
 class Separators:
-    """What marks quoted text. `lines` are RE2 patterns for whole visible lines that an administrator added."""
+    """What marks quoted text."""
 
     elements: tuple[ElementSeparator, ...] = ELEMENTS
     lines: tuple[str, ...] = field(default=())
+    """RE2 patterns for whole visible lines (lower case, single spaces) that an administrator added."""
+    signs: tuple[str, ...] = field(default=())
+    """Literals of which one occurs in every body with such a line; one that is empty occurs in all."""
 
     def adding(self, literals: Iterable[str] = (), patterns: Iterable[str] = ()) -> Separators:
         """The same with separators of the administrator's: literal lines, and patterns for whole lines."""
-        import re2
-
-        quoted = (re2.escape(literal.lower()) for literal in literals)
-        return Separators(self.elements, (*self.lines, *quoted, *patterns))
+        lines = [" ".join(literal.lower().split()) for literal in literals]
+        wanted = tuple(patterns)
+        # HTML may write other characters as references and put tags between words.
+        signs = [max(_ASCII_WORD.findall(line), key=len, default="") for line in lines] + [""] * bool(wanted)
+        escaped = (re2.escape(line) for line in lines)
+        return Separators(self.elements, (*self.lines, *escaped, *wanted), (*self.signs, *signs))
 
 
 DEFAULT = Separators()
