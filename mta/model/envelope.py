@@ -29,6 +29,8 @@ class Client:
     tls: str = ""
     """Protocol and cipher as for a Received header, e.g. "TLSv1.3 TLS_AES_256_GCM_SHA384"; "" in clear text."""
     esmtp: bool = True
+    authenticated_as: str = ""
+    """The account that the client proved by SMTP AUTH or a certificate; "" where it proved none."""
 
     @property
     def is_trusted(self) -> bool:

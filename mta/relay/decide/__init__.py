@@ -6,13 +6,13 @@ gives equal decisions one copy.
 """
 
 from mta.relay.decide.explanation import Step, Trace, Verdict
-from mta.relay.decide.facts import Facts, OrganisationFacts, Participants, Parties
+from mta.relay.decide.facts import Facts, OrganisationFacts, Participants, Parties, Readers
 from mta.relay.decide.outcome import Audited, Outcome, Policy, RuleFailure, Withheld
 from mta.relay.decide.rules import RuleSet, load_rules
 from mta.relay.decide.surroundings import Surroundings
 from mta.relay.decide.walk import decide, undecided
 
 __all__ = [
-    "Audited", "Facts", "OrganisationFacts", "Outcome", "Participants", "Parties", "Policy", "RuleFailure", "RuleSet",
-    "Step", "Surroundings", "Trace", "Verdict", "Withheld", "decide", "load_rules", "undecided",
+    "Audited", "Facts", "OrganisationFacts", "Outcome", "Participants", "Parties", "Policy", "Readers", "RuleFailure",
+    "RuleSet", "Step", "Surroundings", "Trace", "Verdict", "Withheld", "decide", "load_rules", "undecided",
 ]  # fmt: skip

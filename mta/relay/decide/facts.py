@@ -5,7 +5,7 @@ Sets of recipients are bit masks (bit n is recipient n in envelope order), so th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property, lru_cache
@@ -14,6 +14,7 @@ from mta.message.classify import Classification, Kind
 from mta.message.headers import addresses
 from mta.message.parse import Message
 from mta.model.address import Address, domain_key
+from mta.model.authentication import AuthenticationResults
 from mta.model.decision import Direction, Role
 from mta.model.envelope import Client, Envelope
 from mta.model.person import Person
@@ -206,6 +207,22 @@ class Parties:
         return _index(party.groups for party in self.recipients)
 
 
+@dataclass(frozen=True, slots=True)
+class Readers:
+    """What deciding asks of the stage that knows quotes and stamps; the program around both gives it."""
+
+    newest_texts: Callable[[Message, Classification], tuple[str, ...]] | None = None
+    """The newest text above what it quotes, as plain text: of the HTML, and of the plain text that stands beside it.
+
+    None takes the whole text.
+    """
+    earlier_stamps: Callable[[Message], Collection[str]] | None = None
+    """Names of the templates whose stamps stand in the message or in what it quotes, in lower case."""
+
+
+NO_READERS = Readers()
+
+
 class Facts(Parties):
     """One message before its rules."""
 
@@ -218,12 +235,23 @@ class Facts(Parties):
         now: datetime,
         organisation: OrganisationFacts,
         size_octets: int | None = None,
+        *,
+        client: Client | None = None,
+        authentication: AuthenticationResults | None = None,
+        known_contacts: frozenset[str] | None = None,
+        readers: Readers = NO_READERS,
     ) -> None:
         super().__init__(participants, people, organisation)
         self.message = message
         self.classification = classification
         self.now = now
         self.size_octets = len(message.data) if size_octets is None else size_octets
+        self.client = client
+        self.authentication = authentication
+        """None where nobody looked: mail from our own servers."""
+        self.known_contacts = known_contacts
+        """Keys of the recipients to whom the sender has written before; None where that was not looked up."""
+        self.readers = readers
         self.masks: dict[object, int] = {}
         """Answers of tests, by the test; kept here so that a test that stands in many rules is run once."""
         self.rendered: dict[object, str] = {}

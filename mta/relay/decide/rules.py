@@ -22,6 +22,9 @@ from mta.relay.decide.rule_schema import ActiveTimes, RuleEntry, RuleFile
 from mta.relay.decide.schedule import Schedule, ScheduleError, compile_schedule
 from mta.relay.decide.surroundings import Surroundings
 
+FIRST_CONTACT = "first-contact"
+"""In `Rule.asks`: whether the sender has written to the recipients before."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
@@ -40,6 +43,8 @@ class Rule:
     schedule: Schedule | None
     kinds: frozenset[str]
     """Kinds of message that its conditions name: what is touched only if asked for by name."""
+    asks: frozenset[str] = frozenset()
+    """What its conditions need to be looked up for each message besides the directory."""
 
 
 class RuleSet:
@@ -48,6 +53,8 @@ class RuleSet:
     def __init__(self, rules: Collection[Rule]) -> None:
         self.rules = tuple(rules)
         self.enabled = tuple(rule for rule in rules if rule.enabled)
+        self.asks_first_contact = any(FIRST_CONTACT in rule.asks for rule in self.enabled)
+        """Whether deciding needs `Facts.known_contacts`."""
 
     def __len__(self) -> int:
         return len(self.rules)
