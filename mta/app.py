@@ -19,17 +19,19 @@ from mta.adapters.directory.yaml_file import YamlDirectory
 from mta.adapters.store.sqlite import SqliteSpool
 from mta.adapters.transport.maildir import MaildirTransport
 from mta.adapters.transport.smtp_transport import SmtpTransport
-from mta.config.schema import Configuration, Listener, MaildirHop, NextHop
+from mta.config.schema import Configuration, DirectorySettings, Listener, MaildirHop, NextHop
 from mta.log_sinks import sinks_from
 from mta.message.parse import Limits
 from mta.model.address import Address, parse_address
 from mta.model.bypass import Bypass
 from mta.model.delivery import AcceptedMessage
 from mta.ports.clock import SystemClock
+from mta.ports.directory import Directory
 from mta.ports.spool import Spool
 from mta.ports.transport import Transport
 from mta.relay.deliver.dsn import DsnWriter
 from mta.relay.deliver.next_hops import NextHops
+from mta.relay.deliver.routing import RoutingTable
 from mta.relay.deliver.settle import Failure, Settler
 from mta.relay.equipment import Equipment, InHand, Rulebook
 from mta.relay.octets import buffer_of
@@ -57,7 +59,12 @@ async def open_spool(configuration: Configuration, *, slot: int | None) -> Spool
 
 def read_snapshot(path: Path) -> Snapshot:
     """Configuration, rules, templates and directory together. Raises ConfigurationError with every problem."""
-    return load_snapshot(path, YamlDirectory.load)
+    return load_snapshot(path, open_directory)
+
+
+def open_directory(settings: DirectorySettings) -> Directory:
+    """The configured directory. Raises ConfigurationError."""
+    return YamlDirectory.load(settings.file)
 
 
 def settle_memory() -> None:
@@ -82,11 +89,12 @@ def build_transport(hostname: str, hop: NextHop) -> Transport:
 def rulebook(snapshot: Snapshot) -> Rulebook:
     """A snapshot with what the stages work out from it once."""
     configuration = snapshot.configuration
-    accepted = snapshot.organisation.accepted_domains
+    accepted = snapshot.accepted_domains
+    routes = RoutingTable(configuration.routing)
     writer = DsnWriter(
         hostname=configuration.hostname,
         postmaster=str(postmaster(configuration)),
-        route=snapshot.policy.next_hop,
+        route=routes.next_hop,
         accepted_domains=accepted,
         expire_after=configuration.retry.expire_after,
     )
@@ -110,7 +118,6 @@ def rulebook(snapshot: Snapshot) -> Rulebook:
             accepted_domains=accepted,
         ),
         limits=Limits(limits.header_octets, limits.header_fields, limits.mime_depth, limits.mime_parts),
-        organisation={"name": snapshot.organisation.name, **snapshot.organisation.attributes},
     )
 
 
@@ -163,7 +170,7 @@ class RelayWorker:
                 configuration.hostname,
                 self._pipeline,
                 _server_tls(settings),
-                accepted_domains=snapshot.organisation.accepted_domains,
+                accepted_domains=snapshot.accepted_domains,
                 postmaster=postmaster(configuration),
             )
             self._listeners[settings.name] = listener
@@ -204,10 +211,10 @@ class RelayWorker:
                     settings,
                     configuration.hostname,
                     _server_tls(settings),
-                    accepted_domains=snapshot.organisation.accepted_domains,
+                    accepted_domains=snapshot.accepted_domains,
                     postmaster=postmaster(configuration),
                 )
-        events.reloaded(snapshot.name, rules=len(snapshot.rules), templates=len(snapshot.templates.names()))
+        events.reloaded(snapshot.name, rules=snapshot.rules, templates=snapshot.templates)
         await asyncio.gather(*(transport.close() for transport in gone))
         settle_memory()
 

@@ -27,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
     except ConfigurationError as exc:
         _show_problems(exc.problems, as_json=arguments.json)
         return ExitCode.BAD_CONFIGURATION
-    rules, templates = len(snapshot.rules), len(snapshot.templates.names())
+    rules, templates = snapshot.rules, snapshot.templates
     if arguments.json:
         print_json({"ok": True, "snapshot": snapshot.name, "rules": rules, "templates": templates, "problems": []})
     else:

@@ -87,7 +87,7 @@ def _own_folder(path: Path, configuration: Configuration) -> Path:
 
 def _make_secrets(configuration: Configuration) -> None:
     """Mark and DKIM keys where there are none yet."""
-    organisation = configuration.organisation
+    (organisation,) = configuration.every_organisation
     wanted = [(key.file, secrets.token_hex(32).encode()) for key in organisation.mark.keys]
     wanted += [(entry.key.file, b"") for entry in organisation.dkim]
     for path, content in wanted:
@@ -143,7 +143,7 @@ class _Sent:
 
 
 async def _show(configuration: Configuration, var: Path) -> int:
-    person = (await YamlDirectory.load(configuration.organisation.directory.file).people([SENDER]))[SENDER]
+    person = (await YamlDirectory.load(configuration.every_organisation[0].directory.file).people([SENDER]))[SENDER]
     name, signature = person.attributes["displayName"], person.attributes["telephoneNumber"]
     messages = demo_messages(SENDER, name, colleague=COLLEAGUE, customers=CUSTOMERS)
     sent = await _send(messages, configuration.listeners)

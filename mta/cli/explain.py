@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -29,9 +30,10 @@ from mta.model.address import Address, AddressError, parse_address
 from mta.model.delivery import AcceptedMessage, Body, RecipientEntry
 from mta.model.envelope import Client, Envelope, ListenerRole
 from mta.model.person import Person
+from mta.relay.book import Book
 from mta.relay.copies import Original, finished, stamped
 from mta.relay.decide import Facts, Participants, Trace, decide
-from mta.relay.equipment import Rulebook
+from mta.relay.organisations import divide
 from mta.relay.split.variants import Variant, variants
 from mta.relay.stamp.context import StampContext
 from mta.relay.stamp.stamp import stamp_message
@@ -59,42 +61,58 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    explained = _explain(arguments)
-    copies = _copies(explained, arguments.out)
+    found = [(each, _copies(each, _folder(each, arguments.out))) for each in _explain(arguments)]
     if arguments.json:
-        print_json(as_json(explained, copies))
-    else:
+        views = [as_json(explained, copies) for explained, copies in found]
+        print_json(views[0] if len(views) == 1 else {"organisations": views})
+        return ExitCode.OK
+    for number, (explained, copies) in enumerate(found):
+        if number:
+            print()
         for line in as_text(explained, copies):
             print(printable(line))
     return ExitCode.OK
 
 
-def _explain(arguments: argparse.Namespace) -> Explained:
+def _folder(explained: Explained, out: Path | None) -> Path | None:
+    """Where an organisation's copies go: a folder of its own where there are several."""
+    return out / explained.book.name if out is not None and len(explained.rulebook.snapshot.books) > 1 else out
+
+
+def _explain(arguments: argparse.Namespace) -> list[Explained]:
+    """One for each organisation that the message concerns."""
     try:
-        book = rulebook(read_snapshot(arguments.config))
+        rules = rulebook(read_snapshot(arguments.config))
     except ConfigurationError as exc:
         raise bad_configuration(exc.problems) from exc
-    snapshot = book.snapshot
+    snapshot = rules.snapshot
     envelope = _envelope(arguments)
     client = _client(snapshot.configuration, arguments.listener)
     now = _time(arguments.at)
     data = _read(arguments.message)
     try:
-        message = parse(data, book.limits)
+        message = parse(data, rules.limits)
     except LimitExceededError as exc:
         raise CommandFailedError(f"{arguments.message}: {exc}; no rule would see it") from exc
     classification = classify(message, envelope.reverse_path is None, is_trusted=client.is_trusted)
     participants = Participants.of(message, envelope, client)
-    people = dict(asyncio.run(_people(book, participants)))
-    facts = Facts(message, classification, participants, people, now, snapshot.organisation)
-    trace = Trace()
-    outcome = decide(snapshot.rules, facts, snapshot.policy, trace)
-    steps = [trace.steps(snapshot.rules, index) for index in range(len(envelope.recipients))]
-    return Explained(book, data, message, classification, envelope, client, people, now, outcome, steps)
+    explained = []
+    for book, recipients in divide(snapshot, participants):
+        share = replace(participants, recipients=recipients)
+        people = dict(asyncio.run(_people(book, share)))
+        facts = Facts(message, classification, share, people, now, book.organisation)
+        trace = Trace()
+        outcome = decide(book.rules, facts, book.policy, trace)
+        steps = [trace.steps(book.rules, index) for index in range(len(recipients))]
+        own = replace(envelope, recipients=recipients)
+        explained.append(
+            Explained(rules, book, data, message, classification, own, client, people, now, outcome, steps)
+        )  # fmt: skip
+    return explained
 
 
-async def _people(book: Rulebook, participants: Participants) -> dict[str, Person]:
-    return dict(await book.snapshot.directory.people(participants.directory_keys))
+async def _people(book: Book, participants: Participants) -> dict[str, Person]:
+    return dict(await book.directory.people(participants.directory_keys))
 
 
 def _read(path: Path) -> bytes:
@@ -160,7 +178,7 @@ def _copies(explained: Explained, folder: Path | None) -> dict[int, GroupCopy]:
         entries,
         explained.message.message_id,
     )
-    original = Original(accepted, explained.data, explained.message, explained.classification, explained.rulebook)
+    original = Original(accepted, explained.data, explained.message, explained.classification, explained.book)
     try:
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
@@ -177,10 +195,10 @@ def _copies(explained: Explained, folder: Path | None) -> dict[int, GroupCopy]:
 
 def _left_out(original: Original, explained: Explained, variant: Variant) -> tuple[str, ...]:
     """The stamps that this copy doesn't get although a rule says so."""
-    book = explained.rulebook
-    context = StampContext(explained.people, explained.outcome.decision.sender, explained.now, book.organisation)
+    book = explained.book
+    context = StampContext(explained.people, explained.outcome.decision.sender, explained.now, book.values)
     outcome = stamp_message(
-        explained.message, explained.classification, variant.actions, context, book.snapshot.templates
+        explained.message, explained.classification, variant.actions, context, book.templates, book.quote_marks
     )
     return (
         *(f"stamp {skipped.template} left out: {skipped.reason}" for skipped in outcome.skipped),

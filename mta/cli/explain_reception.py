@@ -11,25 +11,25 @@ from mta.message.parse import Message
 from mta.model.address import Address
 from mta.model.envelope import Client
 from mta.model.reply import Reply
+from mta.relay.book import Book
 from mta.relay.receive.access import AccessPolicy
 from mta.relay.snapshot import Snapshot
 
 
 def refusal(snapshot: Snapshot, client: Client, recipient: Address) -> Reply | None:
     """The reply to RCPT by which the client's listener keeps this recipient from the rules."""
-    accepted = snapshot.organisation.accepted_domains
+    accepted = snapshot.accepted_domains
     return AccessPolicy(
         client.role, (), accepted, postmaster(snapshot.configuration).key
     ).judge_recipient(recipient)  # fmt: skip
 
 
-def is_already_processed(snapshot: Snapshot, client: Client, message: Message, now: datetime) -> bool:
+def is_already_processed(book: Book, client: Client, message: Message, now: datetime) -> bool:
     """Whether it carries our valid mark and would be passed on as it is."""
     marks = [field for field in message.fields if field.name == MARK_HEADER.lower()]
     if len(marks) != 1 or not client.is_trusted:
         return False
-    organisation = snapshot.configuration.organisation.name
     state = check_mark(
-        snapshot.mark_keys, message.raw(marks[0]), organisation, message.message_id, message.header("date"), now
-    )
+        book.mark_keys, message.raw(marks[0]), book.name, message.message_id, message.header("date"), now
+    )  # fmt: skip
     return state is MarkState.VALID

@@ -17,6 +17,8 @@ def as_text(explained: Explained, copies: dict[int, GroupCopy]) -> Iterator[str]
     """Line by line, for people."""
     outcome, classification = explained.outcome, explained.classification
     client = explained.client
+    if len(explained.rulebook.snapshot.books) > 1:
+        yield f"organisation: {explained.book.name}"
     yield (
         f"kind: {classification.kind.value}; sender: {outcome.decision.sender or '<>'}; "
         f"listener: {client.listener} ({client.role.value})"
@@ -67,7 +69,7 @@ def _group_lines(explained: Explained, copies: dict[int, GroupCopy]) -> Iterator
 
 
 def _is_processed(explained: Explained) -> bool:
-    return is_already_processed(explained.rulebook.snapshot, explained.client, explained.message, explained.now)
+    return is_already_processed(explained.book, explained.client, explained.message, explained.now)
 
 
 def _refusal(explained: Explained, recipient: Address) -> Reply | None:
@@ -93,6 +95,7 @@ def as_json(explained: Explained, copies: dict[int, GroupCopy]) -> dict[str, Any
             }
         )
     return {
+        "organisation": explained.book.name,
         "kind": explained.classification.kind.value,
         "sender": outcome.decision.sender,
         "listener": explained.client.listener,

@@ -10,6 +10,7 @@ from mta.message.classify import Classification
 from mta.message.parse import Message
 from mta.model.envelope import Client, Envelope
 from mta.model.person import Person
+from mta.relay.book import Book
 from mta.relay.decide import Outcome, Step
 from mta.relay.equipment import Rulebook
 
@@ -19,10 +20,13 @@ class Explained:
     """All that one run found out."""
 
     rulebook: Rulebook
+    book: Book
+    """Of the organisation that decides."""
     data: bytes
     message: Message
     classification: Classification
     envelope: Envelope
+    """With the recipients on whom this organisation decides."""
     client: Client
     people: dict[str, Person]
     now: datetime

@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
 def validate(path: Path) -> Validated:
     """Load and check configuration, rules and templates. Raises ConfigurationError with every problem."""
     snapshot = read_snapshot(path)
-    return Validated(snapshot.name, snapshot.configuration, len(snapshot.rules), len(snapshot.templates.names()))
+    return Validated(snapshot.name, snapshot.configuration, snapshot.rules, snapshot.templates)
 
 
 def _count(text: str) -> int:

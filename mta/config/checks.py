@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from mta.config.explain_errors import closest
-from mta.config.schema import Configuration, Listener, MaildirHop, SmtpHop
+from mta.config.schema import Configuration, Listener, MaildirHop, Organisation, SmtpHop
 from mta.config.types import Secret
 from mta.config.yaml_values import Loc
 from mta.model.address import AddressError, domain_key, parse_address
@@ -52,10 +52,19 @@ def check_surroundings(configuration: Configuration) -> list[Finding]:
     ]
 
 
+def _organisations(configuration: Configuration) -> Iterator[tuple[Loc, Organisation]]:
+    """Each organisation, with its place."""
+    if configuration.organisation is not None:
+        yield ("organisation",), configuration.organisation
+    for index, organisation in enumerate(configuration.organisations):
+        yield ("organisations", index), organisation
+
+
 def _repeated_names(configuration: Configuration) -> Iterator[Finding]:
     for what, key, items in (
         ("listener", "listeners", configuration.listeners),
         ("next hop", "next_hops", configuration.next_hops),
+        ("organisation", "organisations", configuration.organisations),
     ):
         counts = Counter(item.name for item in items)
         for index, item in enumerate(items):
@@ -111,16 +120,19 @@ def _routing(configuration: Configuration) -> Iterator[Finding]:
 
 
 def _domains(configuration: Configuration) -> Iterator[Finding]:
-    organisation = configuration.organisation
-    seen: set[str] = set()
-    for index, domain in enumerate(organisation.accepted_domains):
-        loc: Loc = ("organisation", "accepted_domains", index)
-        yield from _domain(loc, domain, "write each domain out, such as example.com")
-        if domain_key(domain) in seen:
-            yield Finding(loc, f"{domain!r} stands here twice", "keep one")
-        seen.add(domain_key(domain))
-    for index, key in enumerate(organisation.dkim):
-        yield from _domain(("organisation", "dkim", index, "domain"), key.domain, "write a domain such as example.com")
+    owners: dict[str, str] = {}
+    for place, organisation in _organisations(configuration):
+        for index, domain in enumerate(organisation.accepted_domains):
+            loc: Loc = (*place, "accepted_domains", index)
+            yield from _domain(loc, domain, "write each domain out, such as example.com")
+            owner = owners.get(domain_key(domain))
+            if owner == organisation.name:
+                yield Finding(loc, f"{domain!r} stands here twice", "keep one")
+            elif owner is not None:
+                yield Finding(loc, f"{domain!r} is organisation {owner!r}'s already", "a domain has one organisation")
+            owners[domain_key(domain)] = organisation.name
+        for index, key in enumerate(organisation.dkim):
+            yield from _domain((*place, "dkim", index, "domain"), key.domain, "write a domain such as example.com")
     yield from _domain(("hostname",), configuration.hostname, "write the full name of this machine")
     address = configuration.postmaster
     try:
@@ -203,8 +215,12 @@ def _secret(loc: Loc, secret: Secret) -> bytes | Finding:
 
 
 def _dkim_keys(configuration: Configuration) -> Iterator[Finding]:
-    for index, key in enumerate(configuration.organisation.dkim):
-        loc: Loc = ("organisation", "dkim", index, "key")
+    keys = [
+        ((*place, "dkim", index, "key"), key)
+        for place, organisation in _organisations(configuration)
+        for index, key in enumerate(organisation.dkim)
+    ]
+    for loc, key in keys:
         pem = _secret(loc, key.key)
         if isinstance(pem, Finding):
             yield pem
@@ -221,8 +237,12 @@ def _dkim_keys(configuration: Configuration) -> Iterator[Finding]:
 
 
 def _mark_keys(configuration: Configuration) -> Iterator[Finding]:
-    for index, secret in enumerate(configuration.organisation.mark.keys):
-        loc: Loc = ("organisation", "mark", "keys", index)
+    keys = [
+        ((*place, "mark", "keys", index), secret)
+        for place, organisation in _organisations(configuration)
+        for index, secret in enumerate(organisation.mark.keys)
+    ]
+    for loc, secret in keys:
         value = _secret(loc, secret)
         if isinstance(value, Finding):
             yield value
@@ -235,11 +255,11 @@ def _mark_keys(configuration: Configuration) -> Iterator[Finding]:
 
 
 def _folders(configuration: Configuration) -> Iterator[Finding]:
-    organisation = configuration.organisation
-    for key, path in (("rules", organisation.rules), ("templates", organisation.templates)):
-        if not path.is_dir():
-            yield Finding(("organisation", key), f"there is no folder {path}", "create it, or correct the path")
-    yield from _files(("organisation", "directory", "file"), organisation.directory.file)
+    for place, organisation in _organisations(configuration):
+        for key, path in (("rules", organisation.rules), ("templates", organisation.templates)):
+            if not path.is_dir():
+                yield Finding((*place, key), f"there is no folder {path}", "create it, or correct the path")
+        yield from _files((*place, "directory", "file"), organisation.directory.file)
     for loc, path in (
         (("spool", "folder"), configuration.spool.folder),
         (("logs", "folder"), configuration.logs.folder),

@@ -58,7 +58,7 @@ def examine_configuration(path: Path) -> tuple[Located[Configuration], list[Prob
     """
     path = path.absolute()
     located = read_yaml(path, Configuration)
-    located = Located(_absolute(located.value, path.parent), located.document)
+    located = Located(absolute(located.value, path.parent), located.document)
     problems = [
         located.problem(finding.loc, finding.what, finding.mend)
         for finding in (*check_consistency(located.value), *check_surroundings(located.value))
@@ -74,19 +74,19 @@ def load_configuration(path: Path) -> Configuration:
     return located.value
 
 
-def _absolute(value: Any, base: Path) -> Any:
+def absolute(value: Any, base: Path) -> Any:
     """The same value with every relative path in it under `base`."""
     if isinstance(value, Path):
         # Not resolve(): a configuration may go through a symbolic link that is moved at deployment.
         return Path(*_without_dots(base / value))
     if isinstance(value, BaseModel):
         return value.model_copy(
-            update={name: _absolute(getattr(value, name), base) for name in type(value).model_fields}
+            update={name: absolute(getattr(value, name), base) for name in type(value).model_fields}
         )
     if isinstance(value, tuple):
-        return tuple(_absolute(item, base) for item in value)
+        return tuple(absolute(item, base) for item in value)
     if isinstance(value, dict):
-        return {key: _absolute(item, base) for key, item in value.items()}
+        return {key: absolute(item, base) for key, item in value.items()}
     return value
 
 

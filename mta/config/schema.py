@@ -8,11 +8,12 @@ from __future__ import annotations
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from mta.config.types import Duration, Secret, Size, Strict
+from mta.model.address import domain_key
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Count = Annotated[int, Field(ge=1)]
@@ -149,17 +150,32 @@ class YamlDirectory(Strict):
     file: Path
 
 
+DirectorySettings = YamlDirectory
+
+
+class QuoteSeparators(Strict):
+    """What marks the quoted part of a reply, beside all that is known already; stamps go above it."""
+
+    lines: tuple[str, ...] = ()
+    """Whole lines as the reader sees them; case doesn't count."""
+    patterns: tuple[str, ...] = ()
+    """RE2 patterns for whole lines."""
+
+
 class Organisation(Strict):
     name: str = "default"
     accepted_domains: Annotated[tuple[str, ...], Field(min_length=1)]
     rules: Path
     """A folder of `*.yaml` files, read in the order of their names."""
     templates: Path
-    directory: YamlDirectory
+    directory: DirectorySettings
     attributes: dict[str, str] = {}
     """What templates see as `organisation`."""
     dkim: tuple[DkimKey, ...] = ()
     mark: Mark
+    quote_separators: QuoteSeparators = QuoteSeparators()
+    splitting: Literal["on", "off"] = "on"
+    """off: everybody gets the content that one recipient's rules decide; routing and rejecting stay per recipient."""
 
 
 class Logs(Strict):
@@ -177,7 +193,9 @@ class Control(Strict):
 class Configuration(Strict):
     hostname: str
     listeners: Annotated[tuple[Listener, ...], Field(min_length=1)]
-    organisation: Organisation
+    organisation: Organisation | None = None
+    organisations: tuple[Organisation, ...] = ()
+    """Instead of `organisation`, where one installation serves several."""
     next_hops: Annotated[tuple[NextHop, ...], Field(min_length=1)]
     routing: Routing
     spool: SpoolSettings
@@ -192,3 +210,21 @@ class Configuration(Strict):
     max_variants: Count = 50
     postmaster: str = "postmaster"
     """From of our DSNs; without a domain, the host name is added."""
+
+    @model_validator(mode="after")
+    def _one_or_several(self) -> Self:
+        if (self.organisation is None) == (not self.organisations):
+            raise ValueError("needs organisation, or organisations where there are several | keep one of the two keys")
+        return self
+
+    @property
+    def every_organisation(self) -> tuple[Organisation, ...]:
+        """The organisations served, at least one."""
+        return self.organisations or ((self.organisation,) if self.organisation is not None else ())
+
+    @property
+    def accepted_domains(self) -> frozenset[str]:
+        """Those of all organisations, as domain keys."""
+        return frozenset(
+            domain_key(domain) for organisation in self.every_organisation for domain in organisation.accepted_domains
+        )

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import wraps
 
 from mta import events
 from mta.crash import crash_point
@@ -19,15 +20,19 @@ from mta.message.mark import HEADER as MARK_HEADER
 from mta.message.mark import MarkState, check_mark
 from mta.message.parse import Buffer, LimitExceededError, Message, parse
 from mta.model.actions import Hold, Stamp
+from mta.model.address import Address
 from mta.model.decision import Decision, RecipientDecision
-from mta.model.delivery import AcceptedMessage, Body, LeasedDelivery, RecipientEntry, State
+from mta.model.delivery import AcceptedMessage, Body, LeasedDelivery, RecipientEntry, Spawned, State
 from mta.model.envelope import Client, Envelope
 from mta.model.person import Person
+from mta.model.queue_id import new_queue_id
 from mta.model.reply import Reply
+from mta.relay.book import Book
 from mta.relay.decide import Facts, Outcome, Participants, Parties, undecided
 from mta.relay.decide import decide as decide_by_rules
 from mta.relay.equipment import Equipment, Rulebook
 from mta.relay.octets import off_the_loop
+from mta.relay.organisations import divide
 from mta.relay.receive.trace import TOO_MANY_HOPS, added_fields, judge_hops, received_field
 
 HEADER_LOOKED_AT = 200_000
@@ -47,6 +52,8 @@ class Arrival:
     queue_id: str
     now: datetime
     data: Buffer
+    book: Book
+    """Of the organisation whose mail it is; the first one's until it is identified."""
     parsed: Message | None = None
     """None where the message is over our limits and passes unstamped."""
     classification: Classification | None = None
@@ -62,6 +69,29 @@ class Arrival:
     """The rule that refuses it."""
     deliveries: tuple[LeasedDelivery, ...] = ()
     """What the departure begins with; empty where the message waits in the queue."""
+    siblings: tuple[Arrival, ...] = ()
+    """The same message for the recipients of other organisations."""
+
+
+Stage = Callable[[Equipment, Arrival], Awaitable[Reply | None]]
+
+
+def per_organisation(stage: Stage) -> Stage:
+    """A stage that each organisation goes through by itself; all refuse, or one defers, and so is the message."""
+
+    @wraps(stage)
+    async def each(equipment: Equipment, arrival: Arrival) -> Reply | None:
+        reply = await stage(equipment, arrival)
+        if not arrival.siblings:
+            return reply
+        replies = [reply, *[await stage(equipment, sibling) for sibling in arrival.siblings]]
+        said = [each for each in replies if each is not None]
+        deferring = [each for each in said if each.code < 500]
+        if not deferring and len(said) < len(replies):
+            return None
+        return (deferring or said)[0]
+
+    return each
 
 
 async def scan(equipment: Equipment, arrival: Arrival) -> Reply | None:
@@ -77,20 +107,51 @@ async def scan(equipment: Equipment, arrival: Arrival) -> Reply | None:
 
 
 async def guard(equipment: Equipment, arrival: Arrival) -> Reply | None:
-    """Stop loops, and recognise our own mark; it counts from trusted clients only."""
+    """Stop loops."""
     snapshot, message = arrival.rulebook.snapshot, arrival.parsed
     if message is None:
         hops = len(_RECEIVED.findall(arrival.data[:HEADER_LOOKED_AT]))
         limit = snapshot.configuration.message_limits.received
         return TOO_MANY_HOPS if hops > limit else None
-    received = message.fields_named("received")
-    if (refusal := judge_hops(received, snapshot.configuration.message_limits.received)) is not None:
-        return refusal
+    return judge_hops(message.fields_named("received"), snapshot.configuration.message_limits.received)
+
+
+async def identify(equipment: Equipment, arrival: Arrival) -> Reply | None:
+    """Whose mail it is: the verified sender's organisation's, else each recipient's own."""
+    envelope, client = arrival.envelope, arrival.client
+    if arrival.parsed is None:
+        participants = Participants.of_envelope(envelope, client)
+    else:
+        participants = Participants.of(arrival.parsed, envelope, client)
+    arrival.participants = participants
+    snapshot = arrival.rulebook.snapshot
+    if len(snapshot.books) > 1:
+        parts = divide(snapshot, participants)
+        _take(arrival, participants, *parts[0])
+        siblings = [replace(arrival, queue_id=new_queue_id()) for _ in parts[1:]]
+        for sibling, part in zip(siblings, parts[1:], strict=True):
+            _take(sibling, participants, *part)
+        arrival.siblings = tuple(siblings)
+    return None
+
+
+def _take(arrival: Arrival, participants: Participants, book: Book, recipients: tuple[Address, ...]) -> None:
+    """Leave an organisation its own recipients."""
+    arrival.book = book
+    arrival.envelope = replace(arrival.envelope, recipients=recipients)
+    arrival.participants = replace(participants, recipients=recipients)
+
+
+@per_organisation
+async def recognise(equipment: Equipment, arrival: Arrival) -> Reply | None:
+    """Recognise our own mark; it counts from trusted clients only."""
+    message, book = arrival.parsed, arrival.book
+    if message is None:
+        return None
     marks = message.fields_named(_MARK)
     if marks:
         state = check_mark(
-            snapshot.mark_keys, message.raw(marks[0]), snapshot.configuration.organisation.name,
-            message.message_id, message.header("date"), arrival.now,
+            book.mark_keys, message.raw(marks[0]), book.name, message.message_id, message.header("date"), arrival.now
         )  # fmt: skip
         # A mark on a message without Message-ID would fit every other such message too.
         is_ours = len(marks) == 1 and state is MarkState.VALID and bool(message.message_id)
@@ -104,6 +165,7 @@ async def guard(equipment: Equipment, arrival: Arrival) -> Reply | None:
     return None
 
 
+@per_organisation
 async def complete(equipment: Equipment, arrival: Arrival) -> Reply | None:
     """Make the trace header lines, and the Message-ID and Date that a trusted submission may lack (RFC 6409 §8)."""
     message = arrival.parsed
@@ -125,36 +187,35 @@ async def complete(equipment: Equipment, arrival: Arrival) -> Reply | None:
     return None
 
 
+@per_organisation
 async def look_up(equipment: Equipment, arrival: Arrival) -> Reply | None:
     """Classify, and ask the directory for the people concerned."""
-    if arrival.parsed is None:
-        arrival.participants = Participants.of_envelope(arrival.envelope, arrival.client)
-    else:
+    assert arrival.participants is not None
+    if arrival.parsed is not None and arrival.classification is None:
         is_null, is_trusted = arrival.envelope.reverse_path is None, arrival.client.is_trusted
         arrival.classification = await off_the_loop(
             len(arrival.data), classify, arrival.parsed, is_null, is_trusted=is_trusted
         )
-        arrival.participants = Participants.of(arrival.parsed, arrival.envelope, arrival.client)
-    directory = arrival.rulebook.snapshot.directory
-    arrival.people = await directory.people(arrival.participants.directory_keys)
+    arrival.people = await arrival.book.directory.people(arrival.participants.directory_keys)
     return None
 
 
+@per_organisation
 async def decide(equipment: Equipment, arrival: Arrival) -> Reply | None:
     """What happens to each recipient's copy; reject or defer for all of them is said at once."""
     began = time.perf_counter()
-    snapshot, participants = arrival.rulebook.snapshot, arrival.participants
+    book, participants = arrival.book, arrival.participants
     assert participants is not None
     message, classification = arrival.parsed, arrival.classification
     is_bypassed = equipment.bypass.is_on(arrival.now)
     if message is None or classification is None or arrival.is_processed or is_bypassed:
-        parties = Parties(participants, arrival.people, snapshot.organisation)
-        arrival.decision = undecided(parties, snapshot.policy, already_processed=arrival.is_processed)
+        parties = Parties(participants, arrival.people, book.organisation)
+        arrival.decision = undecided(parties, book.policy, already_processed=arrival.is_processed)
         return None
     facts = Facts(
-        message, classification, participants, arrival.people, arrival.now, snapshot.organisation
+        message, classification, participants, arrival.people, arrival.now, book.organisation
     )  # fmt: skip
-    outcome = decide_by_rules(snapshot.rules, facts, snapshot.policy)
+    outcome = decide_by_rules(book.rules, facts, book.policy)
     arrival.decision = outcome.decision
     arrival.decide_s = time.perf_counter() - began
     _log_outcome(arrival.queue_id, outcome)
@@ -168,9 +229,29 @@ async def commit(equipment: Equipment, arrival: Arrival) -> Reply | None:
 
     The worker that accepts a message keeps its lease and delivers it at once, unless it has too much in hand already.
     """
-    assert arrival.decision is not None
     has_time = equipment.in_hand.has_room(arrival.body.size_octets)
-    message = AcceptedMessage(
+    message = _accepted(arrival, due_at=None if has_time else arrival.now)
+    if arrival.siblings:
+        others = tuple(Spawned(_accepted(sibling, due_at=arrival.now)) for sibling in arrival.siblings)
+        message = replace(message, spawned=message.spawned + others)
+    began = time.perf_counter()
+    await equipment.spool.accept(message)
+    crash_point("accepted")
+    spool_s = time.perf_counter() - began
+    _log_acceptance(arrival, message, spool_s=spool_s)
+    for sibling, spawned in zip(arrival.siblings, message.spawned[-len(arrival.siblings) :], strict=False):
+        _log_acceptance(sibling, spawned.message, spool_s=spool_s)
+    if has_time:
+        arrival.deliveries = _deliveries(message)
+    if not has_time or message.spawned:
+        equipment.queue_changed.set()
+    return None
+
+
+def _accepted(arrival: Arrival, *, due_at: datetime | None) -> AcceptedMessage:
+    """What is committed of one organisation's message."""
+    assert arrival.decision is not None
+    return AcceptedMessage(
         queue_id=arrival.queue_id,
         accepted_at=arrival.now,
         envelope=arrival.envelope,
@@ -181,17 +262,8 @@ async def commit(equipment: Equipment, arrival: Arrival) -> Reply | None:
         message_id=arrival.message_id,
         trace=arrival.trace,
         snapshot=arrival.rulebook.snapshot.name,
-        due_at=None if has_time else arrival.now,
+        due_at=due_at,
     )
-    began = time.perf_counter()
-    await equipment.spool.accept(message)
-    crash_point("accepted")
-    _log_acceptance(arrival, message, spool_s=time.perf_counter() - began)
-    if has_time:
-        arrival.deliveries = _deliveries(message)
-    else:
-        equipment.queue_changed.set()
-    return None
 
 
 def _log_outcome(queue_id: str, outcome: Outcome) -> None:

@@ -23,7 +23,7 @@ from mta.model.decision import Direction
 from mta.model.delivery import AcceptedMessage
 from mta.model.person import Person
 from mta.model.reply import Reply
-from mta.relay.equipment import Rulebook
+from mta.relay.book import Book
 from mta.relay.split.variants import Variant
 from mta.relay.stamp.context import Failed, StampContext, StampOutcome
 from mta.relay.stamp.stamp import stamp_message
@@ -43,7 +43,7 @@ class Original:
     data: Buffer
     parsed: Message | None
     classification: Classification | None
-    rulebook: Rulebook
+    book: Book
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +58,12 @@ def stamped(original: Original, variant: Variant, people: Mapping[str, Person]) 
     """Carry out the content actions of one group."""
     if original.parsed is None or original.classification is None:
         return Stamped()
-    message, rulebook = original.message, original.rulebook
+    message, book = original.message, original.book
     is_trusted = message.client is None or message.client.is_trusted
-    context = StampContext(people, message.decision.sender, message.accepted_at, rulebook.organisation, is_trusted)
+    context = StampContext(people, message.decision.sender, message.accepted_at, book.values, is_trusted)
     try:
         outcome = stamp_message(
-            original.parsed, original.classification, variant.actions, context, rulebook.snapshot.templates
+            original.parsed, original.classification, variant.actions, context, book.templates, book.quote_marks
         )
     except Exception as exc:  # noqa: BLE001 - whatever fails in stamping, each rule's on_error says what follows
         outcome = _nothing_stamped(message, variant, exc)
@@ -107,7 +107,7 @@ def finished(original: Original, variant: Variant, content: tuple[Edit, ...]) ->
     domain = _signing_domain(original, variant, parsed)
     if not domain:
         return unsigned
-    signature = original.rulebook.snapshot.signer.sign(domain, apply(original.data, unsigned), message.accepted_at)
+    signature = original.book.signer.sign(domain, apply(original.data, unsigned), message.accepted_at)
     if signature is None:
         return unsigned
     events.signed(message.queue_id, group=variant.group, domain=signature.domain, selector=signature.selector)
@@ -125,14 +125,14 @@ def _not_theirs(message: AcceptedMessage, parsed: Message) -> list[str]:
 
 
 def _mark(original: Original, variant: Variant, parsed: Message) -> bytes:
-    message, snapshot = original.message, original.rulebook.snapshot
+    message, book = original.message, original.book
     value = make_mark(
-        snapshot.mark_keys[0],
+        book.mark_keys[0],
         message.decision.organisation,
         _direction(message, variant),
         message.message_id,
         parsed.header("date") or _added_date(message.trace),
-        message.accepted_at + snapshot.configuration.organisation.mark.valid_for,
+        message.accepted_at + book.settings.mark.valid_for,
     )
     return b"%b: %b\r\n" % (MARK_HEADER, value)
 

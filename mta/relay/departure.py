@@ -22,6 +22,7 @@ from mta.model.delivery import AcceptedMessage, LeasedDelivery, RecipientResult,
 from mta.model.person import Person
 from mta.model.reply import INTERNAL_ERROR, MailError, Reply
 from mta.ports.spool import LeaseLostError
+from mta.relay.book import Book
 from mta.relay.copies import Original, finished, stamped
 from mta.relay.deliver.attempt import Copy, attempt
 from mta.relay.deliver.settle import set_aside
@@ -60,8 +61,13 @@ class Departure:
         return self.deliveries[0].message
 
     @property
+    def book(self) -> Book:
+        """Of the organisation that decided."""
+        return self.rulebook.snapshot.book(self.message.decision.organisation)
+
+    @property
     def original(self) -> Original:
-        return Original(self.message, self.data, self.parsed, self.classification, self.rulebook)
+        return Original(self.message, self.data, self.parsed, self.classification, self.book)
 
 
 async def open_message(equipment: Equipment, departure: Departure) -> None:
@@ -97,7 +103,7 @@ async def stamp(equipment: Equipment, departure: Departure) -> None:
     if not wanted or equipment.bypass.is_on(equipment.clock.now()):
         return
     if not departure.people:
-        departure.people = await departure.rulebook.snapshot.directory.people(_people_named(departure.message))
+        departure.people = await departure.book.directory.people(_people_named(departure.message))
     for variant in wanted:
         made = await off_the_loop(len(departure.data), stamped, departure.original, variant, departure.people)
         departure.edits[variant.group] = made.edits

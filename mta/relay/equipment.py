@@ -21,8 +21,6 @@ class Rulebook:
     snapshot: Snapshot
     settler: Settler
     limits: Limits
-    organisation: dict[str, str]
-    """What templates see as `organisation`."""
 
 
 @dataclass(slots=True)

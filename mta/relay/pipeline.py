@@ -25,6 +25,8 @@ from mta.relay.queue_runner import QueueRunner
 BEFORE_THE_REPLY = (
     arrival.scan,
     arrival.guard,
+    arrival.identify,
+    arrival.recognise,
     arrival.complete,
     arrival.look_up,
     arrival.decide,
@@ -60,9 +62,11 @@ class Pipeline:
     async def message(self, client: Client, envelope: Envelope, body: Body) -> Reply:
         """Take a message through the stages before the reply; once it is committed, start those after it."""
         equipment = self._equipment
+        rulebook = equipment.rulebook
         work = Arrival(
-            client, envelope, body, equipment.rulebook, new_queue_id(), equipment.clock.now(), buffer_of(body)
-        )
+            client, envelope, body, rulebook, new_queue_id(), equipment.clock.now(), buffer_of(body),
+            rulebook.snapshot.books[0],
+        )  # fmt: skip
         for stage in BEFORE_THE_REPLY:
             reply = await stage(equipment, work)
             if reply is not None:

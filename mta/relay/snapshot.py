@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from mta.config.load import examine_configuration
+from pydantic import TypeAdapter, ValidationError
+
+from mta.config.load import absolute, examine_configuration
 from mta.config.problems import ConfigurationError, Problem
-from mta.config.schema import Configuration
+from mta.config.schema import Configuration, DirectorySettings, Organisation
 from mta.config.yaml_values import read_document
 from mta.ports.directory import Directory
+from mta.relay.book import Book
 from mta.relay.decide import OrganisationFacts, Policy, RuleSet, Surroundings, load_rules
 from mta.relay.deliver.routing import RoutingTable
 from mta.relay.sign import DkimKeyError, Signer
+from mta.relay.stamp.quote_lines import DEFAULT_MARKS
 from mta.relay.stamp.templates import TemplateSet, load_templates
 
 T = TypeVar("T")
-OpenDirectory = Callable[[Path], Directory]
+OpenDirectory = Callable[[DirectorySettings], Directory]
 """Opens the directory adapter; stages don't know adapters, so the program around them gives it."""
 
 
@@ -31,19 +35,38 @@ class Snapshot:
     name: str
     """Time of the latest change and a hash of the content: equal content has one name in every process."""
     configuration: Configuration
-    rules: RuleSet
-    templates: TemplateSet
-    directory: Directory
-    signer: Signer
-    mark_keys: tuple[bytes, ...]
-    """The first makes marks, all check them."""
-    organisation: OrganisationFacts
-    policy: Policy
+    books: tuple[Book, ...]
+    """One for each organisation, in the order of the configuration."""
+    accepted_domains: frozenset[str]
+    """Of all organisations, as domain keys."""
+    _by_domain: dict[str, Book] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        by_domain = {domain: book for book in self.books for domain in book.organisation.accepted_domains}
+        object.__setattr__(self, "_by_domain", by_domain)
+
+    def book(self, name: str) -> Book:
+        """The organisation of that name; the first one where it is gone since the message was accepted."""
+        return next((book for book in self.books if book.name == name), self.books[0])
+
+    def book_of(self, domain: str) -> Book | None:
+        """The organisation whose accepted domain this is (a domain key)."""
+        return self._by_domain.get(domain)
+
+    @property
+    def rules(self) -> int:
+        """How many rules there are in all."""
+        return sum(len(book.rules) for book in self.books)
+
+    @property
+    def templates(self) -> int:
+        """How many templates there are in all."""
+        return sum(len(book.templates) for book in self.books)
 
 
 def load_snapshot(path: Path, open_directory: OpenDirectory) -> Snapshot:
-    """Read configuration, directory, templates and rules. Raises ConfigurationError with all problems of all."""
-    loading = _Loading()
+    """Read configuration, directories, templates and rules. Raises ConfigurationError with all problems of all."""
+    loading = _Loading(open_directory)
     try:
         located, problems = examine_configuration(path)
     except ConfigurationError as exc:
@@ -51,30 +74,25 @@ def load_snapshot(path: Path, open_directory: OpenDirectory) -> Snapshot:
         raise ConfigurationError([*exc.problems, *_problems_around(path, open_directory)]) from exc
     loading.problems += problems
     configuration = located.value
-    organisation = configuration.organisation
-    rules, templates, directory = _content(
-        loading, organisation.rules, organisation.templates, organisation.directory.file, open_directory, configuration
-    )
-    signer = loading.attempt(lambda: _signer(located.file, configuration)) if not problems else None
-    if loading.problems or rules is None or templates is None or directory is None or signer is None:
+    books = [
+        _book(loading, organisation, configuration, located.file, is_sound=not problems)
+        for organisation in configuration.every_organisation
+    ]
+    if loading.problems:
         raise ConfigurationError(_in_order(loading.problems))
     return Snapshot(
         _name(path, configuration),
         configuration,
-        rules,
-        templates,
-        directory,
-        signer,
-        tuple(secret.read() for secret in organisation.mark.keys),
-        OrganisationFacts.of(organisation.name, organisation.accepted_domains, organisation.attributes),
-        Policy(RoutingTable(configuration.routing).next_hop, configuration.max_variants),
+        tuple(book for book in books if book is not None),
+        configuration.accepted_domains,
     )
 
 
 class _Loading:
     """Collects the problems of several attempts."""
 
-    def __init__(self) -> None:
+    def __init__(self, open_directory: OpenDirectory) -> None:
+        self.open_directory = open_directory
         self.problems: list[Problem] = []
 
     def attempt(self, load: Callable[[], T]) -> T | None:
@@ -85,43 +103,84 @@ class _Loading:
             return None
 
 
+def _book(
+    loading: _Loading, organisation: Organisation, configuration: Configuration, file: Path, *, is_sound: bool
+) -> Book | None:
+    hops = frozenset(hop.name for hop in configuration.next_hops)
+    rules, templates, directory = _content(
+        loading, organisation.rules, organisation.templates, organisation.directory, organisation.attributes, hops
+    )
+    signer = loading.attempt(lambda: _signer(file, organisation)) if is_sound else None
+    if rules is None or templates is None or directory is None or signer is None:
+        return None
+    policy = Policy(
+        RoutingTable(configuration.routing).next_hop,
+        configuration.max_variants,
+        is_splitting=organisation.splitting == "on",
+    )
+    return Book(
+        organisation,
+        rules,
+        templates,
+        directory,
+        signer,
+        tuple(secret.read() for secret in organisation.mark.keys),
+        OrganisationFacts.of(organisation.name, organisation.accepted_domains, organisation.attributes),
+        policy,
+        {"name": organisation.name, **organisation.attributes},
+        DEFAULT_MARKS,
+    )
+
+
 def _content(
     loading: _Loading,
     rules: Path,
     templates: Path,
-    people: Path,
-    open_directory: OpenDirectory,
-    configuration: Configuration | None,
+    directory_settings: DirectorySettings | None,
+    values: dict[str, str] | None,
+    next_hops: frozenset[str] | None,
 ) -> tuple[RuleSet | None, TemplateSet | None, Directory | None]:
     """Directory, then templates, then rules: each is checked against those before it, where these could be read."""
-    directory = loading.attempt(lambda: open_directory(people)) if people.is_file() else None
+    directory = None
+    if directory_settings is not None and _is_there(directory_settings):
+        directory = loading.attempt(lambda: loading.open_directory(directory_settings))
     attributes = directory.attribute_names() if directory is not None else None
-    own = configuration.organisation.attributes if configuration is not None else None
-    template_set = loading.attempt(lambda: load_templates(templates, attributes, own)) if templates.is_dir() else None
-    hops = configuration.next_hops if configuration is not None else None
-    surroundings = Surroundings(
-        template_set,
-        directory.group_names() if directory is not None else None,
-        frozenset(hop.name for hop in hops) if hops is not None else None,
-        attributes,
-        own,
+    template_set = (
+        loading.attempt(lambda: load_templates(templates, attributes, values)) if templates.is_dir() else None
     )
+    groups = directory.group_names() if directory is not None else None
+    surroundings = Surroundings(template_set, groups, next_hops, attributes, values)
     rule_set = loading.attempt(lambda: load_rules(rules, surroundings)) if rules.is_dir() else None
     return rule_set, template_set, directory
 
 
+def _is_there(settings: DirectorySettings) -> bool:
+    """Whether it can be tried: a file that isn't there is a problem of the configuration, said there."""
+    file = getattr(settings, "file", None)
+    return file is None or file.is_file()
+
+
 def _problems_around(path: Path, open_directory: OpenDirectory) -> list[Problem]:
     """Problems of the rules, templates and people that a configuration names which doesn't fit the schema."""
-    loading = _Loading()
-    try:
-        organisation = read_document(path).value["organisation"]
-        base = path.absolute().parent
-        rules, templates = base / organisation["rules"], base / organisation["templates"]
-        people = base / organisation["directory"]["file"]
-    except (ConfigurationError, KeyError, TypeError):
-        return []
-    _content(loading, rules, templates, people, open_directory, None)
+    loading = _Loading(open_directory)
+    for organisation in _written_organisations(path):
+        try:
+            base = path.absolute().parent
+            rules, templates = base / organisation["rules"], base / organisation["templates"]
+            written = TypeAdapter[DirectorySettings](DirectorySettings).validate_python(organisation["directory"])
+        except (KeyError, TypeError, ValidationError):
+            continue
+        _content(loading, rules, templates, absolute(written, base), None, None)
     return _in_order(loading.problems)
+
+
+def _written_organisations(path: Path) -> Sequence[dict[str, Any]]:
+    try:
+        value = read_document(path).value
+    except ConfigurationError:
+        return []
+    written = [value.get("organisation"), *(value.get("organisations") or ())] if isinstance(value, dict) else []
+    return [organisation for organisation in written if isinstance(organisation, dict)]
 
 
 def _in_order(problems: list[Problem]) -> list[Problem]:
@@ -132,9 +191,9 @@ def _in_order(problems: list[Problem]) -> list[Problem]:
     )
 
 
-def _signer(path: Path, configuration: Configuration) -> Signer:
+def _signer(path: Path, organisation: Organisation) -> Signer:
     try:
-        return Signer.from_config(configuration.organisation.dkim)
+        return Signer.from_config(organisation.dkim)
     except DkimKeyError as exc:
         raise ConfigurationError([Problem(path, 0, 0, str(exc), "make a key with: openssl genrsa 2048")]) from exc
 
@@ -151,8 +210,10 @@ def _name(path: Path, configuration: Configuration) -> str:
 
 
 def _files(path: Path, configuration: Configuration) -> Iterator[Path]:
-    organisation = configuration.organisation
     yield path
-    yield organisation.directory.file
-    for folder in (organisation.rules, organisation.templates):
-        yield from sorted(file for file in folder.rglob("*") if file.is_file())
+    for organisation in configuration.every_organisation:
+        file = getattr(organisation.directory, "file", None)
+        if file is not None:
+            yield file
+        for folder in (organisation.rules, organisation.templates):
+            yield from sorted(file for file in folder.rglob("*") if file.is_file())

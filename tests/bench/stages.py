@@ -76,7 +76,10 @@ async def _one_round(equipment: Equipment, messages: Sequence[bytes]) -> dict[st
     envelope = Envelope(parse_address("sender@example.com"), (parse_address("rcpt@example.net"),))
     for number in range(MESSAGES):
         content, rules = messages[number % len(messages)], equipment.rulebook
-        arrived = Arrival(client, envelope, Body.of(content), rules, new_queue_id(), equipment.clock.now(), content)
+        arrived = Arrival(
+            client, envelope, Body.of(content), rules, new_queue_id(), equipment.clock.now(), content,
+            rules.snapshot.books[0],
+        )  # fmt: skip
         for before in BEFORE_THE_REPLY:
             reply = await watch.time(before.__name__, before(equipment, arrived))
             assert reply is None, reply

@@ -18,6 +18,8 @@ class Policy:
     next_hop: Callable[[Address], str]
     """Where a recipient's mail goes when no rule says so."""
     max_variants: int = 50
+    is_splitting: bool = True
+    """False: everybody gets the content that one recipient's rules decide (`splitting: off` of the organisation)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,6 +72,7 @@ def test_every_key_of_the_reference_has_its_comment() -> None:
 @pytest.mark.usefixtures("secrets")
 def test_the_reference_loads() -> None:
     configuration = load_configuration(REFERENCE)
+    assert configuration.organisation is not None
     assert configuration.organisation.accepted_domains == ("example.com",)
 
 
@@ -108,6 +109,7 @@ def test_paths_are_relative_to_the_file() -> None:
     configuration = examine_configuration(CONF / "demo.yaml")[0].value
     root = CONF.parent
     assert configuration.spool.folder == root / "var/spool"
+    assert configuration.organisation is not None
     assert configuration.organisation.rules == root / "rules"
     assert configuration.organisation.directory.file == CONF / "people.yaml"
     assert configuration.organisation.dkim[0].key.file == root / "var/secrets/dkim-example.com.pem"

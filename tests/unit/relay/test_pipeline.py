@@ -153,7 +153,7 @@ async def test_our_mark_verifies_on_every_copy(world: World) -> None:
     await world.submit(MESSAGE, "bob@example.net", "john@example.com")
     await world.finish()
 
-    keys = world.equipment.rulebook.snapshot.mark_keys
+    keys = world.equipment.rulebook.snapshot.books[0].mark_keys
     for data, _ in world.transport.copies:
         message = parse(data)
         mark = message.header("X-Stampline-Processed").encode()

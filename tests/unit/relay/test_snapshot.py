@@ -11,7 +11,7 @@ import yaml
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from mta.adapters.directory import YamlDirectory
+from mta.app import open_directory
 from mta.config.problems import ConfigurationError
 from mta.relay.snapshot import Snapshot, load_snapshot
 
@@ -37,16 +37,17 @@ def installation(tmp_path: Path, dkim_key: bytes) -> Path:
 
 
 def load(path: Path) -> Snapshot:
-    return load_snapshot(path, YamlDirectory.load)
+    return load_snapshot(path, open_directory)
 
 
 def test_the_demonstrations_files_make_a_snapshot(installation: Path) -> None:
     snapshot = load(installation)
-    assert {"corporate", "compact"} <= snapshot.templates.names()
-    assert [rule.name for rule in snapshot.rules.rules][:2] == ["refuse-programs", "mark-external"]
-    assert snapshot.mark_keys == (b"0123456789abcdef" * 4,)
-    assert snapshot.organisation.accepted_domains == {"example.com"}
-    assert snapshot.signer.key_domain("mail.example.com") == "example.com"
+    (book,) = snapshot.books
+    assert {"corporate", "compact"} <= book.templates.names()
+    assert [rule.name for rule in book.rules.rules][:2] == ["refuse-programs", "mark-external"]
+    assert book.mark_keys == (b"0123456789abcdef" * 4,)
+    assert book.organisation.accepted_domains == {"example.com"}
+    assert book.signer.key_domain("mail.example.com") == "example.com"
 
 
 def test_equal_content_has_one_name_and_a_change_another(installation: Path) -> None:

@@ -1,0 +1,36 @@
+"""One organisation's book: its rules, templates, directory and keys, ready to work by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mta.config.schema import Organisation
+from mta.ports.directory import Directory
+from mta.relay.decide import OrganisationFacts, Policy, RuleSet
+from mta.relay.sign import Signer
+from mta.relay.stamp.quote_lines import QuoteMarks
+from mta.relay.stamp.templates import TemplateSet
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """What an organisation's mail is processed by."""
+
+    settings: Organisation
+    rules: RuleSet
+    templates: TemplateSet
+    directory: Directory
+    signer: Signer
+    mark_keys: tuple[bytes, ...]
+    """The first makes marks, all check them."""
+    organisation: OrganisationFacts
+    policy: Policy
+    values: Mapping[str, str]
+    """What templates see as `organisation`."""
+    quote_marks: QuoteMarks
+    """What tells quoted text from new."""
+
+    @property
+    def name(self) -> str:
+        return self.settings.name
