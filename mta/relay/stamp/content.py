@@ -1,4 +1,4 @@
-"""How content actions join: each gives changes of texts or edits of parts, and `stamp.py` makes one set of edits of all.
+"""How content actions join: each gives changes of texts or edits of parts, and `stamp.py` makes one of them all.
 
 Two kinds of producers stand in the tables of `stamp.py`, by the type of the action that they carry out:
 
@@ -79,16 +79,16 @@ def on_error_of(action: Action) -> OnError:
 def merged(changes: Iterable[Change]) -> list[Change]:
     """Changes of one body, sorted, those that overlap made one.
 
-    Whatever one of them takes out is out. The union gets the texts of all, in the order of their places; of those that
-    replace the same characters, or lie inside characters that an earlier one replaces, the first given counts.
+    Whatever one of them takes out is out. The union gets the texts of all, in the order of their places; but of those
+    that replace the same characters, or characters inside of another's, only the first, the widest one's.
     """
     result: list[Change] = []
-    for change in sorted(changes, key=lambda change: (change.start, -change.end)):
+    for change in sorted(changes, key=lambda change: (change.start, change.start < change.end, -change.end)):
         last = result[-1] if result else None
-        if last is None or change.start >= last.end or change.start == change.end == last.start:
+        if last is None or change.start >= last.end:
             result.append(change)
-        elif change.end > last.end:
-            result[-1] = Change(last.start, change.end, last.text + change.text)
+        elif change.end > last.end or change.start == change.end:
+            result[-1] = Change(last.start, max(last.end, change.end), last.text + change.text)
     return result
 
 

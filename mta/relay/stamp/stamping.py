@@ -1,0 +1,126 @@
+"""The stamps of one group: rendered, looked for in what is there already, and placed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from mta.message.structure import Picture
+from mta.model.actions import Once, Place, Stamp
+from mta.relay.stamp.bodies import Reading, ShownBody, choose, place_in, readings
+from mta.relay.stamp.content import Content
+from mta.relay.stamp.context import Failed, Skipped
+from mta.relay.stamp.once import Own, in_conversation, in_message, marked
+from mta.relay.stamp.place import Placement
+from mta.relay.stamp.render import Rendered, Renderer
+from mta.relay.stamp.templates import RenderError
+
+
+@dataclass(frozen=True, slots=True)
+class Insertion:
+    """One body's share of a stamp."""
+
+    body: ShownBody
+    place: Placement
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A stamp that is to be put on: one insertion per body."""
+
+    action: Stamp
+    insertions: tuple[Insertion, ...]
+    pictures: tuple[Picture, ...]
+
+
+@dataclass(slots=True)
+class Stamping:
+    """The stamps of one message, planned one by one."""
+
+    content: Content
+    planned: list[Planned] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+    failed: list[Failed] = field(default_factory=list)
+    readings: list[Reading] = field(init=False)
+    renderer: Renderer = field(init=False)
+    placements: dict[tuple[int, Place], Placement] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        content = self.content
+        self.readings = readings(content.message.root, content.bodies)
+        self.renderer = Renderer(content.message, content.context)
+
+    def plan(self, action: Stamp) -> None:
+        """Render, look for an earlier stamp of ours, find the places."""
+        if not self.content.bodies:
+            self._skip(action, "no text that readers see")
+            return
+        try:
+            rendered = self.renderer.render(action, self.content.templates.template(action.template))
+        except KeyError:
+            self._fail(action, f"no template {action.template}")
+            return
+        except RenderError as exc:
+            self._fail(action, str(exc))
+            return
+        targets = self._targets(action)
+        if not targets or not (rendered.html or rendered.text):
+            self._skip(action, f"no {' or '.join(action.formats)} text" if not targets else "nothing to say")
+        elif self._is_stamped(action, rendered, targets):
+            self._skip(action, f"stamped already (once: {action.once.value})")
+        else:
+            self.planned.append(Planned(action, self._insertions(action, rendered, targets), rendered.pictures))
+
+    def drop(self, body: ShownBody, error: str) -> bool:
+        """Give up the stamps that go into a body which refuses them; whether there were any."""
+        kept = [entry for entry in self.planned if all(insertion.body is not body for insertion in entry.insertions)]
+        for entry in self.planned:
+            if entry not in kept:
+                self._fail(entry.action, error)
+        dropped = len(kept) < len(self.planned)
+        self.planned = kept
+        return dropped
+
+    def _is_stamped(self, action: Stamp, rendered: Rendered, targets: Sequence[ShownBody]) -> bool:
+        if any(planned.action.template == action.template for planned in self.planned):
+            return True
+        if action.once is Once.MESSAGE and not self.content.context.is_trusted:
+            return False
+        in_html = any(body.is_html for body in targets)
+        own = Own(action.template, self.renderer.key, rendered.text)
+        if action.once is Once.CONVERSATION:
+            return in_conversation(self.content.bodies, own)
+        return in_message(self.content.bodies, own, in_html, self.content.is_reply, self.content.marks)
+
+    def _targets(self, action: Stamp) -> list[ShownBody]:
+        """The text parts that the stamp goes into: one in each way of reading, where it is of a wanted format."""
+        targets: dict[int, ShownBody] = {}
+        for reading in self.readings:
+            body = choose(reading, action.place, self.content.is_reply, self.content.marks)
+            if ("html" if body.is_html else "plain") in action.formats:
+                targets[id(body)] = body
+        return list(targets.values())
+
+    def _insertions(self, action: Stamp, rendered: Rendered, targets: Sequence[ShownBody]) -> tuple[Insertion, ...]:
+        insertions = []
+        for body in targets:
+            text = rendered.html if body.is_html else rendered.text
+            if text:
+                if body.is_html:
+                    text = marked(action.template, self.renderer.key, text)
+                insertions.append(Insertion(body, self._placement(body, action.place), text))
+        return tuple(insertions)
+
+    def _placement(self, body: ShownBody, place: Place) -> Placement:
+        found = self.placements.get((id(body), place))
+        if found is None:
+            found = place_in(body, place, self.content.is_reply, self.content.marks)
+            self.placements[(id(body), place)] = found
+        return found
+
+    def _skip(self, action: Stamp, reason: str) -> None:
+        self.skipped.append(Skipped(action.template, reason, action.rule))
+
+    def _fail(self, action: Stamp, error: str) -> None:
+        self.failed.append(Failed(action.rule, error, action.on_error, action.template))
