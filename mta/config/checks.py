@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from mta.config.explain_errors import closest
-from mta.config.schema import Configuration, Listener, MaildirHop, Organisation, SmtpHop
+from mta.config.schema import Configuration, Listener, MaildirHop, SmtpHop
 from mta.config.types import Secret
 from mta.config.yaml_values import Loc
 from mta.model.address import AddressError, domain_key, parse_address
@@ -50,14 +50,6 @@ def check_surroundings(configuration: Configuration) -> list[Finding]:
         *_mark_keys(configuration),
         *_folders(configuration),
     ]
-
-
-def _organisations(configuration: Configuration) -> Iterator[tuple[Loc, Organisation]]:
-    """Each organisation, with its place."""
-    if configuration.organisation is not None:
-        yield ("organisation",), configuration.organisation
-    for index, organisation in enumerate(configuration.organisations):
-        yield ("organisations", index), organisation
 
 
 def _repeated_names(configuration: Configuration) -> Iterator[Finding]:
@@ -121,7 +113,7 @@ def _routing(configuration: Configuration) -> Iterator[Finding]:
 
 def _domains(configuration: Configuration) -> Iterator[Finding]:
     owners: dict[str, str] = {}
-    for place, organisation in _organisations(configuration):
+    for place, organisation in configuration.placed_organisations:
         for index, domain in enumerate(organisation.accepted_domains):
             loc: Loc = (*place, "accepted_domains", index)
             yield from _domain(loc, domain, "write each domain out, such as example.com")
@@ -217,7 +209,7 @@ def _secret(loc: Loc, secret: Secret) -> bytes | Finding:
 def _dkim_keys(configuration: Configuration) -> Iterator[Finding]:
     keys = [
         ((*place, "dkim", index, "key"), key)
-        for place, organisation in _organisations(configuration)
+        for place, organisation in configuration.placed_organisations
         for index, key in enumerate(organisation.dkim)
     ]
     for loc, key in keys:
@@ -239,7 +231,7 @@ def _dkim_keys(configuration: Configuration) -> Iterator[Finding]:
 def _mark_keys(configuration: Configuration) -> Iterator[Finding]:
     keys = [
         ((*place, "mark", "keys", index), secret)
-        for place, organisation in _organisations(configuration)
+        for place, organisation in configuration.placed_organisations
         for index, secret in enumerate(organisation.mark.keys)
     ]
     for loc, secret in keys:
@@ -255,7 +247,7 @@ def _mark_keys(configuration: Configuration) -> Iterator[Finding]:
 
 
 def _folders(configuration: Configuration) -> Iterator[Finding]:
-    for place, organisation in _organisations(configuration):
+    for place, organisation in configuration.placed_organisations:
         for key, path in (("rules", organisation.rules), ("templates", organisation.templates)):
             if not path.is_dir():
                 yield Finding((*place, key), f"there is no folder {path}", "create it, or correct the path")

@@ -218,9 +218,16 @@ class Configuration(Strict):
         return self
 
     @property
+    def placed_organisations(self) -> tuple[tuple[tuple[str | int, ...], Organisation], ...]:
+        """The organisations served, at least one, each with its place in the file."""
+        if self.organisation is not None:
+            return ((("organisation",), self.organisation),)
+        return tuple((("organisations", index), each) for index, each in enumerate(self.organisations))
+
+    @property
     def every_organisation(self) -> tuple[Organisation, ...]:
         """The organisations served, at least one."""
-        return self.organisations or ((self.organisation,) if self.organisation is not None else ())
+        return tuple(organisation for _, organisation in self.placed_organisations)
 
     @property
     def accepted_domains(self) -> frozenset[str]:

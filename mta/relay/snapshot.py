@@ -11,16 +11,17 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from mta.config.load import absolute, examine_configuration
+from mta.config.load import Located, absolute, examine_configuration
 from mta.config.problems import ConfigurationError, Problem
-from mta.config.schema import Configuration, DirectorySettings, Organisation
-from mta.config.yaml_values import read_document
+from mta.config.schema import Configuration, DirectorySettings, Organisation, QuoteSeparators
+from mta.config.yaml_values import Loc, read_document
 from mta.ports.directory import Directory
 from mta.relay.book import Book
 from mta.relay.decide import OrganisationFacts, Policy, RuleSet, Surroundings, load_rules
 from mta.relay.deliver.routing import RoutingTable
 from mta.relay.sign import DkimKeyError, Signer
-from mta.relay.stamp.quote_lines import DEFAULT_MARKS
+from mta.relay.stamp.own_separators import SeparatorError, marks_of
+from mta.relay.stamp.quote_lines import QuoteMarks
 from mta.relay.stamp.templates import TemplateSet, load_templates
 
 T = TypeVar("T")
@@ -75,8 +76,8 @@ def load_snapshot(path: Path, open_directory: OpenDirectory) -> Snapshot:
     loading.problems += problems
     configuration = located.value
     books = [
-        _book(loading, organisation, configuration, located.file, is_sound=not problems)
-        for organisation in configuration.every_organisation
+        _book(loading, located, place, organisation, is_sound=not problems)
+        for place, organisation in configuration.placed_organisations
     ]
     if loading.problems:
         raise ConfigurationError(_in_order(loading.problems))
@@ -104,14 +105,16 @@ class _Loading:
 
 
 def _book(
-    loading: _Loading, organisation: Organisation, configuration: Configuration, file: Path, *, is_sound: bool
+    loading: _Loading, located: Located[Configuration], place: Loc, organisation: Organisation, *, is_sound: bool
 ) -> Book | None:
+    configuration = located.value
     hops = frozenset(hop.name for hop in configuration.next_hops)
     rules, templates, directory = _content(
         loading, organisation.rules, organisation.templates, organisation.directory, organisation.attributes, hops
     )
-    signer = loading.attempt(lambda: _signer(file, organisation)) if is_sound else None
-    if rules is None or templates is None or directory is None or signer is None:
+    marks = loading.attempt(lambda: _quote_marks(located, place, organisation.quote_separators))
+    signer = loading.attempt(lambda: _signer(located.file, organisation)) if is_sound else None
+    if rules is None or templates is None or directory is None or signer is None or marks is None:
         return None
     policy = Policy(
         RoutingTable(configuration.routing).next_hop,
@@ -128,7 +131,7 @@ def _book(
         OrganisationFacts.of(organisation.name, organisation.accepted_domains, organisation.attributes),
         policy,
         {"name": organisation.name, **organisation.attributes},
-        DEFAULT_MARKS,
+        marks,
     )
 
 
@@ -189,6 +192,14 @@ def _in_order(problems: list[Problem]) -> list[Problem]:
     return sorted(
         dict.fromkeys(problems), key=lambda problem: (files.index(problem.file), problem.line, problem.column)
     )
+
+
+def _quote_marks(located: Located[Configuration], place: Loc, own: QuoteSeparators) -> QuoteMarks:
+    try:
+        return marks_of(own.lines, own.patterns)
+    except SeparatorError as exc:
+        loc = (*place, "quote_separators", *exc.loc)
+        raise ConfigurationError([located.problem(loc, str(exc), exc.mend)]) from exc
 
 
 def _signer(path: Path, organisation: Organisation) -> Signer:
