@@ -6,6 +6,20 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
+class SignatureResult:
+    """One DKIM signature. `reason` is a few words of ours, never of the message."""
+
+    result: str
+    domain: str = ""
+    """d=, a `domain_key`; "" where it can't be read."""
+    selector: str = ""
+    algorithm: str = ""
+    start: str = ""
+    """The first characters of b=, to tell signatures of one domain apart (RFC 6008)."""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class AuthenticationResults:
     """One result for each method, in lower case: pass, fail, softfail, neutral, none, policy, temperror, permerror.
 
@@ -24,3 +38,13 @@ class AuthenticationResults:
     """The signing domains (d=) of the signatures that hold."""
     dmarc_domain: str = ""
     """The domain of From."""
+    spf_of_helo: bool = False
+    """It is the name said in HELO that SPF was asked about."""
+    signatures: tuple[SignatureResult, ...] = ()
+    """Each DKIM signature looked at, from the top of the header down."""
+    dmarc_policy: str = ""
+    """What the domain of From asks for mail that fails: none, quarantine, reject; "" where it publishes nothing."""
+    arc_domain: str = ""
+    """Who sealed the newest set of the chain."""
+    reasons: tuple[tuple[str, str], ...] = ()
+    """(method, a few words) where a result needs them."""
