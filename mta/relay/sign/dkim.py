@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from mta.config.schema import DkimKey
 from mta.model.address import domain_key
 from mta.ports.transport import Segments
-from mta.relay.sign.canonical import RelaxedBodyHash, chunks, relaxed_fields, relaxed_whitespace
+from mta.message.canonical import RelaxedBodyHash, chunks, relaxed_fields, relaxed_whitespace
 
 RSA_BITS_MIN = 1024
 """RFC 8301 §3.2: verifiers must not take less."""

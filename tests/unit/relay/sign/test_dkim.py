@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from mta.config.schema import DkimKey
 from mta.config.types import Secret
-from mta.relay.sign import DkimKeyError, Signer, canonical
+from mta.message import canonical
+from mta.relay.sign import DkimKeyError, Signer
 from tests.servers.opendkim import opendkim_says
 
 NOW = datetime(2025, 11, 22, 10, 0, tzinfo=UTC)

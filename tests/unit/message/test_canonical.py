@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mta.relay.sign import canonical
-from mta.relay.sign.canonical import body_hash, chunks, relaxed_fields, relaxed_whitespace
+from mta.message import canonical
+from mta.message.canonical import body_hash, chunks, relaxed_fields, relaxed_whitespace
 
 _ALPHABET = st.sampled_from([b"a", b"b", b" ", b"\t", b"\r\n", b"\r\n", b".", b"\xe9", b"\r", b"\n", b"  \r\n"])
 _VALUE_PARTS = st.sampled_from([b"a", b"B", b" ", b"\t", b"\r\n ", b"\r\n\t", b":", b"\xc3", b"\x0b"])
