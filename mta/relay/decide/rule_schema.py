@@ -64,6 +64,8 @@ class RuleEntry(Strict):
     ]
     on_no_match: Literal["stop", "next"] = "next"
     mode: Literal["enforce", "audit"] = "enforce"
+    splitting: Literal["on", "off"] = "on"
+    """off: what this rule changes in the content, it changes for everybody or for nobody."""
     on_error: Literal["deliver-unstamped", "defer", "reject"] = "deliver-unstamped"
     active: ActiveTimes | None = None
 

@@ -43,6 +43,8 @@ class Rule:
     schedule: Schedule | None
     kinds: frozenset[str]
     """Kinds of message that its conditions name: what is touched only if asked for by name."""
+    is_splitting: bool = True
+    """False: its content actions are for everybody or for nobody."""
     asks: frozenset[str] = frozenset()
     """What its conditions need to be looked up for each message besides the directory."""
 
@@ -131,6 +133,7 @@ class _RuleCompiler:
             OnError(entry.on_error),
             self._schedule(document, entry.active, (*loc, "active")),
             frozenset(_named_kinds(entry.when)) if entry.when is not None else frozenset(),
+            entry.splitting == "on",
         )
 
     def _problem(self, document: Document, loc: Loc, what: str, mend: str) -> None:

@@ -16,6 +16,7 @@ from mta.relay.decide.groups import ActionList, group, numbers
 from mta.relay.decide.header_values import HeaderValueError
 from mta.relay.decide.outcome import Audited, Outcome, Policy, RuleFailure, Withheld
 from mta.relay.decide.rules import Rule, RuleSet
+from mta.relay.decide.splitting import spokesman, uniform
 
 _FAILED_REJECT = Reply(550, "5.3.0", "Local error in processing")
 
@@ -27,7 +28,8 @@ def decide(rules: RuleSet, facts: Facts, policy: Policy, trace: Trace | None = N
         if not walk.walking:
             break
         walk.judge(rule)
-    finals, too_many = group(walk.lists, facts.visible, policy.max_variants)
+    lists = walk.lists if policy.is_splitting else uniform(facts, walk.lists)
+    finals, too_many = group(lists, facts.visible, policy.max_variants)
     return Outcome(
         _decision(facts, finals, walk.routes, policy),
         _reply(finals, walk.failures),
@@ -114,25 +116,45 @@ class _Walk:
         if rule.audit:
             self._audit(rule, matched)
             return
-        if rule.stop_on_no_match:
-            self.walking &= matched
         if matched:
             self._apply(rule, matched)
             if rule.stop_on_match:
                 self.walking &= ~matched
+        if rule.stop_on_no_match:
+            self.walking &= matched
 
     def _apply(self, rule: Rule, matched: int) -> None:
         makers = self._permitted(rule, matched)
+        if not rule.is_splitting:
+            makers = self._apply_unsplit(rule, makers, matched)
+            if not makers:
+                return
         if any(maker.personal for maker in makers):
             for index in indexes(matched):
                 self._apply_to(rule, makers, 1 << index, index)
         else:
             self._apply_to(rule, makers, matched, (matched & -matched).bit_length() - 1)
 
-    def _apply_to(self, rule: Rule, makers: Sequence[ActionMaker], mask: int, index: int) -> None:
+    def _apply_unsplit(self, rule: Rule, makers: Sequence[ActionMaker], matched: int) -> Sequence[ActionMaker]:
+        """Change the content for all who still walk, or for nobody; gives what is left for those who match."""
+        content = [maker for maker in makers if maker.changes_content]
+        chosen = spokesman(self.facts, self.walking)
+        if content and matched >> chosen & 1:
+            self._apply_to(rule, content, self.walking, chosen, is_shared=True)
+        if self.trace is not None:
+            self.trace.note(rule, self.walking, f"splitting off: content as for {self.facts.recipients[chosen].key}")
+        return [maker for maker in makers if not maker.changes_content]
+
+    def _apply_to(
+        self, rule: Rule, makers: Sequence[ActionMaker], mask: int, index: int, *, is_shared: bool = False
+    ) -> None:
         """Make the actions for one recipient, and give them to all of the mask, for whom they are the same."""
         try:
-            made = [(action, maker.personal) for maker in makers if (action := maker.make(self.facts, index))]
+            made = [
+                (action, maker.personal and not is_shared)
+                for maker in makers
+                if (action := maker.make(self.facts, index))
+            ]
         except HeaderValueError as exc:
             self._fail(rule, mask, str(exc))
             return
