@@ -9,7 +9,7 @@ from pathlib import Path
 from mta.model.actions import Stamp
 from mta.model.address import parse_address
 from mta.model.decision import Decision, Direction, RecipientDecision, Role
-from mta.model.delivery import AcceptedMessage, Body, RecipientEntry, State
+from mta.model.delivery import AcceptedMessage, Body, OnceKey, RecipientEntry, Spawned, State
 from mta.model.envelope import Client, Envelope, ListenerRole
 from mta.model.queue_id import new_queue_id
 
@@ -25,7 +25,8 @@ def sample_message(
     path: Path | None = None,
     accepted_at: datetime | None = None,
     due_at: datetime | None = None,
-    once_keys: tuple[str, ...] = (),
+    claims: tuple[OnceKey, ...] = (),
+    spawned: tuple[Spawned, ...] = (),
     sender: str | None = "jane@example.com",
 ) -> AcceptedMessage:
     """One recipient for each of `hops`, in `states` (default: queued), each in a group of its own."""
@@ -52,6 +53,7 @@ def sample_message(
         message_id="<a1@example.com>",
         trace=TRACE,
         snapshot="2026-11-22-1",
-        once_keys=once_keys,
+        claims=claims,
         due_at=due_at,
+        spawned=spawned,
     )

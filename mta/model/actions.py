@@ -84,6 +84,16 @@ class RemoveHeader(Action):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SetReplyTo(Action):
+    """Replies go to this address; it takes the place of what Reply-To says."""
+
+    kind: ClassVar[str] = "set-reply-to"
+    changes_content: ClassVar[bool] = True
+    address: str
+    display_name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RewriteSender(Action):
     """Put another address in From, the reverse-path, or both. `address` is a full address; "" keeps the present one."""
 
@@ -94,6 +104,8 @@ class RewriteSender(Action):
     """Of From; "" keeps the present one."""
     header: bool = True
     envelope: bool = False
+    keep_as_reply_to: bool = False
+    """Where the message names no Reply-To, the former From becomes it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,6 +198,13 @@ class Route(Action):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RequireTls(Action):
+    """Go to the next hop over TLS with a verified certificate, or not at all."""
+
+    kind: ClassVar[str] = "require-tls"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SignWith(Action):
     """Sign the copy with the DKIM key of this selector, of the domain that would sign anyway."""
 
@@ -198,9 +217,17 @@ class AddRecipients(Action):
     """The copy goes to these too; `header` is "to" or "cc" where the header is to name them, "" for a blind copy."""
 
     kind: ClassVar[str] = "add-recipients"
-    changes_content: ClassVar[bool] = True
     addresses: tuple[str, ...]
     header: str = ""
+    """Done only where the message's content may be changed; the copy goes out all the same."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redirect(Action):
+    """The copy goes to these instead of the recipient."""
+
+    kind: ClassVar[str] = "redirect"
+    addresses: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,7 +235,8 @@ class Archive(Action):
     """One copy of the message as it was received, once per original, to an address or by a next hop of its own."""
 
     kind: ClassVar[str] = "archive"
-    address: str
+    address: str = ""
+    """"" is `archive` at this relay's host name: for next hops that don't go by the address."""
     next_hop: str = ""
     """"" routes the address as any other."""
 
@@ -220,6 +248,8 @@ class Notify(Action):
     kind: ClassVar[str] = "notify"
     template: str
     to: tuple[str, ...]
+    sender: str = ""
+    """Address in From; "" is the postmaster's."""
     recipient: str = ""
     """Address key of the recipient of whom the template speaks, "" where it speaks of none."""
     on_error: OnError = OnError.DELIVER_UNSTAMPED
@@ -233,16 +263,21 @@ class AutoRespond(Action):
     template: str
     limit: int = 1
     period_s: int = 86_400
+    sender: str = ""
+    """Address in From; "" is the recipient's, as their header named them."""
     recipient: str = ""
-    """As in `Notify`; also in whose name it answers."""
+    """Address key of the recipient who answers; limits are counted for each, unless `sender` answers for all."""
     on_error: OnError = OnError.DELIVER_UNSTAMPED
 
 
+ONCE = (Archive, Notify, AutoRespond)
+"""Done once for an original message, at acceptance: they shape nobody's copy."""
 ACTION_KINDS: dict[str, type[Action]] = {
     cls.kind: cls
     for cls in (
-        Stamp, TagSubject, SetHeader, RemoveHeader, RewriteSender, ReplaceText, RemoveStamps, AddAttachment,
-        StripAttachments, Reject, Defer, Drop, Hold, Route, SignWith, AddRecipients, Archive, Notify, AutoRespond,
+        Stamp, TagSubject, SetHeader, RemoveHeader, SetReplyTo, RewriteSender, ReplaceText, RemoveStamps, AddAttachment,
+        StripAttachments, Reject, Defer, Drop, Hold, Route, RequireTls, SignWith, AddRecipients, Redirect, Archive,
+        Notify, AutoRespond,
     )
 }  # fmt: skip
 _FIELDS = {cls: tuple(each.name for each in fields(cls)) for cls in ACTION_KINDS.values()}

@@ -42,11 +42,13 @@ class RecipientDecision:
     """Index of the group: recipients of one group share one copy (a variant)."""
     next_hop: str
     """Name of the next hop, settled at acceptance: a `route` action, else the recipient's domain, else the default."""
+    added: bool = False
+    """Added by a rule, not named by the envelope; entries of the envelope stand before these."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The whole decision for a message: one entry per envelope recipient, in envelope order."""
+    """The whole decision for a message: one entry per envelope recipient, in envelope order, then those added."""
 
     recipients: tuple[RecipientDecision, ...]
     organisation: str = "default"
@@ -54,6 +56,8 @@ class Decision:
     """Address key that the rules judged as the sender."""
     already_processed: bool = False
     """It came with our own valid mark: relayed as it is, mark included."""
+    once: tuple[Action, ...] = ()
+    """What is done once for the message, whoever gets it: archive, notify, auto-respond."""
 
     def group_actions(self) -> dict[int, tuple[Action, ...]]:
         """Actions that shape the bytes, per group."""
@@ -61,7 +65,7 @@ class Decision:
 
     def to_json(self) -> dict[str, Any]:
         groups = {str(group): [action_to_json(a) for a in actions] for group, actions in self.group_actions().items()}
-        return {
+        data: dict[str, Any] = {
             "organisation": self.organisation,
             "sender": self.sender,
             "already_processed": self.already_processed,
@@ -70,12 +74,22 @@ class Decision:
                 [str(e.recipient), e.direction.value, e.role.value, e.group, e.next_hop] for e in self.recipients
             ],
         }
+        if added := sum(entry.added for entry in self.recipients):
+            data["added"] = added
+        if self.once:
+            data["once"] = [action_to_json(action) for action in self.once]
+        return data
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Decision:
         groups = {int(k): tuple(action_from_json(a) for a in v) for k, v in data["groups"].items()}
+        first_added = len(data["recipients"]) - data.get("added", 0)
         recipients = tuple(
-            RecipientDecision(parse_address(address), Direction(direction), Role(role), groups[group], group, next_hop)
-            for address, direction, role, group, next_hop in data["recipients"]
-        )
-        return cls(recipients, data["organisation"], data["sender"], data["already_processed"])
+            RecipientDecision(
+                parse_address(address), Direction(direction), Role(role), groups[group], group, next_hop,
+                n >= first_added,
+            )
+            for n, (address, direction, role, group, next_hop) in enumerate(data["recipients"])
+        )  # fmt: skip
+        once = tuple(action_from_json(action) for action in data.get("once", ()))
+        return cls(recipients, data["organisation"], data["sender"], data["already_processed"], once)

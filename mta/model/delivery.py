@@ -58,7 +58,10 @@ class RecipientEntry:
 
 @dataclass(frozen=True, slots=True)
 class OnceKey:
-    """A claim on doing something at most `limit` times within `period`; kept by the store, so it survives restarts."""
+    """A claim on doing something at most `limit` times within any `period`; kept by the store, so it survives restarts.
+
+    `limit` is 1 to 1000. The same key is claimed with the same limit always.
+    """
 
     key: str
     limit: int = 1
@@ -83,7 +86,8 @@ class AcceptedMessage:
     """Header lines that stand on top of every copy (Received, added Message-ID or Date, own mark); CRLF-terminated."""
     snapshot: str = ""
     """Name of the configuration snapshot that decided."""
-    once_keys: tuple[str, ...] = ()
+    claims: tuple[OnceKey, ...] = ()
+    """What is claimed with the message; it is stored whether or not it gets them, `Spool.accept` says which it got."""
     due_at: datetime | None = None
     """None: the accepting worker delivers at once and holds the lease."""
     spawned: tuple[Spawned, ...] = ()
@@ -92,12 +96,21 @@ class AcceptedMessage:
 
 @dataclass(frozen=True, slots=True)
 class Spawned:
-    """A message of our own that is queued with another one, if its claim succeeds."""
+    """A message that is queued with another one, if all its claims succeed; else none of them is taken."""
 
     message: AcceptedMessage
-    """With a `due_at`."""
-    claim: OnceKey | None = None
-    """None: it is queued whatever else was."""
+    """With a `due_at`. Its body may be the very file of the message that it follows from."""
+    claims: tuple[OnceKey, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What came of what a message claimed and spawned."""
+
+    claimed: frozenset[str] = frozenset()
+    """Of its own claims, the keys that it got."""
+    spawned: frozenset[str] = frozenset()
+    """Queue ids of what it spawned and is queued now; the rest had been done before."""
 
 
 @dataclass(frozen=True, slots=True)

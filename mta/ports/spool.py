@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from mta.model.delivery import (
+    Accepted,
     AcceptedMessage,
     Body,
     LeasedDelivery,
@@ -34,9 +35,10 @@ class LeaseLostError(Exception):
 
 
 class Spool(Protocol):
-    async def accept(self, message: AcceptedMessage) -> frozenset[str]:
-        """Store a message; return those of its once keys that it is the first to claim.
+    async def accept(self, message: AcceptedMessage) -> Accepted:
+        """Store a message and, of what it spawned, what gets all its claims, together or not at all.
 
+        Of messages that claim the same, as many get it as its limit allows, whichever workers take them and when.
         Without `due_at` the caller holds the lease of all its queued deliveries. Raises SpoolFullError, TemporaryError.
         """
         ...

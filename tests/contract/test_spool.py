@@ -15,9 +15,11 @@ from mta.model.delivery import (
     AcceptedMessage,
     Body,
     LeasedDelivery,
+    OnceKey,
     QueueFilter,
     RecipientResult,
     Settlement,
+    Spawned,
     State,
     StoredVariant,
 )
@@ -263,23 +265,121 @@ def _bytes(body: Body) -> bytes:
     return body.data if body.data is not None else body.path.read_bytes() if body.path else b"neither"
 
 
-# --- once keys -------------------------------------------------------------------------------------------------------
+# --- claims, and what is spawned -------------------------------------------------------------------------------------
 
 
-async def test_a_once_key_is_claimed_once(open_spool: Open, clock: SettableClock) -> None:
+def keys(*names: str) -> tuple[OnceKey, ...]:
+    return tuple(OnceKey(name) for name in names)
+
+
+async def test_a_key_is_claimed_once(open_spool: Open, clock: SettableClock) -> None:
     one, other = await open_spool(0), await open_spool(1)
-    assert await one.accept(sample_message(once_keys=("track:1", "archive:1"))) == {"track:1", "archive:1"}
-    assert await other.accept(sample_message(once_keys=("track:1", "track:2"))) == {"track:2"}
-    both = await asyncio.gather(*(one.accept(sample_message(once_keys=("same",))) for _ in range(5)))
-    assert sorted(len(claimed) for claimed in both) == [0, 0, 0, 0, 1]
+    assert (await one.accept(sample_message(claims=keys("track:1", "archive:1")))).claimed == {"track:1", "archive:1"}
+    assert (await other.accept(sample_message(claims=keys("track:1", "track:2")))).claimed == {"track:2"}
+    both = await asyncio.gather(*(one.accept(sample_message(claims=keys("same"))) for _ in range(5)))
+    assert sorted(len(accepted.claimed) for accepted in both) == [0, 0, 0, 0, 1]
 
 
-async def test_a_once_key_expires(spool: Spool, clock: SettableClock) -> None:
-    await spool.accept(sample_message(once_keys=("key",)))
+async def test_a_claim_expires(spool: Spool, clock: SettableClock) -> None:
+    await spool.accept(sample_message(claims=keys("key")))
     clock.pass_(timedelta(days=6))
-    assert await spool.accept(sample_message(once_keys=("key",))) == frozenset()
+    assert (await spool.accept(sample_message(claims=keys("key")))).claimed == frozenset()
     clock.pass_(timedelta(days=2))
-    assert await spool.accept(sample_message(once_keys=("key",))) == {"key"}
+    assert (await spool.accept(sample_message(claims=keys("key")))).claimed == {"key"}
+
+
+async def test_whatever_period_one_looks_at_no_more_than_the_limit_are_granted(
+    spool: Spool, clock: SettableClock
+) -> None:
+    begin = clock.now()
+    granted: list[timedelta] = []
+    for _ in range(60):
+        accepted = await spool.accept(sample_message(claims=(OnceKey("often", 3, timedelta(minutes=10)),)))
+        if accepted.claimed:
+            granted.append(clock.now() - begin)
+        clock.pass_(timedelta(seconds=50))
+    assert granted[:3] == [timedelta(), timedelta(seconds=50), timedelta(seconds=100)]
+    assert len(granted) >= 12
+    assert all(later - sooner >= timedelta(minutes=10) for sooner, later in zip(granted, granted[3:], strict=False))
+
+
+async def test_claims_outlive_the_process(open_spool: Open, clock: SettableClock) -> None:
+    first = await open_spool(0)
+    await first.accept(sample_message(claims=keys("kept")))
+    await first.close()
+    assert not (await (await open_spool(0)).accept(sample_message(claims=keys("kept")))).claimed
+
+
+def child(*claims: OnceKey, body: Body | None = None, due_at: datetime | None = None) -> Spawned:
+    message = sample_message(b"Subject: spawned\r\n\r\n", due_at=due_at or datetime.now(UTC))
+    return Spawned(replace(message, body=body) if body is not None else message, claims)
+
+
+async def test_a_message_brings_what_it_spawned(spool: Spool, clock: SettableClock) -> None:
+    spawned = (child(due_at=clock.now()), child(*keys("once"), due_at=clock.now()))
+    parent = sample_message(spawned=spawned)
+    accepted = await spool.accept(parent)
+    assert accepted.spawned == {each.message.queue_id for each in spawned}
+    leased = {delivery.message.queue_id: delivery for delivery in await lease(spool, clock.now())}
+    assert leased.keys() == accepted.spawned
+    assert all(_bytes(delivery.message.body) == b"Subject: spawned\r\n\r\n" for delivery in leased.values())
+
+
+async def test_what_was_done_for_a_sibling_is_not_done_again(open_spool: Open, clock: SettableClock) -> None:
+    workers = [await open_spool(0), await open_spool(1)]
+    messages = [sample_message(spawned=(child(*keys("archive")),)) for _ in range(8)]
+    done = await asyncio.gather(*(workers[n % 2].accept(message) for n, message in enumerate(messages)))
+    assert sorted(len(accepted.spawned) for accepted in done) == [0] * 7 + [1]
+    queued = {entry.queue_id for entry in await workers[0].entries(EVERYTHING)}
+    assert queued == {message.queue_id for message in messages} | {name for each in done for name in each.spawned}
+
+
+async def test_who_lacks_one_claim_takes_none(spool: Spool) -> None:
+    await spool.accept(sample_message(claims=keys("taken")))
+    refused = await spool.accept(sample_message(spawned=(child(*keys("free", "taken")),)))
+    assert not refused.spawned
+    assert (await spool.accept(sample_message(claims=keys("free")))).claimed == {"free"}
+
+
+async def test_a_limit_is_counted_within_one_message_too(spool: Spool) -> None:
+    cap = OnceKey("cap", 2)
+    accepted = await spool.accept(sample_message(spawned=tuple(child(cap) for _ in range(5))))
+    assert len(accepted.spawned) == 2
+
+
+async def test_a_spawned_message_may_share_its_parents_file(spool: Spool, clock: SettableClock) -> None:
+    path = spool.spill_path()
+    path.write_bytes(LARGE)
+    parent = sample_message(path=path)
+    first, second = child(body=parent.body), child(*keys("x"), body=parent.body)
+    await spool.accept(replace(parent, spawned=(first, second)))
+    await spool.settle(delivered(parent))
+    assert not path.exists()
+    for taken in await lease(spool, clock.now() + timedelta(minutes=1)):
+        assert _bytes(taken.message.body) == LARGE
+        await spool.settle(delivered(taken.message))
+        assert taken.message.body.path is not None
+        assert not taken.message.body.path.exists()
+
+
+async def test_a_message_that_nobody_gets_still_brings_what_it_spawned(spool: Spool, clock: SettableClock) -> None:
+    path = spool.spill_path()
+    path.write_bytes(LARGE)
+    spawned = child(due_at=clock.now())
+    accepted = await spool.accept(sample_message(path=path, states=(State.DROPPED,), spawned=(spawned,)))
+    assert accepted.spawned == {spawned.message.queue_id}
+    assert not path.exists()
+    assert [entry.queue_id for entry in await spool.entries(EVERYTHING)] == [spawned.message.queue_id]
+
+
+async def test_the_body_of_what_is_not_queued_leaves_no_file(spool: Spool, clock: SettableClock) -> None:
+    await spool.accept(sample_message(claims=keys("had")))
+    spill = spool.spill_path()
+    spill.write_bytes(LARGE)
+    parent = sample_message(path=spill)
+    spawned = (child(*keys("had"), body=parent.body), child(*keys("had"), body=Body.of(LARGE)))
+    await spool.accept(replace(parent, spawned=spawned))
+    assert [path for path in spill.parent.parent.rglob("*") if path.is_file()] == [spill]
 
 
 # --- leases ----------------------------------------------------------------------------------------------------------

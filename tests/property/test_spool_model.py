@@ -27,7 +27,7 @@ from hypothesis.stateful import (
 
 from mta.adapters.store.sqlite import SqliteSpool
 from mta.model.address import Address
-from mta.model.delivery import QueueFilter, RecipientResult, Settlement, State, StoredVariant
+from mta.model.delivery import OnceKey, QueueFilter, RecipientResult, Settlement, State, StoredVariant
 from mta.model.reply import Reply
 from mta.ports.spool import LEASE, LeaseLostError
 from tests.spool_samples import sample_message
@@ -115,9 +115,11 @@ class SpoolMachine(RuleBasedStateMachine):
         due_at = None if wait is None else now + timedelta(minutes=wait)
         states = (State.HELD,) * len(hops) if held else ()
         body = b"x" * (1000 if large else 10)
-        message = sample_message(body, hops=hops, states=states, due_at=due_at, once_keys=tuple(keys), accepted_at=now)
-        claimed = self.run(self.spools[slot].accept(message))
-        assert claimed == keys - self.keys
+        message = sample_message(
+            body, hops=hops, states=states, due_at=due_at, claims=tuple(map(OnceKey, keys)), accepted_at=now
+        )
+        accepted = self.run(self.spools[slot].accept(message))
+        assert accepted.claimed == keys - self.keys
         self.keys |= keys
         self.large[message.queue_id] = large
         for hop in set(hops):

@@ -98,6 +98,11 @@ class Bodies:
             self.remove([path])
             raise
 
+    def link(self, path: Path, source: Path) -> None:
+        """Give a file that is durable already a second name, of a message of its own. Raises OSError."""
+        path.hardlink_to(source)
+        sync_folder(path.parent)
+
     def remove(self, paths: Collection[Path]) -> None:
         """Unlink files that no row names (any more). Not synced: after a crash the sweep finds them again."""
         for path in paths:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from mta.adapters.store.claims import Claims
 from mta.adapters.store.rows import MessageRows, OpenRecipient, pack_edits, recipients_json, storable
 from mta.adapters.store.statements import SQL, RowInsert, json_answer, json_list
 from mta.adapters.store.writer import Operation
-from mta.model.delivery import Settlement
+from mta.model.delivery import Accepted, Settlement
 from mta.model.reply import INTERNAL_ERROR, TemporaryError
 from mta.ports.spool import LeaseLostError
 
@@ -19,13 +20,15 @@ _MESSAGES = RowInsert("insert_messages")
 _CONTENTS = RowInsert("insert_contents")
 _DELIVERIES = RowInsert("insert_deliveries")
 
+_NOTHING_MORE = Accepted()
+
 Key = tuple[int, int]
 """A delivery: (message, part)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Accept(Operation[frozenset[str]]):
-    """Store a message; gives the once keys that it is the first to claim."""
+class Accept(Operation[Accepted]):
+    """Store a message, and what it spawned as far as its claims go."""
 
     crash_before: ClassVar[str] = "before-commit"
     crash_after: ClassVar[str] = "after-commit"
@@ -33,18 +36,42 @@ class Accept(Operation[frozenset[str]]):
     folder: Path
     """Where body files are."""
     now: int
-    keys_until: int
     octets: int = 0
+    spawned: tuple[MessageRows, ...] = ()
+
+    @property
+    def has_its_files(self) -> bool:
+        """False where the sweep took one, for it waited so long for this commit."""
+        files = [rows.file for rows in (self.rows, *self.spawned) if rows.file is not None]
+        return all((self.folder / file).exists() for file in files)
 
     @classmethod
-    def run(cls, cursor: sqlite3.Cursor, batch: Sequence[Accept]) -> Sequence[frozenset[str] | Exception]:
-        accepted = [op for op in batch if op.rows.file is None or (op.folder / op.rows.file).exists()]
+    def run(cls, cursor: sqlite3.Cursor, batch: Sequence[Accept]) -> Sequence[Accepted | Exception]:
+        accepted = [op for op in batch if op.has_its_files]
         insert_messages(cursor, [op.rows for op in accepted])
-        claimed = _claim_keys(cursor, [op for op in accepted if op.rows.once_keys])
+        more = _claim(cursor, [op for op in accepted if op.rows.claims or op.spawned])
         if len(accepted) == len(batch):
-            return [claimed.get(op.rows.queue_id, frozenset()) for op in batch]
-        swept = TemporaryError(INTERNAL_ERROR)  # its file waited so long for this commit that the sweep took it
-        return [claimed.get(op.rows.queue_id, frozenset()) if op in accepted else swept for op in batch]
+            return [more.get(op.rows.queue_id, _NOTHING_MORE) for op in batch]
+        swept = TemporaryError(INTERNAL_ERROR)
+        return [more.get(op.rows.queue_id, _NOTHING_MORE) if op in accepted else swept for op in batch]
+
+
+def _claim(cursor: sqlite3.Cursor, batch: Sequence[Accept]) -> dict[str, Accepted]:
+    """Queue id → what its message got; spawned messages that get their claims are inserted."""
+    if not batch:
+        return {}
+    wanted = {key for op in batch for rows in (op.rows, *op.spawned) for key, _, _ in rows.claims}
+    claims = Claims.of(cursor, wanted, batch[0].now)
+    outcomes: dict[str, Accepted] = {}
+    queued: list[MessageRows] = []
+    for op in batch:
+        mine = [claim[0] for claim in op.rows.claims if claims.take((claim,))]
+        spawned = [rows for rows in op.spawned if claims.take(rows.claims)]
+        queued += spawned
+        outcomes[op.rows.queue_id] = Accepted(frozenset(mine), frozenset(rows.queue_id for rows in spawned))
+    claims.write(cursor)
+    insert_messages(cursor, queued)
+    return outcomes
 
 
 def insert_messages(cursor: sqlite3.Cursor, messages: Sequence[MessageRows]) -> None:
@@ -53,21 +80,6 @@ def insert_messages(cursor: sqlite3.Cursor, messages: Sequence[MessageRows]) -> 
     _MESSAGES.run(cursor, [rows.message for rows in stored])
     _CONTENTS.run(cursor, [rows.content for rows in stored])
     _DELIVERIES.run(cursor, [delivery for rows in stored for delivery in rows.deliveries])
-
-
-def _claim_keys(cursor: sqlite3.Cursor, batch: Sequence[Accept]) -> dict[str, frozenset[str]]:
-    """Queue id → keys that nobody held; of two messages in one batch, the first has the key."""
-    if not batch:
-        return {}
-    wanted = {key for op in batch for key in op.rows.once_keys}
-    free = wanted.difference(json_answer(cursor, "held_keys", (json_list(wanted), batch[0].now)))
-    cursor.execute(SQL["claim_keys"], (batch[0].keys_until, json_list(free)))
-    claimed = {}
-    for op in batch:
-        mine = free.intersection(op.rows.once_keys)
-        free -= mine
-        claimed[op.rows.queue_id] = frozenset(mine)
-    return claimed
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from mta.adapters.store.claims import Key
 from mta.adapters.store.statements import to_json
 from mta.model.address import Address
 from mta.model.decision import Decision
-from mta.model.delivery import AcceptedMessage, Body, LeasedDelivery, RecipientEntry, State, StoredVariant
+from mta.model.delivery import AcceptedMessage, Body, LeasedDelivery, OnceKey, RecipientEntry, State, StoredVariant
 from mta.model.envelope import Client, Envelope, ListenerRole
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -65,7 +66,7 @@ class MessageRows:
     deliveries: Sequence[tuple[object, ...]]
     """Empty where all recipients are final: then the message leaves nothing."""
     file: str | None
-    once_keys: tuple[str, ...]
+    claims: tuple[Key, ...] = ()
 
 
 def message_rows(
@@ -102,7 +103,12 @@ def message_rows(
         (number, part, next_hop, state.value, *timing[state], recipients_json(recipients))
         for part, ((next_hop, state), recipients) in enumerate(_by_delivery(message.recipients).items())
     ]
-    return MessageRows(message.queue_id, summary, content, deliveries, file, message.once_keys)
+    return MessageRows(message.queue_id, summary, content, deliveries, file, claim_keys(message.claims))
+
+
+def claim_keys(claims: Sequence[OnceKey]) -> tuple[Key, ...]:
+    """Claims as the writer takes them."""
+    return tuple((storable(claim.key), claim.limit, claim.period // _MICROSECOND) for claim in claims)
 
 
 def _by_delivery(recipients: Sequence[RecipientEntry]) -> dict[tuple[str, State], list[OpenRecipient]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -26,12 +26,22 @@ from mta.adapters.store.errors import as_mail_error
 from mta.adapters.store.operations import Accept, GiveBack, Key, Lease, Settle, Statement, SweepFiles
 from mta.adapters.store.reader import Reader
 from mta.adapters.store.room import Room
-from mta.adapters.store.rows import Ids, MessageRows, message_rows, microseconds
+from mta.adapters.store.rows import Ids, MessageRows, claim_keys, message_rows, microseconds
 from mta.adapters.store.slots import Slot, dead_slots
 from mta.adapters.store.statements import json_list
 from mta.adapters.store.writer import Writer
 from mta.crash import crash_point
-from mta.model.delivery import AcceptedMessage, Body, LeasedDelivery, QueueEntry, QueueFilter, Settlement, State
+from mta.model.delivery import (
+    Accepted,
+    AcceptedMessage,
+    Body,
+    LeasedDelivery,
+    QueueEntry,
+    QueueFilter,
+    Settlement,
+    Spawned,
+    State,
+)
 from mta.model.reply import INTERNAL_ERROR, MailError, TemporaryError
 from mta.ports.clock import Clock, SystemClock
 from mta.ports.spool import LEASE, SpoolFullError
@@ -39,7 +49,7 @@ from mta.ports.spool import LEASE, SpoolFullError
 _BODY_THREADS = 8
 _HOUSEKEEPING_S = 600.0
 _ADMIN_SLOT = 1023
-_KEYS_SWEPT = 1000
+_CLAIMS_SWEPT = 1000
 _UNUSED_KEPT = 64_000_000
 _UNUSED_KEPT_IF_SHORT = 1_000_000
 _FILES_SWEPT = 50
@@ -54,7 +64,6 @@ class Times:
 
     lease: timedelta
     hold_for: timedelta | None
-    once_for: timedelta
 
 
 class SqliteSpool:
@@ -70,7 +79,6 @@ class SqliteSpool:
         inline_up_to: int = 128_000,
         lease: timedelta = LEASE,
         hold_for: timedelta | None = timedelta(days=7),
-        once_for: timedelta = timedelta(days=7),
         clock: Clock | None = None,
     ) -> SqliteSpool:
         """Open (making or migrating it where needed) the spool in `folder`.
@@ -83,7 +91,7 @@ class SqliteSpool:
         claim = None if slot is None else await asyncio.to_thread(Slot, folder / "slots", slot)
         room = Room(folder, reserve=reserve, inline_up_to=inline_up_to)
         writer = Writer(await asyncio.to_thread(database.connect, folder), folder, room)
-        times = Times(lease, hold_for, once_for)
+        times = Times(lease, hold_for)
         spool = cls(folder, claim, room, writer, inline_up_to, times, clock or SystemClock())
         await spool._start()
         return spool
@@ -135,29 +143,58 @@ class SqliteSpool:
 
     # --- the relay's calls -------------------------------------------------------------------------------------------
 
-    async def accept(self, message: AcceptedMessage) -> frozenset[str]:
+    async def accept(self, message: AcceptedMessage) -> Accepted:
         size = message.body.size_octets
         if not self.has_room(size):
             await self._discard([] if message.body.path is None else [message.body.path])
             raise SpoolFullError
         rows = await self._store_body(message)
-        now = self._now()
-        keys_until = now + self._times.once_for // timedelta(microseconds=1)
+        spawned: tuple[MessageRows, ...] = ()
         octets = size if rows.file is None else 0
         try:
-            return await self._writer.submit(
-                Accept(rows, self._bodies.folder, now, keys_until, octets),
+            if message.spawned:
+                spawned = await self._store_spawned(message.body, message.spawned)
+                octets += sum(each.message.body.size_octets for each in message.spawned)
+            accepted = await self._writer.submit(
+                Accept(rows, self._bodies.folder, self._now(), octets, spawned),
                 lambda: self._begin(partial(self._abandon, rows.queue_id)),
             )
         except MailError:
-            await self._discard(self._paths([rows.file] if rows.file else []))
+            await self._discard_bodies((rows, *spawned))
             raise
+        if spawned or not rows.deliveries:
+            left = (each for each in spawned if each.queue_id not in accepted.spawned)
+            await self._discard_bodies((*left, *(() if rows.deliveries else (rows,))))
+        return accepted
 
-    async def _store_body(self, message: AcceptedMessage) -> MessageRows:
-        """Make the body durable where it is a file; raises SpoolFullError, TemporaryError."""
+    async def _store_spawned(self, body: Body, spawned: Sequence[Spawned]) -> tuple[MessageRows, ...]:
+        """Make the bodies durable, whether or not they will be wanted: the claims are judged in the transaction."""
+        stored: list[MessageRows] = []
+        try:
+            for each in spawned:
+                same = body.path is not None and each.message.body.path == body.path
+                rows = await self._store_body(each.message, shares_file=same)
+                stored.append(replace(rows, claims=claim_keys(each.claims)))
+        except MailError:
+            await self._discard_bodies(stored)
+            raise
+        return tuple(stored)
+
+    async def _discard_bodies(self, messages: Iterable[MessageRows]) -> None:
+        await self._discard(self._paths([rows.file for rows in messages if rows.file is not None]))
+
+    async def _store_body(self, message: AcceptedMessage, *, shares_file: bool = False) -> MessageRows:
+        """Make the body durable where it is a file; raises SpoolFullError, TemporaryError.
+
+        `shares_file`: the file is another message's, durable already, and this one gets a name of its own for it.
+        """
         body = message.body
         file = None
-        if body.path is not None:
+        if body.path is not None and shares_file:
+            path = self._bodies.fresh()
+            await self._on_body_thread(self._bodies.link, path, body.path)
+            file = self._bodies.name(path)
+        elif body.path is not None:
             await self._on_body_thread(self._bodies.keep, body.path, body.size_octets)
             file = self._bodies.name(body.path)
         elif body.data is not None and body.size_octets > self._inline_up_to:
@@ -296,9 +333,9 @@ class SqliteSpool:
             self._claim.close()
 
     async def sweep(self) -> int:
-        """Forget expired once keys, shrink the database, remove body files that no message has; give how many files."""
-        values = (self._now(), _KEYS_SWEPT)
-        while await self._writer.submit(Statement("sweep_keys", values)) == _KEYS_SWEPT:
+        """Forget expired claims, shrink the database, remove body files that no message has; give how many files."""
+        values = (self._now(), _CLAIMS_SWEPT)
+        while await self._writer.submit(Statement("sweep_claims", values)) == _CLAIMS_SWEPT:
             pass
         await self._shrink()
         removed = 0

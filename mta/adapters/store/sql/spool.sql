@@ -16,14 +16,17 @@ VALUES (?, ?, ?, ?, ?, ?)
 INSERT INTO delivery (message, part, next_hop, state, due_at, attempts, lease_owner, recipients)
 VALUES (?, ?, ?, ?, ?, 0, ?, ?)
 
--- name: held_keys
-SELECT json_group_array(key) FROM once_key WHERE key IN (SELECT value FROM json_each(?)) AND expires_at > ?
+-- name: held_claims
+SELECT json_group_array(json_array(key, number)) FROM claim
+WHERE key IN (SELECT value FROM json_each(?)) AND expires_at > ?
 
--- name: claim_keys
-INSERT OR REPLACE INTO once_key (key, expires_at) SELECT value, ? FROM json_each(?)
+-- name: take_claims
+INSERT OR REPLACE INTO claim (key, number, expires_at)
+SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]') FROM json_each(?)
 
--- name: sweep_keys
-DELETE FROM once_key WHERE key IN (SELECT key FROM once_key WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)
+-- name: sweep_claims
+DELETE FROM claim WHERE (key, number) IN (
+    SELECT key, number FROM claim WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)
 
 -- name: leased_deliveries
 SELECT json_group_array(json_array(wanted.key, delivery.message, part, file, json(recipients)))

@@ -16,8 +16,9 @@ from mta.adapters.store.sqlite import SqliteSpool
 from mta.model.delivery import QueueFilter
 from tests.spool_samples import sample_message
 
-NEXT = (2, "CREATE TABLE later (number INTEGER); INSERT INTO later VALUES (1);")
-BROKEN = (2, "CREATE TABLE later (number INTEGER); INSERT INTO nowhere VALUES (1);")
+LATEST = migrations()[-1][0]
+NEXT = (LATEST + 1, "CREATE TABLE later (number INTEGER); INSERT INTO later VALUES (1);")
+BROKEN = (LATEST + 1, "CREATE TABLE later (number INTEGER); INSERT INTO nowhere VALUES (1);")
 
 
 def version(folder: Path) -> int:
@@ -59,28 +60,28 @@ def test_every_commit_is_synced_and_the_log_is_bounded(tmp_path: Path) -> None:
 
 
 async def test_an_older_store_is_migrated_with_its_mail(tmp_path: Path) -> None:
-    prepare(tmp_path, migrations()[:1])
+    prepare(tmp_path, migrations())
     spool = await SqliteSpool.open(tmp_path, slot=0, reserve=0)
     message = sample_message()
     await spool.accept(message)
     await spool.close()
-    prepare(tmp_path, [*migrations()[:1], NEXT])
-    assert version(tmp_path) == 2
+    prepare(tmp_path, [*migrations(), NEXT])
+    assert version(tmp_path) == LATEST + 1
     assert rows(tmp_path, "message") == rows(tmp_path, "later") == 1
 
 
 def test_several_processes_that_start_at_once_migrate_once(tmp_path: Path) -> None:
-    prepare(tmp_path, migrations()[:1])
+    prepare(tmp_path, migrations())
     with ThreadPoolExecutor(8) as threads:
-        list(threads.map(lambda _: prepare(tmp_path, [*migrations()[:1], NEXT]), range(8)))
+        list(threads.map(lambda _: prepare(tmp_path, [*migrations(), NEXT]), range(8)))
     assert rows(tmp_path, "later") == 1
 
 
 def test_a_migration_that_fails_changes_nothing(tmp_path: Path) -> None:
-    prepare(tmp_path, migrations()[:1])
+    prepare(tmp_path, migrations())
     with pytest.raises(StoreError, match="nowhere"):
-        prepare(tmp_path, [*migrations()[:1], BROKEN])
-    assert version(tmp_path) == 1
+        prepare(tmp_path, [*migrations(), BROKEN])
+    assert version(tmp_path) == LATEST
     with pytest.raises(sqlite3.OperationalError, match="no such table"):
         rows(tmp_path, "later")
 

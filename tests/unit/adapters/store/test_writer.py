@@ -17,7 +17,7 @@ from mta.adapters.store.room import Room
 from mta.adapters.store.sqlite import SqliteSpool
 from mta.adapters.store.turnstile import Turnstile
 from mta.adapters.store.writer import BATCH, Operation, Writer
-from mta.model.delivery import QueueFilter
+from mta.model.delivery import Accepted, QueueFilter
 from mta.model.reply import INTERNAL_ERROR, TemporaryError
 from mta.ports.spool import LeaseLostError, SpoolFullError
 from tests.spool_samples import sample_message
@@ -35,7 +35,7 @@ class Note(Operation[int]):
     def run(cls, cursor: sqlite3.Cursor, batch: Sequence[Note]) -> Sequence[int | Exception]:
         for note in batch:
             if not note.refused:
-                cursor.execute("INSERT INTO once_key VALUES (?, 0)", (str(note.number),))
+                cursor.execute("INSERT INTO claim VALUES (?, 0, 0)", (str(note.number),))
             if note.raises is not None:
                 raise note.raises
         return [LeaseLostError("lost") if note.refused else len(batch) for note in batch]
@@ -60,7 +60,7 @@ async def together(writer: Writer, folder: Path, notes: Sequence[Note]) -> list[
 
 def written(folder: Path) -> set[int]:
     with closing(connect(folder)) as connection:
-        return {int(key) for (key,) in connection.execute("SELECT key FROM once_key")}
+        return {int(key) for (key,) in connection.execute("SELECT key FROM claim")}
 
 
 async def test_what_waits_for_the_lock_is_one_transaction(writer: Writer, tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ async def test_a_message_that_is_there_already_is_refused_alone(tmp_path: Path) 
             accepting = [asyncio.ensure_future(spool.accept(message)) for message in batch]
             await asyncio.sleep(0)
         outcomes = await asyncio.gather(*accepting, return_exceptions=True)
-    assert [type(outcome) for outcome in outcomes] == [TemporaryError] + [frozenset] * 5
+    assert [type(outcome) for outcome in outcomes] == [TemporaryError] + [Accepted] * 5
     assert len(await spool.entries(QueueFilter())) == 6
     await spool.close()
 
