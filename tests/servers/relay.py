@@ -134,6 +134,30 @@ class Relay:
         (folder / "signature.html.j2").write_text(html)
         (folder / "signature.txt.j2").write_text(plain)
 
+    def add_organisation(self, name: str, domain: str, rules: str) -> None:
+        """One more organisation, with a folder of its own for rules, templates and people."""
+        folder = self.folder / name
+        (folder / "rules").mkdir(parents=True)
+        (folder / "templates").mkdir()
+        (folder / "rules" / "10-test.yaml").write_text(rules)
+        (folder / "people.yaml").write_text(PEOPLE.replace("example.com", domain).replace("Doe", name.title()))
+        (folder / "mark.key").write_text(f"a mark key of {name} that is only for tests\n")
+        (folder / "mark.key").chmod(0o600)
+        first = self.settings.pop("organisation", None)
+        organisations = self.settings.setdefault("organisations", [first])
+        organisations.append(
+            {
+                "name": name,
+                "accepted_domains": [domain],
+                "rules": f"{name}/rules",
+                "templates": f"{name}/templates",
+                "directory": {"kind": "yaml", "file": f"{name}/people.yaml"},
+                "attributes": {"name": name.title()},
+                "mark": {"keys": [{"file": f"{name}/mark.key"}]},
+            }
+        )
+        self.write_settings()
+
     def add_dkim_key(self, domain: str = "example.com", selector: str = "s1") -> dict[bytes, bytes]:
         """Sign that domain's mail; returns the DNS record by its name, e.g. for `signature_is_valid`."""
         record = make_rsa_key(self.folder / f"dkim-{domain}.pem")

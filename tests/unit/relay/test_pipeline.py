@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -111,11 +112,9 @@ class World:
         return next(data for data, recipients in self.transport.copies if recipient in recipients)
 
 
-@pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    relay = Relay(tmp_path / "relay", 1)
-    relay.write_rules(RULES)
-    relay.write_template("note", "<p>A note of {{ sender.displayName }}</p>", "A note of {{ sender.displayName }}\n")
+@asynccontextmanager
+async def open_world(folder: Path, relay: Relay) -> AsyncIterator[World]:
+    """The relay's configuration at work, without its processes."""
     snapshot = read_snapshot(relay.configuration)
     clock, transport = TestClock(), RecordingTransport()
 
@@ -124,10 +123,19 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 
     next_hops = NextHops(build)
     next_hops.apply(snapshot.configuration.next_hops, "out")
-    spool = await SqliteSpool.open(tmp_path / "spool", slot=0, reserve=0, clock=clock)
+    spool = await SqliteSpool.open(folder / "spool", slot=0, reserve=0, clock=clock)
     equipment = Equipment("relay.example.com", rulebook(snapshot), spool, next_hops, clock, InHand(1_000_000))
     yield World(relay.folder, Pipeline(equipment), equipment, transport, clock)
     await equipment.spool.close()
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    relay = Relay(tmp_path / "relay", 1)
+    relay.write_rules(RULES)
+    relay.write_template("note", "<p>A note of {{ sender.displayName }}</p>", "A note of {{ sender.displayName }}\n")
+    async with open_world(tmp_path, relay) as opened:
+        yield opened
 
 
 async def test_copies_differ_where_decisions_do_and_leave_nothing_in_the_queue(world: World) -> None:
