@@ -5,21 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
-from mta.config.explain_errors import closest
 from mta.config.problems import Problem
 from mta.config.yaml_values import Document, Loc
-from mta.model.address import AddressError, domain_key, parse_address
 from mta.model.decision import Direction
 from mta.relay.decide import message_tests
-from mta.relay.decide.condition_schema import (
-    AttributeTest,
-    Conditions,
-    HeaderTests,
-    OneRecipientTests,
-    RecipientTests,
-    SenderTests,
-    SubjectTests,
-)
+from mta.relay.decide.compile_parties import PartyCompiler, PartyCondition
+from mta.relay.decide.condition_schema import Conditions, HeaderTests, SubjectTests
 from mta.relay.decide.conditions import (
     All,
     Any,
@@ -29,42 +20,29 @@ from mta.relay.decide.conditions import (
     EveryRecipient,
     MessageTest,
     Not,
-    RecipientIs,
-    SenderIs,
 )
-from mta.relay.decide.parties import (
-    AddressIs,
-    AttributeEmpty,
-    AttributeEquals,
-    AttributeMatches,
-    DomainIs,
-    InGroup,
-    IsDisabled,
-    PartyTest,
-    PersonIs,
-    RoleIs,
-    ScopeIs,
-)
-from mta.relay.decide.patterns import Pattern, PatternError, compile_regex, has_wildcard
+from mta.relay.decide.party_schema import OneRecipientTests, RecipientTests
+from mta.relay.decide.patterns import Pattern, PatternError, compile_regex
+from mta.relay.decide.surroundings import Surroundings
 
+FIRST_CONTACT = "first-contact"
+"""Among what a rule asks: whether the sender has written to the recipients before."""
 DEPTH_MAX = 10
 """Levels of all, any and not inside each other."""
 
-C = TypeVar("C", SenderIs, RecipientIs, MessageTest)
+C = TypeVar("C", bound=MessageTest | PartyCondition)
 
 
 class ConditionCompiler:
-    """Compiles the conditions of one rule set; equal tests become one object, which runs once for each message.
+    """Compiles the conditions of one rule set; equal tests become one object, which runs once for each message."""
 
-    `groups` and `attributes` are the directory's (group names in lower case), None where it can't list them.
-    """
-
-    def __init__(self, groups: frozenset[str] | None, attributes: frozenset[str] | None) -> None:
+    def __init__(self, surroundings: Surroundings) -> None:
         self.problems: list[Problem] = []
-        self._groups = groups
-        self._attributes = attributes
+        self.asks: set[str] = set()
+        """What the conditions compiled so far need to be looked up; its user empties it between rules."""
         self._document: Document | None = None
         self._shared: dict[str, Condition] = {}
+        self._parties = PartyCompiler(surroundings, self._problem, self._regex)
 
     def compile(self, document: Document, conditions: Conditions, loc: Loc) -> Condition:
         """The conditions that stand at `loc` of a rule file. Problems go to `problems`."""
@@ -94,7 +72,7 @@ class ConditionCompiler:
         if written.direction is not None:
             yield self.direction(written.direction)
         if written.sender is not None:
-            yield from (self._share(SenderIs(test)) for test in self._party(written.sender, (*loc, "sender")))
+            yield from (self._share(test) for test in self._parties.sender(written.sender, (*loc, "sender")))
         if written.recipient is not None:
             yield from self._recipient(written.recipient, (*loc, "recipient"))
         yield from self._message(written, loc)
@@ -120,7 +98,7 @@ class ConditionCompiler:
         assert isinstance(known, type(condition))
         return known
 
-    # --- sender and recipient -----------------------------------------------------------------------------------------
+    # --- recipients ---------------------------------------------------------------------------------------------------
 
     def _recipient(self, written: RecipientTests, loc: Loc) -> Iterator[Condition]:
         yield from self._one_recipient(written, loc)
@@ -135,73 +113,9 @@ class ConditionCompiler:
                 yield quantifier(part, f"recipient.{key}: {names}")
 
     def _one_recipient(self, written: OneRecipientTests, loc: Loc) -> Iterator[Condition]:
-        for test in self._party(written, loc):
-            yield self._share(RecipientIs(test))
-        if written.role is not None:
-            yield self._share(RecipientIs(RoleIs(written.role)))
-
-    def _party(self, written: SenderTests, loc: Loc) -> Iterator[PartyTest]:
-        if written.scope is not None:
-            yield ScopeIs(written.scope)
-        if written.domain is not None:
-            self._check_domains(written.domain, (*loc, "domain"))
-            yield DomainIs(written.domain, f"domain: {', '.join(written.domain)}")
-        if written.group is not None:
-            self._check_groups(written.group, (*loc, "group"))
-            yield InGroup(written.group, f"group: {', '.join(written.group)}")
-        if written.address is not None:
-            yield self._address(written.address, (*loc, "address"))
-        if written.person is not None:
-            keys = [self._key(text, (*loc, "person", n)) for n, text in enumerate(written.person)]
-            yield PersonIs(keys, f"person: {', '.join(written.person)}")
-        if written.disabled is not None:
-            yield IsDisabled(disabled=written.disabled)
-        if written.attribute is not None:
-            yield self._attribute(written.attribute, (*loc, "attribute"))
-
-    def _check_domains(self, names: Sequence[str], loc: Loc) -> None:
-        for n, name in enumerate(names):
-            try:
-                parse_address(f"x@{name.replace('*', 'x').replace('?', 'x')}")
-            except AddressError as exc:
-                self._problem((*loc, n), f"{name!r} is no domain: {exc}", "write example.com, or *.example.com")
-
-    def _check_groups(self, names: Sequence[str], loc: Loc) -> None:
-        for n, name in enumerate(names):
-            if self._groups is not None and name.lower() not in self._groups:
-                self._problem((*loc, n), f"the directory has no group {name!r}", closest(name, self._groups))
-
-    def _address(self, texts: Sequence[str], loc: Loc) -> AddressIs:
-        exact: list[str] = []
-        patterns: list[str] = []
-        for n, text in enumerate(texts):
-            if has_wildcard(text):
-                local, at, domain = text.lower().rpartition("@")
-                patterns.append(f"{local}{at}{domain_key(domain)}")
-                if not at:
-                    self._problem((*loc, n), f"{text!r} has no @", "write it as *@example.com")
-            else:
-                exact.append(self._key(text, (*loc, n)))
-        return AddressIs(exact, patterns, f"address: {', '.join(texts)}")
-
-    def _key(self, text: str, loc: Loc) -> str:
-        try:
-            return parse_address(text).key
-        except AddressError as exc:
-            self._problem(loc, f"{text!r} is no address: {exc}", "write it as jane@example.com")
-            return text
-
-    def _attribute(self, written: AttributeTest, loc: Loc) -> PartyTest:
-        name = written.name
-        if self._attributes is not None and name not in self._attributes:
-            self._problem((*loc, "name"), f"the directory has no attribute {name!r}", closest(name, self._attributes))
-        if written.equals is not None:
-            return AttributeEquals(name, written.equals, f"attribute.{name} equals {', '.join(written.equals)}")
-        if written.matches is not None:
-            pattern = self._regex(written.matches, (*loc, "matches"))
-            return AttributeMatches(name, pattern, f"attribute.{name} matches {written.matches}")
-        empty = bool(written.empty)
-        return AttributeEmpty(name, f"attribute.{name} empty: {str(empty).lower()}", empty=empty)
+        if written.first_contact is not None:
+            self.asks.add(FIRST_CONTACT)
+        return (self._share(test) for test in self._parties.recipient(written, loc))
 
     # --- the message --------------------------------------------------------------------------------------------------
 

@@ -8,6 +8,8 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from mta.config.types import Size, Strict
 from mta.message.classify import Kind
+from mta.relay.decide.party_schema import RecipientTests, SenderTests
+from mta.relay.decide.shapes import ActiveTimes, CountTests, Tests
 from mta.relay.decide.texts import Text, Texts, as_list
 
 NULL_REVERSE_PATH = "null-reverse-path"
@@ -15,8 +17,14 @@ NULL_REVERSE_PATH = "null-reverse-path"
 KIND_NAMES = (*(kind.value for kind in Kind), NULL_REVERSE_PATH)
 DirectionName = Literal["outbound", "inbound", "internal", "forwarded"]
 Directions = Annotated[tuple[DirectionName, ...], BeforeValidator(as_list), Field(min_length=1)]
-RoleName = Literal["to", "cc", "hidden"]
-Roles = Annotated[tuple[RoleName, ...], BeforeValidator(as_list), Field(min_length=1)]
+ImportanceName = Literal["low", "normal", "high"]
+Importances = Annotated[tuple[ImportanceName, ...], BeforeValidator(as_list), Field(min_length=1)]
+SensitivityName = Literal["normal", "personal", "private", "confidential"]
+Sensitivities = Annotated[tuple[SensitivityName, ...], BeforeValidator(as_list), Field(min_length=1)]
+ProtectionName = Literal["signed", "encrypted", "smime", "pgp", "rights-protected"]
+Protections = Annotated[tuple[ProtectionName, ...], BeforeValidator(as_list), Field(min_length=1)]
+ResultName = Literal["pass", "fail", "softfail", "neutral", "none", "policy", "temperror", "permerror"]
+Results = Annotated[tuple[ResultName, ...], BeforeValidator(as_list), Field(min_length=1)]
 
 
 def _kind(value: Any) -> Any:
@@ -27,59 +35,6 @@ def _kind(value: Any) -> Any:
 
 KindName = Annotated[str, BeforeValidator(_kind)]
 Kinds = Annotated[tuple[KindName, ...], BeforeValidator(as_list), Field(min_length=1)]
-
-
-class Tests(Strict):
-    """A set of tests that must all hold; an empty one would say nothing, so it is refused."""
-
-    @model_validator(mode="after")
-    def _not_empty(self) -> Self:
-        if not self.model_fields_set:
-            keys = [field.alias or name for name, field in type(self).model_fields.items()]
-            raise ValueError(f"says nothing | write one or more of {', '.join(keys)}")
-        return self
-
-
-class AttributeTest(Strict):
-    """A directory attribute: exactly one of the tests."""
-
-    name: str
-    equals: Texts | None = None
-    matches: Text | None = None
-    empty: bool | None = None
-
-    @model_validator(mode="after")
-    def _one_test(self) -> Self:
-        if sum(test is not None for test in (self.equals, self.matches, self.empty)) != 1:
-            raise ValueError("needs exactly one of equals, matches and empty | keep one of them")
-        return self
-
-
-class SenderTests(Tests):
-    address: Texts | None = None
-    """Address, with `*` and `?`."""
-    domain: Texts | None = None
-    """Domain, or `*.example.com` for all below it."""
-    person: Texts | None = None
-    """Any address of a directory person: also matches their other addresses."""
-    group: Texts | None = None
-    """Directory group, nested ones included."""
-    scope: Literal["internal", "external"] | None = None
-    attribute: AttributeTest | None = None
-    disabled: bool | None = None
-    """Whether the directory account is disabled."""
-
-
-class OneRecipientTests(SenderTests):
-    role: Roles | None = None
-
-
-class RecipientTests(OneRecipientTests):
-    any: OneRecipientTests | None = None
-    """At least one of the recipients that this recipient may know of."""
-    every: OneRecipientTests | None = None
-    this: OneRecipientTests | None = None
-    """The recipient judged: the same as writing the tests without `this`."""
 
 
 class SubjectTests(Tests):
@@ -110,9 +65,68 @@ class SizeTests(Tests):
     under: Size | None = None
 
 
-class CountTests(Tests):
-    over: Annotated[int, Field(ge=0)] | None = None
-    under: Annotated[int, Field(ge=1)] | None = None
+class DictionaryTests(Strict):
+    """Words with weights in a file of their own; holds where the sum is over `over`."""
+
+    file: Text
+    """Path below the folder of the rules, in a folder of its own."""
+    over: Annotated[int, Field(ge=0)] = 0
+
+
+class BodyTests(Tests):
+    phrase: Texts | None = None
+    keywords: Texts | None = None
+    regex: Texts | None = None
+    dictionary: DictionaryTests | None = None
+    empty: bool | None = None
+    within: Literal["whole", "newest"] = "whole"
+    """The whole text, or what stands above the quoted part."""
+    with_subject: bool = False
+    """The subject counts as the text's first line."""
+
+    @classmethod
+    def ways(cls) -> frozenset[str]:
+        return frozenset({"within", "with_subject"})
+
+
+class LevelTests(Tests):
+    over: Annotated[int, Field(ge=-1, le=9)] | None = None
+    under: Annotated[int, Field(ge=0, le=10)] | None = None
+
+
+class RecipientCountTests(CountTests):
+    by: Literal["header", "envelope"] = "header"
+    """Addresses in To and Cc, or all recipients, the hidden ones too: for rules that leave the content alone."""
+
+    @classmethod
+    def ways(cls) -> frozenset[str]:
+        return frozenset({"by"})
+
+
+class StampedTests(Strict):
+    template: Texts | None = None
+    """Name of the template; any without it."""
+
+
+class ClientTests(Tests):
+    network: Texts | None = None
+    """Addresses and networks: `10.0.0.0/8`, `2001:db8::/32`."""
+    listener: Texts | None = None
+    helo: Texts | None = None
+    """The name that it gives itself, with `*` and `?`."""
+    tls: bool | None = None
+    authenticated: bool | None = None
+    authenticated_as: Texts | None = None
+    """Account, with `*` and `?`."""
+
+
+class AuthenticationTests(Tests):
+    spf: Results | None = None
+    dkim: Results | None = None
+    dmarc: Results | None = None
+    arc: Results | None = None
+    dkim_domain: Texts | None = None
+    """Domain of a signature that holds, with `*` and `?`."""
 
 
 class AttachmentTests(Tests):
@@ -133,6 +147,12 @@ def _attachments(value: Any) -> Any:
     return value
 
 
+def _stamped(value: Any) -> Any:
+    if value == "any":
+        return {}
+    return {"template": value} if isinstance(value, str | list) else value
+
+
 class Conditions(Tests):
     """All that is written here must hold."""
 
@@ -147,3 +167,20 @@ class Conditions(Tests):
     header: HeaderTests | None = None
     size: SizeTests | None = None
     attachments: Annotated[AttachmentTests | None, BeforeValidator(_attachments)] = None
+    importance: Importances | None = None
+    sensitivity: Sensitivities | None = None
+    classification: Texts | None = None
+    """Name or id of Exchange's classification or of a sensitivity label, with `*` and `?`."""
+    scl: LevelTests | None = None
+    """Exchange's spam confidence level; of trusted clients only."""
+    recipients: RecipientCountTests | None = None
+    time: ActiveTimes | None = None
+    language: Texts | None = None
+    charset: Texts | None = None
+    body: BodyTests | None = None
+    stamped: Annotated[StampedTests | None, BeforeValidator(_stamped)] = None
+    """An earlier stamp of ours stands in the message, or in what it quotes."""
+    security: Protections | None = None
+    client: ClientTests | None = None
+    authentication: AuthenticationTests | None = None
+    """What authenticating inbound mail came to."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from mta.model.decision import Direction
-from mta.relay.decide.facts import Facts
+from mta.relay.decide.facts import Facts, Party
 from mta.relay.decide.parties import PartyTest
 
 
@@ -164,25 +164,53 @@ class MessageTest:
         return self.source, self._value(facts)
 
 
+_SENDERS: dict[str | None, Callable[[Facts], Party | None]] = {
+    None: lambda facts: facts.sender,
+    "envelope": lambda facts: facts.envelope_sender,
+    "header": lambda facts: facts.author,
+    "delegate": lambda facts: facts.delegate,
+}
+
+
 class SenderIs:
-    """A test of the sender; the null reverse-path fails all of them."""
+    """A test of the sender; the null reverse-path fails all of them. `by` says who counts as the sender."""
 
-    __slots__ = ("_test", "cost", "source")
+    __slots__ = ("_sender", "_test", "cost", "source")
 
-    def __init__(self, test: PartyTest) -> None:
+    def __init__(self, test: PartyTest, by: str | None = None) -> None:
         self._test = test
-        self.source = f"sender.{test.source}"
+        self._sender = _SENDERS[by]
+        self.source = f"sender.{test.source}" if by is None else f"sender (by {by}).{test.source}"
         self.cost = 2
 
     def mask(self, facts: Facts) -> int:
         known = facts.masks.get(self)
         if known is None:
-            sender = facts.sender
+            sender = self._sender(facts)
             known = facts.masks[self] = facts.everyone if sender is not None and self._test.holds(sender) else 0
         return known
 
     def decider(self, facts: Facts, index: int) -> tuple[str, str]:
-        return self.source, "<>" if facts.sender is None else self._test.value(facts.sender)
+        sender = self._sender(facts)
+        return self.source, "<>" if sender is None else self._test.value(sender)
+
+
+class OnBehalfOf:
+    """Whether somebody sent the message on behalf of its author."""
+
+    __slots__ = ("_expected", "cost", "source")
+
+    def __init__(self, *, expected: bool) -> None:
+        self._expected = expected
+        self.source = f"sender.on_behalf_of: {str(expected).lower()}"
+        self.cost = 1
+
+    def mask(self, facts: Facts) -> int:
+        return facts.everyone if (facts.participants.delegate is not None) is self._expected else 0
+
+    def decider(self, facts: Facts, index: int) -> tuple[str, str]:
+        author, delegate = facts.participants.author, facts.participants.delegate
+        return self.source, "nobody sent it for another" if delegate is None else f"{delegate} sent it for {author}"
 
 
 class RecipientIs:

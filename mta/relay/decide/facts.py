@@ -53,39 +53,52 @@ class Participants:
     verified: bool
     """Whether the client may speak for the sender."""
     null_reverse_path: bool
+    reverse_path: Address | None = None
+    author: Address | None = None
+    """The first address of From, whoever wrote it there."""
+    delegate: Address | None = None
+    """Sender, where it names somebody else than From: who sent the message on behalf of its author."""
 
     @classmethod
     def of(cls, message: Message, envelope: Envelope, client: Client) -> Participants:
         """Read the header's addresses and the envelope's."""
-        sender = envelope.reverse_path
-        if client.is_trusted:
-            sender = next((mailbox.address for mailbox in addresses(message, "From")), sender)
+        author = _first(message, "From")
+        delegate = _first(message, "Sender") if message.has("sender") else None
+        if author is None or delegate is None or delegate.key == author.key:
+            delegate = None
         return cls(
-            sender,
+            author or envelope.reverse_path if client.is_trusted else envelope.reverse_path,
             envelope.recipients,
             _keys(message, _TO_FIELDS),
             _keys(message, _CC_FIELDS),
             client.is_trusted,
             envelope.reverse_path is None,
+            envelope.reverse_path,
+            author,
+            delegate,
         )
 
     @classmethod
     def of_envelope(cls, envelope: Envelope, client: Client) -> Participants:
         """The same for a message that is not looked into: every recipient counts as hidden."""
         sender, nobody = envelope.reverse_path, frozenset[str]()
-        return cls(sender, envelope.recipients, nobody, nobody, client.is_trusted, sender is None)
+        return cls(sender, envelope.recipients, nobody, nobody, client.is_trusted, sender is None, sender)
 
     @property
     def directory_keys(self) -> frozenset[str]:
         """Address keys that the directory is asked for."""
         keys = {address.key for address in self.recipients}
-        if self.sender is not None:
-            keys.add(self.sender.key)
+        senders = (self.sender, self.reverse_path, self.author, self.delegate)
+        keys.update(address.key for address in senders if address is not None)
         named = self.to_keys | self.cc_keys
         if not keys <= named:
             # Somebody is not named as such: the header may name them by an alias, or by a group that was expanded.
             keys |= named
         return frozenset(keys)
+
+
+def _first(message: Message, name: str) -> Address | None:
+    return next((mailbox.address for mailbox in addresses(message, name)), None)
 
 
 def _keys(message: Message, names: Iterable[str]) -> frozenset[str]:
@@ -118,6 +131,15 @@ class Party:
         own = self.person.group_name
         return self.person.groups | {own} if own else self.person.groups
 
+    def attribute(self, name: str) -> str:
+        """A directory attribute for comparing: outer white space off, case folded; "" where there is none."""
+        return "" if self.person is None else self.person.attributes.get(name, "").strip().casefold()
+
+    def is_person(self, key: str) -> bool:
+        """Whether an address key is one of theirs."""
+        person = self.person
+        return key == self.key or (person is not None and (key == person.address or key in person.aliases))
+
 
 class Parties:
     """Sender and recipients of one message, each with what the directory knows of them."""
@@ -128,8 +150,9 @@ class Parties:
         self.participants = participants
         self.people = people
         self.organisation = organisation
+        self._by_attribute: dict[str, dict[str, int]] = {}
         self.everyone = (1 << len(participants.recipients)) - 1
-        self.sender = self._sender()
+        self.sender = self._sender(participants.sender)
         self.recipients = tuple(self._recipient(address) for address in participants.recipients)
         """One for each envelope recipient, in envelope order."""
         is_ours = self.sender is not None and self.sender.ours
@@ -142,8 +165,7 @@ class Parties:
         self.visible = self.mask(lambda party: party.role is not Role.HIDDEN)
         """The recipients that the header names: all that another recipient may know of."""
 
-    def _sender(self) -> Party | None:
-        address = self.participants.sender
+    def _sender(self, address: Address | None) -> Party | None:
         if address is None:
             return None
         domain = address.domain_key
@@ -199,12 +221,34 @@ class Parties:
         return frozenset(people[key].group_name for key in keys if key in people) - {""}
 
     @cached_property
+    def envelope_sender(self) -> Party | None:
+        """The reverse-path, whatever From says."""
+        return self._sender(self.participants.reverse_path)
+
+    @cached_property
+    def author(self) -> Party | None:
+        """From, whoever wrote it there; ours only if the client may speak for it."""
+        return self._sender(self.participants.author)
+
+    @cached_property
+    def delegate(self) -> Party | None:
+        """Who sent it on behalf of its author, else the author."""
+        return self._sender(self.participants.delegate or self.participants.author)
+
+    @cached_property
     def by_domain(self) -> dict[str, int]:
         return _index((party.domain,) for party in self.recipients)
 
     @cached_property
     def by_group(self) -> dict[str, int]:
         return _index(party.groups for party in self.recipients)
+
+    def by_attribute(self, name: str) -> dict[str, int]:
+        """The recipients by `Party.attribute`; "" for those who have none."""
+        known = self._by_attribute.get(name)
+        if known is None:
+            known = self._by_attribute[name] = _index((party.attribute(name),) for party in self.recipients)
+        return known
 
 
 @dataclass(frozen=True, slots=True)

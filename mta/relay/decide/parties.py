@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from mta.model.address import domain_key
 from mta.model.decision import Role
+from mta.model.person import Person
 from mta.relay.decide.facts import Facts, Party
 from mta.relay.decide.patterns import Glob, Pattern, has_wildcard
 
@@ -30,7 +31,7 @@ class PartyTest(Protocol):
         ...
 
 
-def _union(index: dict[str, int], names: Sequence[str]) -> int:
+def _union(index: dict[str, int], names: Iterable[str]) -> int:
     mask = 0
     for name in names:
         mask |= index.get(name, 0)
@@ -137,6 +138,77 @@ class InGroup:
         return f"{party.key} is in {groups}" if groups else f"{party.key} is in no group"
 
 
+class GroupAddressIs:
+    """The address is a directory group's: mail sent in its name, or to it before anybody expanded it."""
+
+    __slots__ = ("_glob", "source")
+
+    def __init__(self, groups: Sequence[str]) -> None:
+        self._glob = Glob(groups)
+        self.source = f"group_address: {', '.join(groups)}"
+
+    def holds(self, party: Party) -> bool:
+        name = "" if party.person is None else party.person.group_name
+        return bool(name) and self._glob.search(name) is not None
+
+    def mask(self, facts: Facts) -> int:
+        return facts.mask(self.holds)
+
+    def value(self, party: Party) -> str:
+        name = "" if party.person is None else party.person.group_name
+        return f"{party.key} is the address of {name}" if name else f"{party.key} is no group's address"
+
+
+class UnitIs:
+    """In one of the organisational units, or in a unit below it."""
+
+    __slots__ = ("_exact", "_glob", "source")
+
+    def __init__(self, units: Sequence[str]) -> None:
+        paths = [unit.strip("/").lower() for unit in units]
+        self._exact = tuple(path for path in paths if not has_wildcard(path))
+        wild = [path for path in paths if has_wildcard(path)]
+        self._glob = Glob([*wild, *(f"{path}/*" for path in wild)]) if wild else None
+        self.source = f"unit: {', '.join(units)}"
+
+    def holds(self, party: Party) -> bool:
+        unit = "" if party.person is None else party.person.unit
+        if not unit:
+            return False
+        if self._glob is not None and self._glob.search(unit) is not None:
+            return True
+        return any(unit == path or unit.startswith(f"{path}/") for path in self._exact)
+
+    def mask(self, facts: Facts) -> int:
+        return facts.mask(self.holds)
+
+    def value(self, party: Party) -> str:
+        if party.person is None:
+            return f"{party.key} is not in the directory"
+        return f"{party.key} is in unit {party.person.unit}" if party.person.unit else f"{party.key} has no unit"
+
+
+class LdapFilterHolds:
+    """An LDAP filter over the directory entry; who is not in the directory fails every filter."""
+
+    __slots__ = ("_test", "source")
+
+    def __init__(self, text: str, test: Callable[[Person], bool]) -> None:
+        self._test = test
+        self.source = f"ldap: {text}"
+
+    def holds(self, party: Party) -> bool:
+        return party.person is not None and self._test(party.person)
+
+    def mask(self, facts: Facts) -> int:
+        return facts.mask(self.holds)
+
+    def value(self, party: Party) -> str:
+        if party.person is None:
+            return f"{party.key} is not in the directory"
+        return f"the entry of {party.key} {'passes' if self.holds(party) else 'fails'} the filter"
+
+
 class ScopeIs:
     """Internal: ours. External: everybody else."""
 
@@ -220,10 +292,10 @@ class AttributeEquals(_Attribute):
         self._texts = frozenset(text.strip().casefold() for text in texts)
 
     def holds(self, party: Party) -> bool:
-        return self.text(party).strip().casefold() in self._texts
+        return party.attribute(self.name) in self._texts
 
     def mask(self, facts: Facts) -> int:
-        return facts.mask(self.holds)
+        return _union(facts.by_attribute(self.name), self._texts)
 
 
 class AttributeMatches(_Attribute):
@@ -252,7 +324,8 @@ class AttributeEmpty(_Attribute):
         self._empty = empty
 
     def holds(self, party: Party) -> bool:
-        return (not self.text(party).strip()) is self._empty
+        return (not party.attribute(self.name)) is self._empty
 
     def mask(self, facts: Facts) -> int:
-        return facts.mask(self.holds)
+        lacking = facts.by_attribute(self.name).get("", 0)
+        return lacking if self._empty else facts.everyone & ~lacking

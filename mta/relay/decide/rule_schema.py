@@ -3,31 +3,18 @@
 from __future__ import annotations
 
 import re
-from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
+from pydantic import AfterValidator, BeforeValidator, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
 
 from mta.config.types import Strict
 from mta.relay.decide.action_schema import ActionEntry, with_bare_actions
-from mta.relay.decide.condition_schema import Conditions, Directions, Tests
-from mta.relay.decide.texts import Text
+from mta.relay.decide.condition_schema import Conditions, Directions
+from mta.relay.decide.shapes import ActiveTimes
+from mta.relay.decide.texts import Text, Texts
 
 RULE_NAME_MAX = 100
-
-
-class ActiveTimes(Tests):
-    """When a rule is in force; all that is given must hold."""
-
-    from_: Annotated[date | None, Field(alias="from")] = None
-    until: date | None = None
-    """Last day, included."""
-    weekdays: Text | None = None
-    """`mon-fri`, or `mon,wed,sat-sun`."""
-    hours: Text | None = None
-    """`08:00-18:00`; past midnight: `22:00-06:00`."""
-    timezone: str = "UTC"
 
 
 def _condition_list(key: str) -> Any:
@@ -64,6 +51,8 @@ class RuleEntry(Strict):
     ]
     on_no_match: Literal["stop", "next"] = "next"
     mode: Literal["enforce", "audit"] = "enforce"
+    pilot: Texts | None = None
+    """Groups for whose members the rule is in force; for everybody else it is audited."""
     splitting: Literal["on", "off"] = "on"
     """off: what this rule changes in the content, it changes for everybody or for nobody."""
     on_error: Literal["deliver-unstamped", "defer", "reject"] = "deliver-unstamped"

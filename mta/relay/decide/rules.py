@@ -15,15 +15,13 @@ from mta.config.yaml_values import Document, Loc, read_document
 from mta.model.actions import OnError
 from mta.relay.decide.actions import ActionMaker
 from mta.relay.decide.compile_actions import ActionCompiler
-from mta.relay.decide.compile_conditions import ConditionCompiler
+from mta.relay.decide.compile_conditions import FIRST_CONTACT, ConditionCompiler
 from mta.relay.decide.condition_schema import Conditions
 from mta.relay.decide.conditions import All, Always, Condition, Not
-from mta.relay.decide.rule_schema import ActiveTimes, RuleEntry, RuleFile
+from mta.relay.decide.rule_schema import RuleEntry, RuleFile
 from mta.relay.decide.schedule import Schedule, ScheduleError, compile_schedule
+from mta.relay.decide.shapes import ActiveTimes
 from mta.relay.decide.surroundings import Surroundings
-
-FIRST_CONTACT = "first-contact"
-"""In `Rule.asks`: whether the sender has written to the recipients before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +91,7 @@ def compile_rules(paths: Collection[Path], surroundings: Surroundings) -> RuleSe
 
 class _RuleCompiler:
     def __init__(self, surroundings: Surroundings) -> None:
-        self._conditions = ConditionCompiler(surroundings.groups, surroundings.attributes)
+        self._conditions = ConditionCompiler(surroundings)
         self.problems = self._conditions.problems
         self._actions = ActionCompiler(surroundings, self.problems)
         self._names: dict[str, str] = {}
