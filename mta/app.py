@@ -15,18 +15,17 @@ from pathlib import Path
 
 import mta
 from mta import events
-from mta.adapters.directory.yaml_file import YamlDirectory
+from mta.adapters.directory import open_directory
 from mta.adapters.store.sqlite import SqliteSpool
 from mta.adapters.transport.maildir import MaildirTransport
 from mta.adapters.transport.smtp_transport import SmtpTransport
-from mta.config.schema import Configuration, DirectorySettings, Listener, MaildirHop, NextHop
+from mta.config.schema import Configuration, Listener, MaildirHop, NextHop
 from mta.log_sinks import sinks_from
 from mta.message.parse import Limits
 from mta.model.address import Address, parse_address
 from mta.model.bypass import Bypass
 from mta.model.delivery import AcceptedMessage
 from mta.ports.clock import SystemClock
-from mta.ports.directory import Directory
 from mta.ports.spool import Spool
 from mta.ports.transport import Transport
 from mta.relay.deliver.dsn import DsnWriter
@@ -60,11 +59,6 @@ async def open_spool(configuration: Configuration, *, slot: int | None) -> Spool
 def read_snapshot(path: Path) -> Snapshot:
     """Configuration, rules, templates and directory together. Raises ConfigurationError with every problem."""
     return load_snapshot(path, open_directory)
-
-
-def open_directory(settings: DirectorySettings) -> Directory:
-    """The configured directory. Raises ConfigurationError."""
-    return YamlDirectory.load(settings.file)
 
 
 def settle_memory() -> None:

@@ -22,7 +22,7 @@ import aiosmtplib
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from mta.adapters.directory.yaml_file import YamlDirectory
+from mta.adapters.directory import open_directory
 from mta.cli.command import CommandFailedError, ExitCode, bad_configuration, new_parser, print_table
 from mta.cli.demo_checks import Copy, faults, find_copies, read_events, treatments
 from mta.cli.demo_messages import DemoMessage, demo_messages
@@ -143,7 +143,7 @@ class _Sent:
 
 
 async def _show(configuration: Configuration, var: Path) -> int:
-    person = (await YamlDirectory.load(configuration.every_organisation[0].directory.file).people([SENDER]))[SENDER]
+    person = (await open_directory(configuration.every_organisation[0].directory).people([SENDER]))[SENDER]
     name, signature = person.attributes["displayName"], person.attributes["telephoneNumber"]
     messages = demo_messages(SENDER, name, colleague=COLLEAGUE, customers=CUSTOMERS)
     sent = await _send(messages, configuration.listeners)

@@ -7,28 +7,20 @@ import ssl
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from mta.config.directory_checks import directory_consistency, directory_surroundings
 from mta.config.explain_errors import closest
+from mta.config.findings import Finding, bad_ca_file, secret_value, unreadable
 from mta.config.schema import Configuration, Listener, MaildirHop, SmtpHop
-from mta.config.types import Secret
 from mta.config.yaml_values import Loc
 from mta.model.address import AddressError, domain_key, parse_address
 
 MARK_KEY_MIN_OCTETS = 32
 DKIM_KEY_MIN_BITS = 1024  # RFC 8301 §3.2
-
-
-class Finding(NamedTuple):
-    """Something wrong at `loc` in the configuration."""
-
-    loc: Loc
-    what: str
-    mend: str
 
 
 def check_consistency(configuration: Configuration) -> list[Finding]:
@@ -39,6 +31,7 @@ def check_consistency(configuration: Configuration) -> list[Finding]:
         *_routing(configuration),
         *_domains(configuration),
         *_folder_patterns(configuration),
+        *directory_consistency(configuration),
     ]
 
 
@@ -49,6 +42,7 @@ def check_surroundings(configuration: Configuration) -> list[Finding]:
         *_dkim_keys(configuration),
         *_mark_keys(configuration),
         *_folders(configuration),
+        *directory_surroundings(configuration),
     ]
 
 
@@ -159,9 +153,9 @@ def _certificates(configuration: Configuration) -> Iterator[Finding]:
         if tls.certificate is None or tls.key is None:
             continue
         loc: Loc = ("listeners", index, "tls")
-        unreadable = list(_files((*loc, "certificate"), tls.certificate)) + list(_files((*loc, "key"), tls.key))
-        yield from unreadable
-        if not unreadable:
+        problems = [*unreadable((*loc, "certificate"), tls.certificate), *unreadable((*loc, "key"), tls.key)]
+        yield from problems
+        if not problems:
             try:
                 ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(tls.certificate, tls.key, password=_no_password)
             except (OSError, ValueError) as exc:
@@ -170,40 +164,11 @@ def _certificates(configuration: Configuration) -> Iterator[Finding]:
                 )
     for index, hop in enumerate(configuration.next_hops):
         if isinstance(hop, SmtpHop) and hop.tls.ca_file is not None:
-            yield from _ca_file(("next_hops", index, "tls", "ca_file"), hop.tls.ca_file)
+            yield from bad_ca_file(("next_hops", index, "tls", "ca_file"), hop.tls.ca_file)
 
 
 def _no_password() -> str:
     raise ValueError("the key is protected by a passphrase")
-
-
-def _ca_file(loc: Loc, path: Path) -> Iterator[Finding]:
-    unreadable = list(_files(loc, path))
-    yield from unreadable
-    if not unreadable:
-        try:
-            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
-        except (OSError, ValueError) as exc:
-            yield Finding(loc, f"no certificates can be read from {path}: {exc}", "name a PEM file of CA certificates")
-
-
-def _files(loc: Loc, path: Path) -> Iterator[Finding]:
-    try:
-        with path.open("rb"):
-            pass
-    except OSError as exc:
-        yield Finding(loc, f"cannot read {path}: {exc.strerror}", "correct the path, or let the service read it")
-
-
-def _secret(loc: Loc, secret: Secret) -> bytes | Finding:
-    try:
-        return secret.read()
-    except KeyError:
-        return Finding(loc, f"environment variable {secret.env} is not set", "set it where the service starts")
-    except OSError as exc:
-        return Finding(
-            (*loc, "file"), f"cannot read {secret.file}: {exc.strerror}", "correct the path, or let the service read it"
-        )
 
 
 def _dkim_keys(configuration: Configuration) -> Iterator[Finding]:
@@ -213,7 +178,7 @@ def _dkim_keys(configuration: Configuration) -> Iterator[Finding]:
         for index, key in enumerate(organisation.dkim)
     ]
     for loc, key in keys:
-        pem = _secret(loc, key.key)
+        pem = secret_value(loc, key.key)
         if isinstance(pem, Finding):
             yield pem
             continue
@@ -235,7 +200,7 @@ def _mark_keys(configuration: Configuration) -> Iterator[Finding]:
         for index, secret in enumerate(organisation.mark.keys)
     ]
     for loc, secret in keys:
-        value = _secret(loc, secret)
+        value = secret_value(loc, secret)
         if isinstance(value, Finding):
             yield value
         elif len(value) < MARK_KEY_MIN_OCTETS:
@@ -251,7 +216,6 @@ def _folders(configuration: Configuration) -> Iterator[Finding]:
         for key, path in (("rules", organisation.rules), ("templates", organisation.templates)):
             if not path.is_dir():
                 yield Finding((*place, key), f"there is no folder {path}", "create it, or correct the path")
-        yield from _files((*place, "directory", "file"), organisation.directory.file)
     for loc, path in (
         (("spool", "folder"), configuration.spool.folder),
         (("logs", "folder"), configuration.logs.folder),

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
+from mta.config.directory_schema import DirectorySettings as DirectorySettings
 from mta.config.types import Duration, Secret, Size, Strict
 from mta.model.address import domain_key
 
@@ -143,14 +144,6 @@ class Mark(Strict):
 
     keys: Annotated[tuple[Secret, ...], Field(min_length=1, max_length=2)]
     valid_for: Duration = timedelta(days=5)
-
-
-class YamlDirectory(Strict):
-    kind: Literal["yaml"] = "yaml"
-    file: Path
-
-
-DirectorySettings = YamlDirectory
 
 
 class QuoteSeparators(Strict):

@@ -1,5 +1,6 @@
-"""People and groups: the YAML file."""
+"""People and groups: files (YAML, CSV), and Active Directory by LDAP behind a cache."""
 
-from mta.adapters.directory.yaml_file import YamlDirectory
+from mta.adapters.directory.file_directory import YamlDirectory
+from mta.adapters.directory.open import open_directory
 
-__all__ = ["YamlDirectory"]
+__all__ = ["YamlDirectory", "open_directory"]

@@ -1,17 +1,16 @@
-"""The directory in one YAML file: for demonstrations, tests, and organisations without Active Directory."""
+"""Entries of directories that are files: their schema, what can be wrong with them, and the people they make."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
-from mta.adapters.directory.attributes import WELL_KNOWN_ATTRIBUTES
+from mta.adapters.directory.photos import PHOTOS_OCTETS_MAX, PhotoError, read_photo
 from mta.config.explain_errors import closest
-from mta.config.load import Located, read_yaml
-from mta.config.problems import ConfigurationError, Problem
+from mta.config.load import Located
+from mta.config.problems import Problem
 from mta.config.types import Strict
 from mta.config.yaml_values import Loc
 from mta.model.address import AddressError, parse_address
@@ -30,8 +29,13 @@ def _address_key(value: Any) -> Any:
         raise ValueError(f"{value!r} is no address: {exc} | write it as jane@example.com") from exc
 
 
+def _unit(value: Any) -> Any:
+    return "/".join(part.strip().lower() for part in value.strip("/").split("/")) if isinstance(value, str) else value
+
+
 AttributeValue = Annotated[str, BeforeValidator(_text)]
 AddressKey = Annotated[str, BeforeValidator(_address_key)]
+Unit = Annotated[str, BeforeValidator(_unit)]
 
 
 class PersonEntry(Strict):
@@ -41,6 +45,10 @@ class PersonEntry(Strict):
     aliases: tuple[AddressKey, ...] = ()
     manager: AddressKey | None = None
     disabled: bool = False
+    unit: Unit = ""
+    """Organisational unit, outermost first: `corp.example/Berlin/Sales`."""
+    photo: str = ""
+    """A PNG or JPEG file, beside the directory's file or below it."""
     attributes: dict[str, AttributeValue] = {}
 
 
@@ -63,50 +71,8 @@ class DirectoryFile(Strict):
     groups: tuple[GroupEntry, ...] = ()
 
 
-class YamlDirectory:
-    """All entries in memory; never waits, never fails once loaded."""
-
-    def __init__(self, entries: Mapping[str, Person], groups: frozenset[str], attributes: frozenset[str]) -> None:
-        self._entries = entries
-        self._groups = groups
-        self._attributes = attributes
-
-    @classmethod
-    def load(cls, path: Path) -> YamlDirectory:
-        """Read the file. Raises ConfigurationError with every problem of it."""
-        located = read_yaml(path, DirectoryFile)
-        problems = sorted(_problems(located))
-        if problems:
-            raise ConfigurationError(problems)
-        content = located.value
-        people = list(_entries(content))
-        used = {name for person in people for name in person.attributes}
-        return cls(
-            {key: person for person in people for key in (person.address, *person.aliases)},
-            frozenset(group.name.lower() for group in content.groups),
-            WELL_KNOWN_ATTRIBUTES | used,
-        )
-
-    async def people(self, keys: Collection[str]) -> Mapping[str, Person]:
-        """Entries by address key, primary or alias, with the managers of those found; unknown keys are left out."""
-        entries = self._entries
-        found = {key: entries[key] for key in keys if key in entries}
-        managers = {person.manager for person in found.values() if person.manager}
-        for manager in managers.difference(found):
-            if manager in entries:
-                found[manager] = entries[manager]
-        return found
-
-    def group_names(self) -> frozenset[str]:
-        """All groups of the file, lower case."""
-        return self._groups
-
-    def attribute_names(self) -> frozenset[str]:
-        """Active Directory's well-known names, and those used in the file."""
-        return self._attributes
-
-
-def _entries(content: DirectoryFile) -> Iterator[Person]:
+def entries_of(content: DirectoryFile, photos: Mapping[str, bytes]) -> Iterator[Person]:
+    """The people, contacts and groups with addresses; `photos` by primary address key."""
     memberships = _memberships(content)
     for entries, is_contact in ((content.people, False), (content.contacts, True)):
         for entry in entries:
@@ -118,6 +84,8 @@ def _entries(content: DirectoryFile) -> Iterator[Person]:
                 entry.manager,
                 entry.disabled,
                 is_contact,
+                entry.unit,
+                photos.get(entry.address, b""),
             )
     parents = _parents(content)
     for group in content.groups:
@@ -129,6 +97,28 @@ def _entries(content: DirectoryFile) -> Iterator[Person]:
                 _closure(parents, parents.get(group.name.lower(), ())) - {group.name.lower()},
                 group_name=group.name.lower(),
             )
+
+
+def read_photos(located: Located[DirectoryFile]) -> tuple[dict[str, bytes], list[Problem]]:
+    """The pictures that the entries name, by primary address key, and what is wrong with some."""
+    folder = located.file.absolute().parent
+    photos: dict[str, bytes] = {}
+    problems: list[Problem] = []
+    octets = 0
+    for kind, entries in (("people", located.value.people), ("contacts", located.value.contacts)):
+        for index, entry in enumerate(entries):
+            if not entry.photo:
+                continue
+            try:
+                photos[entry.address] = read_photo(folder, entry.photo)
+            except PhotoError as exc:
+                problems.append(located.problem((kind, index, "photo"), str(exc), exc.mend))
+                continue
+            octets += len(photos[entry.address])
+            if octets > PHOTOS_OCTETS_MAX:
+                what = f"the photos up to here are more than {PHOTOS_OCTETS_MAX // 1_000_000} MB"
+                return {}, [*problems, located.problem((kind, index, "photo"), what, "make them smaller")]
+    return photos, problems
 
 
 def _parents(content: DirectoryFile) -> dict[str, set[str]]:
@@ -165,7 +155,8 @@ def _memberships(content: DirectoryFile) -> dict[str, frozenset[str]]:
     return {address: _closure(parents, names) for address, names in direct.items()}
 
 
-def _problems(located: Located[DirectoryFile]) -> Iterator[Problem]:
+def problems_of(located: Located[DirectoryFile]) -> Iterator[Problem]:
+    """What the schema can't say: names and addresses that nobody has, or that two have."""
     content = located.value
     yield from _repeated_addresses(located)
     known = {key for entry in (*content.people, *content.contacts) for key in (entry.address, *entry.aliases)}

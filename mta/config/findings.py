@@ -1,0 +1,51 @@
+"""What a check of the configuration finds, and the checks that all kinds of settings share: files, secrets."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from mta.config.types import Secret
+from mta.config.yaml_values import Loc
+
+
+class Finding(NamedTuple):
+    """Something wrong at `loc` in the configuration."""
+
+    loc: Loc
+    what: str
+    mend: str
+
+
+def unreadable(loc: Loc, path: Path) -> Iterator[Finding]:
+    """Whether the file can be read."""
+    try:
+        with path.open("rb"):
+            pass
+    except OSError as exc:
+        yield Finding(loc, f"cannot read {path}: {exc.strerror}", "correct the path, or let the service read it")
+
+
+def bad_ca_file(loc: Loc, path: Path) -> Iterator[Finding]:
+    """Whether it holds certificates of authorities."""
+    problems = list(unreadable(loc, path))
+    yield from problems
+    if not problems:
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+        except (OSError, ValueError) as exc:
+            yield Finding(loc, f"no certificates can be read from {path}: {exc}", "name a PEM file of CA certificates")
+
+
+def secret_value(loc: Loc, secret: Secret) -> bytes | Finding:
+    """The secret, or why it can't be had."""
+    try:
+        return secret.read()
+    except KeyError:
+        return Finding(loc, f"environment variable {secret.env} is not set", "set it where the service starts")
+    except OSError as exc:
+        return Finding(
+            (*loc, "file"), f"cannot read {secret.file}: {exc.strerror}", "correct the path, or let the service read it"
+        )
