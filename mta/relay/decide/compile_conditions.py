@@ -52,6 +52,11 @@ class ConditionCompiler:
     def direction(self, names: Sequence[str]) -> Condition:
         return DirectionIs([Direction(name) for name in names])
 
+    def check_groups(self, document: Document, names: Sequence[str], loc: Loc) -> None:
+        """Report groups that the directory doesn't have."""
+        self._document = document
+        self._parties.check_groups(names, loc)
+
     def _problem(self, loc: Loc, what: str, mend: str) -> None:
         assert self._document is not None
         self.problems.append(self._document.problem(loc, what, mend))

@@ -41,12 +41,12 @@ class Trace:
     _steps: dict[tuple[str, int], Step] = field(default_factory=dict)
     _notes: dict[tuple[str, int], str] = field(default_factory=dict)
 
-    def judged(self, rule: Rule, facts: Facts, walking: int, matched: int) -> None:
-        """A rule's conditions were judged for all who still walked."""
+    def judged(self, rule: Rule, facts: Facts, walking: int, matched: int, live: int) -> None:
+        """A rule's conditions were judged for all who still walked; for those of `live` it is not only audited."""
         for index in indexes(walking):
             test, value = rule.condition.decider(facts, index)
             if matched >> index & 1:
-                verdict = Verdict.AUDITED if rule.audit else Verdict.APPLIED
+                verdict = Verdict.APPLIED if live >> index & 1 else Verdict.AUDITED
                 actions = tuple(maker.source for maker in rule.actions)
                 self._steps[rule.name, index] = Step(rule.name, verdict, test, value, actions)
             else:

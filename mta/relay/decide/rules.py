@@ -18,6 +18,7 @@ from mta.relay.decide.compile_actions import ActionCompiler
 from mta.relay.decide.compile_conditions import FIRST_CONTACT, ConditionCompiler
 from mta.relay.decide.condition_schema import Conditions
 from mta.relay.decide.conditions import All, Always, Condition, Not
+from mta.relay.decide.facts import Facts
 from mta.relay.decide.rule_schema import RuleEntry, RuleFile
 from mta.relay.decide.schedule import Schedule, ScheduleError, compile_schedule
 from mta.relay.decide.shapes import ActiveTimes
@@ -45,6 +46,26 @@ class Rule:
     """False: its content actions are for everybody or for nobody."""
     asks: frozenset[str] = frozenset()
     """What its conditions need to be looked up for each message besides the directory."""
+    pilot: frozenset[str] = frozenset()
+    """Groups for whose members it is in force, lower case; empty: for everybody."""
+
+    def live(self, facts: Facts) -> int:
+        """The recipients for whom it is in force, and not only audited.
+
+        The pilot's members are asked for among those who work with us: the sender of our own mail, the recipients of
+        mail from outside.
+        """
+        if self.audit:
+            return 0
+        if not self.pilot:
+            return facts.everyone
+        sender = facts.sender
+        if sender is not None and sender.ours:
+            return 0 if sender.groups.isdisjoint(self.pilot) else facts.everyone
+        members = 0
+        for group in self.pilot:
+            members |= facts.by_group.get(group, 0)
+        return members & facts.internal
 
 
 class RuleSet:
@@ -118,6 +139,9 @@ class _RuleCompiler:
                 document, (*loc, "name"), f"rule {entry.name!r} stands in {self._names[entry.name]} too", "rename one"
             )
         self._names[entry.name] = here
+        if entry.pilot is not None:
+            self._conditions.check_groups(document, entry.pilot, (*loc, "pilot"))
+        self._conditions.asks.clear()
         return Rule(
             entry.name,
             document.file,
@@ -132,6 +156,8 @@ class _RuleCompiler:
             self._schedule(document, entry.active, (*loc, "active")),
             frozenset(_named_kinds(entry.when)) if entry.when is not None else frozenset(),
             entry.splitting == "on",
+            frozenset(self._conditions.asks),
+            frozenset(group.lower() for group in entry.pilot or ()),
         )
 
     def _problem(self, document: Document, loc: Loc, what: str, mend: str) -> None:

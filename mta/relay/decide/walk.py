@@ -98,30 +98,39 @@ class _Walk:
 
     def judge(self, rule: Rule) -> None:
         """Judge one rule for all who still walk."""
-        facts, walking = self.facts, self.walking
-        if rule.schedule is not None and not rule.schedule.is_active(facts.now):
-            matched = 0
-            if self.trace is not None:
-                self.trace.record(
-                    rule, walking, Verdict.NOT_ACTIVE, rule.schedule.source, rule.schedule.value(facts.now)
-                )
-        else:
-            try:
-                matched = rule.condition.mask(facts) & walking
-            except Exception as exc:  # noqa: BLE001 - a fault in judging one rule is that rule's failure: on_error decides
-                self._fail(rule, walking, f"conditions: {type(exc).__name__}")
-                return
-            if self.trace is not None:
-                self.trace.judged(rule, facts, walking, matched)
-        if rule.audit:
-            self._audit(rule, matched)
+        live = self.walking
+        try:
+            live = rule.live(self.facts)
+            matched = self._matched(rule, live)
+        except Exception as exc:  # noqa: BLE001 - a fault in judging one rule is that rule's failure: on_error decides
+            walking, error = self.walking, f"conditions: {type(exc).__name__}"
+            if walking & live:
+                self._fail(rule, walking & live, error)
+            if walking & ~live:
+                self._fail(rule, walking & ~live, error, is_audited=True)
             return
+        self._audit(rule, matched & ~live)
+        matched &= live
         if matched:
             self._apply(rule, matched)
             if rule.stop_on_match:
                 self.walking &= ~matched
         if rule.stop_on_no_match:
-            self.walking &= matched
+            self.walking &= matched | ~live
+
+    def _matched(self, rule: Rule, live: int) -> int:
+        """Those who walk and for whom the rule is in force now, and its conditions hold."""
+        facts, walking = self.facts, self.walking
+        if rule.schedule is not None and not rule.schedule.is_active(facts.now):
+            if self.trace is not None:
+                self.trace.record(
+                    rule, walking, Verdict.NOT_ACTIVE, rule.schedule.source, rule.schedule.value(facts.now)
+                )
+            return 0
+        matched = rule.condition.mask(facts) & walking
+        if self.trace is not None:
+            self.trace.judged(rule, facts, walking, matched, live)
+        return matched
 
     def _apply(self, rule: Rule, matched: int) -> None:
         makers = self._permitted(rule, matched)
@@ -203,10 +212,10 @@ class _Walk:
             words = tuple(maker.source for maker in rule.actions)
             self.audited.append(Audited(rule.name, self._addresses(matched), words))
 
-    def _fail(self, rule: Rule, mask: int, error: str) -> None:
+    def _fail(self, rule: Rule, mask: int, error: str, *, is_audited: bool = False) -> None:
         if self.trace is not None:
             self.trace.record(rule, mask, Verdict.FAILED, error, rule.on_error.value)
-        on_error = OnError.DELIVER_UNSTAMPED if rule.audit else rule.on_error
+        on_error = OnError.DELIVER_UNSTAMPED if is_audited else rule.on_error
         self.failures.append(RuleFailure(rule.name, error, on_error, self._addresses(mask)))
         if on_error is OnError.REJECT:
             reply = _FAILED_REJECT
