@@ -19,6 +19,7 @@ from mta.adapters.directory import open_directory
 from mta.adapters.store.sqlite import SqliteSpool
 from mta.adapters.transport.maildir import MaildirTransport
 from mta.adapters.transport.smtp_transport import SmtpTransport
+from mta.config.directory_schema import DirectorySettings
 from mta.config.schema import Configuration, Listener, MaildirHop, NextHop
 from mta.log_sinks import sinks_from
 from mta.message.parse import Limits
@@ -26,6 +27,7 @@ from mta.model.address import Address, parse_address
 from mta.model.bypass import Bypass
 from mta.model.delivery import AcceptedMessage
 from mta.ports.clock import SystemClock
+from mta.ports.directory import Directory
 from mta.ports.spool import Spool
 from mta.ports.transport import Transport
 from mta.relay.deliver.dsn import DsnWriter
@@ -56,9 +58,19 @@ async def open_spool(configuration: Configuration, *, slot: int | None) -> Spool
     )
 
 
-def read_snapshot(path: Path) -> Snapshot:
-    """Configuration, rules, templates and directory together. Raises ConfigurationError with every problem."""
-    return load_snapshot(path, open_directory)
+def read_snapshot(path: Path, former: Snapshot | None = None) -> Snapshot:
+    """Configuration, rules, templates and directory together. Raises ConfigurationError with every problem.
+
+    Of a former snapshot, directories with the same settings are kept where a server answers, with what they know.
+    """
+
+    def open_or_keep(settings: DirectorySettings) -> Directory:
+        for book in former.books if former is not None else ():
+            if settings.kind == "ldap" and book.settings.directory == settings:
+                return book.directory
+        return open_directory(settings)
+
+    return load_snapshot(path, open_or_keep)
 
 
 def settle_memory() -> None:
@@ -148,12 +160,17 @@ class RelayWorker:
 
     async def serve(self, channel: WorkerChannel) -> None:
         """Accept and deliver until `drain` is called; then finish what is in hand, within the configured time."""
+        await self._start_directories(self._equipment.rulebook.snapshot)
         await self._listen()
         runner = asyncio.create_task(self._pipeline.queue_runner.run())
         await channel.ready(self._equipment.rulebook.snapshot.name)
         runner.add_done_callback(lambda task: self._draining.set())  # a worker without its runner is no worker
         await self._draining.wait()
         await self._finish(runner)
+
+    async def _start_directories(self, snapshot: Snapshot) -> None:
+        for book in snapshot.books:
+            await book.directory.start()
 
     async def _listen(self) -> None:
         snapshot = self._equipment.rulebook.snapshot
@@ -181,12 +198,15 @@ class RelayWorker:
             await runner
         left = await self._pipeline.finish(max(0.0, deadline - asyncio.get_running_loop().time()))
         await equipment.next_hops.close()
+        for book in equipment.rulebook.snapshot.books:
+            await book.directory.close()
         await equipment.spool.close()
         events.stopped("relay", left=left)
 
     async def prepare_reload(self) -> str:
         """Load and validate the configuration anew, and keep it aside. Raises ConfigurationError."""
-        self._prepared = await asyncio.to_thread(read_snapshot, self._order.config)
+        former = self._equipment.rulebook.snapshot
+        self._prepared = await asyncio.to_thread(read_snapshot, self._order.config, former)
         return self._prepared.name
 
     async def commit_reload(self) -> None:
@@ -196,6 +216,8 @@ class RelayWorker:
             return
         configuration = snapshot.configuration
         gone = self._equipment.next_hops.apply(configuration.next_hops, configuration.routing.default)
+        former = self._equipment.rulebook.snapshot
+        await self._start_directories(snapshot)
         self._equipment.rulebook = rulebook(snapshot)
         self._equipment.in_hand.octets_max = configuration.spool.memory_per_worker
         for settings in configuration.listeners:
@@ -210,6 +232,11 @@ class RelayWorker:
                 )
         events.reloaded(snapshot.name, rules=snapshot.rules, templates=snapshot.templates)
         await asyncio.gather(*(transport.close() for transport in gone))
+        kept = {id(book.directory) for book in snapshot.books}
+        for book in former.books:
+            if id(book.directory) not in kept:
+                # Messages in hand may ask it once more: that opens it again.
+                await book.directory.close()
         settle_memory()
 
     async def set_bypass(self, bypass: Bypass) -> None:
