@@ -8,17 +8,34 @@ from mta.message.body_text import TextBody
 from mta.message.parse import Part
 from mta.model.actions import Place
 from mta.relay.stamp import html_reply, place_html, place_plain
+from mta.relay.stamp.html_text import text_of
 from mta.relay.stamp.place import BodyView, Placement
 from mta.relay.stamp.quote_lines import QuoteMarks
+from mta.relay.stamp.wording import letters
 
 
-class ShownBody(BodyView):
-    """A body of the message with what searching made of its text."""
+class TextView(BodyView):
+    """A text of either kind with what searching made of it."""
+
+    def __init__(self, text: str, utf_8: bytes | None, *, is_html: bool) -> None:
+        super().__init__(text, utf_8)
+        self.is_html = is_html
+        self._letters: str | None = None
+
+    @property
+    def letters(self) -> str:
+        """Letters and digits alone, of what is shown."""
+        if self._letters is None:
+            self._letters = letters(text_of(self.text) if self.is_html else self.text)
+        return self._letters
+
+
+class ShownBody(TextView):
+    """A body of the message."""
 
     def __init__(self, body: TextBody) -> None:
-        super().__init__(body.text, body.utf_8)
+        super().__init__(body.text, body.utf_8, is_html=body.is_html)
         self.body = body
-        self.is_html = body.is_html
 
 
 Reading = list[ShownBody]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-MARKER = "stampline-"
-"""What our stamps' ids and classes begin with, whatever mail programs put before."""
+MARKER = "stampline[-_]"
+"""RE2 pattern: what our stamps' ids, classes and bookmarks begin with, whatever mail programs put before."""
 
 
 class Placement(NamedTuple):

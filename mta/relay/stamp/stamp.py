@@ -83,7 +83,7 @@ class _Texts:
     stamping: Stamping = field(init=False)
 
     def __post_init__(self) -> None:
-        self.stamping = Stamping(self.content)
+        self.stamping = Stamping(self.content, self.content.bodies)
 
     def change(self, actions: Sequence[Action]) -> None:
         """Plan all actions on texts, then all stamps, each in rule order."""

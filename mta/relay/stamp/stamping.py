@@ -7,13 +7,16 @@ from dataclasses import dataclass, field
 
 from mta.message.structure import Picture
 from mta.model.actions import Once, Place, Stamp
-from mta.relay.stamp.bodies import Reading, ShownBody, choose, place_in, readings
+from mta.relay.stamp.bodies import Reading, ShownBody, TextView, choose, place_in, readings
 from mta.relay.stamp.content import Content
 from mta.relay.stamp.context import Failed, Skipped
-from mta.relay.stamp.once import Own, in_conversation, in_message, marked
+from mta.relay.stamp.markers import key_of, marked
+from mta.relay.stamp.once import Own, in_conversation, in_message
 from mta.relay.stamp.place import Placement
 from mta.relay.stamp.render import Rendered, Renderer
 from mta.relay.stamp.templates import RenderError
+
+_OF_SENDER = frozenset(("sender", "manager"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,8 @@ class Stamping:
     """The stamps of one message, planned one by one."""
 
     content: Content
+    views: Sequence[TextView]
+    """The texts to look for earlier stamps in: without those that are taken out."""
     planned: list[Planned] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     failed: list[Failed] = field(default_factory=list)
@@ -85,13 +90,18 @@ class Stamping:
     def _is_stamped(self, action: Stamp, rendered: Rendered, targets: Sequence[ShownBody]) -> bool:
         if any(planned.action.template == action.template for planned in self.planned):
             return True
-        if action.once is Once.MESSAGE and not self.content.context.is_trusted:
-            return False
-        in_html = any(body.is_html for body in targets)
-        own = Own(action.template, self.renderer.key, rendered.text)
+        if not self.content.context.is_trusted:
+            return False  # whatever looks like our stamp, a stranger wrote
+        own = Own(action.template, self.renderer.key, self._sender_key(action), rendered.text, rendered.html)
         if action.once is Once.CONVERSATION:
-            return in_conversation(self.content.bodies, own)
-        return in_message(self.content.bodies, own, in_html, self.content.is_reply, self.content.marks)
+            return in_conversation(self.views, own)
+        in_html = any(body.is_html for body in targets)
+        return in_message(self.views, own, in_html, self.content.is_reply, self.content.marks)
+
+    def _sender_key(self, action: Stamp) -> str:
+        """Of the sender, if the template speaks of them: another sender's stamp is another stamp then."""
+        speaks = not _OF_SENDER.isdisjoint(self.content.templates.template(action.template).context)
+        return key_of(self.content.context.sender) if speaks else ""
 
     def _targets(self, action: Stamp) -> list[ShownBody]:
         """The text parts that the stamp goes into: one in each way of reading, where it is of a wanted format."""
@@ -108,7 +118,7 @@ class Stamping:
             text = rendered.html if body.is_html else rendered.text
             if text:
                 if body.is_html:
-                    text = marked(action.template, self.renderer.key, text)
+                    text = marked(action.template, self.renderer.key, self._sender_key(action), text)
                 insertions.append(Insertion(body, self._placement(body, action.place), text))
         return tuple(insertions)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -90,6 +91,11 @@ def outcome(
 def stamped(data: bytes, actions: Sequence[Action], chosen: TemplateSet, given: StampContext | None = None) -> bytes:
     """The bytes after stamping."""
     return joined(data, outcome(data, actions, chosen, given).edits)
+
+
+def without_bookmark(text: str) -> str:
+    """The text without the invisible anchor by which stamps are known again."""
+    return re.sub(r'<a name="stampline_[^"]*">(.*?)</a>| name="stampline_[^"]*"', r"\1", text, flags=re.DOTALL)
 
 
 def parsed(data: bytes) -> Message:

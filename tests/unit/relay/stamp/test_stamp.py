@@ -52,8 +52,8 @@ class TestPlaces:
         text, source = bodies(stamped(alternative("Hi\n", "<body><p>Hi</p></body>\n"), [stamp("one")], notes))
         assert text == "Hi\n\nFirst stamp text\n"
         assert re.fullmatch(
-            r'<body><p>Hi</p><div class="stampline-one" id="stampline-one--[0-9a-f]{8}"><p>First stamp text</p></div>'
-            r"</body>\n",
+            r'<body><p>Hi</p><div class="stampline-one" id="stampline-one--[0-9a-f]{8}">'
+            r'<p><a name="stampline_[0-9a-f]{8}_0{8}">First stamp text</a></p></div></body>\n',
             source,
         )
 
