@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema, model_validator
 
 _DURATION = re.compile(r"(\d+)\s*(s|m|h|d)\Z")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -19,7 +19,7 @@ _OCTETS = {"B": 1, "kB": 1000, "MB": 1000**2, "GB": 1000**3}
 class Strict(BaseModel):
     """Base of everything that users write: unknown keys are errors, values don't change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, use_attribute_docstrings=True)
 
 
 def _duration(value: Any) -> Any:
@@ -40,9 +40,25 @@ def _size(value: Any) -> Any:
     return int(match[1]) * _OCTETS[match[2]]
 
 
-Duration = Annotated[timedelta, BeforeValidator(_duration)]
+def _written(value: timedelta) -> str:
+    """The largest unit that gives a whole number."""
+    seconds = round(value.total_seconds())
+    unit, length = next(item for item in reversed(_SECONDS.items()) if seconds % item[1] == 0)
+    return f"{seconds // length}{unit}"
+
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(_duration),
+    PlainSerializer(_written, when_used="json"),
+    WithJsonSchema({"type": "string", "pattern": r"^\d+\s*(s|m|h|d)$"}),
+]
 """Written `30s`, `5m`, `4h`, `2d`."""
-Size = Annotated[int, BeforeValidator(_size)]
+Size = Annotated[
+    int,
+    BeforeValidator(_size),
+    WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "string", "pattern": r"^\d+\s*(B|kB|MB|GB)$"}]}),
+]
 """Octets, written `64kB`, `35MB`."""
 
 

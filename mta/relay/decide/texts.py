@@ -1,10 +1,13 @@
-"""How texts may be written in rule files: one, or several; numbers count as the texts that they look like."""
+"""How values may be written in rule files: one, or several; numbers count as the texts that they look like."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
 
 
 def as_list(value: Any) -> Any:
@@ -15,12 +18,22 @@ def _text(value: Any) -> Any:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-def _texts(value: Any) -> Any:
-    if isinstance(value, list | tuple):
-        return [_text(item) for item in value]
-    return as_list(_text(value))
+@dataclass(frozen=True, slots=True)
+class OrOne:
+    """Marks a tuple that may be written as its only item, without the list around it."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(_or_one, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        several = handler(schema)
+        return {"anyOf": [several["items"], several]}
 
 
-Text = Annotated[str, BeforeValidator(_text)]
-Texts = Annotated[tuple[str, ...], BeforeValidator(_texts), Field(min_length=1)]
+def _or_one(value: Any) -> Any:
+    return [value] if isinstance(value, str | int) and not isinstance(value, bool) else value
+
+
+Text = Annotated[str, BeforeValidator(_text, json_schema_input_type=str | int)]
+Texts = Annotated[tuple[Text, ...], Field(min_length=1), OrOne()]
 """One text, or a list of which any will do."""
