@@ -11,44 +11,11 @@ import yaml
 
 from tests.bench.check import STAMP
 from tests.bench.measure import BenchSink, Side
+from tests.bench.rule_sets import EIGHT
 from tests.servers.postfix import running_postfix
 from tests.servers.relay import Relay
 
 SAMPLE_EVERY = 97
-
-RULES = r"""
-rules:
-  - name: refuse-loops-of-autoreplies
-    when: {all: [{kind: [auto-reply]}, {recipient: {address: 'noreply@*'}}]}
-    actions: [{reject: {text: No automatic replies here}}]
-  - name: keep-as-it-is
-    when: {header: {name: X-Keep, present: true}}
-    actions: [{remove-header: {name: X-Keep}}]
-    on_match: stop
-  - name: tag-inbound
-    direction: inbound
-    actions: [{tag-subject: {text: '[EXTERNAL]'}}]
-  - name: board
-    when: {all: [{sender: {group: Board}}, {recipient: {scope: external}}]}
-    actions: [{set-header: {name: X-Board, value: 'yes'}}]
-  - name: large-to-partner
-    when: {all: [{size: {over: 20MB}}, {recipient: {domain: partner.example}}]}
-    actions: [{hold: {reason: large}}]
-  - name: legal-disclaimer
-    direction: outbound
-    when: {any: [{sender: {group: Legal}}, {subject: {phrase: confidential}}]}
-    actions: [{set-header: {name: Sensitivity, value: Company-Confidential}}]
-  - name: signature
-    direction: outbound
-    when: {all: [{sender: {group: Sales}}, {recipient: {scope: external}}]}
-    unless: [{subject: {regex: ['(?i)\[no ?sig\]', '(?i)\bnewsletter\b']}}]
-    actions:
-      - stamp: {template: sales, place: reply}
-      - set-header: {name: X-Department, value: '{{ sender.department }}'}
-  - name: internal-tag
-    direction: internal
-    actions: [{set-header: {name: X-Internal, value: 'yes'}}]
-"""
 
 _HTML = (
     """\
@@ -107,7 +74,9 @@ def postfix_side(folder: Path) -> Iterator[Side]:
         sink.close()
 
 
-def lay_out_relay(folder: Path, next_hop_port: int, workers: int) -> tuple[Relay, Mapping[bytes, bytes]]:
+def lay_out_relay(
+    folder: Path, next_hop_port: int, workers: int, rules: str = EIGHT
+) -> tuple[Relay, Mapping[bytes, bytes]]:
     """The relay with TLS offered, rules, a signature, DKIM, own mark and logs; with it its DKIM record for DNS."""
     relay = Relay(folder, next_hop_port, workers=workers)
     certificate = trustme.CA().issue_cert("relay.example.com")
@@ -117,7 +86,7 @@ def lay_out_relay(folder: Path, next_hop_port: int, workers: int) -> tuple[Relay
     relay.settings["logs"]["format"] = "logfmt"
     dns = relay.add_dkim_key()
     (folder / "people.yaml").write_text(_people(500))
-    relay.write_rules(RULES)
+    relay.write_rules(rules)
     relay.write_template("sales", _HTML, _PLAIN)
     return relay, dns
 
