@@ -6,12 +6,15 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mta.config.problems import Problem
+from mta.relay.stamp.banners import VALUES as BANNER_VALUES
 from mta.relay.stamp.html_source import PreparedHtml, Trouble
+from mta.relay.stamp.regions import region_troubles
 from mta.relay.stamp.template_files import TemplateFiles, TemplateFolder
 from mta.relay.stamp.variables import Usage, with_files
 
 MESSAGE_VALUES = frozenset(("subject", "date", "from", "to", "cc", "message_id"))
 PERSON_VALUES = frozenset(("address", "mail"))
+PHOTO = "photo"
 _PEOPLE = ("sender", "recipient", "manager")
 Known = Mapping[str, Collection[str] | None]
 """Attributes by name of the context; None where every attribute is accepted."""
@@ -26,12 +29,15 @@ def known_values(attributes: Collection[str] | None, organisation: Collection[st
         "organisation": own,
         "message": MESSAGE_VALUES,
         "rule": frozenset(("name",)),
+        "banner": BANNER_VALUES,
     }
 
 
 def template_usages(usages: Mapping[str, Usage], template: TemplateFolder) -> list[Usage]:
-    """The usage of both files of a template, with what they include."""
-    return [usage for name in (template.html, template.text) if name for usage in with_files(usages, name)]
+    """The usage of a template's files, with what they include."""
+    return [
+        usage for name in (template.html, template.text, template.subject) if name for usage in with_files(usages, name)
+    ]
 
 
 def check_templates(
@@ -48,6 +54,7 @@ def check_templates(
             problems += _at(path, prepared[name].troubles)
     for template in files.templates:
         problems += _bad_keys(template, known)
+        problems += _bad_region(template)
         problems += _lacking_defaults(files, template, template_usages(usages, template))
         problems += _unknown_pictures(files, template, usages, prepared)
     return problems
@@ -77,12 +84,31 @@ def _unknown(value: str, known: Known) -> str | None:
     """How to mend a value that doesn't exist; None for one that does."""
     name, _, attribute = value.partition(".")
     names = known.get(name)
-    if names is None or attribute in names:
+    if names is None or attribute in names or (attribute == PHOTO and name in _PEOPLE):
         return None
     for other in names:
         if other.lower() == attribute.lower():
             return f"write {name}.{other}"
     return f"{name} has {', '.join(sorted(names))}"
+
+
+def _bad_region(template: TemplateFolder) -> Iterator[Problem]:
+    if template.located is None:
+        return
+    own = template.located.value
+    given = {"locale": own.locale, "timezone": own.timezone, "country": own.country}
+    for key, what, mend in region_troubles(given):
+        yield template.located.problem((key,), what, mend)
+
+
+def check_organisation(organisation: Collection[str] | Mapping[str, str] | None) -> list[Problem]:
+    """What is wrong with the organisation's attributes that say for which region values are written."""
+    if not isinstance(organisation, Mapping):
+        return []
+    return [
+        Problem(Path("organisation"), 0, 0, f"attribute {key}: {what}", mend)
+        for key, what, mend in region_troubles(organisation)
+    ]
 
 
 def _bad_keys(template: TemplateFolder, known: Known) -> Iterator[Problem]:
@@ -109,7 +135,7 @@ def _lacking_defaults(files: TemplateFiles, template: TemplateFolder, own: Seque
 def _unknown_pictures(
     files: TemplateFiles, template: TemplateFolder, usages: Mapping[str, Usage], prepared: Mapping[str, PreparedHtml]
 ) -> Iterator[Problem]:
-    known = {picture.cid for picture in template.pictures}
+    known = {picture.cid for picture in (*template.pictures, *template.banners)}
     for usage in with_files(usages, template.html) if template.html else ():
         for cid in sorted(prepared[usage.file].cids - known) if usage.file in prepared else ():
             mend = "list its file under pictures in template.yaml"

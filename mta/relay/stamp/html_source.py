@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import css_inline
 
 from mta.relay.stamp.html_scan import TOKEN, VOID, Token, attributes, tokens
-from mta.relay.stamp.template_files import PictureSource
+from mta.relay.stamp.rendering import PictureSource
 
 _STRING = r"\"(?>(?:[^\"\\]|\\.)*)\"|'(?>(?:[^'\\]|\\.)*)'"
 _JINJA = re.compile(
@@ -54,19 +54,38 @@ class HtmlSource:
     text: str
     pictures: Sequence[PictureSource]
     masked: list[str] = field(default_factory=list)
+    origins: list[int] = field(default_factory=list)
+    """The line of the file in which each of `masked` begins."""
     troubles: list[Trouble] = field(default_factory=list)
 
-    def mask(self, construct: str) -> str:
+    def mask(self, construct: str, line: int) -> str:
         self.masked.append(construct)
+        self.origins.append(line)
         return f"stamplinejinja{len(self.masked) - 1}x"
 
     def trouble(self, at: int, what: str, mend: str = "") -> None:
         """Note trouble at a position of the masked text."""
-        line = self.unmasked(self.text[:at]).count("\n") + 1
-        self.troubles.append(Trouble(line, what, mend))
+        self.troubles.append(Trouble(self.line(at), what, mend))
+
+    def line(self, at: int) -> int:
+        """The line of a position of the masked text, while nothing has been moved yet."""
+        return self.unmasked(self.text[:at]).count("\n") + 1
 
     def unmasked(self, text: str) -> str:
         return _MASK.sub(lambda match: self.masked[int(match[1] or match[2])], text)
+
+    def lines(self) -> tuple[int, ...]:
+        """For each line of the unmasked text the line of the file from which the first construct on it comes."""
+        found: list[int] = []
+        known = 1
+        for line in self.text.split("\n"):
+            origins = [self.origins[int(match[1] or match[2])] for match in _MASK.finditer(line)]
+            known = origins[0] if origins else known
+            found.append(known)
+            for match in _MASK.finditer(line):
+                at = int(match[1] or match[2])
+                found.extend(self.origins[at] + n for n in range(1, self.masked[at].count("\n") + 1))
+        return tuple(found)
 
     def tokens(self) -> list[Token]:
         return list(tokens(self.text))
@@ -79,21 +98,51 @@ class PreparedHtml:
     source: str
     cids: frozenset[str]
     troubles: tuple[Trouble, ...]
+    lines: tuple[int, ...] = ()
+    """For each line of `source` the line of the file that it comes from."""
 
 
-def prepare_html(source: str, pictures: Sequence[PictureSource]) -> PreparedHtml:
-    """Prepare one file. `pictures` are those that may be called by their file's name; any cid may be used."""
-    html = HtmlSource("", pictures)
-    html.text = _JINJA.sub(lambda match: html.mask(match[0]), source)
+def prepare_html(source: str, pictures: Sequence[PictureSource], css: str = "") -> PreparedHtml:
+    """Prepare one file. `pictures` are those that may be called by their file's name; any cid may be used.
+
+    `css` holds rules of other files that count in this one too: of those that it extends or includes.
+    """
+    html = _masked(source, pictures)
     _check(html)
     _name_pictures(html)
     _make_links_safe(html)
     _mark_lines(html)
     if not html.troubles:
-        _inline_css(html)
+        _inline_css(html, css)
     if not _KEEPS_SPACE.search(html.text):
         html.text = _INDENT.sub("\n", html.text)
-    return PreparedHtml(html.unmasked(html.text), frozenset(_CID.findall(html.text)), tuple(html.troubles))
+    cids = frozenset(_CID.findall(html.text))
+    return PreparedHtml(html.unmasked(html.text), cids, tuple(html.troubles), html.lines())
+
+
+def style_of(source: str) -> str:
+    """The CSS of a file's `<style>` elements that holds in files built upon it: all without a value in it."""
+    html = _masked(source, ())
+    styles = (html.text[token.start : token.end].partition(">")[2] for token in html.tokens() if _is_style(token))
+    return "\n".join(style for style in styles if not _WORD.search(style))
+
+
+def _is_style(token: Token) -> bool:
+    return token.kind == "raw" and token.name == "style"
+
+
+def _masked(source: str, pictures: Sequence[PictureSource]) -> HtmlSource:
+    html = HtmlSource("", pictures)
+    counted, line = 0, 1
+
+    def mask(match: re.Match[str]) -> str:
+        nonlocal counted, line
+        line += source.count("\n", counted, match.start())
+        counted = match.start()
+        return html.mask(match[0], line)
+
+    html.text = _JINJA.sub(mask, source)
+    return html
 
 
 def _check(html: HtmlSource) -> None:
@@ -159,8 +208,9 @@ def _mark_lines(html: HtmlSource) -> None:
             continue
         tag = html.text[token.start : token.end]
         bare = re.sub(r"\s+data-line(?:\s*=\s*(?:\"[^\"]*\"|'[^']*'|[^\s>]+))?(?=[\s/>])", "", tag, flags=re.I)
-        insertions.append((token.start, token.end, f"<!--{html.mask('{% line %}')}-->{bare}"))
-        insertions.append((end, end, f"<!--{html.mask('{% endline %}')}-->"))
+        line = html.line(token.start)
+        insertions.append((token.start, token.end, f"<!--{html.mask('{% line %}', line)}-->{bare}"))
+        insertions.append((end, end, f"<!--{html.mask('{% endline %}', line)}-->"))
     out: list[str] = []
     at = 0
     for start, end, text in sorted(insertions, key=lambda entry: entry[0]):
@@ -181,34 +231,37 @@ def _end_of(scanned: Sequence[Token], index: int) -> int | None:
     return None
 
 
-def _inline_css(html: HtmlSource) -> None:
-    styles = [token for token in html.tokens() if token.kind == "raw" and token.name == "style"]
-    if not styles:
+def _inline_css(html: HtmlSource, more: str) -> None:
+    styles = [token for token in html.tokens() if _is_style(token)]
+    inherited = _split_css(more)[0]
+    if not styles and not inherited.strip():
         return
     css = "\n".join(html.text[token.start : token.end].partition(">")[2] for token in styles)
     rules, kept = _split_css(css)
+    rules = f"{inherited}\n{rules}"
     for token in html.tokens():
         tag = html.text[token.start : token.end]
         outside = re.sub(r"\"[^\"]*\"|'[^']*'", "", tag)
         if token.kind == "open" and _WORD.search(outside):
             html.trouble(token.start, "{% … %} between attributes", "put it inside the value of an attribute")
             return
+    at = styles[0].start if styles else 0
     body = re.sub(r"</style\s*>", "", _without(html.text, styles), flags=re.IGNORECASE)
     body = _comments_in_text(body)
     try:
         inlined = _INLINER.inline_fragment(body, rules)
     except css_inline.InlineError as exc:
-        html.trouble(styles[0].start, f"CSS that can't be inlined: {exc}")
+        html.trouble(at, f"CSS that can't be inlined: {exc}")
         return
     if "<tbody" not in body.lower():
         # The parser adds it where it stands in no one's way, which may be inside a loop.
         inlined = _TBODY.sub("", inlined)
     if inlined.count("<tbody") != body.lower().count("<tbody"):
-        html.trouble(styles[0].start, "tables with and without <tbody>", "write <tbody> in every table or in none")
+        html.trouble(at, "tables with and without <tbody>", "write <tbody> in every table or in none")
         return
     if _shape(inlined) != _shape(body) or not set(_WORD.findall(body)) <= set(_WORD.findall(inlined)):
         mend = "close every element, and keep rows in tables"
-        html.trouble(styles[0].start, "CSS can't be inlined into HTML that isn't well-formed", mend)
+        html.trouble(at, "CSS can't be inlined into HTML that isn't well-formed", mend)
         return
     html.text = (f"<style>{kept}</style>\n" if kept else "") + inlined
 

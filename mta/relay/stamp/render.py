@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
+
+from markupsafe import escape
 
 from mta.message.parse import Message
 from mta.message.structure import Picture
 from mta.model.actions import Stamp
 from mta.model.person import Person
+from mta.relay.stamp.banners import Campaigns
 from mta.relay.stamp.context import StampContext
 from mta.relay.stamp.html_text import html_of, text_of
+from mta.relay.stamp.rendering import Period, PictureSource, Rendering
 from mta.relay.stamp.templates import SignatureTemplate
 from mta.relay.stamp.values import Missing, Values
 
 _TRAILING = re.compile(r"(?<!^--)[ \t]+$", re.MULTILINE)  # `-- ` on a line of its own keeps its space
 _BLANKS = re.compile(r"\n{3,}")
-_OF_THE_SENDER = frozenset(("sender", "manager", "organisation", "rule"))
+_OF_THE_SENDER = frozenset(("sender", "manager", "organisation", "rule", "banner"))
 _KEPT_MAX = 1000
+SUBJECT_MAX = 900
+_NO_CAMPAIGNS = Campaigns((), (), (), "message")
 _HEADERS = {"message_id": "message-id"}
 
 
@@ -33,6 +39,37 @@ class Rendered:
     pictures: tuple[Picture, ...]
 
 
+class Mail(NamedTuple):
+    """A mail written from a template: its subject in one line ("" where the template has none), and its two bodies.
+
+    `html` is what goes into `<body>`, "" where the template has nothing to say; `pictures` are those that it shows.
+    """
+
+    subject: str
+    html: str
+    text: str
+    pictures: tuple[Picture, ...]
+
+
+class _Texts(NamedTuple):
+    html: str
+    text: str
+    pictures: tuple[PictureSource, ...]
+    """Those made for it."""
+    period: Period
+    is_of_message: bool
+
+
+class _Kept(NamedTuple):
+    """Texts for a sender, and what they were made of."""
+
+    sender: Person | None
+    manager: Person | None
+    organisation: Mapping[str, str]
+    rule: str
+    texts: _Texts
+
+
 def message_key(message: Message) -> str:
     """Eight hexadecimal digits that name this message in markers and cids: the same for every attempt and server."""
     name = message.message_id or f"{message.header('from')}\n{message.header('date')}"
@@ -40,7 +77,7 @@ def message_key(message: Message) -> str:
 
 
 class Renderer:
-    """Renders the stamps of one message."""
+    """Renders the templates that speak of one message."""
 
     def __init__(self, message: Message, context: StampContext) -> None:
         self.message = message
@@ -49,60 +86,101 @@ class Renderer:
 
     def render(self, action: Stamp, template: SignatureTemplate) -> Rendered:
         """Both formats, the one that the template lacks made from the other. Raises RenderError."""
-        html, text = (
-            self._kept(action, template) if template.context <= _OF_THE_SENDER else self._texts(action, template)
+        texts = (
+            self._kept(action.rule, template)
+            if template.context <= _OF_THE_SENDER
+            else self._texts(action.rule, action.recipient, template)
         )
-        html, pictures = self._with_pictures(html, template)
-        return Rendered(html, text, pictures)
+        html, pictures = self._with_pictures(texts, template)
+        return Rendered(html, texts.text, pictures)
 
-    def _kept(self, action: Stamp, template: SignatureTemplate) -> tuple[str, str]:
-        """The texts for this sender, rendered again only if what the directory says of them is another object."""
-        sender = self.context.people.get(self.context.sender)
-        manager = self.context.people.get(sender.manager) if sender is not None and sender.manager else None
-        kept = template.rendered.get(self.context.sender)
-        if kept is not None:
-            of_sender, of_manager, organisation, rule, texts = kept
-            same_people = of_sender is sender and of_manager is manager
-            if same_people and rule == action.rule and organisation == self.context.organisation:
-                found: tuple[str, str] = texts
-                return found
-        texts = self._texts(action, template)
-        if len(template.rendered) >= _KEPT_MAX:
-            template.rendered.clear()
-        template.rendered[self.context.sender] = (sender, manager, self.context.organisation, action.rule, texts)
+    def mail(self, template: SignatureTemplate, rule: str = "", recipient: str = "") -> Mail:
+        """A mail of its own from the template. `recipient` is the address key of whom it speaks. Raises RenderError."""
+        values, rendering = self._values(rule, recipient, template)
+        subject = " ".join(template.render_subject(values, rendering).split())
+        texts = self._texts(rule, recipient, template)
+        html, pictures = self._with_pictures(texts, template)
+        return Mail(subject[:SUBJECT_MAX], html, texts.text, pictures)
+
+    def _kept(self, rule: str, template: SignatureTemplate) -> _Texts:
+        """The texts for this sender.
+
+        They are rendered again if what the directory says of them is another object, or if the time is another that
+        blocks and days in them depend on.
+        """
+        sender = self._sender()
+        manager = self._manager(sender)
+        kept: _Kept | None = template.rendered.get(self.context.sender)
+        if (
+            kept is not None
+            and kept.sender is sender
+            and kept.manager is manager
+            and kept.rule == rule
+            and kept.texts.period.start <= self.context.now < kept.texts.period.end
+            and kept.organisation == self.context.organisation
+        ):
+            return kept.texts
+        texts = self._texts(rule, "", template)
+        if not texts.is_of_message:
+            if len(template.rendered) >= _KEPT_MAX:
+                template.rendered.clear()
+            kept = _Kept(sender, manager, self.context.organisation, rule, texts)
+            template.rendered[self.context.sender] = kept
         return texts
 
-    def _texts(self, action: Stamp, template: SignatureTemplate) -> tuple[str, str]:
-        values = self._values(action, template.missing)
-        html = template.render_html(values).strip() if template.html is not None else ""
-        text = _tidy(template.render_text(values)) if template.text is not None else text_of(html)
+    def _texts(self, rule: str, recipient: str, template: SignatureTemplate) -> _Texts:
+        values, rendering = self._values(rule, recipient, template)
+        html = template.render_html(values, rendering).strip() if template.html is not None else ""
+        text = _tidy(template.render_text(values, rendering)) if template.text is not None else text_of(html)
         if template.html is None and text:
             html = html_of(text)
-        return html, text
+        pictures = tuple(rendering.pictures.values())
+        return _Texts(html, text, pictures, rendering.period, rendering.is_of_message)
 
-    def _values(self, action: Stamp, missing: Missing) -> Mapping[str, Any]:
-        sender = self.context.people.get(self.context.sender)
-        manager = self.context.people.get(sender.manager) if sender is not None and sender.manager else None
-        looked_up: dict[str, Callable[[str], str]] = {
-            "sender": _person(sender, self.context.sender),
-            "recipient": _person(self.context.people.get(action.recipient), action.recipient),
-            "manager": _person(manager, ""),
-            "message": self._message_value,
-            "organisation": lambda name: self.context.organisation.get(name, ""),
-            "rule": lambda name: action.rule if name == "name" else "",
+    def _values(self, rule: str, recipient: str, template: SignatureTemplate) -> tuple[dict[str, Any], Rendering]:
+        missing = template.missing
+        region = template.region.region(self.context.organisation)
+        rendering = Rendering(
+            self.context.now.astimezone(region.zone),
+            self.key,
+            self.context.sender,
+            region,
+            template.parameters,
+            template.named,
+        )
+        sender = self._sender()
+        organisation = self.context.organisation
+        values: dict[str, Any] = {
+            "sender": _person("sender", sender, self.context.sender, missing),
+            "recipient": _person("recipient", self.context.people.get(recipient), recipient, missing),
+            "manager": _person("manager", self._manager(sender), "", missing),
+            "message": Values("message", self._message_value, missing),
+            "organisation": Values("organisation", lambda name: organisation.get(name, ""), missing),
+            "rule": Values("rule", lambda name: rule if name == "name" else "", missing),
+            "now": rendering.now,
         }
-        values: dict[str, Any] = {name: Values(name, look_up, missing) for name, look_up in looked_up.items()}
-        values["now"] = self.context.now
-        return values
+        if "banner" in template.context:
+            values["banner"] = (template.campaigns or _NO_CAMPAIGNS).values_for(rendering)
+        return values, rendering
+
+    def _sender(self) -> Person | None:
+        return self.context.people.get(self.context.sender)
+
+    def _manager(self, sender: Person | None) -> Person | None:
+        return self.context.people.get(sender.manager) if sender is not None and sender.manager else None
 
     def _message_value(self, name: str) -> str:
         return self.message.header(_HEADERS.get(name, name))
 
-    def _with_pictures(self, html: str, template: SignatureTemplate) -> tuple[str, tuple[Picture, ...]]:
+    def _with_pictures(self, texts: _Texts, template: SignatureTemplate) -> tuple[str, tuple[Picture, ...]]:
+        html = texts.html
         pictures = []
-        for source in template.pictures:
+        for source in (*template.pictures, *texts.pictures):
             called = f'"cid:{source.cid}"'
             if called not in html:
+                continue
+            if source.url:
+                html = html.replace(called, f'"{escape(source.url)}"')
                 continue
             # Of this message alone: a quoted message may still hold the picture of its own stamp.
             digest = hashlib.sha256(source.digest + self.key.encode()).hexdigest()[:16]
@@ -112,14 +190,15 @@ class Renderer:
         return html, tuple(pictures)
 
 
-def _person(person: Person | None, key: str) -> Callable[[str], str]:
-    def look_up(name: str) -> str:
-        value = person.attributes.get(name, "") if person is not None else ""
-        if value or name not in ("address", "mail"):
+def _person(name: str, person: Person | None, key: str, missing: Missing) -> Values:
+    def look_up(attribute: str) -> str:
+        value = person.attributes.get(attribute, "") if person is not None else ""
+        if value or attribute not in ("address", "mail"):
             return value
         return person.address if person is not None else key
 
-    return look_up
+    photo = person.photo if person is not None else b""
+    return Values(name, look_up, missing, is_known=person is not None, photo=photo)
 
 
 def _tidy(text: str) -> str:

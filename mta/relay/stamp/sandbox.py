@@ -8,12 +8,11 @@ because a second attempt has to give the same bytes.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date, datetime
 from typing import Any
 
-from jinja2 import BaseLoader, StrictUndefined, TemplateRuntimeError, nodes, pass_context
+from jinja2 import BaseLoader, StrictUndefined, nodes, pass_context
 from jinja2.compiler import CodeGenerator, Frame
 from jinja2.exceptions import SecurityError
 from jinja2.filters import FILTERS
@@ -21,13 +20,12 @@ from jinja2.runtime import Context, LoopContext, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
+from mta.relay.stamp.filters import OWN_FILTERS
 from mta.relay.stamp.lines import LineExtension
+from mta.relay.stamp.rendering import CALLS_MAX, ITERATIONS_MAX, TEXT_MAX, LimitError, rendering_of
+from mta.relay.stamp.scheduled import ScheduledExtension
 from mta.relay.stamp.values import Values
 
-TEXT_MAX = 100_000
-"""Characters of one rendering, and of any text on the way to it."""
-ITERATIONS_MAX = 2_000
-CALLS_MAX = 2_000
 _NUMBER_MAX = 10**15
 
 _FILTERS = (
@@ -40,33 +38,19 @@ _STR = frozenset(
 _DATETIME = frozenset(
     ["year", "month", "day", "hour", "minute", "second", "date", "strftime", "isoformat", "weekday", "isoweekday"]
 )
+_DATE = frozenset(["year", "month", "day", "strftime", "isoformat", "weekday", "isoweekday"])
 _LOOP = frozenset(
     ["index", "index0", "revindex", "revindex0", "first", "last", "length", "previtem", "nextitem", "changed", "cycle"]
 )
-_ATTRIBUTES: Mapping[type, frozenset[str]] = {str: _STR, Markup: _STR, datetime: _DATETIME, LoopContext: _LOOP}
-BUDGET = "stampline_budget"
+_ATTRIBUTES: Mapping[type, frozenset[str]] = {
+    str: _STR, Markup: _STR, datetime: _DATETIME, date: _DATE, LoopContext: _LOOP
+}  # fmt: skip
 _COUNTED = "stampline_counted"
-_SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):(?![0-9]{1,5}(?:[/?#]|\Z))", re.IGNORECASE)
-_SCHEMES = frozenset(["http", "https", "mailto", "tel", "sip", "sips", "sms", "cid", "geo"])
-
-
-class LimitError(TemplateRuntimeError):
-    """A template used more than it may."""
-
-
-class Budget:
-    """What one rendering may still use."""
-
-    __slots__ = ("calls", "iterations")
-
-    def __init__(self) -> None:
-        self.iterations = ITERATIONS_MAX
-        self.calls = CALLS_MAX
 
 
 @pass_context
 def _counted(context: Context, iterable: Iterable[Any]) -> Iterator[Any]:
-    budget = context[BUDGET]
+    budget = rendering_of(context)
     for item in iterable:
         budget.iterations -= 1
         if budget.iterations < 0:
@@ -91,21 +75,6 @@ def bounded_text(parts: Iterable[str]) -> str:
             raise LimitError(f"more than {TEXT_MAX} characters")
         kept.append(part)
     return "".join(kept)
-
-
-def url(value: Any) -> str:
-    """A web address for a link: `https://` is added where no scheme is; schemes that can run code give ""."""
-    text = str(value).strip()
-    scheme = _SCHEME.match(text)
-    if scheme is None:
-        return f"https://{text}" if text and not text.startswith(("/", "#", "\\")) else ""
-    return text if scheme[1].lower() in _SCHEMES else ""
-
-
-def tel(value: Any) -> str:
-    """A telephone number for a `tel:` link: `+44 (0)20 7946-0001 ext. 5` gives `+442079460001`."""
-    number = re.split(r"(?i)\s*(?:ext\.?|x|durchwahl)\s*(?=\d)", str(value))[0].replace("(0)", "")
-    return ("+" if number.strip().startswith("+") else "") + re.sub(r"[^0-9]", "", number)
 
 
 def _replace(value: Any, old: str, new: str) -> str:
@@ -136,14 +105,14 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
             loader=loader,
             autoescape=lambda name: name is not None and name.endswith(".html.j2"),
             undefined=StrictUndefined,
-            extensions=[LineExtension],
+            extensions=[LineExtension, ScheduledExtension],
             trim_blocks=True,
             lstrip_blocks=True,
             keep_trailing_newline=True,
             cache_size=-1,
             auto_reload=False,
         )
-        own: dict[str, Callable[..., Any]] = {_COUNTED: _counted, "url": url, "tel": tel, "replace": _replace}
+        own = {**OWN_FILTERS, _COUNTED: _counted, "replace": _replace}
         lines = {name: self.filters[name] for name in self.filters if name.startswith("stampline_")}
         self.filters = {name: FILTERS[name] for name in _FILTERS.split()} | lines | own
         self.globals = {"range": _range}
@@ -190,7 +159,7 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
 
     def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N805
         """Count calls, so that macros and recursion end."""
-        budget = __context[BUDGET]
+        budget = rendering_of(__context)
         budget.calls -= 1
         if budget.calls < 0:
             raise LimitError(f"more than {CALLS_MAX} calls")

@@ -2,61 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
 
+from mta.config.explain_errors import closest
 from mta.config.load import Located, read_yaml
 from mta.config.problems import ConfigurationError, Problem
-from mta.config.types import Strict
-from mta.relay.stamp.values import Missing
+from mta.relay.stamp.rendering import PictureSource
+from mta.relay.stamp.template_pictures import NAME, read_banners, read_pictures
+from mta.relay.stamp.template_settings import Settings
+from mta.relay.stamp.values import KEY, Missing
 
 HTML = "signature.html.j2"
 TEXT = "signature.txt.j2"
 SETTINGS = "template.yaml"
-_NAME = re.compile(r"[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*\Z")
+SUBJECT = f"{SETTINGS}: subject.txt.j2"
+"""The subject's name among the sources; its ending says that it is text."""
 _SOURCE_MAX = 500_000
-_PICTURE_MAX = 1_000_000
 _FILES_MAX = 5_000
-_MAGIC = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif"}
-_KEY = re.compile(r"(?:sender|recipient|manager|organisation|message)\.\w[\w-]*\Z")
-
-
-class PictureFile(Strict):
-    file: str
-    """Name of a PNG, JPEG or GIF file in the template's folder."""
-    cid: str = ""
-    """The name after `cid:` in the HTML; without one the file's name serves."""
-
-
-class Settings(Strict):
-    """`template.yaml`. Keys of `defaults` and `required` are written `sender.title`."""
-
-    description: str = ""
-    pictures: tuple[PictureFile, ...] = ()
-    defaults: dict[str, str] = {}
-    required: tuple[str, ...] = ()
-    on_missing: Literal["empty", "default", "error"] = "empty"
-    """What a value is that is missing, not in `defaults` and not `required`. `default`: each needs a default."""
-
-
-@dataclass(frozen=True, slots=True)
-class PictureSource:
-    """A picture that HTML may show; `cid` and `filename` are what the HTML calls it."""
-
-    cid: str
-    filename: str
-    content_type: str
-    data: bytes
-    digest: bytes
+_DEPTH_MAX = 8
 
 
 @dataclass(frozen=True, slots=True)
 class TemplateFolder:
-    """One template as it stands on disk. `html` and `text` are names of sources, "" where there is no such file."""
+    """One template as it stands on disk. `html`, `text` and `subject` are names of sources, "" where there is none."""
 
     name: str
     html: str
@@ -64,14 +34,29 @@ class TemplateFolder:
     located: Located[Settings] | None
     """None where there is no `template.yaml`."""
     pictures: tuple[PictureSource, ...]
-
-    @property
-    def settings(self) -> Settings:
-        return self.located.value if self.located else Settings()
+    banners: tuple[PictureSource, ...] = ()
+    """One for each of the settings' `banners`."""
+    settings: Settings = field(default_factory=Settings)
+    subject: str = ""
 
     @property
     def missing(self) -> Missing:
         return Missing(self.settings.defaults, frozenset(self.settings.required), self.settings.on_missing == "error")
+
+    def over(self, extended: TemplateFolder) -> TemplateFolder:
+        """With what `extended` has and this folder hasn't."""
+        own = {name for picture in self.pictures for name in (picture.cid, picture.filename)}
+        inherited = (picture for picture in extended.pictures if not {picture.cid, picture.filename} & own)
+        has_banners = self.located is not None and "banners" in self.located.value.model_fields_set
+        return replace(
+            self,
+            html=self.html or extended.html,
+            text=self.text or extended.text,
+            pictures=(*inherited, *self.pictures),
+            banners=self.banners if has_banners else extended.banners,
+            settings=self.settings.over(extended.settings),
+            subject=self.subject or extended.subject,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +69,7 @@ class TemplateFiles:
     problems: tuple[Problem, ...]
 
     def path(self, name: str) -> Path:
-        return self.folder / name
+        return self.folder / name.removesuffix(": subject.txt.j2")
 
 
 def read_folder(folder: Path) -> TemplateFiles:
@@ -99,12 +84,27 @@ def read_folder(folder: Path) -> TemplateFiles:
         raise ConfigurationError([Problem(folder, 0, 0, what, "name an existing folder")]) from exc
     problems: list[Problem] = []
     sources = _read_sources(folder, problems)
-    templates = [
-        _read_template(folder, entry, sources, problems)
+    read = {
+        entry.name: template
         for entry in entries
         if entry.is_dir() and not entry.name.startswith(("_", "."))
-    ]
-    return TemplateFiles(folder, sources, tuple(t for t in templates if t is not None), tuple(problems))
+        if (template := _read_template(entry, sources, problems)) is not None
+    }
+    templates = tuple(_resolved(read, template, problems) for template in read.values())
+    problems += (_empty(folder / template.name) for template in templates if _is_empty(folder, template))
+    return TemplateFiles(folder, sources, templates, tuple(problems))
+
+
+def _is_empty(folder: Path, template: TemplateFolder) -> bool:
+    """Whether there is nothing to say, and not because its files are bad."""
+    if template.html or template.text or template.settings.extends:
+        return False
+    return not any((folder / template.name / file).exists() for file in (HTML, TEXT))
+
+
+def _empty(path: Path) -> Problem:
+    mend = f"write {HTML} or {TEXT}, or begin the folder's name with _"
+    return Problem(path, 0, 0, "no template in this folder", mend)
 
 
 def _read_sources(folder: Path, problems: list[Problem]) -> dict[str, str]:
@@ -135,33 +135,46 @@ def _read_sources(folder: Path, problems: list[Problem]) -> dict[str, str]:
     return sources
 
 
-def _read_template(
-    folder: Path, entry: Path, sources: Mapping[str, str], problems: list[Problem]
-) -> TemplateFolder | None:
+def _read_template(entry: Path, sources: dict[str, str], problems: list[Problem]) -> TemplateFolder | None:
     name = entry.name
-    if not _NAME.match(name):
+    if not NAME.match(name):
         mend = "use letters and digits, joined by single -, _ or ."
         problems.append(Problem(entry, 0, 0, f"{name!r} can't name a template", mend))
         return None
     html, text = (file if file in sources else "" for file in (f"{name}/{HTML}", f"{name}/{TEXT}"))
-    if not html and not text:
-        if not any((entry / file).exists() for file in (HTML, TEXT)):
-            mend = f"write {HTML} or {TEXT}, or begin the folder's name with _"
-            problems.append(Problem(entry, 0, 0, "no template in this folder", mend))
-        return None
     path = entry / SETTINGS
-    located: Located[Settings] | None = None
-    if path.exists():
-        try:
-            located = read_yaml(path, Settings)
-        except ConfigurationError as exc:
-            problems.extend(exc.problems)
-            return None
-    pictures: list[PictureSource] = []
-    if located:
-        _check_keys(located, problems)
-        pictures = _read_pictures(entry, located, problems)
-    return TemplateFolder(name, html, text, located, tuple(pictures))
+    if not path.exists():
+        return TemplateFolder(name, html, text, None, ())
+    try:
+        located = read_yaml(path, Settings)
+    except ConfigurationError as exc:
+        problems.extend(exc.problems)
+        return None
+    _check_keys(located, problems)
+    subject = ""
+    if located.value.subject:
+        subject = f"{name}/{SUBJECT}"
+        sources[subject] = located.value.subject
+    pictures = read_pictures(entry, located, problems)
+    banners = read_banners(entry, located, problems)
+    return TemplateFolder(name, html, text, located, pictures, banners, located.value, subject)
+
+
+def _resolved(
+    read: Mapping[str, TemplateFolder], template: TemplateFolder, problems: list[Problem], depth: int = 0
+) -> TemplateFolder:
+    """The template with what it takes over from the one that it extends."""
+    wanted = template.settings.extends
+    if not wanted or template.located is None:
+        return template
+    extended = read.get(wanted)
+    if extended is None:
+        problems.append(template.located.problem(("extends",), f"no template {wanted!r}", closest(wanted, read)))
+        return template
+    if depth > _DEPTH_MAX:
+        problems.append(template.located.problem(("extends",), "templates extend each other in a circle", "end it"))
+        return template
+    return template.over(_resolved(read, extended, problems, depth + 1))
 
 
 def _check_keys(located: Located[Settings], problems: list[Problem]) -> None:
@@ -169,33 +182,10 @@ def _check_keys(located: Located[Settings], problems: list[Problem]) -> None:
     problems.extend(
         located.problem(("defaults", key), f"{key!r} names no value", mend, key=True)
         for key in located.value.defaults
-        if not _KEY.match(key)
+        if not KEY.match(key)
     )
     problems.extend(
         located.problem(("required", index), f"{key!r} names no value", mend)
         for index, key in enumerate(located.value.required)
-        if not _KEY.match(key)
+        if not KEY.match(key)
     )
-
-
-def _read_pictures(entry: Path, located: Located[Settings], problems: list[Problem]) -> list[PictureSource]:
-    found: list[PictureSource] = []
-    for index, picture in enumerate(located.value.pictures):
-        loc = ("pictures", index, "file")
-        path = entry / picture.file
-        if Path(picture.file).name != picture.file or path.is_symlink() or not path.is_file():
-            mend = "name a file that lies in the template's folder"
-            problems.append(located.problem(loc, f"no picture {picture.file!r} here", mend))
-            continue
-        cid = picture.cid or path.stem
-        if not _NAME.match(cid) or any(other.cid == cid for other in found):
-            problems.append(located.problem(loc, f"{cid!r} can't be a cid, or is one already", "give it another cid"))
-            continue
-        data = path.read_bytes()
-        content_type = next((kind for magic, kind in _MAGIC.items() if data.startswith(magic)), "")
-        if not content_type or len(data) > _PICTURE_MAX:
-            mend = f"use a PNG, JPEG or GIF of at most {_PICTURE_MAX} octets"
-            problems.append(located.problem(loc, f"{picture.file!r} is no picture for mail", mend))
-            continue
-        found.append(PictureSource(cid, picture.file, content_type, data, hashlib.sha256(data).digest()))
-    return found

@@ -9,6 +9,10 @@ from dataclasses import dataclass, field
 from jinja2 import TemplateRuntimeError
 
 _LINE_ENDS = re.compile(r"\s*(?:\r\n|[\r\n\x0b\x0c\x1c-\x1e\x85\u2028\u2029])\s*")
+KEY = re.compile(r"(?:sender|recipient|manager|organisation|message)\.\w[\w-]*\Z")
+"""How settings write a value's name."""
+VALUE_MAX = 1_000
+"""Characters of a value; what is longer is cut, with an ellipsis."""
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 
 
@@ -18,6 +22,8 @@ class MissingValueError(TemplateRuntimeError):
 
 def one_line(value: str) -> str:
     """The value as it may stand in a line: line ends become `, `, control and direction characters vanish."""
+    if len(value) > VALUE_MAX:
+        value = f"{value[: VALUE_MAX - 1]}…"
     if value.isprintable():
         return value
     return _CONTROLS.sub("", _LINE_ENDS.sub(", ", value.strip()).replace("\t", " "))
@@ -44,12 +50,17 @@ class Missing:
 class Values:
     """One name of a template's context, e.g. `sender`. Each attribute is one line of text, "" where there is none."""
 
-    __slots__ = ("look_up", "missing", "name", "seen")
+    __slots__ = ("is_known", "look_up", "missing", "name", "photo", "seen")
 
-    def __init__(self, name: str, look_up: Callable[[str], str], missing: Missing) -> None:
+    def __init__(
+        self, name: str, look_up: Callable[[str], str], missing: Missing, *, is_known: bool = True, photo: bytes = b""
+    ) -> None:
         self.name = name
         self.look_up = look_up
         self.missing = missing
+        self.is_known = is_known
+        """Whether there is anything behind the name: a directory entry, a banner whose turn it is."""
+        self.photo = photo
         self.seen: dict[str, str] = {}
 
     def get_value(self, attribute: str) -> str:
@@ -61,6 +72,14 @@ class Values:
                 value = self.missing.value(f"{self.name}.{attribute}")
             self.seen[attribute] = value
         return value
+
+    def peek(self, attribute: str) -> str:
+        """The value or its default, "" where there is neither."""
+        value = one_line(self.look_up(attribute))
+        return value if value and not value.isspace() else self.missing.defaults.get(f"{self.name}.{attribute}", "")
+
+    def __bool__(self) -> bool:
+        return self.is_known
 
     def __str__(self) -> str:
         raise TemplateRuntimeError(f"{self.name} can't be printed: print one of its attributes")

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from jinja2 import Environment, TemplateSyntaxError, meta, nodes
 
+from mta.relay.stamp.filters import OF_THE_DAY, argument_troubles
 from mta.relay.stamp.html_source import Trouble
 
-CONTEXT = frozenset(("sender", "recipient", "manager", "message", "organisation", "rule", "now"))
+CONTEXT = frozenset(("sender", "recipient", "manager", "message", "organisation", "rule", "now", "banner"))
 _OF_THE_LANGUAGE = frozenset(("loop", "self", "super", "caller", "varargs", "kwargs", "range"))
 _FORBIDDEN: Mapping[type[nodes.Node], tuple[str, str]] = {
     nodes.Import: ("import is not available", "use include or extends"),
@@ -34,9 +35,11 @@ class Usage:
 
     file: str
     names: frozenset[str]
+    """Of CONTEXT; `now` only where more of it is printed than a day."""
     uses: tuple[Use, ...]
     files: Mapping[str, int]
     troubles: tuple[Trouble, ...]
+    filters: frozenset[str] = frozenset()
 
 
 def examine(environment: Environment, name: str, source: str) -> Usage:
@@ -48,6 +51,7 @@ def examine(environment: Environment, name: str, source: str) -> Usage:
         trouble = Trouble(exc.lineno, exc.message or "not a template", _mend(exc.message or ""))
         return Usage(name, frozenset(), (), {}, (trouble,))
     troubles = [Trouble(node.lineno, *said) for node, said in _forbidden(tree)]
+    troubles += [Trouble(*said) for said in argument_troubles(tree)]
     files: dict[str, int] = {}
     referring: list[nodes.Extends | nodes.Include] = [*tree.find_all(nodes.Extends), *tree.find_all(nodes.Include)]
     for node in referring:
@@ -62,7 +66,17 @@ def examine(environment: Environment, name: str, source: str) -> Usage:
         if name_node.name in unknown
     ]
     uses = tuple(Use(value, name, line) for value, line in _uses(tree))
-    return Usage(name, frozenset(undeclared & CONTEXT), uses, files, tuple(troubles))
+    names = undeclared & CONTEXT
+    if _is_day_only(tree):
+        names -= {"now"}
+    filters = frozenset(node.name for node in tree.find_all(nodes.Filter))
+    return Usage(name, frozenset(names), uses, files, tuple(troubles), filters)
+
+
+def _is_day_only(tree: nodes.Template) -> bool:
+    """Whether `now` stands only before filters that make a day of it."""
+    of_days = {id(node.node) for node in tree.find_all(nodes.Filter) if node.name in OF_THE_DAY}
+    return all(id(node) in of_days for node in tree.find_all(nodes.Name) if node.name == "now")
 
 
 def _mend(message: str) -> str:
@@ -103,6 +117,9 @@ def _uses(tree: nodes.Template) -> Iterator[tuple[str, int]]:
             yield f"{base.name}.{node.attr}", node.lineno
         elif isinstance(node.arg, nodes.Const) and isinstance(node.arg.value, str):
             yield f"{base.name}.{node.arg.value}", node.lineno
+    for filtered in tree.find_all(nodes.Filter):
+        if filtered.name == "photo" and isinstance(filtered.node, nodes.Name):
+            yield f"{filtered.node.name}.photo", filtered.lineno
 
 
 def with_files(usages: Mapping[str, Usage], name: str) -> list[Usage]:

@@ -11,7 +11,9 @@ from markupsafe import escape
 from mta.config.problems import ConfigurationError
 from mta.model.person import Person
 from mta.relay.stamp.html_scan import attributes, tokens
-from mta.relay.stamp.sandbox import TEXT_MAX, tel, url
+from mta.relay.stamp.links import url
+from mta.relay.stamp.phones import tel
+from mta.relay.stamp.rendering import TEXT_MAX
 from mta.relay.stamp.templates import load_templates
 from tests.unit.relay.stamp.samples import (
     JANE,

@@ -74,7 +74,7 @@ class TestSamples:
     def test_a_sender_without_a_name_gets_none(self) -> None:
         done = outcome(plain("Hi\n"), [stamp("corporate")], load_templates(SAMPLES), context(without("displayName")))
         assert done.edits == ()
-        assert done.failed[0].error == "corporate/signature.html.j2: sender.displayName has no value"
+        assert done.failed[0].error == "corporate/signature.html.j2:31: sender.displayName has no value"
 
 
 class TestLines:
@@ -141,7 +141,7 @@ class TestMissingValues:
     def test_a_value_that_has_to_be(self, tmp_path: Path, settings: str) -> None:
         files = {"t/signature.txt.j2": "{{ sender.mobile }}", "t/template.yaml": settings}
         done = outcome(plain("Hi\n"), [stamp("t")], load_templates(write_templates(tmp_path, files)))
-        assert [failed.error for failed in done.failed] == ["t/signature.txt.j2: sender.mobile has no value"]
+        assert [failed.error for failed in done.failed] == ["t/signature.txt.j2:1: sender.mobile has no value"]
         assert done.edits == ()
 
     def test_default_wants_one_for_each_value(self, tmp_path: Path) -> None:

@@ -1,0 +1,129 @@
+"""When a campaign runs: days, weekdays and hours by the clocks of a place."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from mta.relay.stamp.rendering import Period, day_of, minute_of
+
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_HOURS = re.compile(r"(\d{1,2}):(\d{2})\s*-\s*(\d{1,2}):(\d{2})\Z")
+
+
+class ScheduleError(ValueError):
+    """What is wrong with which key of a schedule, and how to mend it."""
+
+    def __init__(self, key: str, what: str, mend: str) -> None:
+        super().__init__(what)
+        self.key = key
+        self.mend = mend
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """`until` is excluded; written as a day, it is the end of that day."""
+
+    start: datetime | None = None
+    until: datetime | None = None
+    """Both naive, by the clocks of the place."""
+    weekdays: frozenset[int] | None = None
+    hours: tuple[time, time] | None = None
+    """From, included, to, excluded; past midnight where the second is earlier. The weekday is that of the beginning."""
+    zone: ZoneInfo | None = None
+
+    def runs(self, now: datetime, zone: ZoneInfo) -> tuple[bool, Period]:
+        """Whether it runs at `now`, and for which period around it that is the answer. `zone` holds without an own."""
+        zone = self.zone or zone
+        local = now.astimezone(zone).replace(tzinfo=None)
+        answer = self._runs(local)
+        bounds = (self.start, self.until)
+        by_clock = self.hours is not None or any(bound and bound.time() != time.min for bound in bounds)
+        return answer, minute_of(now) if by_clock else day_of(now, zone)
+
+    def _runs(self, local: datetime) -> bool:
+        day = local.date()
+        if self.hours is not None:
+            begin, end = self.hours
+            if begin < end:
+                if not begin <= local.time() < end:
+                    return False
+            elif local.time() < end:
+                day -= timedelta(days=1)
+            elif local.time() < begin:
+                return False
+        if self.weekdays is not None and day.weekday() not in self.weekdays:
+            return False
+        return (self.start is None or local >= self.start) and (self.until is None or local < self.until)
+
+
+@lru_cache(maxsize=1024)
+def schedule_of(written: tuple[tuple[str, str], ...]) -> Schedule:
+    """Keys and their texts: `from`, `until`, `weekdays`, `hours`, `timezone`. Raises ScheduleError."""
+    given = dict(written)
+    for key in given.keys() - {"from", "until", "weekdays", "hours", "timezone"}:
+        raise ScheduleError(key, f"{key!r} is no key of a schedule", "use from, until, weekdays, hours, timezone")
+    start = _moment("from", given["from"], is_end=False) if "from" in given else None
+    until = _moment("until", given["until"], is_end=True) if "until" in given else None
+    if start is not None and until is not None and until <= start:
+        raise ScheduleError("until", f"until {given['until']} is before from {given['from']}", "swap them")
+    return Schedule(
+        start,
+        until,
+        _weekdays(given["weekdays"]) if "weekdays" in given else None,
+        _hours(given["hours"]) if "hours" in given else None,
+        zone_of(given["timezone"]) if "timezone" in given else None,
+    )
+
+
+def zone_of(name: str) -> ZoneInfo:
+    """Raises ScheduleError."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as exc:
+        raise ScheduleError("timezone", f"no time zone {name!r}", "write it as Europe/London") from exc
+
+
+def _moment(key: str, text: str, *, is_end: bool) -> datetime:
+    try:
+        if len(text) == len("2026-12-01"):
+            return datetime.combine(date.fromisoformat(text) + timedelta(days=is_end), time.min)
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is not None:
+            raise ValueError(text)
+    except (ValueError, OverflowError) as exc:
+        raise ScheduleError(key, f"{text!r} is no day", "write 2026-12-01, or 2026-12-01 18:00") from exc
+    return moment
+
+
+def _weekdays(text: str) -> frozenset[int]:
+    days: set[int] = set()
+    for part in text.lower().replace(" ", "").split(","):
+        first, dash, last = part.partition("-")
+        if first not in WEEKDAYS or (dash and last not in WEEKDAYS):
+            raise ScheduleError("weekdays", f"{part!r} are no weekdays", "write mon-fri, or mon,wed,sat-sun")
+        begin = WEEKDAYS.index(first)
+        length = (WEEKDAYS.index(last) - begin) % 7 if dash else 0
+        days.update((begin + n) % 7 for n in range(length + 1))
+    return frozenset(days)
+
+
+def _hours(text: str) -> tuple[time, time]:
+    match = _HOURS.match(text)
+    try:
+        if match is None:
+            raise ValueError(text)
+        begin, end = time(int(match[1]), int(match[2])), _end(int(match[3]), int(match[4]))
+    except ValueError as exc:
+        raise ScheduleError("hours", f"{text!r} are no hours", "write 08:00-18:00") from exc
+    if begin == end:
+        raise ScheduleError("hours", "the hours begin and end at the same time", "leave hours out for the whole day")
+    return begin, end
+
+
+def _end(hour: int, minute: int) -> time:
+    # 24:00 ends a day; as a time it is the next day's beginning.
+    return time(0, 0) if (hour, minute) == (24, 0) else time(hour, minute)
