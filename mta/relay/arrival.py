@@ -27,7 +27,7 @@ from mta.model.envelope import Client, Envelope
 from mta.model.person import Person
 from mta.model.queue_id import new_queue_id
 from mta.model.reply import Reply
-from mta.relay.book import Book
+from mta.relay.book import Book, people_of
 from mta.relay.decide import Facts, Outcome, Participants, Parties, undecided
 from mta.relay.decide import decide as decide_by_rules
 from mta.relay.equipment import Equipment, Rulebook
@@ -196,7 +196,7 @@ async def look_up(equipment: Equipment, arrival: Arrival) -> Reply | None:
         arrival.classification = await off_the_loop(
             len(arrival.data), classify, arrival.parsed, is_null, is_trusted=is_trusted
         )
-    arrival.people = await arrival.book.directory.people(arrival.participants.directory_keys)
+    arrival.people = await people_of(arrival.book.directory, arrival.participants.directory_keys)
     return None
 
 

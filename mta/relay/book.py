@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from mta.config.schema import Organisation
-from mta.ports.directory import Directory
+from mta.model.person import Person
+from mta.ports.directory import Directory, DirectoryDownError
 from mta.relay.decide import OrganisationFacts, Policy, RuleSet
 from mta.relay.sign import Signer
 from mta.relay.stamp.quote_lines import QuoteMarks
 from mta.relay.stamp.templates import TemplateSet
+
+
+async def people_of(directory: Directory, keys: Collection[str]) -> Mapping[str, Person]:
+    """Entries by address key; who could not be asked about is an `UnansweredPerson`.
+
+    So mail flows while the directory is down, and only what needs it fails, as each rule's on_error says.
+    """
+    try:
+        return await directory.people(keys)
+    except DirectoryDownError as exc:
+        return exc.people
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from mta.model.delivery import AcceptedMessage, LeasedDelivery, RecipientResult,
 from mta.model.person import Person
 from mta.model.reply import INTERNAL_ERROR, MailError, Reply
 from mta.ports.spool import LeaseLostError
-from mta.relay.book import Book
+from mta.relay.book import Book, people_of
 from mta.relay.copies import Original, finished, stamped
 from mta.relay.deliver.attempt import Copy, attempt
 from mta.relay.deliver.settle import set_aside
@@ -103,7 +103,7 @@ async def stamp(equipment: Equipment, departure: Departure) -> None:
     if not wanted or equipment.bypass.is_on(equipment.clock.now()):
         return
     if not departure.people:
-        departure.people = await departure.book.directory.people(_people_named(departure.message))
+        departure.people = await people_of(departure.book.directory, _people_named(departure.message))
     for variant in wanted:
         made = await off_the_loop(len(departure.data), stamped, departure.original, variant, departure.people)
         departure.edits[variant.group] = made.edits
