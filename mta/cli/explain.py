@@ -30,7 +30,7 @@ from mta.model.address import Address, AddressError, parse_address
 from mta.model.delivery import AcceptedMessage, Body, RecipientEntry
 from mta.model.envelope import Client, Envelope, ListenerRole
 from mta.model.person import Person
-from mta.relay.book import Book
+from mta.relay.book import Book, people_of
 from mta.relay.copies import Original, finished, stamped
 from mta.relay.decide import Facts, Participants, Trace, decide
 from mta.relay.organisations import divide
@@ -112,7 +112,7 @@ def _explain(arguments: argparse.Namespace) -> list[Explained]:
 
 
 async def _people(book: Book, participants: Participants) -> dict[str, Person]:
-    return dict(await book.directory.people(participants.directory_keys))
+    return dict(await people_of(book.directory, participants.directory_keys))
 
 
 def _read(path: Path) -> bytes:
@@ -196,7 +196,8 @@ def _copies(explained: Explained, folder: Path | None) -> dict[int, GroupCopy]:
 def _left_out(original: Original, explained: Explained, variant: Variant) -> tuple[str, ...]:
     """The stamps that this copy doesn't get although a rule says so."""
     book = explained.book
-    context = StampContext(explained.people, explained.outcome.decision.sender, explained.now, book.values)
+    sender, origin = explained.outcome.decision.sender, book.settings.accepted_domains[0]
+    context = StampContext(explained.people, sender, explained.now, book.values, origin=origin)
     outcome = stamp_message(
         explained.message, explained.classification, variant.actions, context, book.templates, book.quote_marks
     )

@@ -60,7 +60,9 @@ def stamped(original: Original, variant: Variant, people: Mapping[str, Person]) 
         return Stamped()
     message, book = original.message, original.book
     is_trusted = message.client is None or message.client.is_trusted
-    context = StampContext(people, message.decision.sender, message.accepted_at, book.values, is_trusted)
+    context = StampContext(
+        people, message.decision.sender, message.accepted_at, book.values, is_trusted, book.settings.accepted_domains[0]
+    )
     try:
         outcome = stamp_message(
             original.parsed, original.classification, variant.actions, context, book.templates, book.quote_marks

@@ -27,6 +27,8 @@ class StampContext:
     is_trusted: bool = True
     """Whether the message came from ourselves or a trusted client. What a stranger sends holds no stamp of a server of
     ours, only words and markers like it, written there to keep a warning out."""
+    origin: str = ""
+    """What tells the organisation's stamps from those of others who run this program: its first accepted domain."""
 
 
 class Skipped(NamedTuple):

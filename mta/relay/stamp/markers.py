@@ -2,12 +2,13 @@
 
 No attribute survives everywhere, so there are three, and any one is enough:
 
-- `class` names the template; `id` names it, the message and the sender. Gmail and Outlook on the web put prefixes
-  before them (`m_123…`, `x_`), others drop one or both.
-- `name` of an anchor around the stamp's first words names template and sender by digests: to Outlook for Windows it is
-  a bookmark, which it keeps where it drops ids and classes, and which has at most 40 letters, digits and underscores.
+- `class` names the template, and by digests the organisation and the sender; `id` names the message, too. Gmail and
+  Outlook on the web put prefixes before them (`m_123…`, `x_`), others drop one or both.
+- `name` of an anchor around the stamp's first words says the same as the class: to Outlook for Windows it is a
+  bookmark, which it keeps where it drops ids and classes, and which has at most 40 letters, digits and underscores.
 
-Where all are lost, the stamp's own words are left (`wording.py`).
+Where all are lost, the stamp's own words are left (`wording.py`). Nothing here is a secret: who was sent a stamp can
+forge one, so that markers count in mail from ourselves only.
 """
 
 from __future__ import annotations
@@ -26,17 +27,24 @@ from mta.relay.stamp.quote_lines import Gate
 
 _GATE: Gate = re2.compile(MARKER)
 _NAMED = re.compile(
-    r"stampline-(?P<name>[a-z0-9]++(?:[._-][a-z0-9]++)*?)(?:--(?P<message>[0-9a-f]{8})(?P<sender>[0-9a-f]{8})?)?"
-    r"(?=[\"'\s>])"
-    r"|stampline_(?P<digest>[0-9a-f]{8})_(?P<of>[0-9a-f]{8})"
+    r"stampline-(?P<name>[a-z0-9]++(?:[._-][a-z0-9]++)*?)"
+    r"(?:--(?P<origin>[0-9a-f]{8})(?P<sender>[0-9a-f]{8})(?:-(?P<message>[0-9a-f]{8}))?)?(?=[\"'\s>])"
+    r"|stampline_(?P<digest>[0-9a-f]{8})_(?P<origin2>[0-9a-f]{8})(?P<sender2>[0-9a-f]{8})"
 )
 _IN_ATTRIBUTE = re.compile(
     r"<[a-z][^<>]*(?:[\s\"'](?:id|class|name)\s*=\s*(?:\"[^\"]*|'[^']*|[^\s\"'>]*)|mso-bookmark:[^\s;\"']*)\Z"
 )
 _TAG_MAX = 2000
 _MARKERS_MAX = 500
-_NOBODY = "0" * 8
+_NONE = "0" * 8
 _HAS_NAME = re.compile(r"\sname\s*=", re.IGNORECASE)
+
+
+class Owner(NamedTuple):
+    """Whose stamp it is: keys of organisation and sender, "" for what is not known or not said."""
+
+    origin: str
+    sender: str
 
 
 class Marker(NamedTuple):
@@ -47,8 +55,8 @@ class Marker(NamedTuple):
     name: str
     digest: str
     """Of the template's name, by `key_of`; one of `name` and this is there."""
+    owner: Owner
     message: str
-    sender: str
 
     def is_of(self, template: str) -> bool:
         """Whether it is a stamp of that template."""
@@ -57,18 +65,19 @@ class Marker(NamedTuple):
 
 @lru_cache(maxsize=1024)
 def key_of(name: str) -> str:
-    """Eight hexadecimal digits that stand for a template's name or a sender's address."""
-    return hashlib.sha256(name.lower().encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    """Eight hexadecimal digits that stand for a template's name, an organisation or an address; "" for ""."""
+    return hashlib.sha256(name.lower().encode("utf-8", "surrogatepass")).hexdigest()[:8] if name else ""
 
 
-def marked(template: str, message: str, sender: str, html: str) -> str:
-    """The HTML of a stamp with its markers. `sender` is a key, "" where the template doesn't speak of the sender.
+def marked(template: str, owner: Owner, message: str, html: str) -> str:
+    """The HTML of a stamp with its markers. The owner's sender is "" where the template doesn't speak of the sender.
 
     Only the first line names the message: what stands behind it is encoded once for a sender (quoted_printable).
     """
-    name = f'name="stampline_{key_of(template)}_{sender or _NOBODY}"'
-    named = f"stampline-{template}"
-    return f'<div class="{named}" id="{named}--{message}{sender}">{_bookmarked(html, name)}</div>'
+    keys = f"{owner.origin or _NONE}{owner.sender or _NONE}"
+    named = f"stampline-{template}--{keys}"
+    bookmarked = _bookmarked(html, f'name="stampline_{key_of(template)}_{keys}"')
+    return f'<div class="{named}" id="{named}-{message}">{bookmarked}</div>'
 
 
 def _bookmarked(html: str, name: str) -> str:
@@ -110,10 +119,13 @@ def markers(view: BodyView) -> Iterator[Marker]:
         tag = text.rfind("<", max(0, match.start() - _TAG_MAX), match.start())
         if tag < 0 or not _IN_ATTRIBUTE.match(text, tag, match.start()):
             continue
-        sender = match["sender"] or match["of"] or ""
-        yield Marker(
-            tag, match["name"] or "", match["digest"] or "", match["message"] or "", "" if sender == _NOBODY else sender
-        )
+        origin, sender = match["origin"] or match["origin2"], match["sender"] or match["sender2"]
+        owner = Owner(_known(origin), _known(sender))
+        yield Marker(tag, match["name"] or "", match["digest"] or "", owner, match["message"] or "")
+
+
+def _known(key: str | None) -> str:
+    return "" if key is None or key == _NONE else key
 
 
 def is_wrapper(written: str) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mta.relay.stamp.bodies import TextView
-from mta.relay.stamp.markers import markers
+from mta.relay.stamp.markers import Owner, markers
 from mta.relay.stamp.place_plain import own_text
 from mta.relay.stamp.quote_lines import QuoteMarks, is_quiet
 from mta.relay.stamp.wording import Words
@@ -14,14 +14,14 @@ from mta.relay.stamp.wording import Words
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """A stamp as it would be put on this message: template, keys of message and sender, and its words.
+    """A stamp as it would be put on this message: template, owner, the message's key, and its words.
 
-    `sender` is "" where the template doesn't speak of the sender: then it is the same stamp, whoever wrote.
+    The owner has no sender where the template doesn't speak of one: then it is the same stamp, whoever wrote.
     """
 
     template: str
+    owner: Owner
     message: str
-    sender: str
     text: str
     html: str
 
@@ -34,8 +34,7 @@ def in_conversation(views: Sequence[TextView], own: Own) -> bool:
     """
     for view in views:
         if view.is_html and any(
-            marker.is_of(own.template) and (not own.sender or marker.sender in ("", own.sender))
-            for marker in markers(view)
+            marker.is_of(own.template) and _is_owners(marker.owner, own.owner) for marker in markers(view)
         ):
             return True
     words = Words(own.text, own.html)
@@ -50,7 +49,7 @@ def in_message(views: Sequence[TextView], own: Own, in_html: bool, is_reply: boo
     """
     if in_html:
         return any(
-            marker.message == own.message and marker.is_of(own.template)
+            marker.message == own.message and marker.is_of(own.template) and marker.owner == own.owner
             for view in views
             if view.is_html and not is_quiet(view, marks)
             for marker in markers(view)
@@ -61,3 +60,8 @@ def in_message(views: Sequence[TextView], own: Own, in_html: bool, is_reply: boo
         for view in views
         if not view.is_html
     )
+
+
+def _is_owners(found: Owner, own: Owner) -> bool:
+    """What a marker doesn't tell, or our stamp doesn't speak of, can't tell them apart."""
+    return found.origin in ("", own.origin) and (not own.sender or found.sender in ("", own.sender))

@@ -10,7 +10,7 @@ from mta.model.actions import Once, Place, Stamp
 from mta.relay.stamp.bodies import Reading, ShownBody, TextView, choose, place_in, readings
 from mta.relay.stamp.content import Content
 from mta.relay.stamp.context import Failed, Skipped
-from mta.relay.stamp.markers import key_of, marked
+from mta.relay.stamp.markers import Owner, key_of, marked
 from mta.relay.stamp.once import Own, in_conversation, in_message
 from mta.relay.stamp.place import Placement
 from mta.relay.stamp.render import Rendered, Renderer
@@ -92,16 +92,17 @@ class Stamping:
             return True
         if not self.content.context.is_trusted:
             return False  # whatever looks like our stamp, a stranger wrote
-        own = Own(action.template, self.renderer.key, self._sender_key(action), rendered.text, rendered.html)
+        own = Own(action.template, self._owner(action), self.renderer.key, rendered.text, rendered.html)
         if action.once is Once.CONVERSATION:
             return in_conversation(self.views, own)
         in_html = any(body.is_html for body in targets)
         return in_message(self.views, own, in_html, self.content.is_reply, self.content.marks)
 
-    def _sender_key(self, action: Stamp) -> str:
-        """Of the sender, if the template speaks of them: another sender's stamp is another stamp then."""
+    def _owner(self, action: Stamp) -> Owner:
+        """With the sender, if the template speaks of them: another sender's stamp is another stamp then."""
+        context = self.content.context
         speaks = not _OF_SENDER.isdisjoint(self.content.templates.template(action.template).context)
-        return key_of(self.content.context.sender) if speaks else ""
+        return Owner(key_of(context.origin), key_of(context.sender) if speaks else "")
 
     def _targets(self, action: Stamp) -> list[ShownBody]:
         """The text parts that the stamp goes into: one in each way of reading, where it is of a wanted format."""
@@ -118,7 +119,7 @@ class Stamping:
             text = rendered.html if body.is_html else rendered.text
             if text:
                 if body.is_html:
-                    text = marked(action.template, self.renderer.key, self._sender_key(action), text)
+                    text = marked(action.template, self._owner(action), self.renderer.key, text)
                 insertions.append(Insertion(body, self._placement(body, action.place), text))
         return tuple(insertions)
 

@@ -38,7 +38,7 @@ HEADER = (
 
 def context(sender: Person = JANE, **organisation: str) -> StampContext:
     people = {person.address: person for person in (sender, MARIA)}
-    return StampContext(people, sender.address, NOW, {"name": "Example", **organisation})
+    return StampContext(people, sender.address, NOW, {"name": "Example", **organisation}, origin="example.com")
 
 
 def write_templates(folder: Path, files: Mapping[str, str | bytes]) -> Path:

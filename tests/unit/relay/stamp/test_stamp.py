@@ -52,8 +52,8 @@ class TestPlaces:
         text, source = bodies(stamped(alternative("Hi\n", "<body><p>Hi</p></body>\n"), [stamp("one")], notes))
         assert text == "Hi\n\nFirst stamp text\n"
         assert re.fullmatch(
-            r'<body><p>Hi</p><div class="stampline-one" id="stampline-one--[0-9a-f]{8}">'
-            r'<p><a name="stampline_[0-9a-f]{8}_0{8}">First stamp text</a></p></div></body>\n',
+            r'<body><p>Hi</p><div class="stampline-one--([0-9a-f]{8}0{8})" id="stampline-one--\1-[0-9a-f]{8}">'
+            r'<p><a name="stampline_[0-9a-f]{8}_\1">First stamp text</a></p></div></body>\n',
             source,
         )
 
@@ -192,7 +192,7 @@ class TestFailures:
         done = outcome(alternative("Hi\n", "<p>Hi</p>\n"), [action, stamp("one")], notes)
         assert done.stamped == ("one",)
         assert [(f.rule, f.error, f.on_error, f.template) for f in done.failed] == [
-            ("legal", "broken/signature.html.j2: ZeroDivisionError", OnError.REJECT, "broken")
+            ("legal", "broken/signature.html.j2:1: ZeroDivisionError", OnError.REJECT, "broken")
         ]
 
     def test_an_unknown_template(self, notes: TemplateSet) -> None:
