@@ -214,12 +214,21 @@ class SignWith(Action):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddRecipients(Action):
-    """The copy goes to these too; `header` is "to" or "cc" where the header is to name them, "" for a blind copy."""
+    """The copy goes to these too, and nobody is told: see `NameRecipients`."""
 
     kind: ClassVar[str] = "add-recipients"
     addresses: tuple[str, ...]
-    header: str = ""
-    """Done only where the message's content may be changed; the copy goes out all the same."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NameRecipients(Action):
+    """Name these in To or Cc, as far as it does not name them yet."""
+
+    kind: ClassVar[str] = "name-recipients"
+    changes_content: ClassVar[bool] = True
+    addresses: tuple[str, ...]
+    header: str = "cc"
+    """"to" or "cc"."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -276,8 +285,8 @@ ACTION_KINDS: dict[str, type[Action]] = {
     cls.kind: cls
     for cls in (
         Stamp, TagSubject, SetHeader, RemoveHeader, SetReplyTo, RewriteSender, ReplaceText, RemoveStamps, AddAttachment,
-        StripAttachments, Reject, Defer, Drop, Hold, Route, RequireTls, SignWith, AddRecipients, Redirect, Archive,
-        Notify, AutoRespond,
+        StripAttachments, Reject, Defer, Drop, Hold, Route, RequireTls, SignWith, AddRecipients, NameRecipients,
+        Redirect, Archive, Notify, AutoRespond,
     )
 }  # fmt: skip
 _FIELDS = {cls: tuple(each.name for each in fields(cls)) for cls in ACTION_KINDS.values()}

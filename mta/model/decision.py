@@ -42,8 +42,20 @@ class RecipientDecision:
     """Index of the group: recipients of one group share one copy (a variant)."""
     next_hop: str
     """Name of the next hop, settled at acceptance: a `route` action, else the recipient's domain, else the default."""
-    added: bool = False
-    """Added by a rule, not named by the envelope; entries of the envelope stand before these."""
+    added_by: str = ""
+    """The rule that added them: not named by the envelope. Such entries stand behind those of the envelope."""
+    in_place_of: str = ""
+    """Added by a redirection: the address of the recipient whose copy they get."""
+    redirected_by: str = ""
+    """The rule that sends their copy to somebody else; they get none themselves."""
+
+    @property
+    def is_added(self) -> bool:
+        return bool(self.added_by)
+
+    @property
+    def is_redirected(self) -> bool:
+        return bool(self.redirected_by)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +86,13 @@ class Decision:
                 [str(e.recipient), e.direction.value, e.role.value, e.group, e.next_hop] for e in self.recipients
             ],
         }
-        if added := sum(entry.added for entry in self.recipients):
-            data["added"] = added
+        by_rules = {
+            str(number): [entry.added_by, entry.in_place_of, entry.redirected_by]
+            for number, entry in enumerate(self.recipients)
+            if entry.added_by or entry.redirected_by
+        }
+        if by_rules:
+            data["by_rules"] = by_rules
         if self.once:
             data["once"] = [action_to_json(action) for action in self.once]
         return data
@@ -83,13 +100,13 @@ class Decision:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Decision:
         groups = {int(k): tuple(action_from_json(a) for a in v) for k, v in data["groups"].items()}
-        first_added = len(data["recipients"]) - data.get("added", 0)
+        by_rules: dict[str, list[str]] = data.get("by_rules", {})
         recipients = tuple(
             RecipientDecision(
                 parse_address(address), Direction(direction), Role(role), groups[group], group, next_hop,
-                n >= first_added,
+                *by_rules.get(str(number), ()),
             )
-            for n, (address, direction, role, group, next_hop) in enumerate(data["recipients"])
+            for number, (address, direction, role, group, next_hop) in enumerate(data["recipients"])
         )  # fmt: skip
         once = tuple(action_from_json(action) for action in data.get("once", ()))
         return cls(recipients, data["organisation"], data["sender"], data["already_processed"], once)

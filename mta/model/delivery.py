@@ -13,6 +13,9 @@ from mta.model.decision import Decision
 from mta.model.envelope import Client, Envelope
 from mta.model.reply import Reply
 
+VERIFIED_TLS = "+tls"
+"""Behind a next hop's name: the same next hop, but over TLS with a verified certificate only."""
+
 
 class State(Enum):
     """Of one recipient in the queue."""

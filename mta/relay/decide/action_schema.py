@@ -8,6 +8,17 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from mta.config.types import Strict
+from mta.relay.decide.address_action_schema import (
+    AddRecipientsAction,
+    ArchiveAction,
+    AutoRespondAction,
+    ForwardCopyAction,
+    NotifyAction,
+    RedirectAction,
+    RewriteSenderAction,
+    SetReplyToAction,
+    short_for,
+)
 from mta.relay.decide.texts import Text, as_list
 
 REPLY_TEXT_MAX = 200
@@ -77,7 +88,42 @@ class RouteAction(Strict):
     next_hop: str
 
 
-_BARE = ("reject", "defer", "drop", "hold")
+class RequireTlsAction(Strict):
+    pass
+
+
+class DkimKeyAction(Strict):
+    selector: str
+
+
+class SetImportanceAction(Strict):
+    value: Literal["high", "normal", "low"]
+
+
+class SetSensitivityAction(Strict):
+    value: Literal["normal", "personal", "private", "company-confidential"]
+
+
+def _guid(value: str) -> str:
+    if not re.match(r"\{?[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\}?\Z", value):
+        raise ValueError(f"{value!r} is no GUID | copy it from Get-MessageClassification, ClassificationID")
+    return value.strip("{}").lower()
+
+
+class SetClassificationAction(Strict):
+    name: Annotated[Text, Field(min_length=1, max_length=200)]
+    description: Annotated[Text, Field(max_length=800)] = ""
+    id: Annotated[str, AfterValidator(_guid)] | None = None
+    keep: bool = True
+    """Replies and forwards keep the classification."""
+
+
+class PluginAction(Strict):
+    name: str
+    options: dict[str, Any] = {}
+
+
+_BARE = ("reject", "defer", "drop", "hold", "require-tls")
 
 
 def with_bare_actions(value: Any) -> Any:
@@ -101,6 +147,22 @@ class ActionEntry(Strict):
     drop: DropAction | None = None
     hold: HoldAction | None = None
     route: RouteAction | None = None
+    require_tls: Annotated[RequireTlsAction | None, Field(alias="require-tls")] = None
+    dkim_key: Annotated[DkimKeyAction | None, short_for("selector"), Field(alias="dkim-key")] = None
+    set_importance: Annotated[SetImportanceAction | None, short_for("value"), Field(alias="set-importance")] = None
+    set_sensitivity: Annotated[SetSensitivityAction | None, short_for("value"), Field(alias="set-sensitivity")] = None
+    set_classification: Annotated[
+        SetClassificationAction | None, short_for("name"), Field(alias="set-classification")
+    ] = None
+    set_reply_to: Annotated[SetReplyToAction | None, short_for("address"), Field(alias="set-reply-to")] = None
+    rewrite_sender: Annotated[RewriteSenderAction | None, short_for("address"), Field(alias="rewrite-sender")] = None
+    add_recipients: Annotated[AddRecipientsAction | None, Field(alias="add-recipients")] = None
+    forward_copy: Annotated[ForwardCopyAction | None, short_for("to"), Field(alias="forward-copy")] = None
+    redirect: Annotated[RedirectAction | None, short_for("to")] = None
+    archive: Annotated[ArchiveAction | None, short_for("to")] = None
+    notify: NotifyAction | None = None
+    auto_respond: Annotated[AutoRespondAction | None, short_for("template"), Field(alias="auto-respond")] = None
+    plugin: Annotated[PluginAction | None, short_for("name")] = None
 
     @model_validator(mode="after")
     def _one_action(self) -> Self:

@@ -5,13 +5,27 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Protocol
 
-from mta.model.actions import Action, Defer, Drop, Reject, Route, SetHeader, Stamp
+from mta.model.actions import (
+    ONCE,
+    Action,
+    AddRecipients,
+    Defer,
+    Drop,
+    Redirect,
+    Reject,
+    RequireTls,
+    Route,
+    SetHeader,
+    Stamp,
+)
 from mta.relay.decide.facts import Facts
 from mta.relay.decide.header_values import HeaderValue
 
 FINAL = (Reject, Defer, Drop)
 """Actions that end the walk through the rules."""
-STEERING = (*FINAL, Route)
+ASIDE = (Route, RequireTls, AddRecipients, Redirect, *ONCE)
+"""Actions that don't stand in the recipient's list: they say where mail goes, or what is done once for all."""
+STEERING = (*FINAL, *ASIDE)
 """Actions that do more than stand in the recipient's list."""
 
 _CONTENT_FIELDS = ("mime-version", "subject", "sender", "from", "to", "cc", "bcc", "reply-to", "date", "message-id")
@@ -43,8 +57,8 @@ class ActionMaker(Protocol):
         """Whether the action depends on who the recipient is; if not, it is made once for all."""
         ...
 
-    def make(self, facts: Facts, index: int) -> Action | None:
-        """None where there is nothing to do. Raises HeaderValueError."""
+    def make(self, facts: Facts, index: int) -> Action | tuple[Action, ...] | None:
+        """Mostly one action; None where there is nothing to do. Raises ActionError."""
         ...
 
 

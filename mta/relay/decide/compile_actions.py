@@ -6,7 +6,7 @@ was reported.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from mta.config.explain_errors import closest
@@ -16,22 +16,30 @@ from mta.model import actions as model
 from mta.relay.decide.action_schema import (
     ActionEntry,
     DeferAction,
+    DkimKeyAction,
     DropAction,
     HoldAction,
+    PluginAction,
     RejectAction,
     RemoveHeaderAction,
+    RequireTlsAction,
     RouteAction,
+    SetClassificationAction,
     SetHeaderAction,
+    SetImportanceAction,
+    SetSensitivityAction,
     StampAction,
     TagSubjectAction,
 )
-from mta.relay.decide.actions import ActionMaker, Fixed, RenderedHeader, StampForRecipient, is_protected
-from mta.relay.decide.header_values import HeaderValueError, compile_value
+from mta.relay.decide.actions import Fixed, RenderedHeader, StampForRecipient, is_protected
+from mta.relay.decide.compile_address_actions import AddressActions
+from mta.relay.decide.header_values import ActionError
+from mta.relay.decide.known_fields import IMPORTANCE, SENSITIVITY, classification_fields
 from mta.relay.decide.message_tests import is_field_name
+from mta.relay.decide.plugins import PluginMaker, load_plugin
+from mta.relay.decide.rule_actions import Makers
 from mta.relay.decide.rule_schema import RuleEntry
 from mta.relay.decide.surroundings import Surroundings
-
-Makers = Iterator[ActionMaker]
 
 
 class ActionCompiler:
@@ -43,21 +51,14 @@ class ActionCompiler:
 
     def makers(self, document: Document, entry: RuleEntry, loc: Loc) -> Makers:
         """What a rule's `actions` come to, in their order. Problems go to `problems`."""
+        rule = _OfRule(self._surroundings, self._problems, document, entry)
         for n, written in enumerate(entry.actions):
-            yield from _OfRule(self._surroundings, self._problems, document, entry).of(written, (*loc, n))
+            yield from rule.of(written, (*loc, n))
+        rule.check_sense(entry.actions, loc)
 
 
-class _OfRule:
+class _OfRule(AddressActions):
     """The actions of one rule."""
-
-    def __init__(
-        self, surroundings: Surroundings, problems: list[Problem], document: Document, entry: RuleEntry
-    ) -> None:
-        self._surroundings = surroundings
-        self._problems = problems
-        self._document = document
-        self._rule = entry.name
-        self._on_error = model.OnError(entry.on_error)
 
     def of(self, entry: ActionEntry, loc: Loc) -> Makers:
         """The makers of one action."""
@@ -66,13 +67,18 @@ class _OfRule:
                 compile_it: Callable[[Any, Loc], Makers] = getattr(self, name)
                 yield from compile_it(written, (*loc, field.alias or name))
 
-    def _problem(self, loc: Loc, what: str, mend: str) -> None:
-        self._problems.append(self._document.problem(loc, what, mend))
+    def check_sense(self, entries: Sequence[ActionEntry], loc: Loc) -> None:
+        """Report what a rule says in vain: who gets no mail has none to share."""
+        ends = next((name for name in ("drop", "reject") for entry in entries if getattr(entry, name) is not None), "")
+        for n, entry in enumerate(entries):
+            for name in ("add_recipients", "forward_copy", "redirect") if ends else ():
+                if getattr(entry, name) is not None:
+                    what = f"{name.replace('_', '-')} comes to nothing beside {ends}"
+                    self._problem((*loc, n), what, "use redirect alone to send mail to somebody else instead")
 
     # --- the content --------------------------------------------------------------------------------------------------
 
     def stamp(self, written: StampAction, loc: Loc) -> Makers:
-        templates = self._surroundings.templates
         if not self._check_template(written.template, (*loc, "template")):
             return
         stamp = model.Stamp(
@@ -83,17 +89,10 @@ class _OfRule:
             formats=written.formats,
             on_error=self._on_error,
         )
-        if templates is not None and templates.uses_recipient(written.template):
+        if self._speaks_of_recipient(written.template):
             yield StampForRecipient(stamp)
         else:
             yield Fixed(stamp, f"stamp: {written.template}")
-
-    def _check_template(self, name: str, loc: Loc) -> bool:
-        templates = self._surroundings.templates
-        known = templates is None or name in templates.names()
-        if templates is not None and not known:
-            self._problem(loc, f"there is no template {name!r}", closest(name, templates.names()))
-        return known
 
     def tag_subject(self, written: TagSubjectAction, loc: Loc) -> Makers:
         action = model.TagSubject(rule=self._rule, text=written.text, where=written.where)
@@ -101,17 +100,31 @@ class _OfRule:
 
     def set_header(self, written: SetHeaderAction, loc: Loc) -> Makers:
         self._check_field(written.name, (*loc, "name"))
-        around = self._surroundings
-        try:
-            value = compile_value(written.value, around.attributes, around.organisation)
-        except HeaderValueError as exc:
-            self._problem((*loc, "value"), str(exc), exc.mend)
-            return
-        yield RenderedHeader(written.name, value, self._rule)
+        value = self._value(written.value, (*loc, "value"))
+        if value is not None:
+            yield RenderedHeader(written.name, value, self._rule)
 
     def remove_header(self, written: RemoveHeaderAction, loc: Loc) -> Makers:
         self._check_field(written.name, (*loc, "name"))
         yield Fixed(model.RemoveHeader(rule=self._rule, name=written.name), f"remove-header: {written.name}")
+
+    def set_importance(self, written: SetImportanceAction, loc: Loc) -> Makers:
+        yield from self._fields(IMPORTANCE[written.value], f"set-importance: {written.value}")
+
+    def set_sensitivity(self, written: SetSensitivityAction, loc: Loc) -> Makers:
+        yield from self._fields(SENSITIVITY[written.value], f"set-sensitivity: {written.value}")
+
+    def set_classification(self, written: SetClassificationAction, loc: Loc) -> Makers:
+        fields = classification_fields(written.name, written.description, written.id or "", keep=written.keep)
+        yield from self._fields(fields, f"set-classification: {written.name}")
+
+    def _fields(self, fields: Mapping[str, str], source: str) -> Makers:
+        """Header fields with their values, "" for those to be removed; the first stands for all in explanations."""
+        for name, value in fields.items():
+            if value:
+                yield Fixed(model.SetHeader(rule=self._rule, name=name, value=value), source)
+            else:
+                yield Fixed(model.RemoveHeader(rule=self._rule, name=name), source)
 
     def _check_field(self, name: str, loc: Loc) -> None:
         if not is_field_name(name):
@@ -136,8 +149,23 @@ class _OfRule:
         yield Fixed(model.Hold(rule=self._rule, reason=written.reason), "hold")
 
     def route(self, written: RouteAction, loc: Loc) -> Makers:
-        hops = self._surroundings.next_hops
-        if hops is not None and written.next_hop not in hops:
-            what = f"no next hop is called {written.next_hop!r}"
-            self._problem((*loc, "next_hop"), what, closest(written.next_hop, hops))
+        self._check_next_hop(written.next_hop, (*loc, "next_hop"))
         yield Fixed(model.Route(rule=self._rule, next_hop=written.next_hop), f"route: {written.next_hop}")
+
+    def require_tls(self, written: RequireTlsAction, loc: Loc) -> Makers:
+        yield Fixed(model.RequireTls(rule=self._rule), "require-tls")
+
+    def dkim_key(self, written: DkimKeyAction, loc: Loc) -> Makers:
+        known = self._surroundings.dkim_selectors
+        if known is not None and written.selector not in known:
+            mend = closest(written.selector, known) if known else "give the organisation keys under dkim"
+            self._problem((*loc, "selector"), f"no DKIM key has the selector {written.selector!r}", mend)
+        yield Fixed(model.SignWith(rule=self._rule, selector=written.selector), f"dkim-key: {written.selector}")
+
+    def plugin(self, written: PluginAction, loc: Loc) -> Makers:
+        try:
+            loaded = load_plugin(written.name, written.options)
+        except ActionError as exc:
+            self._problem((*loc, "name"), str(exc), exc.mend)
+            return
+        yield PluginMaker(written.name, loaded, written.options, self._rule)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
-from mta.model.actions import Action, SetHeader, Stamp
+from mta.model.actions import Action, Stamp
 from mta.relay.decide.facts import indexes
 
 
@@ -17,11 +17,11 @@ class ActionList:
     personal: set[int]
 
     def impersonal(self) -> tuple[Action, ...]:
-        """The actions without anything that depends on the recipient: stamps lose those lines, headers vanish."""
+        """The actions without anything that depends on the recipient: stamps lose those lines, the rest vanishes."""
         return tuple(
             replace(action, recipient="") if isinstance(action, Stamp) else action
             for number, action in enumerate(self.actions)
-            if not (number in self.personal and isinstance(action, SetHeader))
+            if not (number in self.personal and action.changes_content and not isinstance(action, Stamp))
         )
 
 

@@ -47,8 +47,8 @@ _NO_PLACE: dict[type[nodes.Node], str] = {
 }  # fmt: skip
 
 
-class HeaderValueError(Exception):
-    """A value that can't be used; `mend` says what to write instead."""
+class ActionError(Exception):
+    """An action that can't be made; `mend` says what to write in the rule instead."""
 
     def __init__(self, what: str, mend: str = "") -> None:
         super().__init__(what)
@@ -92,7 +92,7 @@ class HeaderValue:
         self._by_sender: dict[str, tuple[object, str]] = {}
 
     def render(self, facts: Facts, index: int, rule: str) -> str:
-        """One line of text, "" where nothing came out. Raises HeaderValueError."""
+        """One line of text, "" where nothing came out. Raises ActionError."""
         if self._template is None:
             return self.text
         if self.uses_recipient:
@@ -120,10 +120,10 @@ class HeaderValue:
             rendered = template.render(values)
         except (TemplateError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as exc:
             # The sandbox passes on what the template's own operations raise; their texts may hold values.
-            raise HeaderValueError(f"the value can't be rendered: {type(exc).__name__}") from exc
+            raise ActionError(f"the value can't be rendered: {type(exc).__name__}") from exc
         line = one_line(rendered)
         if len(line) > VALUE_MAX:
-            raise HeaderValueError(f"the value is longer than {VALUE_MAX} characters")
+            raise ActionError(f"the value is longer than {VALUE_MAX} characters")
         return line
 
 
@@ -133,14 +133,12 @@ def one_line(text: str) -> str:
 
 
 def compile_value(text: str, attributes: Collection[str] | None, organisation: Collection[str] | None) -> HeaderValue:
-    """A value as written in a rule. `attributes` are the directory's, None where unknown. Raises HeaderValueError."""
+    """A value as written in a rule. `attributes` are the directory's, None where unknown. Raises ActionError."""
     if "{" not in text:
         if one_line(text) != text.strip():
-            raise HeaderValueError("a header's value is one line of text", "remove line ends and control characters")
+            raise ActionError("a header's value is one line of text", "remove line ends and control characters")
         if not 0 < len(text) <= VALUE_MAX:
-            raise HeaderValueError(
-                f"a header's value has 1 to {VALUE_MAX} characters", "use remove-header to remove one"
-            )
+            raise ActionError(f"a header's value has 1 to {VALUE_MAX} characters", "use remove-header to remove one")
         return HeaderValue(text.strip(), None)
     try:
         tree = _ENVIRONMENT.parse(text)
@@ -148,22 +146,22 @@ def compile_value(text: str, attributes: Collection[str] | None, organisation: C
         _check(tree, attributes, organisation)
         template = _ENVIRONMENT.from_string(text)
     except TemplateSyntaxError as exc:
-        raise HeaderValueError(f"template: {exc.message}", "correct it, for example {{ sender.department }}") from exc
+        raise ActionError(f"template: {exc.message}", "correct it, for example {{ sender.department }}") from exc
     return HeaderValue(text, template, find_undeclared_variables(tree))
 
 
 def _check(tree: nodes.Template, attributes: Collection[str] | None, organisation: Collection[str] | None) -> None:
     for node in tree.find_all(tuple(_NO_PLACE)):
-        raise HeaderValueError(f"{_NO_PLACE[type(node)]} has no place in a header's value", "use if and filters")
+        raise ActionError(f"{_NO_PLACE[type(node)]} has no place in a header's value", "use if and filters")
     for call in tree.find_all(nodes.Call):
         if not _is_call_of_now(call):
-            raise HeaderValueError("calls have no place in a header's value", "use if, filters and now.strftime('%Y')")
+            raise ActionError("calls have no place in a header's value", "use if, filters and now.strftime('%Y')")
     for name in sorted(find_undeclared_variables(tree) - NAMES):
-        raise HeaderValueError(f"unknown name {name!r}", closest(name, NAMES))
+        raise ActionError(f"unknown name {name!r}", closest(name, NAMES))
     for base, attribute in sorted(_uses(tree)):
         known = _known(base, attributes, organisation)
         if known is not None and attribute not in known:
-            raise HeaderValueError(f"{base} has no attribute {attribute!r}", closest(attribute, known))
+            raise ActionError(f"{base} has no attribute {attribute!r}", closest(attribute, known))
 
 
 def _is_call_of_now(call: nodes.Call) -> bool:

@@ -29,3 +29,5 @@ class Surroundings:
     """The directory's attribute names."""
     organisation: Mapping[str, str] | None = None
     """The organisation's attributes."""
+    dkim_selectors: frozenset[str] | None = None
+    """Of the organisation's DKIM keys."""

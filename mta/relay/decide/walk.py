@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from mta.model.actions import Action, Defer, Drop, OnError, Reject, Route
+from mta.model.actions import Action, Defer, Drop, OnError, Reject
 from mta.model.address import Address
 from mta.model.decision import Decision, RecipientDecision
+from mta.model.delivery import VERIFIED_TLS
 from mta.model.reply import INTERNAL_ERROR, Reply
-from mta.relay.decide.actions import FINAL, STEERING, ActionMaker
+from mta.relay.decide.actions import ASIDE, FINAL, STEERING, ActionMaker
+from mta.relay.decide.aside import NOBODY_ELSE, Aside, Sent, role_of, send
 from mta.relay.decide.explanation import Trace, Verdict
 from mta.relay.decide.facts import Facts, Parties, indexes
 from mta.relay.decide.groups import ActionList, group, numbers
-from mta.relay.decide.header_values import HeaderValueError
-from mta.relay.decide.outcome import Audited, Outcome, Policy, RuleFailure, Withheld
+from mta.relay.decide.header_values import ActionError
+from mta.relay.decide.outcome import Audited, OnceFor, Outcome, Policy, RuleFailure, Withheld
 from mta.relay.decide.rules import Rule, RuleSet
 from mta.relay.decide.splitting import spokesman, uniform
 
@@ -30,40 +32,74 @@ def decide(rules: RuleSet, facts: Facts, policy: Policy, trace: Trace | None = N
         walk.judge(rule)
     lists = walk.lists if policy.is_splitting else uniform(facts, walk.lists)
     finals, too_many = group(lists, facts.visible, policy.max_variants)
+    sent = send(facts, walk.aside.sendings, finals)
+    once = tuple(OnceFor(action, tuple(indexes)) for (_, action), indexes in walk.aside.once.items())
     return Outcome(
-        _decision(facts, finals, walk.routes, policy),
+        _decision(facts, finals, walk.aside, policy, sent, once),
         _reply(finals, walk.failures),
         tuple(tuple(names) for names in walk.applied),
         tuple(walk.audited),
-        tuple(walk.failures),
+        (*walk.failures, *sent.failures),
         tuple(walk.withheld),
         too_many,
+        once,
+        tuple(facts.plugin_runs),
     )
 
 
 def undecided(parties: Parties, policy: Policy, *, already_processed: bool = False) -> Decision:
     """The decision that relays everything as it is: bypass, our own valid mark, messages that are not looked into."""
     count = len(parties.recipients)
-    decision = _decision(parties, [()] * count, [""] * count, policy)
+    decision = _decision(parties, [()] * count, Aside(), policy)
     return replace(decision, already_processed=already_processed)
 
 
 def _decision(
-    parties: Parties, finals: Sequence[tuple[Action, ...]], routes: Sequence[str], policy: Policy
+    parties: Parties,
+    finals: Sequence[tuple[Action, ...]],
+    aside: Aside,
+    policy: Policy,
+    sent: Sent = NOBODY_ELSE,
+    once: Sequence[OnceFor] = (),
 ) -> Decision:
-    recipients = tuple(
+    routes, over_tls, redirected = aside.routes, aside.over_tls, sent.redirected
+    recipients = [
         RecipientDecision(
             party.address,
             parties.direction(party),
             party.role,
             actions,
             number,
-            route or policy.next_hop(party.address),
+            _hop(routes.get(index) or policy.next_hop(party.address), index in over_tls),
+            redirected_by=redirected.get(index, ""),
         )
-        for party, actions, number, route in zip(parties.recipients, finals, numbers(finals), routes, strict=True)
-    )
+        for index, (party, actions, number) in enumerate(zip(parties.recipients, finals, numbers(finals), strict=True))
+    ]
+    for added in sent.added:
+        leader = recipients[added.index]
+        recipients.append(
+            replace(
+                leader,
+                recipient=added.address,
+                direction=parties.direction(parties.party(added.address)),
+                role=role_of(added, leader),
+                next_hop=_hop(policy.next_hop(added.address), added.index in over_tls),
+                added_by=added.rule,
+                in_place_of=added.in_place_of,
+                redirected_by="",
+            )
+        )
     sender = parties.sender
-    return Decision(recipients, parties.organisation.name, sender.key if sender is not None else "")
+    return Decision(
+        tuple(recipients),
+        parties.organisation.name,
+        sender.key if sender is not None else "",
+        once=tuple(entry.action for entry in once),
+    )
+
+
+def _hop(name: str, over_tls: bool) -> str:
+    return name + VERIFIED_TLS if over_tls else name
 
 
 def _reply(finals: Sequence[tuple[Action, ...]], failures: Sequence[RuleFailure]) -> Reply | None:
@@ -90,7 +126,7 @@ class _Walk:
         self.trace = trace
         self.walking = facts.everyone
         self.lists = [ActionList([], set()) for _ in range(count)]
-        self.routes = [""] * count
+        self.aside = Aside()
         self.applied: list[list[str]] = [[] for _ in range(count)]
         self.audited: list[Audited] = []
         self.failures: list[RuleFailure] = []
@@ -133,16 +169,16 @@ class _Walk:
         return matched
 
     def _apply(self, rule: Rule, matched: int) -> None:
-        makers = self._permitted(rule, matched)
+        makers, may_change = self._permitted(rule, matched)
         if not rule.is_splitting:
             makers = self._apply_unsplit(rule, makers, matched)
             if not makers:
                 return
         if any(maker.personal for maker in makers):
             for index in indexes(matched):
-                self._apply_to(rule, makers, 1 << index, index)
+                self._apply_to(rule, makers, 1 << index, index, may_change=may_change)
         else:
-            self._apply_to(rule, makers, matched, (matched & -matched).bit_length() - 1)
+            self._apply_to(rule, makers, matched, (matched & -matched).bit_length() - 1, may_change=may_change)
 
     def _apply_unsplit(self, rule: Rule, makers: Sequence[ActionMaker], matched: int) -> Sequence[ActionMaker]:
         """Change the content for all who still walk, or for nobody; gives what is left for those who match."""
@@ -155,16 +191,26 @@ class _Walk:
         return [maker for maker in makers if not maker.changes_content]
 
     def _apply_to(
-        self, rule: Rule, makers: Sequence[ActionMaker], mask: int, index: int, *, is_shared: bool = False
+        self,
+        rule: Rule,
+        makers: Sequence[ActionMaker],
+        mask: int,
+        index: int,
+        *,
+        is_shared: bool = False,
+        may_change: bool = True,
     ) -> None:
         """Make the actions for one recipient, and give them to all of the mask, for whom they are the same."""
+        made: list[tuple[Action, bool]] = []
         try:
-            made = [
-                (action, maker.personal and not is_shared)
-                for maker in makers
-                if (action := maker.make(self.facts, index))
-            ]
-        except HeaderValueError as exc:
+            for maker in makers:
+                action = maker.make(self.facts, index)
+                personal = maker.personal and not is_shared
+                if isinstance(action, tuple):
+                    made += [(each, personal) for each in action if may_change or not each.changes_content]
+                elif action is not None:
+                    made.append((action, personal))
+        except ActionError as exc:
             self._fail(rule, mask, str(exc))
             return
         actions = [action for action, _ in made]
@@ -177,24 +223,24 @@ class _Walk:
                 for action, personal in made:
                     self._add(number, action, personal=personal)
 
-    def _permitted(self, rule: Rule, matched: int) -> Sequence[ActionMaker]:
-        """The rule's actions that this message may get."""
+    def _permitted(self, rule: Rule, matched: int) -> tuple[Sequence[ActionMaker], bool]:
+        """The rule's actions that this message may get, and whether its content may be changed."""
         facts = self.facts
         reason = facts.classification.untouchable
         if not reason and facts.asked_by_name and facts.asked_by_name.isdisjoint(rule.kinds):
             reason = f"{' '.join(sorted(facts.asked_by_name))}, not named by the rule"
         if not reason or not any(maker.changes_content for maker in rule.actions):
-            return rule.actions
+            return rule.actions, not reason
         self.withheld.append(Withheld(rule.name, reason, self._addresses(matched)))
         if self.trace is not None:
             self.trace.note(rule, matched, f"content not changed: {reason}")
-        return [maker for maker in rule.actions if not maker.changes_content]
+        return [maker for maker in rule.actions if not maker.changes_content], False
 
     def _add(self, index: int, action: Action, *, personal: bool) -> None:
-        if not self.walking >> index & 1:
+        if isinstance(action, ASIDE):
+            self.aside.take(index, action)
             return
-        if isinstance(action, Route):
-            self.routes[index] = action.next_hop
+        if not self.walking >> index & 1:
             return
         entry = self.lists[index]
         if isinstance(action, Reject | Drop):
