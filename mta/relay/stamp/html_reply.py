@@ -31,9 +31,11 @@ _INLINE = frozenset(("a", "span", "b", "i", "font", "strong", "em", "u", "o:p", 
 _SEEN = frozenset(("img", "input", "video", "svg", "object", "iframe", "button"))
 _QUOTED = re.compile(r"<(/?)blockquote\b[^>]*+(?:>|\Z)")
 _TAG = re.compile(r"<!--(?:.*?-->|.*\Z)|<(?:style|script|title)\b[^>]*+(?:>|\Z)[^<]*+|<[^>]*+(?:>|\Z)", re.DOTALL)
-_LINES_KEPT = 3
+_LINES_KEPT = 1 + quote_lines.NOTES_ABOVE
 _BARE_MAX = 3
 _LOOKS_AHEAD_MAX = 200
+_INTRODUCTION_MAX = 4000
+"""Characters of HTML in which an attribution and the tags around it have room."""
 
 
 @dataclass(slots=True)
@@ -48,7 +50,7 @@ class _Line:
         joined = "".join(self.pieces)
         if "&" in joined:
             joined = html.unescape(joined).lower()
-        return _SPACES.sub(" ", joined).strip()
+        return _SPACES.sub(" ", joined).strip(quote_lines.EDGES)
 
 
 @dataclass(slots=True)
@@ -95,7 +97,10 @@ class _Scan:
             if token.start > at:
                 self._data(at, token.start)
             at = token.end
-            if token.name in _BLOCKS and token.name not in _CELLS:
+            if token.name in _CELLS:
+                if self.line is not None:
+                    self.line.pieces.append(" ")
+            elif token.name in _BLOCKS:
                 found = self._end_line(token)
                 if found is not None:
                     return found
@@ -136,6 +141,10 @@ class _Scan:
         after = len(self.text) if token is None else token.start
         if self._begins_rest(text, after):
             return self._found(line, False, len(text))
+        if quote_lines.may_be_notes(text):
+            found = self._notes_header(text, after)
+            if found is not None:
+                return found
         if quote_lines.ends_attribution(text):
             return self._attribution(after)
         return None
@@ -149,6 +158,13 @@ class _Scan:
             following = self._following(after)
             return bool(following and quote_lines.label(following[0])) and quote_lines.is_header_block(following)
         return False
+
+    def _notes_header(self, text: str, after: int) -> _Found | None:
+        texts = [line.text() for line in self.lines]
+        back = quote_lines.notes_header_start(texts[:-1], text, self._following(after))
+        if back is None:
+            return None
+        return self._found(self.lines[-1 - back], False, sum(map(len, texts[-1 - back :])))
 
     def _following(self, start: int) -> list[str]:
         """The next visible lines; a text that asks for them too often is hostile and gets none."""
@@ -169,6 +185,8 @@ class _Scan:
         if token.kind != "open":
             return None
         separator = self._separator(token)
+        if separator is not None and separator.introduces and not self._introduces_quote(token):
+            separator = None
         if token.name == "blockquote":
             texts = [line.text() for line in self.lines]
             first = quote_lines.attribution_start(texts, len(texts) - 1) if texts else None
@@ -179,6 +197,28 @@ class _Scan:
         if self.line is not None:
             self.above += len(self.line.text())
         return _Found(_outermost(token.start, self.trail), separator is None or not separator.to_end, self.above)
+
+    def _introduces_quote(self, token: Token) -> bool:
+        """Whether nothing but an attribution, a header or a forwarded message's mark stands before what it quotes."""
+        self.looks_ahead += 1
+        if token.name == "blockquote" or self.looks_ahead > _LOOKS_AHEAD_MAX:
+            return True
+        window = self.folded[token.end : token.end + _INTRODUCTION_MAX]
+        quoted = window.find("<blockquote")
+        said = _seen(window[:quoted] if quoted >= 0 else window)
+        if quoted >= 0 and len(said) <= quote_lines.LINE_MAX:
+            return not said or quote_lines.may_introduce(said)
+        return self._begins_with_mark(visible_lines(self.text, self.folded, token.end, quote_lines.HEADER_LINES))
+
+    def _begins_with_mark(self, lines: Sequence[str]) -> bool:
+        """Whether lines begin a forwarded message, or a quote that no blockquote surrounds."""
+        if not lines:
+            return True
+        if quote_lines.is_original(lines[0]) or quote_lines.announces_header(lines[0]):
+            return True
+        if quote_lines.is_header_block(lines):
+            return True
+        return any(quote_lines.is_attribution(" ".join(lines[:count])) for count in (1, 2, 3))
 
     def _separator(self, token: Token) -> ElementSeparator | None:
         written = token.attributes.lower()

@@ -11,7 +11,6 @@ from mta.relay.stamp import quote_lines
 from mta.relay.stamp.place import BodyView, Placement
 from mta.relay.stamp.quote_lines import DEFAULT_MARKS, QuoteMarks
 
-_SPACE = " \t\r\n\u00a0\u200b\ufeff"
 _BLANK_LINE_AT_END = re.compile(r"\n[ \t]*\n[ \t]*\Z")
 _RULES = tuple("-_=*–—─")
 _GAP_MAX = 8
@@ -71,7 +70,7 @@ def reply_position(view: BodyView, is_reply: bool, marks: QuoteMarks = DEFAULT_M
     if marks.plain_gate.search(view.octets) is None:
         return None
     raw = view.folded.split("\n")
-    lines = [line.strip(_SPACE) for line in raw]
+    lines = [line.strip(quote_lines.EDGES) for line in raw]
     quote = _first_quote(lines, is_reply, marks)
     if quote is None:
         return None
@@ -89,39 +88,91 @@ def _first_quote(lines: Sequence[str], is_reply: bool, marks: QuoteMarks) -> Quo
     for index, line in enumerate(lines):
         if not line:
             continue
+        rest = _rest_start(lines, index, marks)
+        if rest is not None:
+            return _rest(lines, rest, index)
         if quote_lines.is_quoted(line):
-            # A single `>` in a new message is more likely a shell prompt or an arrow.
-            if is_reply or sum(map(quote_lines.is_quoted, lines)) > 1:
-                return Quote(index, False, index)
-        elif _begins_rest(lines, index, marks):
-            return Quote(index, True, index + 1)
+            if _counts(lines, index, is_reply):
+                return Quote(_header_above(lines, index), False, index)
         elif quote_lines.ends_attribution(line) and (quote := _attributed(lines, index)) is not None:
             return quote
     return None
 
 
+def _counts(lines: Sequence[str], index: int, is_reply: bool) -> bool:
+    """Whether a `>` line quotes somebody: a single one in a new message is more likely a shell prompt or an arrow.
+
+    Programs that store mail put one before a line that begins with "From ".
+    """
+    if lines[index].startswith(">from "):
+        return lines[index + 1 : index + 2] != [] and quote_lines.is_quoted(lines[index + 1])
+    return is_reply or sum(map(quote_lines.is_quoted, lines)) > 1
+
+
+def _header_above(lines: Sequence[str], quoted: int) -> int:
+    """First line of the header that stands right above quoted lines; the first quoted line if there is none."""
+    first = quoted
+    kinds: set[str] = set()
+    for index in range(quoted - 1, max(quoted - 1 - quote_lines.HEADER_LINES, -1), -1):
+        found = quote_lines.label(lines[index][: quote_lines.LINE_MAX])
+        if found:
+            first = index
+            kinds |= found
+        elif lines[index] or first < quoted:
+            break
+    return first if "from" in kinds and len(kinds) > 1 else quoted
+
+
 def _first_to_end(lines: Sequence[str], start: int, marks: QuoteMarks) -> int | None:
     for index in range(start, len(lines)):
-        if lines[index] and not quote_lines.is_quoted(lines[index]) and _begins_rest(lines, index, marks):
-            return index
+        if lines[index] and not quote_lines.is_quoted(lines[index]):
+            rest = _rest_start(lines, index, marks)
+            if rest is not None:
+                return rest
     return None
 
 
-def _begins_rest(lines: Sequence[str], index: int, marks: QuoteMarks) -> bool:
-    """Whether the line begins a quote that is the rest of the body: nothing marks its lines one by one."""
+def _rest(lines: Sequence[str], first: int, sign: int) -> Quote:
+    """The quote that begins with a header or a line such as `-----Original Message-----`.
+
+    It is the rest of the body, unless its lines are marked one by one: then a reply may stand below.
+    """
+    for index in range(sign + 1, min(sign + 1 + quote_lines.HEADER_LINES, len(lines))):
+        line = lines[index]
+        if quote_lines.is_quoted(line):
+            return Quote(first, False, index)
+        if line and not quote_lines.label(line[: quote_lines.LINE_MAX]):
+            break
+    return Quote(first, True, sign + 1)
+
+
+def _rest_start(lines: Sequence[str], index: int, marks: QuoteMarks) -> int | None:
+    """First line of a quote that the line begins, and whose lines nothing needs to mark one by one."""
     line = lines[index]
     if marks.is_added(line):
-        return True
+        return index
     ruled = line.startswith(_RULES)
-    if (ruled or line.endswith((":", "\uff1a"))) and quote_lines.is_original(line):
-        return True
+    if (ruled or line.startswith((">>>", "original")) or line.endswith((":", "\uff1a"))) and quote_lines.is_original(
+        line
+    ):
+        return index
     if ruled or len(line) < 40:
         following = _following(lines, index + 1, 1)
         if following and quote_lines.label(following[0]) and quote_lines.announces_header(line):
-            return quote_lines.is_header_block(_following(lines, index + 1, quote_lines.HEADER_LINES))
-    if not quote_lines.label(line):
-        return False
-    return quote_lines.is_header_block(_following(lines, index, quote_lines.HEADER_LINES))
+            header = _following(lines, index + 1, quote_lines.HEADER_LINES)
+            return index if quote_lines.is_header_block(header, 2 if ruled else 3) else None
+    if quote_lines.label(line) and quote_lines.is_header_block(_following(lines, index, quote_lines.HEADER_LINES)):
+        return index
+    return _notes_start(lines, index) if quote_lines.may_be_notes(line) else None
+
+
+def _notes_start(lines: Sequence[str], index: int) -> int | None:
+    """First line of the header of Lotus Notes in which the line names the recipients."""
+    reach = range(max(0, index - 3 * quote_lines.NOTES_ABOVE), index)
+    above = [number for number in reach if lines[number]]
+    below = [line for line in lines[index + 1 : index + 2 * quote_lines.HEADER_LINES] if line]
+    back = quote_lines.notes_header_start([lines[number] for number in above], lines[index], below)
+    return None if back is None else above[-back]
 
 
 def _following(lines: Sequence[str], start: int, count: int) -> list[str]:
@@ -152,8 +203,12 @@ def _attributed(lines: Sequence[str], last: int) -> Quote | None:
     if after is None and any(lines[last + 1 :]):
         return None
     # What it introduces isn't marked, or was deleted.
-    whole = quote_lines.is_whole_attribution(" ".join(lines[first : last + 1]))
-    return Quote(first, True, last + 1) if whole else None
+    text = " ".join(lines[first : last + 1])
+    if not quote_lines.is_whole_attribution(text):
+        return None
+    if not quote_lines.is_dated(text) and any(map(quote_lines.is_quoted, lines[last + 1 :])):
+        return None
+    return Quote(first, True, last + 1)
 
 
 def _is_answered_below(lines: Sequence[str], quote: Quote, stop: int) -> bool:

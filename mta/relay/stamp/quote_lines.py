@@ -17,9 +17,12 @@ from mta.relay.stamp.separators import DEFAULT, Separators
 
 LINE_MAX = 500
 """Characters of a line that are looked at; attributions and header labels are shorter."""
+EDGES = " \t\r\n\f\u00a0\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"
+"""What readers don't see at the ends of a line: white space, marks of direction."""
 _NO_LABEL: frozenset[str] = frozenset()
 HEADER_LINES = 14
-_SPACE = r"[\s\u00a0\u200b-\u200f\u202f\ufeff]"
+_SPACE = r"[\s\u00a0\u200b-\u200f\u202a-\u202f\u2066-\u2069\ufeff]"
+_COLONS = (":", "\uff1a", ":*", ":_", "\ufe55")
 
 
 def _any(*lists: Sequence[str]) -> str:
@@ -27,30 +30,50 @@ def _any(*lists: Sequence[str]) -> str:
     return "|".join(re.escape(word) for word in every)
 
 
+_SAID = (words.ORIGINAL, words.FORWARDED, words.WROTE, words.PROCESSED)
 _KINDS = {"from": words.FROM, "date": words.DATE, "to": words.TO, "subject": words.SUBJECT}
 _LABEL_KINDS = {
     word: frozenset(kind for kind, listed in _KINDS.items() if word in listed)
     for listed in _KINDS.values()
     for word in listed
 }
+_COLON = r"[::\ufe55]"
 _LABEL = re.compile(
-    rf"{_SPACE}*[>|*_]{{0,3}}{_SPACE}*({_any(*_KINDS.values())}){_SPACE}*[*_]{{0,2}}{_SPACE}*[::][*_]{{0,2}}"
+    rf"{_SPACE}*[>|*_]{{0,3}}{_SPACE}*({_any(*_KINDS.values())}){_SPACE}*[*_]{{0,2}}{_SPACE}*{_COLON}[*_]{{0,2}}"
 )
-_RULED = re.compile(
-    rf"{_SPACE}*[-_=*–—]{{2,}}{_SPACE}*(?:{_any(words.ORIGINAL)})\b[^\n]{{0,80}}?[-_=*–—]{{2,}}{_SPACE}*\Z"
-)
-_UNRULED = re.compile(
-    rf"{_SPACE}*[-_=*–—]*{_SPACE}*(?:{_any(words.ORIGINAL)}){_SPACE}*[-_=*–—]*{_SPACE}*[::]?{_SPACE}*\Z"
-)
-_FORWARDED = re.compile(rf"{_SPACE}*(?:{_any(words.FORWARDED)}){_SPACE}*[::]{_SPACE}*\Z")
+_DASH = r"[-_=*–—]"
+_RULED = re.compile(rf"{_DASH}{{2,}}{_SPACE}*(?:{_any(words.ORIGINAL)})\b[^\n]{{0,80}}?{_DASH}{{2,}}\Z")
+_UNRULED = re.compile(rf"{_DASH}*{_SPACE}*(?:{_any(words.ORIGINAL)}){_SPACE}*{_DASH}*{_SPACE}*{_COLON}?\Z")
+_RULED_WORDS = re.compile(rf"{_DASH}{{3,}}{_SPACE}*[^\s\d_][^\n]{{2,60}}?{_DASH}{{3,}}\Z")
+_FORWARDED = re.compile(rf"(?:{_any(words.FORWARDED)}){_SPACE}*{_COLON}\Z")
+_PROCESSED = re.compile(rf"(?:{_any(words.PROCESSED)})\b")
+_GROUPWISE = re.compile(r">>>[^\n>]{3,150}\d[^\n>]{0,60}>>>\Z")
 _WROTE = re.compile(rf"(?:{_any(words.WROTE)})")
-_CUT_ATTRIBUTION = re.compile(rf">{_SPACE}*(?:{_any(words.WROTE)})?(?:\(а\)|\(a\))?{_SPACE}*[::]\Z")
-_TIMED = re.compile(r"[::][*_\s]*\d")
-_DATED = re.compile(r"\d{1,2}[:.h]\d\d|\b(?:19|20)\d\d\b|\d[./-]\d\d?[./-]\d")
+_CUT_ATTRIBUTION = re.compile(rf">{_SPACE}*(?:{_any(words.WROTE)})?(?:\(а\)|\(a\))?{_SPACE}*{_COLON}\Z")
+_CLOCK = re.compile(r"\d{1,2}[:.h]\d\d")
+_TIMED = re.compile(rf"{_COLON}[*_\s]*\d")
+_DATED = re.compile(r"\d{1,2}[:.h]\d\d|\b(?:19|20)\d\d(?!\d)|\d[./-]\d\d?[./-]\d|[年년]")
 _MAILBOX = re.compile(r"[<(\[]{0,4}(?:mailto:)?[^\s<>()\[\]@]+@[^\s<>()\[\]]+[>)\]]")
-_OLD_GMAIL = re.compile(rf"{_SPACE}*\d{{4}}[-/]\d\d?[-/]\d\d?\b[^\n]{{0,200}}<[^<>@]+@[^<>]+>:?{_SPACE}*\Z")
-_FOOTER = re.compile(rf"{_SPACE}*(?:{_any(words.FOOTER)})")
-RULE = re.compile(rf"{_SPACE}*(?:_{{5,}}|-{{5,}}|={{5,}}|\*{{5,}}|—{{3,}}|─{{3,}}){_SPACE}*\Z")
+_ENDS_IN_MAILBOX = re.compile(
+    rf"[<(\[][^\s<>()\[\]@]+@[^\s<>()\[\]]+[>)\]]+[\u200e\u200f\u202a-\u202e]*{_SPACE}*{_COLON}\Z"
+)
+_WHO_WROTE = re.compile(
+    rf"[^\n<>:]{{1,80}}<[^\s<>@]+@[^\s<>]+>{_SPACE}*(?:{_any(words.WROTE)})(?:\(а\)|\(a\))?{_SPACE}*{_COLON}\Z"
+)
+_FIRST_PERSON = re.compile(rf"\b(?:{_any(words.FIRST_PERSON)})\b")
+_OLD_GMAIL = re.compile(
+    rf"\d{{4}}[-/]\d\d?[-/]\d\d?\b[^\n]{{0,200}}<[^<>@]+@[^<>]+>{_COLON}?\Z"
+    r"|\d{4}-\d\d-\d\d \d\d:\d\d gmt[+-]\d\d:\d\d [^\n]{1,100}\Z"
+)
+_ZOHO = re.compile(rf"-{{2,}}{_SPACE}*[^\n]{{10,300}}?-{{2,}}\Z")
+_NO_COLON = re.compile(rf"(?:{_any(words.WROTE)})\Z")
+_FOOTER = re.compile(rf"(?:{_any(words.FOOTER)})")
+RULE = re.compile(r"(?:_{5,}|-{5,}|={5,}|\*{5,}|—{3,}|─{3,}|━+)\Z")
+_NOTES_TO = re.compile(rf"(?:{_any(words.NOTES_TO)}){_SPACE}*(?:{_COLON}|\t|\Z)")
+_NOTES_SUBJECT = re.compile(rf"(?:{_any(words.NOTES_SUBJECT)}){_SPACE}*(?:{_COLON}|\t|\Z)")
+NOTES_ABOVE = 4
+"""Lines of a Notes header above the one that names the recipients."""
+_NOTES_BELOW = 7
 
 
 @lru_cache(maxsize=64)  # a block is looked for at each of its lines, so that each line is asked for again and again
@@ -62,7 +85,7 @@ def label(line: str) -> frozenset[str]:
     return _LABEL_KINDS[match[1]] if match else _NO_LABEL
 
 
-def is_header_block(lines: Sequence[str]) -> bool:
+def is_header_block(lines: Sequence[str], kinds_min: int = 3) -> bool:
     """Whether these lines (lower case, without blank ones between) begin with the header of a quoted message."""
     seen: set[str] = set()
     whose = False
@@ -79,7 +102,31 @@ def is_header_block(lines: Sequence[str]) -> bool:
             seen.add(min(fresh))
         # "From: 9:00, To: 10:00, Date: 5 May" is an appointment.
         whose = whose or ("from" in kinds and not _TIMED.search(line))
-    return whose and len(seen) >= 3
+    return whose and len(seen) >= kinds_min
+
+
+def notes_header_start(above: Sequence[str], line: str, below: Sequence[str]) -> int | None:
+    """How many of the lines above belong to the header of Lotus Notes that `line` is in; None if it is in none.
+
+    Notes writes name, date, "To", names, "Subject" and no label before the first two, or no colons at all. `line` is
+    the one with "To"; `above` are the lines before it that are next to each other, `below` those behind it.
+    """
+    if not _NOTES_TO.match(line) or not any(_NOTES_SUBJECT.match(entry) for entry in below[:_NOTES_BELOW]):
+        return None
+    nearest = above[-NOTES_ABOVE:]
+    for back in range(1, len(nearest) + 1):
+        dated = nearest[-back]
+        if len(dated) > 120 or not _DATED.search(dated) or not _CLOCK.search(dated):
+            continue
+        if _MAILBOX.search(dated) or label(dated) or back == len(nearest) or len(nearest[-back - 1]) > 120:
+            return back
+        return back + 1
+    return None
+
+
+def may_be_notes(line: str) -> bool:
+    """A quick test for the line with "To"."""
+    return len(line) <= LINE_MAX and _NOTES_TO.match(line) is not None
 
 
 def is_quoted(line: str) -> bool:
@@ -89,36 +136,74 @@ def is_quoted(line: str) -> bool:
 
 def is_original(line: str) -> bool:
     """`-----Original Message-----` and its like, or the line with which a forwarded message is announced."""
-    return len(line) <= LINE_MAX and bool(_RULED.match(line) or _FORWARDED.match(line))
+    if len(line) > LINE_MAX:
+        return False
+    return bool(_RULED.match(line) or _FORWARDED.match(line) or _GROUPWISE.match(line) or _PROCESSED.match(line))
 
 
 def announces_header(line: str) -> bool:
-    """A rule, or words for "original message" alone: they count where a header block follows."""
-    return bool(RULE.match(line)) or (len(line) <= 80 and bool(_UNRULED.match(line)))
+    """A rule, words between rules, or words for "original message": they count where a header block follows."""
+    if len(line) > 80:
+        return bool(RULE.match(line))
+    return bool(RULE.match(line) or _UNRULED.match(line) or _RULED_WORDS.match(line))
 
 
 def ends_attribution(line: str) -> bool:
     """A quick test: whether an attribution may end with this line."""
-    return line.endswith((":", "\uff1a", ":*", ":_")) or (line.endswith(">") and bool(_OLD_GMAIL.match(line)))
+    if line.endswith(_COLONS):
+        return True
+    if line.endswith("--"):
+        return line.startswith("--") and _ZOHO.match(line) is not None and _WROTE.search(line) is not None
+    if line[:1].isdecimal():
+        return len(line) <= LINE_MAX and _OLD_GMAIL.match(line) is not None
+    return line.startswith(words.ON) and len(line) <= LINE_MAX and _NO_COLON.search(line) is not None
 
 
 def begins_attribution(line: str) -> bool:
     """Whether a line above the one that says "wrote" belongs to it."""
-    return line.startswith(words.ON) or (len(line) <= LINE_MAX and _DATED.search(line) is not None)
+    if len(line) > LINE_MAX:
+        return False
+    if line.startswith(words.ON) and any(map(str.isdigit, line)):
+        return True
+    return _DATED.search(line) is not None or (_MAILBOX.search(line) is not None and _WROTE.search(line) is not None)
 
 
 def is_attribution(text: str) -> bool:
     """Whether the text (lower case; one to three lines joined) says who wrote, and ends so that a quote may follow."""
     if len(text) > LINE_MAX or not ends_attribution(text):
         return False
-    if text.endswith(">") or _WROTE.search(text) is not None:
+    if text[:1].isdecimal() and _OLD_GMAIL.match(text):
         return True
-    return _DATED.search(text) is not None and _MAILBOX.search(text) is not None
+    wrote = _WROTE.search(text) is not None
+    if wrote and text.endswith(_COLONS):
+        return True
+    return _DATED.search(text) is not None and (wrote or _MAILBOX.search(text) is not None)
 
 
 def is_whole_attribution(text: str) -> bool:
     """Whether it is one even if nothing marks the text below as quoted: it tells who, when, and "wrote"."""
-    return is_attribution(text) and _WROTE.search(text) is not None and _DATED.search(text) is not None
+    if not is_attribution(text):
+        return False
+    if _OLD_GMAIL.match(text) or _WHO_WROTE.match(text):
+        return True
+    if _DATED.search(text) is None:
+        return False
+    mailbox = _MAILBOX.search(text) is not None
+    if _WROTE.search(text) is not None:
+        return mailbox or _FIRST_PERSON.search(text) is None
+    return _CLOCK.search(text) is not None and _ENDS_IN_MAILBOX.search(text) is not None
+
+
+def is_dated(text: str) -> bool:
+    """Whether the text tells a date or a time of day."""
+    return _DATED.search(text) is not None
+
+
+def may_introduce(text: str) -> bool:
+    """Whether text right before a quote, in an element made for attributions, is one: in any language."""
+    if len(text) > LINE_MAX:
+        return False
+    return text.endswith(_COLONS) or is_original(text) or _DATED.search(text) is not None or label(text) != _NO_LABEL
 
 
 def attribution_start(lines: Sequence[str], last: int) -> int | None:
@@ -187,18 +272,37 @@ def _gate(*alternatives: str) -> Gate:
 def compile_separators(chosen: Separators) -> QuoteMarks:
     """Compile once per configuration. Raises re2.error for a pattern that is not RE2."""
     hints = "|".join(sorted({re2.escape(element.hint) for element in chosen.elements}))
-    phrases = (re2.escape(word) for entry in (words.ORIGINAL, words.FORWARDED, words.WROTE) for word in entry)
-    said = "|".join(sorted({*phrases}))
+    said = "|".join(sorted({re2.escape(word) for entry in _SAID for word in entry}))
     sender = "|".join(re2.escape(word) for word in words.FROM)
+    recipient = "|".join(re2.escape(word) for word in words.NOTES_TO)
     between = r"(?:[\s\x{a0}]|&nbsp;|&#160;|<[^<>]*>)*"
     added = [f"(?:{line})" for line in chosen.lines]
     signs = [re2.escape(sign) for sign in chosen.signs]
-    in_html = (hints, "<blockquote", "border-top", said, f"[>;\\s]{between}(?:{sender}){between}[::]", *signs)
+    in_html = (
+        hints,
+        "<blockquote",
+        "border-top",
+        said,
+        f"[>;\\s]{between}(?:{sender}){between}[::]",
+        f"[>;]\\s*(?:{recipient})\\s*[::]|>\\s*(?:{recipient})\\s*<",
+        r"&gt;(?:[\s\x{200e}\x{200f}\x{202a}-\x{202e}]|</[^<>]*>)*[::]",
+        "&gt;&gt;&gt;",
+        *signs,
+    )
+    in_plain = (
+        r"(?m:^[ \t]*>)",
+        said,
+        f"(?m:^[\\s*_>|]*(?:{sender})[\\s\\x{{a0}}*_]*[::])",
+        f"(?m:^[ \\t]*(?:{recipient})[ \\t]*(?:[:\\t]|\\r?$))",
+        r"[>)][\x{200e}\x{200f}\x{202a}-\x{202e}]*[ \t]*[::]",
+        r"(?m:^[ \t]*\d{4}[-/]\d\d?[-/]\d\d?[ \t])",
+        *signs,
+    )
     return QuoteMarks(
         chosen,
         _gate(*in_html, HIDES, SWALLOWS, MARKER),
         _gate(*in_html),
-        _gate(r"(?m:^[ \t]*>)", said, f"(?m:^[\\s*_>|]*(?:{sender})[\\s\\x{{a0}}*_]*[::])", *signs),
+        _gate(*in_plain),
         re.compile(hints),
         _gate(f"\\A(?:{'|'.join(added)})\\z") if added else None,
     )

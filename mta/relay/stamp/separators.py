@@ -29,13 +29,18 @@ class ElementSeparator:
     """A literal that must occur in the element's attributes."""
     to_end: bool
     """Whether the quote is the rest of the body. False where replies may stand below or between blockquotes."""
+    introduces: bool
+    """Whether it begins with the attribution; the writer's own words may get into it, too, and then it is no mark."""
 
 
+_INTRODUCES = frozenset(("gmail_quote", "moz-cite-prefix"))
 _SURROUNDS = frozenset(("gmail", "thunderbird", "blockquote", "proton", "tuta", "front", "missive"))
 
 
 def _element(client: str, elements: str, attribute: str, value: str, hint: str) -> ElementSeparator:
-    return ElementSeparator(client, frozenset(elements.split()), attribute, value, hint, client not in _SURROUNDS)
+    names = frozenset(elements.split())
+    to_end, introduces = client not in _SURROUNDS, hint in _INTRODUCES
+    return ElementSeparator(client, names, attribute, value, hint, to_end, introduces)
 
 
 _ANY_CLASS = r"(?:.*[\s_])?{}(?:\s.*)?"
@@ -65,6 +70,7 @@ ELEMENTS: tuple[ElementSeparator, ...] = (
     _element("missive", "div blockquote", "class", _ANY_CLASS.format("missive_quote"), "missive_quote"),
     _element("freshdesk", "div blockquote", "class", _ANY_CLASS.format("freshdesk_quote"), "freshdesk_quote"),
     _element("hubspot", "div blockquote", "class", _ANY_CLASS.format("hs_reply"), "hs_reply"),
+    _element("notes", "div", "class", _ANY_CLASS.format("domino-section"), "domino-section"),
     _element("airmail", "", "id", r"(?:.*_)?bloop_original_html", "bloop_original_html"),
     _element("blockquote", "blockquote", "type", r"cite", "cite"),
     _element("blockquote", "blockquote", "cite", r".+", "cite"),
@@ -84,16 +90,19 @@ FROM = _words(
 )
 DATE = _words(
     "sent|date|gesendet|gesendet am|datum|envoyé|envoyé le|enviado|enviada|enviado el|enviada em|enviado em|data",
-    "fecha|inviato|skickat|sendt|dato|verzonden|verzonden op|wysłano|отправлено|дата|надіслано|tarih|gönderildi",
+    "fecha de envío|skickat den|sendt den|wysłane|odeslané|odeslano|lähetysaika|date et heure",
+    "fecha|inviato|skickat|sendt|dato|message du|küldés dátuma|elküldve|expediat|εστάλη|відправлено|gönderilme tarihi",
+    "verzonden|verzonden op|wysłano|отправлено|дата|надіслано|tarih|gönderildi",
     "gönderme tarihi|lähetetty|päivämäärä|päiväys|küldve|dátum|odesláno|odoslané|poslano|enviat|trimis|στάλθηκε",
     "ημερομηνία|发送时间|日期|寄件日期|傳送日期|日時|送信日時|送信日|보낸 날짜|날짜|נשלח|תאריך|התאריך|التاريخ|تاريخ",
-    "تم الإرسال",
+    "تم الإرسال|تاريخ الإرسال|أرسلت|傳送時間|傳送日期|보낸 시간|보냄|전송|נשלח בתאריך|datum|sendedatum|verzenddatum",
     "dikirim|tanggal|đã gửi|ngày|saadetud|išsiųsta|received|время|发送日期|sent at|date d'envoi|data invio",
 )
 TO = _words(
     "to|an|à|a|para|til|till|aan|do|komu|кому|kime|alıcı|vastaanottaja|címzett|destinataire|destinatario|收件人|收件者",
     "宛先|받는 사람|받는사람|אל|إلى|kepada|đến|tới|προς|către|pour|per|za|prima|cc|kopie|copie|copia|cópia|kopio|kopia",
-    "kopi|копия|másolat|抄送|副本|참조|empfänger|destinatário|odbiorca|получатель|saaja",
+    "kopi|копия|копія|másolat|másolatot kap|抄送|副本|참조|empfänger|destinatário|odbiorca|получатель|saaja|bilgi|dw",
+    "κοιν|κοιν.|kopia do|copie à|kopie an|עותק|نسخة|نسخة إلى|c c|cópia para|con copia",
 )
 SUBJECT = _words(
     "subject|betreff|objet|asunto|oggetto|assunto|ämne|emne|onderwerp|temat|тема|konu|aihe|tárgy|předmět|predmet|subiect",
@@ -133,15 +142,29 @@ WROTE = _words(
     "wrote|writes|schrieb|schreibt|geschrieben|a écrit|écrit|escribió|escribio|ha scritto|scrisse|scritto|escreveu",
     "schreef|geschreven|skrev|skreiv|kirjoitti|napsal|napísal|napisał|pisze|написал|писал|пишет|написав|пише|написа",
     "yazdı|írta|a scris|έγραψε|napisao|napisala|je pisao|piše|rašė|parašė|kirjutas|rakstīja|写道|寫道|写信|書きました",
-    "님이 작성|작성|כתב|כתבה|كتب|menulis|đã viết|va escriure|skrifaði|schrieben|skreven|a ecrit",
+    "님이 작성|작성|のメール|さんは書きました|님의 말|כתב|כתבה|كتب|تمت كتابة|napisana przez|napisała|писав|menulis|đã viết|va escriure|skrifaði|schrieben|skreven|a ecrit",
 )
 ON = tuple(
     word + " "
     for word in _words(
         "on|am|le|el|il|em|op|den|på|dne|w dniu|dnia|на|в|у|no dia|a|ne|la data de|în data de|pe|dana|kl|at|vào|στις",
-        "pada",
+        "pada|il giorno|wiadomość napisana|at|in|vom|den|בתאריך|في|el día|na dan|ב|於|于",
     )
 )
+NOTES_TO = _words(
+    "to|an|à|a|para|til|till|aan|do|komu|кому|kime|címzett|vastaanottaja|către|προς|收件人|收件者|宛先|받는 사람"
+)
+NOTES_SUBJECT = _words(
+    "subject|betreff|thema|objet|asunto|oggetto|assunto|ämne|emne|onderwerp|temat|тема|konu|aihe|tárgy|předmět|subiect",
+    "θέμα|主题|主旨|件名|제목",
+)
+"""Lotus Notes' labels, which may stand without a colon."""
+PROCESSED = _words("original message processed by")
+"""What servers write before a message that they handed on; the rest of the line is a product's name."""
+FIRST_PERSON = _words(
+    "i|i've|we|ich|wir|je|j'ai|nous|yo|nosotros|io|noi|eu|nós|ik|wij|jag|vi|jeg|minä|me|ja|my|já|én|я|мы|ми|εγώ|ben",
+)
+"""Who writes of himself quotes nobody: "as I wrote on 2 May:"."""
 FOOTER = _words(
     "--|__|==|sent from|gesendet von|envoyé de|enviado desde|inviato da|verzonden vanaf|skickat från|sendt fra",
     "get outlook|outlook für|to unsubscribe|unsubscribe|you received this message|you are receiving this|wysłane z",
