@@ -8,9 +8,9 @@ from typing import TypeVar
 from mta.config.problems import Problem
 from mta.config.yaml_values import Document, Loc
 from mta.model.decision import Direction
-from mta.relay.decide import message_tests
+from mta.relay.decide.compile_message_tests import MessageTestCompiler
 from mta.relay.decide.compile_parties import PartyCompiler, PartyCondition
-from mta.relay.decide.condition_schema import Conditions, HeaderTests, SubjectTests
+from mta.relay.decide.condition_schema import Conditions
 from mta.relay.decide.conditions import (
     All,
     Any,
@@ -43,6 +43,7 @@ class ConditionCompiler:
         self._document: Document | None = None
         self._shared: dict[str, Condition] = {}
         self._parties = PartyCompiler(surroundings, self._problem, self._regex)
+        self._messages = MessageTestCompiler(surroundings, self._problem, self._regex, self.problems)
 
     def compile(self, document: Document, conditions: Conditions, loc: Loc) -> Condition:
         """The conditions that stand at `loc` of a rule file. Problems go to `problems`."""
@@ -83,18 +84,8 @@ class ConditionCompiler:
         yield from self._message(written, loc)
 
     def _message(self, written: Conditions, loc: Loc) -> Iterator[Condition]:
-        tests: list[MessageTest] = []
-        if written.kind is not None:
-            tests.append(message_tests.kind(written.kind))
-        if written.size is not None:
-            tests.append(message_tests.size(written.size))
-        if written.subject is not None:
-            tests += self._subject(written.subject, (*loc, "subject"))
-        if written.header is not None:
-            tests += self._header(written.header, (*loc, "header"))
-        if written.attachments is not None:
-            tests += message_tests.attachments(written.attachments)
-        for test in tests:
+        assert self._document is not None
+        for test in self._messages.tests(written, self._document.file.parent, loc):
             yield self._share(test)
 
     def _share(self, condition: C) -> C:
@@ -130,33 +121,6 @@ class ConditionCompiler:
         except PatternError as exc:
             self._problem(loc, str(exc), exc.mend)
             return compile_regex("")
-
-    def _regexes(self, texts: Sequence[str], loc: Loc) -> list[Pattern]:
-        return [self._regex(text, (*loc, n)) for n, text in enumerate(texts)]
-
-    def _texts(self, texts: Sequence[str] | None, loc: Loc) -> None:
-        for n, text in enumerate(texts or ()):
-            if not text.strip(" *?"):
-                self._problem((*loc, n), f"{text!r} would match any text", "write the words to look for")
-
-    def _subject(self, written: SubjectTests, loc: Loc) -> Iterator[MessageTest]:
-        self._texts(written.phrase, (*loc, "phrase"))
-        self._texts(written.keywords, (*loc, "keywords"))
-        if written.phrase is not None:
-            yield message_tests.subject_phrase(written.phrase)
-        if written.keywords is not None:
-            yield message_tests.subject_keywords(written.keywords)
-        if written.regex is not None:
-            yield message_tests.subject_regex(written.regex, self._regexes(written.regex, (*loc, "regex")))
-        if written.empty is not None:
-            yield message_tests.subject_empty(empty=written.empty)
-
-    def _header(self, written: HeaderTests, loc: Loc) -> Iterator[MessageTest]:
-        if not message_tests.is_field_name(written.name):
-            self._problem((*loc, "name"), f"{written.name!r} is no header name", "write a name such as X-Spam-Flag")
-        self._texts(written.contains, (*loc, "contains"))
-        patterns = self._regexes(written.matches or (), (*loc, "matches"))
-        yield message_tests.header(written, patterns)
 
 
 def _together(parts: list[Condition]) -> Condition:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from mta.config.types import Size, Strict
 from mta.message.classify import Kind
@@ -129,12 +130,36 @@ class AuthenticationTests(Tests):
     """Domain of a signature that holds, with `*` and `?`."""
 
 
-class AttachmentTests(Tests):
-    count: CountTests | None = None
+def _media_type(value: str) -> str:
+    if not re.match(r"[a-z0-9*?][a-z0-9!#$&^_.+*?-]*/[a-z0-9*?][a-z0-9!#$&^_.+*?-]*\Z", value.lower()):
+        raise ValueError(f"{value!r} is no media type | write application/pdf, or image/* for all pictures")
+    return value
+
+
+class OneAttachmentTests(Tests):
+    """Tests that one and the same attachment has to meet."""
+
     name: Texts | None = None
-    """File name, with `*` and `?`; of any attachment."""
+    """File name, with `*` and `?`."""
     extension: Texts | None = None
-    """`exe`, `tar.gz`; of any attachment."""
+    """`exe`, `tar.gz`."""
+    type: Annotated[tuple[Annotated[str, AfterValidator(_media_type)], ...] | None, BeforeValidator(as_list)] = None
+    """Media type by content, `application/pdf` or `image/*`."""
+    mismatch: bool | None = None
+    """Whether the content is of another kind than the extension says."""
+    size: SizeTests | None = None
+    """Of the decoded content."""
+    encrypted: bool | None = None
+    """ZIP, 7z, RAR, PDF and Office files that need a password."""
+    executable: bool | None = None
+    """What runs something, by content and extension, in ZIP, 7z and RAR files too; Office files with macros."""
+
+
+class AttachmentTests(OneAttachmentTests):
+    count: CountTests | None = None
+    total_size: SizeTests | None = None
+    every: OneAttachmentTests | None = None
+    """Each attachment meets these, and there is one."""
 
 
 def _attachments(value: Any) -> Any:

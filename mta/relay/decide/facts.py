@@ -10,15 +10,22 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property, lru_cache
 
+from mta.message.attachments import Attachment, attachments
+from mta.message.body_text import displayed
+from mta.message.charsets import codec_for
 from mta.message.classify import Classification, Kind
 from mta.message.headers import addresses
 from mta.message.parse import Message
+from mta.message.shown_text import shown_texts
 from mta.model.address import Address, domain_key
 from mta.model.authentication import AuthenticationResults
 from mta.model.decision import Direction, Role
 from mta.model.envelope import Client, Envelope
-from mta.model.person import Person
+from mta.model.person import Person, UnansweredPerson
+from mta.relay.decide import languages
 from mta.relay.decide.condition_schema import NULL_REVERSE_PATH
+from mta.relay.decide.outcome import PluginRun
+from mta.relay.decide.patterns import Text
 
 _ASKED_BY_NAME = frozenset({Kind.AUTO_REPLY, Kind.OUT_OF_OFFICE, Kind.MEETING})
 _TO_FIELDS = ("To", "Resent-To")
@@ -153,7 +160,7 @@ class Parties:
         self._by_attribute: dict[str, dict[str, int]] = {}
         self.everyone = (1 << len(participants.recipients)) - 1
         self.sender = self._sender(participants.sender)
-        self.recipients = tuple(self._recipient(address) for address in participants.recipients)
+        self.recipients = tuple(self.party(address) for address in participants.recipients)
         """One for each envelope recipient, in envelope order."""
         is_ours = self.sender is not None and self.sender.ours
         self.inside = Direction.INTERNAL if is_ours else Direction.INBOUND
@@ -172,7 +179,8 @@ class Parties:
         ours = self.participants.verified and domain in self.organisation.accepted_domains
         return Party(address, address.key, domain, self.people.get(address.key), ours)
 
-    def _recipient(self, address: Address) -> Party:
+    def party(self, address: Address) -> Party:
+        """Somebody who gets the message, as the tests see them."""
         accepted = self.organisation.accepted_domains
         key, domain = address.key, address.domain_key
         person = self.people.get(key)
@@ -198,7 +206,7 @@ class Parties:
         to_keys, cc_keys = self.participants.to_keys, self.participants.cc_keys
         if key in to_keys:
             return Role.TO
-        if person is None:
+        if person is None or isinstance(person, UnansweredPerson):
             return Role.CC if key in cc_keys else Role.HIDDEN
         own = {key, person.address, *person.aliases}
         # Groups of To before addresses of Cc: who is written to directly is not made a bystander by a copy.
@@ -296,10 +304,13 @@ class Facts(Parties):
         self.known_contacts = known_contacts
         """Keys of the recipients to whom the sender has written before; None where that was not looked up."""
         self.readers = readers
+        self._with_subject: dict[bool, tuple[Text, ...]] = {}
         self.masks: dict[object, int] = {}
         """Answers of tests, by the test; kept here so that a test that stands in many rules is run once."""
         self.rendered: dict[object, str] = {}
         """Rendered header values that don't depend on the recipient, by the value."""
+        self.plugin_runs: list[PluginRun] = []
+        """Each call of a plug-in so far."""
 
     @property
     def kind_names(self) -> frozenset[str]:
@@ -322,9 +333,61 @@ class Facts(Parties):
         return " ".join(self.subject.split()).casefold()
 
     @cached_property
+    def whole_texts(self) -> tuple[Text, ...]:
+        """The displayed text with what it quotes: the reading of the HTML, and that of plain text where it differs."""
+        return tuple(Text(text) for text in shown_texts(self.message))
+
+    @cached_property
+    def newest_texts(self) -> tuple[Text, ...]:
+        """The same without what it quotes."""
+        read = self.readers.newest_texts
+        if read is None:
+            return self.whole_texts
+        return tuple(Text(text) for text in read(self.message, self.classification))
+
+    def texts(self, *, newest: bool, with_subject: bool) -> tuple[Text, ...]:
+        """What tests of the body look into."""
+        if not with_subject:
+            return self.newest_texts if newest else self.whole_texts
+        known = self._with_subject.get(newest)
+        if known is None:
+            bodies = self.newest_texts if newest else self.whole_texts
+            known = self._with_subject[newest] = tuple(Text(f"{self.subject}\n{body.text}") for body in bodies)
+        return known
+
+    @cached_property
+    def earlier_stamps(self) -> frozenset[str]:
+        """Templates whose stamps stand in the message or in what it quotes, lower case."""
+        find = self.readers.earlier_stamps
+        return frozenset(find(self.message)) if find is not None else frozenset()
+
+    @cached_property
+    def charsets(self) -> frozenset[str]:
+        """Of the displayed texts: the labels in lower case, and the names of the codecs that they mean."""
+        labels = {body.part.charset or "us-ascii" for body in displayed(self.message)}
+        return frozenset(labels) | {charset_name(label) for label in labels}
+
+    @cached_property
+    def language(self) -> str:
+        """Of the newest text, as in RFC 5646, lower case (`de`, `zh-hant`); else Content-Language; "" if unknown."""
+        text = next((text.text for text in self.newest_texts), "")
+        return languages.detect(text) or self.message.header("content-language").split(",")[0].strip().lower()
+
+    @cached_property
+    def attachments(self) -> tuple[Attachment, ...]:
+        """The message's attachments, each of which finds what is asked of it once."""
+        return tuple(attachments(self.message))
+
+    @cached_property
     def attachment_names(self) -> tuple[str, ...]:
         """File names in lower case, "" for those without; trailing dots and spaces off, as Windows ignores them."""
         return tuple(part.filename.lower().rstrip(". ") for part in self.message.attachments())
+
+
+def charset_name(label: str) -> str:
+    """One name for all labels of a charset."""
+    codec = codec_for(label)
+    return label.lower() if codec is None else codec.encoding.replace("_", "-")
 
 
 @lru_cache

@@ -1,19 +1,18 @@
-"""Tests of the message as a whole: kind, size, subject, header, attachments."""
+"""Tests of the message as a whole: kind, size, subject, header."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
 
-from mta.relay.decide.condition_schema import AttachmentTests, HeaderTests, SizeTests
+from mta.relay.decide.condition_schema import HeaderTests, SizeTests
 from mta.relay.decide.conditions import MessageTest, shortened
 from mta.relay.decide.facts import Facts
-from mta.relay.decide.patterns import Glob, Pattern, compile_keywords, compile_phrases, has_wildcard
+from mta.relay.decide.patterns import Pattern, compile_keywords, compile_phrases, has_wildcard
 
 _FIELD_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,76}\Z")
 COST_HEADER = 10
 COST_REGEX = 20
-COST_ATTACHMENTS = 30
 
 
 def is_field_name(name: str) -> bool:
@@ -119,41 +118,3 @@ def _header_text_test(written: HeaderTests, patterns: Sequence[Pattern]) -> tupl
         return lambda value: found.search(value) is not None, f"contains {', '.join(written.contains)}"
     words = f"matches {', '.join(written.matches or ())}"
     return lambda value: any(pattern.search(value) is not None for pattern in patterns), words
-
-
-def attachments(written: AttachmentTests) -> list[MessageTest]:
-    """One test for each thing asked."""
-    tests: list[MessageTest] = []
-    if written.count is not None:
-        tests.append(_attachment_count(written.count.over, written.count.under))
-    if written.name is not None:
-        names = Glob([name.lower() for name in written.name])
-        tests.append(_attachment_names(f"name: {', '.join(written.name)}", lambda name: names.search(name) is not None))
-    if written.extension is not None:
-        ends = tuple("." + extension.lower().lstrip(".") for extension in written.extension)
-        tests.append(_attachment_names(f"extension: {', '.join(written.extension)}", lambda name: name.endswith(ends)))
-    return tests
-
-
-def _attachment_count(over: int | None, under: int | None) -> MessageTest:
-    words = [f"over {over}" if over is not None else "", f"under {under}" if under is not None else ""]
-
-    def test(facts: Facts) -> bool:
-        count = len(facts.attachment_names)
-        return (over is None or count > over) and (under is None or count < under)
-
-    return MessageTest(
-        f"attachments.count: {' and '.join(filter(None, words))}",
-        test,
-        lambda facts: f"{len(facts.attachment_names)} attachment(s)",
-        cost=COST_ATTACHMENTS,
-    )
-
-
-def _attachment_names(words: str, test: Callable[[str], bool]) -> MessageTest:
-    return MessageTest(
-        f"attachments.{words}",
-        lambda facts: any(test(name) for name in facts.attachment_names),
-        lambda facts: ", ".join(shortened(name, 40) for name in facts.attachment_names[:10]) or "no attachments",
-        cost=COST_ATTACHMENTS,
-    )

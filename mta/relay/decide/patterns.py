@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 import re2
@@ -13,6 +13,9 @@ from mta.relay.decide import required_text
 PATTERN_MAX = 2000
 """Characters of one regex."""
 _MEMORY_MAX = 8 << 20
+_BANK_MEMORY_MAX = 64 << 20
+_BANK_MIN = 3
+"""Patterns from which on one pass for all is quicker."""
 _UNSUPPORTED = (
     (re.compile(r"\(\?<?[=!]"), "RE2 has no lookahead or lookbehind; use unless, or two conditions under all"),
     (re.compile(r"\\[1-9]|\(\?P="), "RE2 has no back-references; write the alternatives out"),
@@ -20,9 +23,59 @@ _UNSUPPORTED = (
 )
 
 
+class Text:
+    """A text that many patterns are looked for in; what they all need is worked out once."""
+
+    __slots__ = ("_folded", "_octets", "known", "text")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.known: dict[object, Any] = {}
+        """What those who looked into it found, by who they are."""
+        self._folded: str | None = None
+        self._octets: bytes | None = None
+
+    @property
+    def folded(self) -> str:
+        """Case folded."""
+        if self._folded is None:
+            self._folded = self.text.casefold()
+        return self._folded
+
+    @property
+    def octets(self) -> bytes:
+        """UTF-8. RE2 takes no lone surrogates, which decoded mail may hold; they become `?`."""
+        if self._octets is None:
+            self._octets = self.text.encode("utf-8", "replace")
+        return self._octets
+
+
+class Match(Protocol):
+    """A place where a pattern fits, counted in octets of UTF-8."""
+
+    def group(self, group: int = 0, /) -> bytes: ...
+
+    def start(self, group: int = 0, /) -> int: ...
+
+    def end(self, group: int = 0, /) -> int: ...
+
+
 class Pattern(Protocol):
-    def search(self, text: str) -> object | None:
+    @property
+    def regex(self) -> str:
+        """As RE2 has it."""
+        ...
+
+    def search(self, text: str) -> Match | None:
         """A match, or None."""
+        ...
+
+    def find(self, text: Text) -> Match | None:
+        """The same in a text that others look into, too."""
+        ...
+
+    def count(self, text: Text, most: int) -> int:
+        """How many matches there are beside each other; no more than `most` are looked for."""
         ...
 
 
@@ -47,7 +100,8 @@ def compile_regex(text: str) -> Pattern:
     if len(text) > PATTERN_MAX:
         raise PatternError(f"regex is longer than {PATTERN_MAX} characters", "split it into several conditions")
     try:
-        compiled = re2.compile(text, _options())
+        needed = required_text.in_regex(text)
+        return _Regex(text, (needed,) if needed else ())
     except re2.error as exc:
         for sign, mend in _UNSUPPORTED:
             if sign.search(text):
@@ -55,27 +109,94 @@ def compile_regex(text: str) -> Pattern:
         reason = exc.args[0] if exc.args else "error"
         reason = reason.decode() if isinstance(reason, bytes) else str(reason)
         raise PatternError(f"regex {text!r}: {reason}", "see RE2's syntax page") from exc
-    needed = required_text.in_regex(text)
-    return _Regex(compiled, (needed,) if needed else ())
 
 
 class _Regex:
     """A compiled pattern; text without any of `needed` (case folded) has no match. Empty: nothing is known."""
 
-    __slots__ = ("_compiled", "_needed")
+    __slots__ = ("_compiled", "_needed", "_words", "regex")
 
-    def __init__(self, compiled: Any, needed: tuple[str, ...]) -> None:
-        self._compiled = compiled
+    def __init__(self, regex: str, needed: tuple[str, ...], words: int = 0) -> None:
+        """`words` is the group that holds what was looked for, where the match holds more than that."""
+        self.regex = regex
+        self._compiled: Any = re2.compile(regex, _options())
         self._needed = needed
+        self._words = words
 
-    def search(self, text: str) -> object | None:
+    def search(self, text: str) -> Match | None:
         if self._needed:
             folded = text.casefold()
             if not any(needed in folded for needed in self._needed):
                 return None
         # RE2 takes no lone surrogates, which decoded mail may hold; they become `?`.
-        found: object | None = self._compiled.search(text.encode("utf-8", "replace"))
+        found: Match | None = self._compiled.search(text.encode("utf-8", "replace"))
         return found
+
+    def find(self, text: Text) -> Match | None:
+        if self._needed:
+            folded = text.folded
+            if not any(needed in folded for needed in self._needed):
+                return None
+        found: Match | None = self._compiled.search(text.octets)
+        return found
+
+    def count(self, text: Text, most: int) -> int:
+        match = self.find(text)
+        found = 0
+        while match is not None and found < most:
+            found += 1
+            # From the end of the words themselves, as the white space behind them may begin the next match.
+            end = match.end(self._words)
+            match = self._compiled.search(text.octets, end if end > match.start(0) else end + 1)
+        return found
+
+
+class PatternBank:
+    """Patterns that are all looked for in one pass over a text, which costs hardly more than looking for one.
+
+    The set of RE2 doesn't say when its memory was too small and it gave up. So it has a pattern that every text
+    matches: where that is missing, each pattern is tried by itself, which needs no such memory.
+    """
+
+    __slots__ = ("_patterns", "_set")
+
+    def __init__(self) -> None:
+        self._patterns: list[Pattern] = []
+        self._set: Any = None
+
+    def add(self, pattern: Pattern) -> int:
+        """The pattern's number. All have to be added before the first text is looked into."""
+        self._patterns.append(pattern)
+        return len(self._patterns) - 1
+
+    def hits(self, text: Text) -> frozenset[int]:
+        """The numbers of the patterns that the text has matches of."""
+        known: frozenset[int] | None = text.known.get(self)
+        if known is None:
+            known = text.known[self] = frozenset(self._found(text))
+        return known
+
+    def _found(self, text: Text) -> Iterable[int]:
+        if len(self._patterns) >= _BANK_MIN:
+            if self._set is None:
+                self._set = self._compiled()
+            found = self._set.Match(text.octets) if self._set is not False else None
+            if found:
+                return (number for number in found if number < len(self._patterns))
+        return (number for number, pattern in enumerate(self._patterns) if pattern.find(text) is not None)
+
+    def _compiled(self) -> Any:
+        options = _options()
+        options.max_mem = _BANK_MEMORY_MAX
+        bank = re2.Set.SearchSet(options)
+        try:
+            for pattern in self._patterns:
+                bank.Add(pattern.regex)
+            bank.Add("")
+            bank.Compile()
+        except re2.error:
+            return False
+        return bank
 
 
 class Glob:
@@ -106,11 +227,11 @@ def _wildcards(text: str, star: str, mark: str) -> str:
 
 
 def compile_phrases(texts: Sequence[str]) -> Pattern:
-    """Phrases of which one must stand anywhere in the text; any white space in them matches any other."""
+    """Phrases of which one must stand anywhere in the text, `*` inside one line; any white space matches any other."""
     alternatives = "|".join(
         r"\s+".join(_wildcards(word, ".*", ".") for word in text.split()) for text in texts if text.split()
     )
-    return _Regex(re2.compile(f"(?s)(?:{alternatives})", _options()), required_text.in_words(texts))
+    return _Regex(f"(?:{alternatives})", required_text.in_words(texts))
 
 
 def compile_keywords(texts: Sequence[str]) -> Pattern:
@@ -120,8 +241,7 @@ def compile_keywords(texts: Sequence[str]) -> Pattern:
     alternatives = "|".join(
         r"\s+".join(_wildcards(part, f"{word}*", word) for part in text.split()) for text in texts if text.split()
     )
-    compiled = re2.compile(rf"(?:\A|{other})(?:{alternatives})(?:{other}|\z)", _options())
-    return _Regex(compiled, required_text.in_words(texts))
+    return _Regex(rf"(?:\A|{other})({alternatives})(?:{other}|\z)", required_text.in_words(texts), 1)
 
 
 def has_wildcard(text: str) -> bool:
