@@ -7,7 +7,8 @@ from pathlib import Path
 
 from mta.config.problems import Problem
 from mta.relay.stamp.banners import VALUES as BANNER_VALUES
-from mta.relay.stamp.html_source import PreparedHtml, Trouble
+from mta.relay.stamp.html_masks import Trouble
+from mta.relay.stamp.html_source import PreparedHtml
 from mta.relay.stamp.regions import region_troubles
 from mta.relay.stamp.template_files import TemplateFiles, TemplateFolder
 from mta.relay.stamp.variables import Usage, with_files

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator, Mapping, Set
-from typing import Any
+from typing import Any, cast
 
 from jinja2 import nodes
 
 from mta.relay.stamp import dates, phones
 from mta.relay.stamp.choice import WAYS, choose
-from mta.relay.stamp.links import PARAMETERS, css, link, url
+from mta.relay.stamp.links import PARAMETERS, css, link, mailbox, url
 from mta.relay.stamp.made_pictures import photo, qr, vcard
 from mta.relay.stamp.vcards import VERSIONS
 
@@ -25,6 +25,7 @@ OWN_FILTERS: Mapping[str, Callable[..., Any]] = {
     "url": url,
     "link": link,
     "css": css,
+    "mailbox": mailbox,
     "qr": qr,
     "vcard": vcard,
     "photo": photo,
@@ -58,10 +59,8 @@ def _written(node: nodes.Filter) -> Iterator[tuple[str, Any]]:
     """Names of the arguments, and their values where these are constants."""
     if node.args and node.name in _FIRST and isinstance(node.args[0], nodes.Const):
         yield _FIRST[node.name], node.args[0].value
-    for keyword in node.kwargs:
-        # The parser makes keywords of them; the type says expressions.
-        if isinstance(keyword, nodes.Keyword):
-            yield keyword.key, keyword.value.value if isinstance(keyword.value, nodes.Const) else None
+    for keyword in cast("list[nodes.Keyword]", node.kwargs):
+        yield keyword.key, keyword.value.value if isinstance(keyword.value, nodes.Const) else None
 
 
 def _trouble(name: str, argument: str, written: Any) -> tuple[str, str] | None:

@@ -16,6 +16,7 @@ from mta.relay.stamp.rendering import rendering_of
 PARAMETERS = ("source", "medium", "name", "content", "term", "id")
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):(?![0-9]{1,5}(?:[/?#]|\Z))", re.IGNORECASE)
 _SCHEMES = frozenset(["http", "https", "mailto", "tel", "sip", "sips", "sms", "cid", "geo"])
+_BEYOND_ADDRESS = re.compile(r"[^\w.!#$*+/=^`{|}~@-]")
 _SPACES = re.compile(r"\s+")
 _STYLE = re.compile(
     r"(?:[\w #.,%+-]|(?<![\w-])(?:rgb|hsl)a?\([\d\s.,%/]*\))*\Z", re.ASCII | re.IGNORECASE
@@ -38,6 +39,11 @@ def css(value: Any) -> str:
     """A value inside a style: words, numbers and colours; "" for anything that could end it or fetch something."""
     text = str(value)
     return text if _STYLE.match(text) else ""
+
+
+def mailbox(value: Any) -> str:
+    """An address for a `mailto:` link, to which it can't add a subject or further addresses."""
+    return _BEYOND_ADDRESS.sub(lambda match: quote(match[0], safe=""), str(value))
 
 
 def campaign_parameters(given: Mapping[str, str]) -> dict[str, str]:

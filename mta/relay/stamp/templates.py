@@ -14,7 +14,8 @@ from mta.config.problems import ConfigurationError, Problem
 from mta.relay.stamp.banners import Campaigns
 from mta.relay.stamp.check_templates import check_organisation, check_templates, known_values, template_usages
 from mta.relay.stamp.filters import load_libraries
-from mta.relay.stamp.html_source import PreparedHtml, prepare_html, style_of
+from mta.relay.stamp.html_css import style_of
+from mta.relay.stamp.html_source import PreparedHtml, prepare_html
 from mta.relay.stamp.links import campaign_parameters
 from mta.relay.stamp.regions import RegionSettings
 from mta.relay.stamp.rendering import NAME, PictureSource, Rendering

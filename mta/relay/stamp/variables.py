@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from jinja2 import Environment, TemplateSyntaxError, meta, nodes
 
 from mta.relay.stamp.filters import OF_THE_DAY, argument_troubles
-from mta.relay.stamp.html_source import Trouble
+from mta.relay.stamp.html_masks import Trouble
 
 CONTEXT = frozenset(("sender", "recipient", "manager", "message", "organisation", "rule", "now", "banner"))
 _OF_THE_LANGUAGE = frozenset(("loop", "self", "super", "caller", "varargs", "kwargs", "range"))
