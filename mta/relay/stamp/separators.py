@@ -142,7 +142,8 @@ WROTE = _words(
     "wrote|writes|schrieb|schreibt|geschrieben|a écrit|écrit|escribió|escribio|ha scritto|scrisse|scritto|escreveu",
     "schreef|geschreven|skrev|skreiv|kirjoitti|napsal|napísal|napisał|pisze|написал|писал|пишет|написав|пише|написа",
     "yazdı|írta|a scris|έγραψε|napisao|napisala|je pisao|piše|rašė|parašė|kirjutas|rakstīja|写道|寫道|写信|書きました",
-    "님이 작성|작성|のメール|さんは書きました|님의 말|כתב|כתבה|كتب|تمت كتابة|napisana przez|napisała|писав|menulis|đã viết|va escriure|skrifaði|schrieben|skreven|a ecrit",
+    "님이 작성|작성|のメール|さんは書きました|님의 말|כתב|כתבה",
+    "كتب|تمت كتابة|napisana przez|napisała|писав|menulis|đã viết|va escriure|skrifaði|schrieben|skreven|a ecrit",
 )
 ON = tuple(
     word + " "
