@@ -25,7 +25,6 @@ _TRAILING = re.compile(r"(?<!^--)[ \t]+$", re.MULTILINE)  # `-- ` on a line of i
 _BLANKS = re.compile(r"\n{3,}")
 _OF_THE_SENDER = frozenset(("sender", "manager", "organisation", "rule", "banner"))
 _KEPT_MAX = 1000
-SUBJECT_MAX = 900
 _NO_CAMPAIGNS = Campaigns((), (), (), "message")
 _HEADERS = {"message_id": "message-id"}
 
@@ -34,18 +33,6 @@ _HEADERS = {"message_id": "message-id"}
 class Rendered:
     """What to insert; "" where the template has nothing to say. `pictures` are those that `html` shows."""
 
-    html: str
-    text: str
-    pictures: tuple[Picture, ...]
-
-
-class Mail(NamedTuple):
-    """A mail written from a template: its subject in one line ("" where the template has none), and its two bodies.
-
-    `html` is what goes into `<body>`, "" where the template has nothing to say; `pictures` are those that it shows.
-    """
-
-    subject: str
     html: str
     text: str
     pictures: tuple[Picture, ...]
@@ -91,16 +78,20 @@ class Renderer:
             if template.context <= _OF_THE_SENDER
             else self._texts(action.rule, action.recipient, template)
         )
-        html, pictures = self._with_pictures(texts, template)
-        return Rendered(html, texts.text, pictures)
+        return self._finished(texts, template)
 
-    def mail(self, template: SignatureTemplate, rule: str = "", recipient: str = "") -> Mail:
-        """A mail of its own from the template. `recipient` is the address key of whom it speaks. Raises RenderError."""
+    def render_for(self, template: SignatureTemplate, rule: str, recipient: str) -> Rendered:
+        """The same without keeping anything: for mails, which are rare. Raises RenderError."""
+        return self._finished(self._texts(rule, recipient, template), template)
+
+    def subject(self, template: SignatureTemplate, rule: str, recipient: str) -> str:
+        """The subject of a mail; "" if the template has none. Raises RenderError."""
         values, rendering = self._values(rule, recipient, template)
-        subject = " ".join(template.render_subject(values, rendering).split())
-        texts = self._texts(rule, recipient, template)
-        html, pictures = self._with_pictures(texts, template)
-        return Mail(subject[:SUBJECT_MAX], html, texts.text, pictures)
+        return template.render_subject(values, rendering)
+
+    def language(self, template: SignatureTemplate) -> str:
+        """As HTML names it, such as `en-GB`."""
+        return template.region.region(self.context.organisation).locale.replace("_", "-")
 
     def _kept(self, rule: str, template: SignatureTemplate) -> _Texts:
         """The texts for this sender.
@@ -172,7 +163,8 @@ class Renderer:
     def _message_value(self, name: str) -> str:
         return self.message.header(_HEADERS.get(name, name))
 
-    def _with_pictures(self, texts: _Texts, template: SignatureTemplate) -> tuple[str, tuple[Picture, ...]]:
+    def _finished(self, texts: _Texts, template: SignatureTemplate) -> Rendered:
+        """With the pictures that the HTML shows."""
         html = texts.html
         pictures = []
         for source in (*template.pictures, *texts.pictures):
@@ -187,7 +179,7 @@ class Renderer:
             cid = f"{source.cid}-{digest}@stampline"
             html = html.replace(called, f'"cid:{cid}"')
             pictures.append(Picture(cid, source.content_type, source.filename, source.data))
-        return html, tuple(pictures)
+        return Rendered(html, texts.text, tuple(pictures))
 
 
 def _person(name: str, person: Person | None, key: str, missing: Missing) -> Values:
