@@ -30,12 +30,12 @@ def addresses(message: Message, name: str) -> list[Mailbox]:
     """All mailboxes of all fields of that name, in order; what is not an address is left out."""
     found: list[Mailbox] = []
     for field in message.fields_named(name):
-        found += _mailboxes(message.raw(field))
+        found += read_mailboxes(message.raw(field))
     return found[:_MAILBOXES_MAX]
 
 
 @remembered
-def _mailboxes(raw: bytes) -> tuple[Mailbox, ...]:
+def read_mailboxes(raw: bytes) -> tuple[Mailbox, ...]:
     """The mailboxes of one field's value."""
     found: list[Mailbox] = []
     _read_list(decode_undeclared(raw), found)

@@ -12,9 +12,11 @@ from mta.message.edit import CannotEditError, Edit
 from mta.message.encoded_words import ENCODED_WORD, decode_text, encode_words
 from mta.message.fields import HeaderField
 from mta.message.parse import Message
+from mta.message.subject import has_tag
 
 __all__ = [
-    "Mailbox", "addresses", "decode_text", "format_field", "prepend", "remove_header", "set_header", "tag_subject",
+    "Mailbox", "addresses", "decode_text", "format_field", "prepend", "remove_header", "set_field", "set_header",
+    "tag_subject",
 ]  # fmt: skip
 
 _NAME = re.compile(r"[!-9;-~]{1,76}\Z")
@@ -54,7 +56,11 @@ def set_header(message: Message, name: str, text: str) -> list[Edit]:
 
     Nothing can be set in a message that has no header at all: no edits then. Raises ValueError for a bad name.
     """
-    field = format_field(name, text)
+    return set_field(message, name, format_field(name, text))
+
+
+def set_field(message: Message, name: str, field: bytes) -> list[Edit]:
+    """The same with the whole field at hand, CRLF at its end."""
     fields = message.fields_named(name)
     if not fields:
         return _add(message, field)
@@ -82,7 +88,7 @@ def tag_subject(message: Message, text: str, where: str) -> list[Edit]:
     """
     text = _CONTROL.sub(" ", text).strip()
     fields = message.fields_named("subject")
-    if not text or text.casefold() in message.subject.casefold():
+    if not text or has_tag(message.subject, text):
         return []
     if not fields:
         return _add(message, format_field("Subject", text))

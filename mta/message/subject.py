@@ -57,3 +57,17 @@ def subject_sign(subject: str) -> SubjectSign | None:
     """What the subject begins with, tags in square brackets left aside; None for an ordinary one."""
     match = _SIGN.match(subject)
     return SubjectSign[match.lastgroup] if match and match.lastgroup else None
+
+
+def has_tag(subject: str, tag: str) -> bool:
+    """Whether a tag stands in the subject, wherever replies and forwards have moved it; not as a part of a word."""
+    tag, subject = (" ".join(text.split()).casefold() for text in (tag, subject))
+    start = subject.find(tag)
+    while start >= 0:
+        end = start + len(tag)
+        begins_word = start and tag[:1].isalnum() and subject[start - 1].isalnum()
+        ends_word = tag[-1:].isalnum() and subject[end : end + 1].isalnum()
+        if not begins_word and not ends_word:
+            return True
+        start = subject.find(tag, start + 1)
+    return False
