@@ -12,10 +12,12 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from mta.config.authentication_checks import authentication_consistency
+from mta.config.authentication_schema import ArcKey
 from mta.config.directory_checks import directory_consistency, directory_surroundings
 from mta.config.explain_errors import closest
 from mta.config.findings import Finding, bad_ca_file, secret_value, unreadable
-from mta.config.schema import Configuration, Listener, MaildirHop, SmtpHop
+from mta.config.schema import Configuration, DkimKey, Listener, MaildirHop, SmtpHop
 from mta.config.yaml_values import Loc
 from mta.model.address import AddressError, domain_key, parse_address
 
@@ -28,6 +30,7 @@ def check_consistency(configuration: Configuration) -> list[Finding]:
     return [
         *_repeated_names(configuration),
         *_listeners(configuration),
+        *authentication_consistency(configuration),
         *_routing(configuration),
         *_domains(configuration),
         *_folder_patterns(configuration),
@@ -172,10 +175,14 @@ def _no_password() -> str:
 
 
 def _dkim_keys(configuration: Configuration) -> Iterator[Finding]:
-    keys = [
+    keys: list[tuple[Loc, DkimKey | ArcKey]] = [
         ((*place, "dkim", index, "key"), key)
         for place, organisation in configuration.placed_organisations
         for index, key in enumerate(organisation.dkim)
+    ] + [
+        ((*place, "arc", "key"), organisation.arc)
+        for place, organisation in configuration.placed_organisations
+        if organisation.arc is not None
     ]
     for loc, key in keys:
         pem = secret_value(loc, key.key)

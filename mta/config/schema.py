@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
+from mta.config.authentication_schema import ArcKey, Authentication, Dns
 from mta.config.directory_schema import DirectorySettings as DirectorySettings
 from mta.config.types import Duration, Secret, Size, Strict
 from mta.model.address import domain_key
@@ -49,6 +50,8 @@ class Listener(Strict):
     tls: ListenerTls = ListenerTls()
     limits: ListenerLimits = ListenerLimits()
     bare_line_ends: Literal["refuse", "normalise"] = "refuse"
+    authentication: Authentication = Authentication()
+    """SPF, DKIM, DMARC and ARC; for `inbound` only."""
 
 
 class MessageLimits(Strict):
@@ -165,6 +168,8 @@ class Organisation(Strict):
     attributes: dict[str, str] = {}
     """What templates see as `organisation`."""
     dkim: tuple[DkimKey, ...] = ()
+    arc: ArcKey | None = None
+    """Seals what we received from outside and hand on."""
     mark: Mark
     quote_separators: QuoteSeparators = QuoteSeparators()
     splitting: Literal["on", "off"] = "on"
@@ -194,6 +199,7 @@ class Configuration(Strict):
     spool: SpoolSettings
     logs: Logs
     control: Control
+    dns: Dns = Dns()
     workers: Annotated[int, Field(ge=0, le=64)] = 0
     """Relay processes; 0 is one per core."""
     drain: Duration = timedelta(seconds=30)

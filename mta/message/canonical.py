@@ -1,4 +1,4 @@
-"""The relaxed canonicalisation of RFC 6376 §3.4, by operations on whole byte strings."""
+"""The canonicalisations of RFC 6376 §3.4, by operations on whole byte strings."""
 
 from __future__ import annotations
 
@@ -50,6 +50,12 @@ def relaxed_fields(header: bytes, wanted: Container[bytes] | None = None) -> lis
     return fields
 
 
+def relaxed_field(field: bytes) -> bytes:
+    """One whole field in relaxed canonical form, without a line end; b"" for a line that is no field (§3.4.2)."""
+    found = relaxed_fields(field.removesuffix(b"\r\n"))
+    return found[0][1] if found else b""
+
+
 class RelaxedBodyHash:
     """SHA-256 of a body in relaxed canonical form, fed piece by piece."""
 
@@ -61,6 +67,8 @@ class RelaxedBodyHash:
         """CRLFs held back, for those that end a body don't count."""
         self._is_empty = True
         self._ends_line = True
+        self.octets = 0
+        """Of the canonical form; all of it after `digest`."""
 
     def update(self, piece: bytes) -> None:
         """Take the next piece; it may begin and end anywhere."""
@@ -77,6 +85,7 @@ class RelaxedBodyHash:
         self._carry = b""
         if not self._is_empty and (self._blank_lines or not self._ends_line):
             self._hash.update(b"\r\n")
+            self.octets += 2
         return self._hash.digest()
 
     def _take(self, data: bytes) -> None:
@@ -84,6 +93,7 @@ class RelaxedBodyHash:
         if end:
             self._flush_blank_lines()
             self._hash.update(memoryview(data)[:end])
+            self.octets += end
             self._is_empty = False
             self._ends_line = False
         self._blank_lines += (len(data) - end) // 2
@@ -92,6 +102,7 @@ class RelaxedBodyHash:
         while self._blank_lines:
             count = min(self._blank_lines, len(_BLANK_LINES) // 2)
             self._hash.update(_BLANK_LINES[: 2 * count])
+            self.octets += 2 * count
             self._blank_lines -= count
 
 
@@ -111,6 +122,21 @@ def body_hash(pieces: Iterable[bytes]) -> bytes:
     for piece in pieces:
         hashing.update(piece)
     return hashing.digest()
+
+
+def simple_body_end(body: bytes | memoryview) -> int:
+    """Where a body in simple canonical form ends but for its last CRLF (§3.4.3): the empty lines behind are left out.
+
+    A body of nothing but empty lines is one CRLF, so it ends at 0.
+    """
+    end = len(body)
+    while end >= 2 and body[end - 2 : end] == b"\r\n":
+        step = min(end, len(_BLANK_LINES))
+        if bytes(body[end - step : end]) == _BLANK_LINES[:step] and step % 2 == 0:
+            end -= step
+        else:
+            end -= 2
+    return end
 
 
 def chunks(segments: Iterable[bytes | memoryview]) -> Iterator[bytes]:
