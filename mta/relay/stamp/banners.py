@@ -45,7 +45,7 @@ class Campaigns:
     def values_for(self, rendering: Rendering) -> Values:
         """What the template sees as `banner`; false where none runs."""
         chosen = self._chosen(rendering)
-        return Values("banner", lambda name: chosen.get(name, ""), Missing(), is_known=bool(chosen))
+        return Values("banner", lambda name: chosen.get(name, ""), Missing(), lambda: bool(chosen))
 
     def _chosen(self, rendering: Rendering) -> dict[str, str]:
         running = []

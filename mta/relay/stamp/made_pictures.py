@@ -38,13 +38,14 @@ def photo(context: Context, person: Any, instead: str = "") -> str:
     if not isinstance(person, Values):
         raise TemplateRuntimeError("photo: made of sender, recipient or manager")
     rendering = rendering_of(context)
-    kind = photo_type(person.photo)
+    data = person.photo()
+    kind = photo_type(data)
     if kind is None:
         return _named(rendering, instead or person.missing.value(f"{person.name}.photo"))
-    digest = hashlib.sha256(person.photo).digest()
+    digest = hashlib.sha256(data).digest()
     cid = f"photo-{digest.hex()[:12]}"
     # Nobody needs the person's name in the file's.
-    rendering.pictures[cid] = PictureSource(cid, f"photo.{kind[1]}", kind[0], person.photo, digest)
+    rendering.pictures[cid] = PictureSource(cid, f"photo.{kind[1]}", kind[0], data, digest)
     return f"cid:{cid}"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -14,11 +14,12 @@ from mta.message.parse import Message
 from mta.message.structure import Picture
 from mta.model.actions import Stamp
 from mta.model.person import Person
+from mta.ports.directory import DirectoryDownError
 from mta.relay.stamp.banners import Campaigns
 from mta.relay.stamp.context import StampContext
 from mta.relay.stamp.html_text import html_of, text_of
 from mta.relay.stamp.rendering import Period, PictureSource, Rendering
-from mta.relay.stamp.templates import SignatureTemplate
+from mta.relay.stamp.templates import RenderError, SignatureTemplate
 from mta.relay.stamp.values import Missing, Values
 
 _TRAILING = re.compile(r"(?<!^--)[ \t]+$", re.MULTILINE)  # `-- ` on a line of its own keeps its space
@@ -53,7 +54,6 @@ class _Kept(NamedTuple):
     sender: Person | None
     manager: Person | None
     organisation: Mapping[str, str]
-    rule: str
     texts: _Texts
 
 
@@ -99,24 +99,28 @@ class Renderer:
         They are rendered again if what the directory says of them is another object, or if the time is another that
         blocks and days in them depend on.
         """
-        sender = self._sender()
-        manager = self._manager(sender)
-        kept: _Kept | None = template.rendered.get(self.context.sender)
+        uses, context = template.context, self.context
+        sender = self._sender() if "sender" in uses or "manager" in uses else None
+        try:
+            manager = self._manager() if "manager" in uses else None
+        except DirectoryDownError as exc:
+            raise RenderError(f"{template.name}: the directory gives no answer") from exc
+        rule_used = rule if "rule" in uses else ""
+        key = context.sender, rule_used
+        kept: _Kept | None = template.rendered.get(key)
         if (
             kept is not None
             and kept.sender is sender
             and kept.manager is manager
-            and kept.rule == rule
-            and kept.texts.period.start <= self.context.now < kept.texts.period.end
-            and kept.organisation == self.context.organisation
+            and kept.texts.period.start <= context.now < kept.texts.period.end
+            and kept.organisation == context.organisation
         ):
             return kept.texts
         texts = self._texts(rule, "", template)
         if not texts.is_of_message:
             if len(template.rendered) >= _KEPT_MAX:
                 template.rendered.clear()
-            kept = _Kept(sender, manager, self.context.organisation, rule, texts)
-            template.rendered[self.context.sender] = kept
+            template.rendered[key] = _Kept(sender, manager, context.organisation, texts)
         return texts
 
     def _texts(self, rule: str, recipient: str, template: SignatureTemplate) -> _Texts:
@@ -139,12 +143,11 @@ class Renderer:
             template.parameters,
             template.named,
         )
-        sender = self._sender()
-        organisation = self.context.organisation
+        organisation, people = self.context.organisation, self.context.people
         values: dict[str, Any] = {
-            "sender": _person("sender", sender, self.context.sender, missing),
-            "recipient": _person("recipient", self.context.people.get(recipient), recipient, missing),
-            "manager": _person("manager", self._manager(sender), "", missing),
+            "sender": _person("sender", self._sender, self.context.sender, missing),
+            "recipient": _person("recipient", lambda: people.get(recipient), recipient, missing),
+            "manager": _person("manager", self._manager, "", missing),
             "message": Values("message", self._message_value, missing),
             "organisation": Values("organisation", lambda name: organisation.get(name, ""), missing),
             "rule": Values("rule", lambda name: rule if name == "name" else "", missing),
@@ -157,7 +160,8 @@ class Renderer:
     def _sender(self) -> Person | None:
         return self.context.people.get(self.context.sender)
 
-    def _manager(self, sender: Person | None) -> Person | None:
+    def _manager(self) -> Person | None:
+        sender = self._sender()
         return self.context.people.get(sender.manager) if sender is not None and sender.manager else None
 
     def _message_value(self, name: str) -> str:
@@ -182,15 +186,21 @@ class Renderer:
         return Rendered(html, texts.text, tuple(pictures))
 
 
-def _person(name: str, person: Person | None, key: str, missing: Missing) -> Values:
-    def look_up(attribute: str) -> str:
-        value = person.attributes.get(attribute, "") if person is not None else ""
-        if value or attribute not in ("address", "mail"):
-            return value
-        return person.address if person is not None else key
+def _person(name: str, find: Callable[[], Person | None], key: str, missing: Missing) -> Values:
+    """Asked for only when the template does: of somebody whom the directory can't be asked about, all else fails."""
 
-    photo = person.photo if person is not None else b""
-    return Values(name, look_up, missing, is_known=person is not None, photo=photo)
+    def look_up(attribute: str) -> str:
+        person = find()
+        if person is None:
+            return key if attribute in ("address", "mail") else ""
+        value = person.attributes.get(attribute, "")
+        return value or (person.address if attribute in ("address", "mail") else "")
+
+    def photo() -> bytes:
+        person = find()
+        return person.photo if person is not None else b""
+
+    return Values(name, look_up, missing, lambda: find() is not None, photo)
 
 
 def _tidy(text: str) -> str:

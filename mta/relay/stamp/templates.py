@@ -11,6 +11,7 @@ from typing import Any
 from jinja2 import Template, TemplateError, TemplateSyntaxError
 
 from mta.config.problems import ConfigurationError, Problem
+from mta.ports.directory import DirectoryDownError
 from mta.relay.stamp.banners import Campaigns
 from mta.relay.stamp.check_templates import check_organisation, check_templates, known_values, template_usages
 from mta.relay.stamp.filters import load_libraries
@@ -53,8 +54,8 @@ class SignatureTemplate:
     named: Mapping[str, PictureSource] = field(default_factory=dict)
     """`pictures` by cid and by file name."""
     sources: Sources = field(default_factory=Sources, repr=False)
-    rendered: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
-    """Renderings kept by `render`, per sender, where nothing of a single message goes into them."""
+    rendered: dict[tuple[str, str], Any] = field(default_factory=dict, compare=False, repr=False)
+    """Renderings kept by `render`, per sender and rule, where nothing of a single message goes into them."""
 
     def render_html(self, values: Mapping[str, Any], rendering: Rendering) -> str:
         """The HTML with "\\n" line ends; "" if there is no HTML. Raises RenderError."""
@@ -78,6 +79,8 @@ class SignatureTemplate:
         except _OF_EXPRESSIONS as exc:
             # The sandbox passes on what the template's own operations raise; their texts may hold values.
             raise RenderError(f"{self._place(template, exc)}: {type(exc).__name__}") from exc
+        except DirectoryDownError as exc:
+            raise RenderError(f"{self._place(template, exc)}: the directory gives no answer") from exc
 
     def _place(self, template: Template, error: BaseException) -> str:
         """File and line in which the error arose."""

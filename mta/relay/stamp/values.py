@@ -50,15 +50,20 @@ class Missing:
 class Values:
     """One name of a template's context, e.g. `sender`. Each attribute is one line of text, "" where there is none."""
 
-    __slots__ = ("is_known", "look_up", "missing", "name", "photo", "seen")
+    __slots__ = ("known", "look_up", "missing", "name", "photo", "seen")
 
     def __init__(
-        self, name: str, look_up: Callable[[str], str], missing: Missing, *, is_known: bool = True, photo: bytes = b""
+        self,
+        name: str,
+        look_up: Callable[[str], str],
+        missing: Missing,
+        known: Callable[[], bool] = lambda: True,
+        photo: Callable[[], bytes] = lambda: b"",
     ) -> None:
         self.name = name
         self.look_up = look_up
         self.missing = missing
-        self.is_known = is_known
+        self.known = known
         """Whether there is anything behind the name: a directory entry, a banner whose turn it is."""
         self.photo = photo
         self.seen: dict[str, str] = {}
@@ -79,7 +84,7 @@ class Values:
         return value if value and not value.isspace() else self.missing.defaults.get(f"{self.name}.{attribute}", "")
 
     def __bool__(self) -> bool:
-        return self.is_known
+        return self.known()
 
     def __str__(self) -> str:
         raise TemplateRuntimeError(f"{self.name} can't be printed: print one of its attributes")
