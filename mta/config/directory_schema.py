@@ -79,8 +79,6 @@ class LdapDirectory(Strict):
     user_principal_name: bool = False
     """Whether it is an address of the person too."""
     page_size: Annotated[int, Field(ge=1, le=1000)] = 500
-    connections: Annotated[int, Field(ge=1, le=10)] = 2
-    """Per worker."""
     connect_timeout: Duration = timedelta(seconds=5)
     answer_timeout: Duration = timedelta(seconds=10)
     retry_after: Duration = timedelta(seconds=30)

@@ -14,4 +14,7 @@ def open_directory(settings: schema.DirectorySettings) -> Directory:
         return YamlDirectory.load(settings.file)
     if isinstance(settings, schema.CsvDirectory):
         return CsvDirectory.load(settings)
-    raise NotImplementedError
+    # Its modules are loaded only where they are needed.
+    from mta.adapters.directory.ldap.directory import LdapDirectory
+
+    return LdapDirectory(settings)
