@@ -100,7 +100,9 @@ def _explain(arguments: argparse.Namespace) -> list[Explained]:
     for book, recipients in divide(snapshot, participants):
         share = replace(participants, recipients=recipients)
         people = dict(asyncio.run(_people(book, share)))
-        facts = Facts(message, classification, share, people, now, book.organisation)
+        facts = Facts(
+            message, classification, share, people, now, book.organisation, client=client, readers=book.readers
+        )  # fmt: skip
         trace = Trace()
         outcome = decide(book.rules, facts, book.policy, trace)
         steps = [trace.steps(book.rules, index) for index in range(len(recipients))]

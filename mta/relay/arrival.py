@@ -213,7 +213,8 @@ async def decide(equipment: Equipment, arrival: Arrival) -> Reply | None:
         arrival.decision = undecided(parties, book.policy, already_processed=arrival.is_processed)
         return None
     facts = Facts(
-        message, classification, participants, arrival.people, arrival.now, book.organisation
+        message, classification, participants, arrival.people, arrival.now, book.organisation,
+        client=arrival.client, readers=book.readers,
     )  # fmt: skip
     outcome = decide_by_rules(book.rules, facts, book.policy)
     arrival.decision = outcome.decision

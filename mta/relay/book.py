@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from mta.config.schema import Organisation
 from mta.model.person import Person
 from mta.ports.directory import Directory, DirectoryDownError
-from mta.relay.decide import OrganisationFacts, Policy, RuleSet
+from mta.relay.decide import OrganisationFacts, Policy, Readers, RuleSet
 from mta.relay.sign import Signer
 from mta.relay.stamp.quote_lines import QuoteMarks
 from mta.relay.stamp.templates import TemplateSet
@@ -42,6 +42,8 @@ class Book:
     """What templates see as `organisation`."""
     quote_marks: QuoteMarks
     """What tells quoted text from new."""
+    readers: Readers
+    """How deciding looks at quotes and stamps."""
 
     @property
     def name(self) -> str:

@@ -17,11 +17,12 @@ from mta.config.schema import Configuration, DirectorySettings, Organisation, Qu
 from mta.config.yaml_values import Loc, read_document
 from mta.ports.directory import Directory
 from mta.relay.book import Book
-from mta.relay.decide import OrganisationFacts, Policy, RuleSet, Surroundings, load_rules
+from mta.relay.decide import OrganisationFacts, Policy, Readers, RuleSet, Surroundings, load_rules
 from mta.relay.deliver.routing import RoutingTable
 from mta.relay.sign import DkimKeyError, Signer
 from mta.relay.stamp.own_separators import SeparatorError, marks_of
 from mta.relay.stamp.quote_lines import QuoteMarks
+from mta.relay.stamp.readers import earlier_stamps, newest_texts
 from mta.relay.stamp.templates import TemplateSet, load_templates
 
 T = TypeVar("T")
@@ -132,6 +133,10 @@ def _book(
         policy,
         {"name": organisation.name, **organisation.attributes},
         marks,
+        Readers(
+            lambda message, classification: newest_texts(message, classification, marks),
+            lambda message: earlier_stamps(message, templates.names()),
+        ),
     )
 
 

@@ -359,7 +359,8 @@ class Facts(Parties):
     def earlier_stamps(self) -> frozenset[str]:
         """Templates whose stamps stand in the message or in what it quotes, lower case."""
         find = self.readers.earlier_stamps
-        return frozenset(find(self.message)) if find is not None else frozenset()
+        # A stranger can write any marker, to keep a warning out.
+        return frozenset(find(self.message)) if find is not None and self.participants.verified else frozenset()
 
     @cached_property
     def charsets(self) -> frozenset[str]:
