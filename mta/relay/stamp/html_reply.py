@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from mta.relay.stamp import quote_lines
 from mta.relay.stamp.html_scan import VOID, Token, attributes, tokens
 from mta.relay.stamp.place import BodyView
-from mta.relay.stamp.quote_lines import QuoteMarks
+from mta.relay.stamp.quote_marks import LINE_MAX, QuoteMarks, is_quiet
 from mta.relay.stamp.separators import ElementSeparator
 
 _BLANK = re.compile(
@@ -65,7 +65,7 @@ class _Found:
 
 def reply_position(view: BodyView, is_reply: bool, marks: QuoteMarks) -> int | None:
     """Start of the quoted part; None where nothing is quoted or the reply stands below."""
-    if quote_lines.is_quiet(view, marks) or marks.html_gate.search(view.octets) is None:
+    if is_quiet(view, marks) or marks.html_gate.search(view.octets) is None:
         return None
     found = _Scan(view.text, view.folded, is_reply, marks).run()
     if found is None:
@@ -206,7 +206,7 @@ class _Scan:
         window = self.folded[token.end : token.end + _INTRODUCTION_MAX]
         quoted = window.find("<blockquote")
         said = _seen(window[:quoted] if quoted >= 0 else window)
-        if quoted >= 0 and len(said) <= quote_lines.LINE_MAX:
+        if quoted >= 0 and len(said) <= LINE_MAX:
             return not said or quote_lines.may_introduce(said)
         return self._begins_with_mark(visible_lines(self.text, self.folded, token.end, quote_lines.HEADER_LINES))
 
@@ -297,7 +297,7 @@ def _is_answered_below(folded: str, found: _Found) -> bool:
     if not below:
         return False
     *between, last = below
-    written = sum(len(text) for text in between if not quote_lines.is_attribution(text[-quote_lines.LINE_MAX :]))
+    written = sum(len(text) for text in between if not quote_lines.is_attribution(text[-LINE_MAX:]))
     ending = 0 if quote_lines.is_footer(last) else len(last)
     if found.above == 0:
         return written + ending > 0

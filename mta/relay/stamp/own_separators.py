@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import re2
 
-from mta.relay.stamp.quote_lines import DEFAULT_MARKS, LINE_MAX, QuoteMarks, compile_separators
+from mta.relay.stamp.quote_marks import DEFAULT_MARKS, LINE_MAX, QuoteMarks, compile_separators
 from mta.relay.stamp.separators import DEFAULT
 
 SEPARATORS_MAX = 200

@@ -15,7 +15,7 @@ from mta.relay.stamp.html_nesting import HIDES, SWALLOWS, OpenElements
 from mta.relay.stamp.html_reply import reply_position
 from mta.relay.stamp.html_scan import Token, tokens
 from mta.relay.stamp.place import BodyView, Placement
-from mta.relay.stamp.quote_lines import DEFAULT_MARKS, Gate, QuoteMarks, is_quiet
+from mta.relay.stamp.quote_marks import DEFAULT_MARKS, Gate, QuoteMarks, is_quiet
 
 _SPACE = " \t\r\n\f\ufeff"
 _END_TAG = re.compile(r"</(?:body|html)[ \t\r\n\f]*>\Z", re.IGNORECASE)

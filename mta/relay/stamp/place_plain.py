@@ -9,7 +9,7 @@ from typing import NamedTuple
 from mta.model.actions import Place
 from mta.relay.stamp import quote_lines
 from mta.relay.stamp.place import BodyView, Placement
-from mta.relay.stamp.quote_lines import DEFAULT_MARKS, QuoteMarks
+from mta.relay.stamp.quote_marks import DEFAULT_MARKS, LINE_MAX, QuoteMarks
 
 _BLANK_LINE_AT_END = re.compile(r"\n[ \t]*\n[ \t]*\Z")
 _RULES = tuple("-_=*–—─")
@@ -114,7 +114,7 @@ def _header_above(lines: Sequence[str], quoted: int) -> int:
     first = quoted
     kinds: set[str] = set()
     for index in range(quoted - 1, max(quoted - 1 - quote_lines.HEADER_LINES, -1), -1):
-        found = quote_lines.label(lines[index][: quote_lines.LINE_MAX])
+        found = quote_lines.label(lines[index][:LINE_MAX])
         if found:
             first = index
             kinds |= found
@@ -141,7 +141,7 @@ def _rest(lines: Sequence[str], first: int, sign: int) -> Quote:
         line = lines[index]
         if quote_lines.is_quoted(line):
             return Quote(first, False, index)
-        if line and not quote_lines.label(line[: quote_lines.LINE_MAX]):
+        if line and not quote_lines.label(line[:LINE_MAX]):
             break
     return Quote(first, True, sign + 1)
 

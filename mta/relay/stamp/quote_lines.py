@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
-
-import re2
 
 from mta.relay.stamp import separators as words
-from mta.relay.stamp.html_nesting import HIDES, SWALLOWS
-from mta.relay.stamp.place import MARKER, BodyView
-from mta.relay.stamp.separators import DEFAULT, Separators
+from mta.relay.stamp.quote_marks import DEFAULT_MARKS as DEFAULT_MARKS
+from mta.relay.stamp.quote_marks import LINE_MAX
+from mta.relay.stamp.quote_marks import Gate as Gate
+from mta.relay.stamp.quote_marks import QuoteMarks as QuoteMarks
+from mta.relay.stamp.quote_marks import compile_separators as compile_separators
+from mta.relay.stamp.quote_marks import is_quiet as is_quiet
 
-LINE_MAX = 500
-"""Characters of a line that are looked at; attributions and header labels are shorter."""
 EDGES = " \t\r\n\f\u00a0\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"
 """What readers don't see at the ends of a line: white space, marks of direction."""
 _NO_LABEL: frozenset[str] = frozenset()
@@ -30,14 +27,13 @@ def _any(*lists: Sequence[str]) -> str:
     return "|".join(re.escape(word) for word in every)
 
 
-_SAID = (words.ORIGINAL, words.FORWARDED, words.WROTE, words.PROCESSED)
 _KINDS = {"from": words.FROM, "date": words.DATE, "to": words.TO, "subject": words.SUBJECT}
 _LABEL_KINDS = {
     word: frozenset(kind for kind, listed in _KINDS.items() if word in listed)
     for listed in _KINDS.values()
     for word in listed
 }
-_COLON = r"[::\ufe55]"
+_COLON = r"[:\uff1a\ufe55]"
 _LABEL = re.compile(
     rf"{_SPACE}*[>|*_]{{0,3}}{_SPACE}*({_any(*_KINDS.values())}){_SPACE}*[*_]{{0,2}}{_SPACE}*{_COLON}[*_]{{0,2}}"
 )
@@ -225,87 +221,3 @@ def attribution_start(lines: Sequence[str], last: int) -> int | None:
 def is_footer(line: str) -> bool:
     """Whether what stands below a quote is added by programs: signatures of devices, lists, disclaimers."""
     return bool(_FOOTER.match(line))
-
-
-class Gate(Protocol):
-    """A compiled RE2 pattern."""
-
-    def search(self, text: bytes) -> object | None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class QuoteMarks:
-    """Separators, compiled. The gates are quick tests over a whole body in lower case: no match, nothing quoted."""
-
-    separators: Separators
-    any_gate: Gate
-    """For HTML: whatever `html_gate` finds, stamps of ours, and what may hide or swallow a stamp."""
-    html_gate: Gate
-    plain_gate: Gate
-    hints: re.Pattern[str]
-    """Finds the hint of any element separator in an element's attributes."""
-    added: Gate | None
-
-    def is_added(self, line: str) -> bool:
-        """Whether the line (lower case) is one of the administrator's separators."""
-        if self.added is None or len(line) > LINE_MAX:
-            return False
-        return self.added.search(" ".join(line.split()).encode("utf-8", "replace")) is not None
-
-
-def is_quiet(view: BodyView, marks: QuoteMarks) -> bool:
-    """Whether HTML has nothing that could decide about a stamp: one search instead of several, for most messages."""
-    if view.quiet is None:
-        view.quiet = marks.any_gate.search(view.octets) is None
-    return view.quiet
-
-
-def _gate(*alternatives: str) -> Gate:
-    options = re2.Options()
-    options.never_capture = True
-    options.case_sensitive = False
-    options.log_errors = False
-    compiled: Gate = re2.compile("|".join(alternatives), options)
-    return compiled
-
-
-def compile_separators(chosen: Separators) -> QuoteMarks:
-    """Compile once per configuration. Raises re2.error for a pattern that is not RE2."""
-    hints = "|".join(sorted({re2.escape(element.hint) for element in chosen.elements}))
-    said = "|".join(sorted({re2.escape(word) for entry in _SAID for word in entry}))
-    sender = "|".join(re2.escape(word) for word in words.FROM)
-    recipient = "|".join(re2.escape(word) for word in words.NOTES_TO)
-    between = r"(?:[\s\x{a0}]|&nbsp;|&#160;|<[^<>]*>)*"
-    added = [f"(?:{line})" for line in chosen.lines]
-    signs = [re2.escape(sign) for sign in chosen.signs]
-    in_html = (
-        hints,
-        "<blockquote",
-        "border-top",
-        said,
-        f"[>;\\s]{between}(?:{sender}){between}[::]",
-        f"[>;]\\s*(?:{recipient})\\s*[::]|>\\s*(?:{recipient})\\s*<",
-        r"&gt;(?:[\s\x{200e}\x{200f}\x{202a}-\x{202e}]|</[^<>]*>)*[::]",
-        "&gt;&gt;&gt;",
-        *signs,
-    )
-    in_plain = (
-        r"(?m:^[ \t]*>)",
-        said,
-        f"(?m:^[\\s*_>|]*(?:{sender})[\\s\\x{{a0}}*_]*[::])",
-        f"(?m:^[ \\t]*(?:{recipient})[ \\t]*(?:[:\\t]|\\r?$))",
-        r"[>)][\x{200e}\x{200f}\x{202a}-\x{202e}]*[ \t]*[::]",
-        r"(?m:^[ \t]*\d{4}[-/]\d\d?[-/]\d\d?[ \t])",
-        *signs,
-    )
-    return QuoteMarks(
-        chosen,
-        _gate(*in_html, HIDES, SWALLOWS, MARKER),
-        _gate(*in_html),
-        _gate(*in_plain),
-        re.compile(hints),
-        _gate(f"\\A(?:{'|'.join(added)})\\z") if added else None,
-    )
-
-
-DEFAULT_MARKS = compile_separators(DEFAULT)

@@ -135,7 +135,13 @@ FORWARDED = _words(
     "vidarebefordrat mejl|start på videresendt besked|videresendt besked|start på videresendt melding",
     "początek przekazywanej wiadomości|начало переадресованного сообщения|начало пересылаемого сообщения",
     "転送されたメッセージ|下面是被转发的邮件|开始转发的邮件|以下是轉寄的郵件|전달된 메시지 시작",
-    "başlangıç yönlendirilen ileti",
+    "başlangıç yönlendirilen ileti|iletilen ileti başlangıcı|iletilen ileti|începutul mesajului redirecționat",
+    "începutul mesajului retransmis|început mesaj redirecționat|έναρξη προωθημένου μηνύματος",
+    "початок листа, що пересилається|початок пересланого повідомлення|بداية الرسالة المعاد توجيهها",
+    "بدء الرسالة المعاد توجيهها",
+    "بداية الرسالة المُعاد توجيهها|תחילת ההודעה שהועברה|תחילת הודעה שהועברה|početak proslijeđene poruke",
+    "začiatok preposlanej správy",
+    "inici del missatge reenviat|mulai pesan yang diteruskan|bắt đầu thư đã chuyển tiếp|ส่งต่อข้อความ",
     "välitetty viesti alkaa|továbbított levél kezdete|začátek přeposílané zprávy",
 )
 WROTE = _words(

@@ -9,7 +9,7 @@ from mta.relay.stamp.own_separators import SEPARATORS_MAX, SeparatorError, marks
 from mta.relay.stamp.place import BodyView
 from mta.relay.stamp.place_html import place_html
 from mta.relay.stamp.place_plain import place_plain
-from mta.relay.stamp.quote_lines import DEFAULT_MARKS
+from mta.relay.stamp.quote_marks import DEFAULT_MARKS
 
 LINES = ("== Bitte über dieser Zeile antworten ==", "***")
 PATTERNS = (r"^ticket #\d+( \(.*\))?$", "[–-]{3} verlauf [–-]{3}")

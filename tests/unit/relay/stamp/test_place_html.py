@@ -8,7 +8,7 @@ import pytest
 from mta.model.actions import Place
 from mta.relay.stamp.place import BodyView
 from mta.relay.stamp.place_html import place_html
-from mta.relay.stamp.quote_lines import DEFAULT_MARKS, compile_separators, is_quiet
+from mta.relay.stamp.quote_marks import DEFAULT_MARKS, compile_separators, is_quiet
 from mta.relay.stamp.separators import DEFAULT
 
 

@@ -7,7 +7,7 @@ import pytest
 from mta.model.actions import Place
 from mta.relay.stamp.place import BodyView
 from mta.relay.stamp.place_plain import own_text, place_plain
-from mta.relay.stamp.quote_lines import compile_separators
+from mta.relay.stamp.quote_marks import compile_separators
 from mta.relay.stamp.separators import DEFAULT
 
 
