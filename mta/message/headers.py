@@ -16,7 +16,7 @@ from mta.message.subject import has_tag
 
 __all__ = [
     "Mailbox", "addresses", "decode_text", "format_field", "prepend", "remove_header", "set_field", "set_header",
-    "tag_subject",
+    "set_subject", "tag_subject",
 ]  # fmt: skip
 
 _NAME = re.compile(r"[!-9;-~]{1,76}\Z")
@@ -34,10 +34,10 @@ def format_field(name: str, text: str) -> bytes:
     return _format_kept(name, text) if len(text) <= _KEPT_MAX else _format(name, text)
 
 
-def _format(name: str, text: str) -> bytes:
+def _format(name: str, text: str, label: str = "utf-8") -> bytes:
     if not _NAME.match(name):
         raise ValueError(f"not a header field name: {name!r}")
-    words = encode_words(_CONTROL.sub(" ", text).strip())
+    words = encode_words(_CONTROL.sub(" ", text).strip(), label)
     lines = []
     line = name.encode("ascii") + b":"
     for word in words:
@@ -67,6 +67,14 @@ def set_field(message: Message, name: str, field: bytes) -> list[Edit]:
     first = fields[0]
     replaced = Edit(first.start, first.end, field)
     return [replaced, *(Edit(other.start, other.end, b"") for other in fields[1:])]
+
+
+def set_subject(message: Message, text: str) -> list[Edit]:
+    """As `set_header`, in the charset that the subject has now where that can hold the text."""
+    fields = message.fields_named("subject")
+    word = ENCODED_WORD.search(message.raw(fields[0])) if fields else None
+    label = _label_for(text, word[1]) if word else "utf-8"
+    return set_field(message, "Subject", _format("Subject", text, label))
 
 
 def remove_header(message: Message, name: str) -> list[Edit]:
@@ -102,17 +110,22 @@ def _tag_words(text: str, words: list[tuple[bytes, bytes]], *, side: str) -> byt
     is_plain = text.isascii() and "=?" not in text
     if is_plain:
         return text.encode("ascii")
-    label = words[0][0].partition(b"*")[0].decode("latin_1") if words else "utf-8"
-    codec = codec_for(label)
-    try:
-        if codec is None or not label.isascii() or codec.family not in ("single", "multi", "utf-8"):
-            label = "utf-8"
-        else:
-            text.encode(codec.encoding)
-    except UnicodeEncodeError:
-        label = "utf-8"
+    label = _label_for(text, words[0][0] if words else b"utf-8")
     padded = {"prefix": text + " ", "suffix": " " + text, "": text}[side]
     return b" ".join(encode_words(padded, label, whole=True))
+
+
+def _label_for(text: str, word: bytes) -> str:
+    """The charset of an encoded word (its language taken off) if it can hold the text, else UTF-8."""
+    label = word.partition(b"*")[0].decode("latin_1")
+    codec = codec_for(label)
+    if codec is None or not label.isascii() or codec.family not in ("single", "multi", "utf-8"):
+        return "utf-8"
+    try:
+        text.encode(codec.encoding)
+    except UnicodeEncodeError:
+        return "utf-8"
+    return label
 
 
 def _prefix(message: Message, field: HeaderField, text: str) -> Edit:

@@ -118,6 +118,10 @@ class ReplaceText(Action):
     """Literal text, found without regard to case; or (`is_regex`) an RE2 pattern."""
     is_regex: bool = False
     replacement: str = ""
+    mask: str = ""
+    """A character that takes the place of each letter and digit, instead of `replacement`."""
+    keep_last: int = 0
+    """Letters and digits at a match's end that the mask leaves."""
     where: tuple[str, ...] = ("subject", "body")
     on_error: OnError = OnError.DELIVER_UNSTAMPED
 
@@ -157,6 +161,12 @@ class StripAttachments(Action):
     """Media types by content, e.g. `application/zip` or `image/*`."""
     larger_than: int = 0
     """Octets of the decoded attachment."""
+    mismatch: bool | None = None
+    """Extension and content are of different kinds."""
+    encrypted: bool | None = None
+    executable: bool | None = None
+    inline: bool = False
+    """Pictures that the text shows, too; they stay otherwise."""
     folder: str = ""
     """Absolute path of the folder that keeps what is taken; "" drops it."""
     notice: str = ""

@@ -137,9 +137,10 @@ class Attachment:
             return "text" not in promised and self.extension not in _WITHOUT_SIGNATURE
         return promised.isdisjoint(families(media_type))
 
-    def describe(self) -> str:
-        """For explanations: name, type and size."""
-        return f"{_shown(self.name) if self.name else '(no name)'} ({self.media_type}, {self.size_octets} octets)"
+    @property
+    def shown_name(self) -> str:
+        """For explanations and notices: on one line, not too long."""
+        return _shown(self.name) or "(no name)"
 
 
 _WITHOUT_SIGNATURE = frozenset({"mp3", "aac", "wma", "wmv", "tar", "tgz"})

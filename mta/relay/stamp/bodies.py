@@ -8,10 +8,10 @@ from mta.message.body_text import TextBody
 from mta.message.parse import Part
 from mta.model.actions import Place
 from mta.relay.stamp import html_reply, place_html, place_plain
-from mta.relay.stamp.html_text import text_of
 from mta.relay.stamp.place import BodyView, Placement
 from mta.relay.stamp.quote_lines import QuoteMarks
-from mta.relay.stamp.wording import letters
+from mta.relay.stamp.visible_text import VisibleText
+from mta.relay.stamp.wording import letters, shown_text
 
 
 class TextView(BodyView):
@@ -26,7 +26,7 @@ class TextView(BodyView):
     def letters(self) -> str:
         """Letters and digits alone, of what is shown."""
         if self._letters is None:
-            self._letters = letters(text_of(self.text) if self.is_html else self.text)
+            self._letters = letters(shown_text(self.text) if self.is_html else self.text)
         return self._letters
 
 
@@ -36,6 +36,8 @@ class ShownBody(TextView):
     def __init__(self, body: TextBody) -> None:
         super().__init__(body.text, body.utf_8, is_html=body.is_html)
         self.body = body
+        self.visible: VisibleText | None = None
+        """What text actions made of it."""
 
 
 Reading = list[ShownBody]

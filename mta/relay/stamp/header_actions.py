@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from mta.message.edit import Edit
-from mta.message.headers import Mailbox, addresses, format_field, remove_header, set_field, set_header, tag_subject
+from mta.message.headers import Mailbox, addresses, format_field, remove_header, set_field, set_subject, tag_subject
 from mta.message.mailboxes import address_field, with_more
 from mta.message.parse import Message
 from mta.message.part_header import value_end
@@ -14,15 +14,17 @@ from mta.message.subject import has_tag
 from mta.model.actions import (
     Action,
     NameRecipients,
-    OnError,
     RemoveHeader,
+    ReplaceText,
     RewriteSender,
     SetHeader,
     SetReplyTo,
     TagSubject,
 )
 from mta.model.address import Address, parse_address
+from mta.relay.stamp.content import on_error_of
 from mta.relay.stamp.context import Failed
+from mta.relay.stamp.text_actions import replaced_subject
 
 # What the message's structure says of itself, and what our own edits change: not for rules.
 _STRUCTURE = frozenset(("content-type", "content-transfer-encoding", "mime-version", "content-length", "content-md5"))
@@ -53,7 +55,7 @@ def header_edits(message: Message, actions: Sequence[Action]) -> tuple[list[Edit
             try:
                 carry_out(wanted, action)
             except ValueError as exc:
-                failed.append(Failed(action.rule, str(exc), OnError.DELIVER_UNSTAMPED))
+                failed.append(Failed(action.rule, str(exc), on_error_of(action)))
     edits = _subject_edits(message, wanted)
     for name, whole in wanted.fields.items():
         edits += remove_header(message, name) if whole is None else set_field(message, name, whole)
@@ -140,12 +142,20 @@ def _subject_edits(message: Message, wanted: _Wanted) -> list[Edit]:
         if not wanted.subject:
             return []
         wanted.fields.pop("subject", None)
-        return set_header(message, "Subject", wanted.subject)
+        return set_subject(message, wanted.subject)
     wanted.fields.pop("subject", None)
     if wanted.subject is not None or (prefix and suffix):
         subject = message.subject if wanted.subject is None else wanted.subject
-        return set_header(message, "Subject", " ".join(part for part in (prefix, subject, suffix) if part))
+        return set_subject(message, " ".join(part for part in (prefix, subject, suffix) if part))
     return tag_subject(message, prefix or suffix, "prefix" if prefix else "suffix")
+
+
+def _replace(wanted: _Wanted, action: ReplaceText) -> None:
+    subject = wanted.message.subject if wanted.subject is None else wanted.subject
+    changed = replaced_subject(action, subject)
+    if changed != subject:
+        wanted.subject = changed
+        wanted.fields["subject"] = format_field("Subject", changed)
 
 
 _CARRY_OUT: dict[type[Action], Callable[..., None]] = {
@@ -154,5 +164,6 @@ _CARRY_OUT: dict[type[Action], Callable[..., None]] = {
     SetReplyTo: _reply_to,
     RewriteSender: _rewrite,
     NameRecipients: _named,
+    ReplaceText: _replace,
     TagSubject: _tag,
 }
