@@ -80,16 +80,16 @@ class Fixed:
 class StampForRecipient:
     """A stamp whose template speaks of the recipient."""
 
-    __slots__ = ("_stamp", "source")
+    __slots__ = ("action", "source")
     changes_content = True
     personal = True
 
     def __init__(self, stamp: Stamp) -> None:
-        self._stamp = stamp
+        self.action = stamp
         self.source = f"stamp: {stamp.template}"
 
     def make(self, facts: Facts, index: int) -> Action:
-        return replace(self._stamp, recipient=facts.recipients[index].key)
+        return replace(self.action, recipient=facts.recipients[index].key)
 
 
 class RenderedHeader:
