@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -55,6 +55,21 @@ def _enclosing_related(part: Part) -> Part | None:
             return around
         inner, around = around, around.parent
     return None
+
+
+def drop_pictures(body: TextBody, cids: Collection[str]) -> list[Edit]:
+    """Edits that take the pictures of these cids out of the multipart/related around an HTML body."""
+    related = _enclosing_related(body.part)
+    if related is None:
+        return []
+    edits: list[Edit] = []
+    for part in related.children:
+        if part is related.related_root or not part.content_type.startswith("image/") or part.content_id not in cids:
+            continue
+        delimiter = part.data.rfind(b"\r\n--" + related.boundary, related.body_start, part.header_start)
+        if delimiter >= 0 and not _shares_line_end(part):
+            edits.append(Edit(delimiter, part.body_end, b""))
+    return edits
 
 
 def _append(related: Part, pictures: Sequence[Picture]) -> Edit:

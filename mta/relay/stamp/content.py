@@ -98,3 +98,13 @@ def moved_out(position: int, changes: Sequence[Change]) -> int:
         if change.start < position < change.end:
             return change.end
     return position
+
+
+def changed(text: str, changes: Sequence[Change]) -> str:
+    """The text with changes as `merged` gives them."""
+    pieces: list[str] = []
+    done = 0
+    for change in changes:
+        pieces += (text[done : change.start], change.text)
+        done = change.end
+    return "".join([*pieces, text[done:]])

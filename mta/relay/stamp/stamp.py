@@ -13,17 +13,19 @@ from mta.message.body_text import Change, displayed
 from mta.message.classify import Classification
 from mta.message.edit import CannotEditError, Edit, combine, composed, joined
 from mta.message.parse import Message, parse
-from mta.model.actions import Action, Stamp
-from mta.relay.stamp.bodies import ShownBody
+from mta.model.actions import Action, RemoveStamps, ReplaceText, Stamp
+from mta.relay.stamp.bodies import ShownBody, TextView
 from mta.relay.stamp.body_edits import body_edits
-from mta.relay.stamp.content import Content, PartActions, TextAction, on_error_of
+from mta.relay.stamp.content import Content, PartActions, TextAction, changed, merged, on_error_of
 from mta.relay.stamp.context import Failed, Skipped, StampContext, StampOutcome
 from mta.relay.stamp.header_actions import header_edits
 from mta.relay.stamp.quote_lines import DEFAULT_MARKS, QuoteMarks
+from mta.relay.stamp.remove_stamps import remove_stamps, unneeded_pictures
 from mta.relay.stamp.stamping import Stamping
 from mta.relay.stamp.templates import TemplateSet
+from mta.relay.stamp.text_actions import replace_text
 
-TEXT_ACTIONS: Mapping[type[Action], TextAction] = {}
+TEXT_ACTIONS: Mapping[type[Action], TextAction] = {RemoveStamps: remove_stamps, ReplaceText: replace_text}
 """What changes texts."""
 PART_ACTIONS: Mapping[type[Action], PartActions] = {}
 """What changes parts. Types with the same function are carried out together."""
@@ -83,7 +85,7 @@ class _Texts:
     stamping: Stamping = field(init=False)
 
     def __post_init__(self) -> None:
-        self.stamping = Stamping(self.content, self.content.bodies)
+        self.stamping = Stamping(self.content)
 
     def change(self, actions: Sequence[Action]) -> None:
         """Plan all actions on texts, then all stamps, each in rule order."""
@@ -96,9 +98,20 @@ class _Texts:
                     continue
                 for body, changes in found.items():
                     self.changes.setdefault(body, []).append((action, changes))
+        if self.changes:
+            self.stamping.views = [self._left(body) for body in self.content.bodies]
         for action in actions:
             if isinstance(action, Stamp):
                 self.stamping.plan(action)
+
+    def _left(self, body: ShownBody) -> TextView:
+        """The body without the stamps that are taken out: they don't keep new ones out."""
+        taken = self._taken(body)
+        return TextView(changed(body.text, taken), None, is_html=body.is_html) if taken else body
+
+    def _taken(self, body: ShownBody) -> list[Change]:
+        listed = (found for action, found in self.changes.get(body, ()) if isinstance(action, RemoveStamps))
+        return merged(change for found in listed for change in found)
 
     def edits(self) -> list[Edit]:
         """The edits of all bodies; stamps that some body refuses are failed wholly, and the rest done anew."""
@@ -111,7 +124,13 @@ class _Texts:
             except CannotEditError as exc:
                 self._drop(body, f"{body.body.part.content_type} part can't be changed: {exc}")
             else:
-                return edits
+                return edits + self._unneeded_pictures() if self.changes else edits
+
+    def _unneeded_pictures(self) -> list[Edit]:
+        """Edits that take out the pictures which only removed stamps showed."""
+        taken = {body: self._taken(body) for body in self.changes}
+        put_in = [insertion.text for entry in self.stamping.planned for insertion in entry.insertions]
+        return unneeded_pictures(self.content.bodies, taken, put_in)
 
     def _drop(self, body: ShownBody, error: str) -> None:
         """Give up the stamps that a body refuses; where there are none, the changes of its text."""

@@ -42,17 +42,18 @@ class Stamping:
     """The stamps of one message, planned one by one."""
 
     content: Content
-    views: Sequence[TextView]
-    """The texts to look for earlier stamps in: without those that are taken out."""
     planned: list[Planned] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     failed: list[Failed] = field(default_factory=list)
+    views: Sequence[TextView] = field(init=False)
+    """The texts to look for earlier stamps in."""
     readings: list[Reading] = field(init=False)
     renderer: Renderer = field(init=False)
     placements: dict[tuple[int, Place], Placement] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         content = self.content
+        self.views = content.bodies
         self.readings = readings(content.message.root, content.bodies)
         self.renderer = Renderer(content.message, content.context)
 
