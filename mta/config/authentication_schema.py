@@ -11,19 +11,25 @@ from pydantic import AfterValidator, model_validator
 from mta.config.types import Duration, Secret, Strict
 
 
-def _server(value: str) -> str:
-    """An address, with a port where it isn't 53: `192.0.2.53`, `192.0.2.53:5353`, `[2001:db8::53]:5353`."""
-    address, port = value, "53"
-    if value.startswith("["):
-        address, _, port = value[1:].partition("]:")
-    elif value.count(":") == 1:
-        address, _, port = value.partition(":")
+def address_and_port(server: str) -> tuple[str, int]:
+    """`192.0.2.53`, `192.0.2.53:5353`, `2001:db8::53` or `[2001:db8::53]:5353`. Raises ValueError for anything else."""
+    address, port = server, "53"
+    if server.startswith("["):
+        address, _, port = server[1:].partition("]:")
+    elif server.count(":") == 1:
+        address, _, port = server.partition(":")
     try:
-        is_right = bool(ip_address(address)) and 0 < int(port) < 65536
+        is_port = port.isascii() and port.isdigit() and 0 < int(port) < 65536
+        parsed = str(ip_address(address)) if is_port else ""
     except ValueError:
-        is_right = False
-    if not is_right:
-        raise ValueError(f"{value!r} is no DNS server | write its address, with :port where it isn't 53")
+        parsed = ""
+    if not parsed:
+        raise ValueError(f"{server!r} is no DNS server | write its address, with :port where it isn't 53")
+    return parsed, int(port)
+
+
+def _server(value: str) -> str:
+    address_and_port(value)
     return value
 
 

@@ -17,6 +17,7 @@ import dns.resolver
 import dns.reversename
 
 from mta.adapters.dns.cache import AnswerCache, Question
+from mta.config.authentication_schema import address_and_port
 from mta.ports.resolver import Answer, MailExchanger, Outcome
 
 AT_ONCE = 200
@@ -136,15 +137,3 @@ def _configured(servers: Sequence[str]) -> dns.asyncresolver.Resolver:
     resolver.timeout = TRY_S
     resolver.use_edns(0, 0, 1232)
     return resolver
-
-
-def address_and_port(server: str) -> tuple[str, int]:
-    """`192.0.2.53`, `192.0.2.53:5353`, `2001:db8::53` or `[2001:db8::53]:5353`. Raises ValueError for anything else."""
-    address, port = server, "53"
-    if server.startswith("["):
-        address, _, port = server[1:].partition("]:")
-    elif server.count(":") == 1:
-        address, _, port = server.partition(":")
-    if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
-        raise ValueError(f"{server!r} has no valid port")
-    return str(ip_address(address)), int(port)

@@ -1,9 +1,10 @@
-"""Sign a copy with DKIM: the last change to its bytes.
+"""Sign a copy: the last change to its bytes.
 
-In: the copy as it will be sent, as segments. Out: one DKIM-Signature field to stand on top of it, or nothing where the
-organisation has no key for the From domain.
+In: the copy as it will be sent, as segments. Out: fields to stand on top. Mail of ours gets a DKIM-Signature where
+the organisation has a key for the From domain; mail from outside gets an ARC set where it has a key for that.
 """
 
+from mta.relay.sign.arc import ArcSet, Sealer
 from mta.relay.sign.dkim import DkimKeyError, DkimSignature, Signer
 
-__all__ = ["DkimKeyError", "DkimSignature", "Signer"]
+__all__ = ["ArcSet", "DkimKeyError", "DkimSignature", "Sealer", "Signer"]

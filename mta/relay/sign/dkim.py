@@ -16,9 +16,10 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from mta.config.schema import DkimKey
+from mta.config.types import Secret
+from mta.message.canonical import RelaxedBodyHash, chunks, relaxed_fields, relaxed_whitespace
 from mta.model.address import domain_key
 from mta.ports.transport import Segments
-from mta.message.canonical import RelaxedBodyHash, chunks, relaxed_fields, relaxed_whitespace
 
 RSA_BITS_MIN = 1024
 """RFC 8301 §3.2: verifiers must not take less."""
@@ -26,8 +27,8 @@ HEADER_OCTETS_MAX = 1 << 20
 """No empty line within this many octets: not a message to sign."""
 
 _LINE_MAX = 76
-_PADDING = PKCS1v15()
-_SHA256 = SHA256()
+PADDING = PKCS1v15()
+SHA_256 = SHA256()
 
 
 class DkimKeyError(ValueError):
@@ -88,7 +89,7 @@ class Signer:
         if domain is None:
             return None
         key = self._keys[domain]
-        header, body = _split(chunks(segments))
+        header, body = split_header(chunks(segments))
         names, signed = _signed_fields(relaxed_fields(header, key.wanted), key.headers)
         hashing = RelaxedBodyHash()
         for piece in body:
@@ -96,14 +97,14 @@ class Signer:
         rest = _rest_without_signature(names, hashing.digest(), int(now.timestamp()))
         # Last this field itself, without CRLF and with an empty b= (§3.7).
         signed.append(key.relaxed_prefix + relaxed_whitespace(rest.replace(b"\r\n\t", b" ")))
-        signature = b64encode(key.private.sign(b"\r\n".join(signed), _PADDING, _SHA256))
-        return DkimSignature(key.prefix + rest + _fold_base64(signature) + b"\r\n", domain, key.selector)
+        signature = b64encode(key.private.sign(b"\r\n".join(signed), PADDING, SHA_256))
+        return DkimSignature(key.prefix + rest + fold_base64(signature) + b"\r\n", domain, key.selector)
 
 
-def _load(config: DkimKey) -> _Key:
-    name = f"DKIM key {config.selector}._domainkey.{config.domain}"
+def load_private_key(name: str, secret: Secret) -> RSAPrivateKey:
+    """An RSA key from PEM; `name` is what a problem calls it. Raises DkimKeyError."""
     try:
-        private = load_pem_private_key(config.key.read(), password=None)
+        private = load_pem_private_key(secret.read(), password=None)
     except OSError as exc:
         raise DkimKeyError(f"{name} can't be read: {exc.strerror or exc}") from exc
     except KeyError as exc:
@@ -114,6 +115,11 @@ def _load(config: DkimKey) -> _Key:
         raise DkimKeyError(f"{name} is not an RSA key")
     if private.key_size < RSA_BITS_MIN:
         raise DkimKeyError(f"{name} has {private.key_size} bits, at least {RSA_BITS_MIN} are needed (2048 are usual)")
+    return private
+
+
+def _load(config: DkimKey) -> _Key:
+    private = load_private_key(f"DKIM key {config.selector}._domainkey.{config.domain}", config.key)
     domain = domain_key(config.domain)
     headers = tuple(dict.fromkeys([b"from", *(header.lower().encode() for header in config.headers)]))
     prefix = (
@@ -123,7 +129,7 @@ def _load(config: DkimKey) -> _Key:
     return _Key(domain, config.selector, private, headers, frozenset(headers), prefix, relaxed_prefix)
 
 
-def _split(pieces: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
+def split_header(pieces: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
     """The header block with its last CRLF, and the pieces of the body, which may not be there."""
     head = b""
     for piece in pieces:
@@ -166,11 +172,12 @@ def _signed_fields(fields: Sequence[tuple[bytes, bytes]], wanted: Sequence[bytes
 
 def _rest_without_signature(names: Sequence[bytes], digest: bytes, seconds: int) -> bytes:
     """The field from the value of t= up to and with `b=`, folded with CRLF and tab."""
-    return b"%d;\r\n\th=%b;\r\n\tbh=%b;\r\n\tb=" % (seconds, _fold_names(tuple(names)), b64encode(digest))
+    return b"%d;\r\n\th=%b;\r\n\tbh=%b;\r\n\tb=" % (seconds, fold_names(tuple(names)), b64encode(digest))
 
 
 @lru_cache(maxsize=128)
-def _fold_names(names: tuple[bytes, ...]) -> bytes:
+def fold_names(names: tuple[bytes, ...]) -> bytes:
+    """The value of h=, folded."""
     lines = []
     line = b"  " + names[0]  # as long as "h=" that stands before it
     for name in names[1:]:
@@ -182,6 +189,7 @@ def _fold_names(names: tuple[bytes, ...]) -> bytes:
     return b":\r\n\t".join([*lines, line])[2:]
 
 
-def _fold_base64(text: bytes) -> bytes:
+def fold_base64(text: bytes) -> bytes:
+    """The value of b=, folded."""
     width = _LINE_MAX - 4
     return b"\r\n\t".join([text[i : i + width] for i in range(0, len(text), width)])

@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from mta.adapters.dns.resolver import DnsResolver, address_and_port
+from mta.adapters.dns.resolver import DnsResolver
+from mta.config.authentication_schema import address_and_port
 from mta.ports.resolver import Answer, MailExchanger, Outcome
 from tests.servers.dns import BLACK_HOLE, SERVFAIL, DnsServer, dns_server
 
