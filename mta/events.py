@@ -351,10 +351,5 @@ def directory_stale(source: str, *, entries: int, oldest_s: float) -> None:
     emit("warning", "directory-stale", source=source, entries=entries, oldest_s=round(oldest_s))
 
 
-def directory_unanswered(queue_id: str, *, keys: int) -> None:
-    """What rules need to know about so many addresses is not known, so that their on_error decides."""
-    emit("error", "directory-unanswered", queue_id=queue_id, keys=keys)
-
-
 def directory_loaded(source: str, *, people: int, took_s: float) -> None:
     emit("info", "directory-loaded", source=source, people=people, took_s=round(took_s, 1))

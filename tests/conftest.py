@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import resource
+from pathlib import Path
 
 import pytest
 
-from tests.servers import opendkim, postfix
+from tests.servers import opendkim, postfix, samba
 
 
 def pytest_configure() -> None:
@@ -34,3 +35,11 @@ def needs_postfix() -> None:
 def needs_opendkim() -> None:
     """For tests that verify with opendkim."""
     _need(opendkim.missing())
+
+
+@pytest.fixture(scope="session")
+def samba_domain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A provisioned Active Directory domain, for `running_samba`; made once, whatever the number of test processes."""
+    _need(samba.missing())
+    base = tmp_path_factory.getbasetemp()
+    return samba.provisioned((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "samba")

@@ -1,52 +1,25 @@
-"""What every adapter of the directory port must do. Add an adapter to `DIRECTORIES`, filled with the same people."""
+"""What every adapter of the directory port must do. The people are those of `tests.contract.directories`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from mta.adapters.directory import YamlDirectory
 from mta.ports.directory import Directory
-
-PEOPLE = """
-people:
-  - address: Jane.Doe@Example.com
-    aliases: [jane@example.com]
-    manager: boss@example.com
-    attributes: {displayName: Jane Döe, department: Sales, postalCode: 01234}
-  - address: boss@example.com
-    manager: chief@example.com
-    attributes: {displayName: Boss}
-  - address: chief@example.com
-    attributes: {displayName: Chief}
-  - {address: gone@example.com, disabled: true}
-contacts:
-  - address: buyer@customer.example
-    attributes: {displayName: Buyer}
-groups:
-  - {name: Sales, address: sales@example.com, aliases: [verkauf@example.com], members: [jane@example.com],
-     groups: [Ring]}
-  - {name: Company, groups: [Sales]}
-  - {name: Ring, members: [boss@example.com], groups: [Company]}
-  - {name: Customers, members: [buyer@customer.example]}
-"""
+from tests.contract.directories import BUILT_IN, PHOTO, csv_directory, ldap_directory, yaml_directory
 
 
-def yaml_directory(folder: Path) -> Directory:
-    path = folder / "people.yaml"
-    path.write_text(PEOPLE, encoding="utf-8")
-    return YamlDirectory.load(path)
-
-
-DIRECTORIES: dict[str, Callable[[Path], Directory]] = {"yaml": yaml_directory}
-
-
-@pytest.fixture(params=DIRECTORIES.values(), ids=list(DIRECTORIES))
-def directory(request: pytest.FixtureRequest, tmp_path: Path) -> Directory:
-    made: Directory = request.param(tmp_path)
-    return made
+@pytest.fixture(params=["yaml", "csv", pytest.param("ldap", marks=pytest.mark.server)])
+async def directory(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Directory]:
+    if request.param == "ldap":
+        opened: Directory = ldap_directory(request.getfixturevalue("samba"))
+    else:
+        opened = {"yaml": yaml_directory, "csv": csv_directory}[request.param](tmp_path)
+    await opened.start()
+    yield opened
+    await opened.close()
 
 
 async def test_people_are_found_by_primary_address_and_alias(directory: Directory) -> None:
@@ -73,9 +46,9 @@ async def test_managers_of_those_found_come_with_them_but_not_theirs(directory: 
 
 async def test_groups_are_closed_over_nesting_and_circles(directory: Directory) -> None:
     found = await directory.people(["jane@example.com", "boss@example.com", "chief@example.com"])
-    assert found["jane@example.com"].groups == {"sales", "company", "ring"}
-    assert found["boss@example.com"].groups == {"sales", "company", "ring"}
-    assert found["chief@example.com"].groups == frozenset()
+    assert found["jane@example.com"].groups - BUILT_IN == {"sales", "company", "ring"}
+    assert found["boss@example.com"].groups - BUILT_IN == {"sales", "company", "ring"}
+    assert found["chief@example.com"].groups - BUILT_IN == frozenset()
 
 
 async def test_contacts_and_disabled_accounts_are_known_as_such(directory: Directory) -> None:
@@ -92,8 +65,47 @@ async def test_a_group_with_an_address_is_an_entry_itself(directory: Directory) 
     group = found["verkauf@example.com"]
     assert group.group_name == "sales"
     assert group.address == "sales@example.com"
-    assert "company" in group.groups
+    assert group.groups == {"company", "ring"}
     assert (await directory.people(["jane@example.com"]))["jane@example.com"].group_name == ""
+
+
+async def test_units_and_photos(directory: Directory) -> None:
+    found = await directory.people(["jane@example.com", "boss@example.com"])
+    assert found["jane@example.com"].unit == "corp.example/staff/sales team"
+    assert found["jane@example.com"].photo == PHOTO
+    assert found["boss@example.com"].unit == "corp.example/staff"
+    assert found["boss@example.com"].photo == b""
+
+
+async def test_everybody_comes_once_and_as_a_look_up_gives_them(directory: Directory) -> None:
+    everybody = [person async for person in directory.everybody()]
+    assert sorted(person.address for person in everybody) == [
+        "boss@example.com", "buyer@customer.example", "chief@example.com", "gone@example.com",
+        "jane.doe@example.com", "sales@example.com",
+    ]  # fmt: skip
+    found = await directory.people([person.address for person in everybody])
+    assert {person.address: person for person in everybody} == found
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "*", "*@example.com", "jane@example.com)(mail=*", "*)(uid=*", "jane\0@example.com", "jane@example.com\0",
+        "\\6aane@example.com", "jané@example.com", "jane@example.com ", "", "x" * 5000 + "@example.com",
+        "\u202ejane@example.com", "\ud800@example.com",
+    ],
+)  # fmt: skip
+async def test_no_key_means_more_than_itself(directory: Directory, key: str) -> None:
+    found = await directory.people([key, "boss@example.com"])
+    assert key not in found
+    assert "jane.doe@example.com" not in found
+    assert found["boss@example.com"].attributes["displayName"] == "Boss"
+
+
+async def test_hundreds_of_keys_at_once(directory: Directory) -> None:
+    keys = [f"nobody{number}@example.com" for number in range(300)]
+    found = await directory.people([*keys, "jane@example.com", *keys])
+    assert set(found) == {"jane@example.com", "boss@example.com"}
 
 
 def test_names_for_checking(directory: Directory) -> None:

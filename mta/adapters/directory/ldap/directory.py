@@ -12,7 +12,7 @@ from mta import events
 from mta.adapters.directory.cache import PeopleCache
 from mta.adapters.directory.ldap.by_name import EntriesByName
 from mta.adapters.directory.ldap.connection import Endpoint, LdapError
-from mta.adapters.directory.ldap.entries import EntryReader, FoundEntry
+from mta.adapters.directory.ldap.entries import EntryReader, FoundEntry, is_key
 from mta.adapters.directory.ldap.groups import NAME_ATTRIBUTES, GroupTree, names_of_group
 from mta.adapters.directory.ldap.protocol import Entry, Scope, Search
 from mta.adapters.directory.ldap.servers import LdapServers
@@ -114,7 +114,9 @@ class LdapDirectory:
 
     async def _fetch(self, keys: Collection[str]) -> Mapping[str, Person]:
         entries: list[Entry] = []
-        for base in await self._found_bases():
+        # Strangers write keys, too: what is no address is nobody's, and must not spoil the query for the others.
+        keys = [key for key in keys if is_key(key)]
+        for base in await self._found_bases() if keys else ():
             search = replace(self._search(base, self._reader.by_addresses(keys)), page_size=0)
             entries += await self._servers.search(search)
         found: dict[str, Person] = {}

@@ -134,6 +134,11 @@ class EntryReader:
         return data if is_photo(data) else b""
 
 
+def is_key(text: str) -> bool:
+    """Whether it can be somebody's address key."""
+    return _key(text) == text
+
+
 def _spellings(key: str) -> list[bytes]:
     """An address as the directory may have it: with an internationalised domain in either form."""
     spellings = [key.encode()]

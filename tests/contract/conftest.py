@@ -1,0 +1,19 @@
+"""A domain controller with the contract's people, for all tests of this folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.contract.directories import LDIF
+from tests.servers.samba import Samba, running_samba
+
+
+@pytest.fixture(scope="session")
+def samba(samba_domain: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Samba]:
+    with running_samba(samba_domain, tmp_path_factory.mktemp("dc") / "dc1") as server:
+        server.add(LDIF)
+        server.start()
+        yield server
