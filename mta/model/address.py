@@ -82,12 +82,12 @@ def parse_address(text: str) -> Address:
     local, at, domain = text.rpartition("@")
     if not at or not local:
         raise AddressError("address needs a local part, an @ and a domain")
-    if len(local.encode()) > LOCAL_PART_MAX:
+    if len(local.encode(errors="surrogatepass")) > LOCAL_PART_MAX:
         raise AddressError(f"local part is longer than {LOCAL_PART_MAX} octets")
     if not (_QUOTED.match(local) if local.startswith('"') else _DOT_STRING.match(local)):
         raise AddressError("local part breaks the grammar of RFC 5321")
     _check_domain(domain)
-    if len(text.encode()) > PATH_MAX:
+    if len(text.encode(errors="surrogatepass")) > PATH_MAX:
         raise AddressError(f"address is longer than {PATH_MAX} octets")
     return Address(local, domain)
 
