@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
 from mta.config.types import Strict
 from mta.relay.decide.address_action_schema import (
@@ -17,11 +17,17 @@ from mta.relay.decide.address_action_schema import (
     RedirectAction,
     RewriteSenderAction,
     SetReplyToAction,
-    short_for,
 )
-from mta.relay.decide.texts import Text, as_list
+from mta.relay.decide.texts import ShortFor, Text
 
 REPLY_TEXT_MAX = 200
+
+
+FormatName = Literal["html", "plain"]
+
+
+def _both(value: Any) -> Any:
+    return ["html", "plain"] if value == "both" else [value] if isinstance(value, str) else value
 
 
 class StampAction(Strict):
@@ -29,9 +35,9 @@ class StampAction(Strict):
     place: Literal["top", "bottom", "reply"] = "bottom"
     once: Literal["message", "conversation"] = "message"
     formats: Annotated[
-        tuple[Literal["html", "plain"], ...],
-        BeforeValidator(lambda value: ["html", "plain"] if value == "both" else as_list(value)),
+        tuple[FormatName, ...],
         Field(min_length=1),
+        BeforeValidator(_both, json_schema_input_type=FormatName | Literal["both"] | tuple[FormatName, ...]),
     ] = ("html", "plain")
 
 
@@ -123,7 +129,8 @@ class PluginAction(Strict):
     options: dict[str, Any] = {}
 
 
-_BARE = ("reject", "defer", "drop", "hold", "require-tls")
+BareAction = Literal["reject", "defer", "drop", "hold", "require-tls"]
+_BARE = get_args(BareAction)
 
 
 def with_bare_actions(value: Any) -> Any:
@@ -138,6 +145,8 @@ def with_bare_actions(value: Any) -> Any:
 class ActionEntry(Strict):
     """One action: exactly one key."""
 
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
+
     stamp: StampAction | None = None
     tag_subject: Annotated[TagSubjectAction | None, Field(alias="tag-subject")] = None
     set_header: Annotated[SetHeaderAction | None, Field(alias="set-header")] = None
@@ -148,21 +157,21 @@ class ActionEntry(Strict):
     hold: HoldAction | None = None
     route: RouteAction | None = None
     require_tls: Annotated[RequireTlsAction | None, Field(alias="require-tls")] = None
-    dkim_key: Annotated[DkimKeyAction | None, short_for("selector"), Field(alias="dkim-key")] = None
-    set_importance: Annotated[SetImportanceAction | None, short_for("value"), Field(alias="set-importance")] = None
-    set_sensitivity: Annotated[SetSensitivityAction | None, short_for("value"), Field(alias="set-sensitivity")] = None
+    dkim_key: Annotated[DkimKeyAction | None, ShortFor("selector"), Field(alias="dkim-key")] = None
+    set_importance: Annotated[SetImportanceAction | None, ShortFor("value"), Field(alias="set-importance")] = None
+    set_sensitivity: Annotated[SetSensitivityAction | None, ShortFor("value"), Field(alias="set-sensitivity")] = None
     set_classification: Annotated[
-        SetClassificationAction | None, short_for("name"), Field(alias="set-classification")
+        SetClassificationAction | None, ShortFor("name"), Field(alias="set-classification")
     ] = None
-    set_reply_to: Annotated[SetReplyToAction | None, short_for("address"), Field(alias="set-reply-to")] = None
-    rewrite_sender: Annotated[RewriteSenderAction | None, short_for("address"), Field(alias="rewrite-sender")] = None
+    set_reply_to: Annotated[SetReplyToAction | None, ShortFor("address"), Field(alias="set-reply-to")] = None
+    rewrite_sender: Annotated[RewriteSenderAction | None, ShortFor("address"), Field(alias="rewrite-sender")] = None
     add_recipients: Annotated[AddRecipientsAction | None, Field(alias="add-recipients")] = None
-    forward_copy: Annotated[ForwardCopyAction | None, short_for("to"), Field(alias="forward-copy")] = None
-    redirect: Annotated[RedirectAction | None, short_for("to")] = None
-    archive: Annotated[ArchiveAction | None, short_for("to")] = None
+    forward_copy: Annotated[ForwardCopyAction | None, ShortFor("to"), Field(alias="forward-copy")] = None
+    redirect: Annotated[RedirectAction | None, ShortFor("to")] = None
+    archive: Annotated[ArchiveAction | None, ShortFor("to")] = None
     notify: NotifyAction | None = None
-    auto_respond: Annotated[AutoRespondAction | None, short_for("template"), Field(alias="auto-respond")] = None
-    plugin: Annotated[PluginAction | None, short_for("name")] = None
+    auto_respond: Annotated[AutoRespondAction | None, ShortFor("template"), Field(alias="auto-respond")] = None
+    plugin: Annotated[PluginAction | None, ShortFor("name")] = None
 
     @model_validator(mode="after")
     def _one_action(self) -> Self:

@@ -6,9 +6,9 @@ Wherever an address stands, it may be a value of the directory as well: see `add
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from mta.config.types import Duration, Strict
 from mta.relay.decide.texts import Text, Texts
@@ -19,15 +19,6 @@ LIMIT_MAX = 1000
 DAY = timedelta(days=1)
 
 Who = Annotated[Texts, Field(max_length=ADDRESSES_MAX)]
-
-
-def short_for(key: str) -> BeforeValidator:
-    """A text, or a list of texts, is short for that key alone."""
-
-    def lengthen(value: Any) -> Any:
-        return {key: value} if isinstance(value, str | list) else value
-
-    return BeforeValidator(lengthen)
 
 
 class AddRecipientsAction(Strict):

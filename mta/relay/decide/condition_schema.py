@@ -5,27 +5,27 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from mta.config.types import Size, Strict
 from mta.message.classify import Kind
 from mta.relay.decide.party_schema import RecipientTests, SenderTests
 from mta.relay.decide.shapes import ActiveTimes, CountTests, Tests
-from mta.relay.decide.texts import Text, Texts, as_list
+from mta.relay.decide.texts import OrOne, ShortFor, Text, Texts
 
 NULL_REVERSE_PATH = "null-reverse-path"
 """Beside the message kinds: mail whose reverse-path is `<>`."""
 KIND_NAMES = (*(kind.value for kind in Kind), NULL_REVERSE_PATH)
 DirectionName = Literal["outbound", "inbound", "internal", "forwarded"]
-Directions = Annotated[tuple[DirectionName, ...], BeforeValidator(as_list), Field(min_length=1)]
+Directions = Annotated[tuple[DirectionName, ...], Field(min_length=1), OrOne()]
 ImportanceName = Literal["low", "normal", "high"]
-Importances = Annotated[tuple[ImportanceName, ...], BeforeValidator(as_list), Field(min_length=1)]
+Importances = Annotated[tuple[ImportanceName, ...], Field(min_length=1), OrOne()]
 SensitivityName = Literal["normal", "personal", "private", "confidential"]
-Sensitivities = Annotated[tuple[SensitivityName, ...], BeforeValidator(as_list), Field(min_length=1)]
+Sensitivities = Annotated[tuple[SensitivityName, ...], Field(min_length=1), OrOne()]
 ProtectionName = Literal["signed", "encrypted", "smime", "pgp", "rights-protected"]
-Protections = Annotated[tuple[ProtectionName, ...], BeforeValidator(as_list), Field(min_length=1)]
+Protections = Annotated[tuple[ProtectionName, ...], Field(min_length=1), OrOne()]
 ResultName = Literal["pass", "fail", "softfail", "neutral", "none", "policy", "temperror", "permerror"]
-Results = Annotated[tuple[ResultName, ...], BeforeValidator(as_list), Field(min_length=1)]
+Results = Annotated[tuple[ResultName, ...], Field(min_length=1), OrOne()]
 
 
 def _kind(value: Any) -> Any:
@@ -34,8 +34,8 @@ def _kind(value: Any) -> Any:
     return value
 
 
-KindName = Annotated[str, BeforeValidator(_kind)]
-Kinds = Annotated[tuple[KindName, ...], BeforeValidator(as_list), Field(min_length=1)]
+KindName = Annotated[str, BeforeValidator(_kind), WithJsonSchema({"enum": list(KIND_NAMES)})]
+Kinds = Annotated[tuple[KindName, ...], Field(min_length=1), OrOne()]
 
 
 class SubjectTests(Tests):
@@ -143,7 +143,7 @@ class OneAttachmentTests(Tests):
     """File name, with `*` and `?`."""
     extension: Texts | None = None
     """`exe`, `tar.gz`."""
-    type: Annotated[tuple[Annotated[str, AfterValidator(_media_type)], ...] | None, BeforeValidator(as_list)] = None
+    type: Annotated[tuple[Annotated[str, AfterValidator(_media_type)], ...], OrOne()] | None = None
     """Media type by content, `application/pdf` or `image/*`."""
     mismatch: bool | None = None
     """Whether the content is of another kind than the extension says."""
@@ -173,9 +173,7 @@ def _attachments(value: Any) -> Any:
 
 
 def _stamped(value: Any) -> Any:
-    if value == "any":
-        return {}
-    return {"template": value} if isinstance(value, str | list) else value
+    return {} if value == "any" else value
 
 
 class Conditions(Tests):
@@ -191,7 +189,10 @@ class Conditions(Tests):
     subject: SubjectTests | None = None
     header: HeaderTests | None = None
     size: SizeTests | None = None
-    attachments: Annotated[AttachmentTests | None, BeforeValidator(_attachments)] = None
+    attachments: Annotated[
+        AttachmentTests | None,
+        BeforeValidator(_attachments, json_schema_input_type=AttachmentTests | Literal["any", "none"]),
+    ] = None
     importance: Importances | None = None
     sensitivity: Sensitivities | None = None
     classification: Texts | None = None
@@ -203,7 +204,7 @@ class Conditions(Tests):
     language: Texts | None = None
     charset: Texts | None = None
     body: BodyTests | None = None
-    stamped: Annotated[StampedTests | None, BeforeValidator(_stamped)] = None
+    stamped: Annotated[StampedTests | None, ShortFor("template"), BeforeValidator(_stamped)] = None
     """An earlier stamp of ours stands in the message, or in what it quotes."""
     security: Protections | None = None
     client: ClientTests | None = None

@@ -8,12 +8,12 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from mta.config.types import Strict
 from mta.relay.decide.shapes import Tests
-from mta.relay.decide.texts import Text, Texts, as_list
+from mta.relay.decide.texts import OrOne, Text, Texts
 
 RoleName = Literal["to", "cc", "hidden"]
-Roles = Annotated[tuple[RoleName, ...], BeforeValidator(as_list), Field(min_length=1)]
+Roles = Annotated[tuple[RoleName, ...], Field(min_length=1), OrOne()]
 RelationName = Literal["manager-of-sender", "report-of-sender", "peer-of-sender", "sender"]
-Relations = Annotated[tuple[RelationName, ...], BeforeValidator(as_list), Field(min_length=1)]
+Relations = Annotated[tuple[RelationName, ...], Field(min_length=1), OrOne()]
 SenderBy = Literal["envelope", "header", "delegate"]
 
 

@@ -5,23 +5,16 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, ValidationInfo, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
 
 from mta.config.types import Strict
-from mta.relay.decide.action_schema import ActionEntry, with_bare_actions
+from mta.relay.decide.action_schema import ActionEntry, BareAction, with_bare_actions
 from mta.relay.decide.condition_schema import Conditions, Directions
 from mta.relay.decide.shapes import ActiveTimes
-from mta.relay.decide.texts import Text, Texts
+from mta.relay.decide.texts import ShortFor, Text, Texts
 
 RULE_NAME_MAX = 100
-
-
-def _condition_list(key: str) -> Any:
-    def convert(value: Any) -> Any:
-        return {key: value} if isinstance(value, list) else value
-
-    return BeforeValidator(convert)
 
 
 def _rule_name(value: str) -> str:
@@ -36,17 +29,33 @@ def _something_done(value: tuple[ActionEntry, ...], info: ValidationInfo) -> tup
     return value
 
 
+WrittenAction = Annotated[
+    ActionEntry, BeforeValidator(with_bare_actions, json_schema_input_type=ActionEntry | BareAction)
+]
+
+
+def _without_actions_only_to_stop(schema: dict[str, Any]) -> None:
+    schema["required"].remove("actions")
+    schema["if"] = {"properties": {"on_match": {"const": "stop"}}, "required": ["on_match"]}
+    schema["else"] = {"properties": {"actions": {"minItems": 1}}, "required": ["actions"]}
+
+
 class RuleEntry(Strict):
     """One rule as written. A rule that stops the walk for whom it matches may do so without any action."""
+
+    model_config = ConfigDict(json_schema_extra=_without_actions_only_to_stop)
 
     name: Annotated[Text, AfterValidator(_rule_name)]
     enabled: bool = True
     direction: Directions | None = None
-    when: Annotated[Conditions | None, _condition_list("all")] = None
-    unless: Annotated[Conditions | None, _condition_list("any")] = None
+    when: Annotated[Conditions | None, ShortFor("all", (list,))] = None
+    unless: Annotated[Conditions | None, ShortFor("any", (list,))] = None
     on_match: Literal["stop", "next"] = "next"
     actions: Annotated[
-        tuple[Annotated[ActionEntry, BeforeValidator(with_bare_actions)], ...],
+        tuple[
+            Annotated[ActionEntry, BeforeValidator(with_bare_actions, json_schema_input_type=ActionEntry | BareAction)],
+            ...,
+        ],
         AfterValidator(_something_done),  # which knows the fields above
     ]
     on_no_match: Literal["stop", "next"] = "next"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from mta.config.types import Strict
 from mta.relay.decide.texts import Text, Texts
@@ -13,6 +13,8 @@ from mta.relay.decide.texts import Text, Texts
 
 class Tests(Strict):
     """A set of tests that must all hold; one without a test would say nothing, so it is refused."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
     @model_validator(mode="after")
     def _not_empty(self) -> Self:

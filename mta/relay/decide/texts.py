@@ -10,10 +10,6 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 
-def as_list(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
-
-
 def _text(value: Any) -> Any:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
@@ -28,6 +24,27 @@ class OrOne:
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         several = handler(schema)
         return {"anyOf": [several["items"], several]}
+
+
+@dataclass(frozen=True, slots=True)
+class ShortFor:
+    """Marks a mapping in whose place a text or a list may stand: it is then the value of that key alone."""
+
+    key: str
+    shorts: tuple[type, ...] = (str, list)
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(self._lengthened, handler(source))
+
+    def _lengthened(self, value: Any) -> Any:
+        return {self.key: value} if isinstance(value, self.shorts) else value
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        written = handler(schema)
+        options = written.get("anyOf", [written])
+        models = [handler.resolve_ref_schema(option) for option in options]
+        short = next(model["properties"][self.key] for model in models if "properties" in model)
+        return {"anyOf": [{key: value for key, value in short.items() if key != "default"}, *options]}
 
 
 def _or_one(value: Any) -> Any:
