@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from mta.model.actions import Action, action_from_json, action_to_json
+from mta.model.actions import Action, Reject, action_from_json, action_to_json
 from mta.model.address import Address, parse_address
 
 
@@ -57,6 +57,20 @@ class RecipientDecision:
     def is_redirected(self) -> bool:
         return bool(self.redirected_by)
 
+    @property
+    def is_rejected(self) -> bool:
+        """A rule refuses it for this recipient."""
+        return bool(self.actions) and isinstance(self.actions[-1], Reject)
+
+
+@dataclass(frozen=True, slots=True)
+class OnceFor:
+    """Something done once for the message, whoever gets it: archive, notify, auto-respond."""
+
+    action: Action
+    recipients: tuple[int, ...]
+    """For whom its rule holds: their positions in the decision."""
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:
@@ -68,8 +82,7 @@ class Decision:
     """Address key that the rules judged as the sender."""
     already_processed: bool = False
     """It came with our own valid mark: relayed as it is, mark included."""
-    once: tuple[Action, ...] = ()
-    """What is done once for the message, whoever gets it: archive, notify, auto-respond."""
+    once: tuple[OnceFor, ...] = ()
 
     def group_actions(self) -> dict[int, tuple[Action, ...]]:
         """Actions that shape the bytes, per group."""
@@ -94,7 +107,7 @@ class Decision:
         if by_rules:
             data["by_rules"] = by_rules
         if self.once:
-            data["once"] = [action_to_json(action) for action in self.once]
+            data["once"] = [[action_to_json(each.action), each.recipients] for each in self.once]
         return data
 
     @classmethod
@@ -108,5 +121,5 @@ class Decision:
             )
             for number, (address, direction, role, group, next_hop) in enumerate(data["recipients"])
         )  # fmt: skip
-        once = tuple(action_from_json(action) for action in data.get("once", ()))
+        once = tuple(OnceFor(action_from_json(action), tuple(indexes)) for action, indexes in data.get("once", ()))
         return cls(recipients, data["organisation"], data["sender"], data["already_processed"], once)

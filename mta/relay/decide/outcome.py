@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mta.model.actions import Action, OnError
+from mta.model.actions import OnError
 from mta.model.address import Address
 from mta.model.decision import Decision
 from mta.model.reply import Reply
@@ -51,14 +51,6 @@ class Withheld:
 
 
 @dataclass(frozen=True, slots=True)
-class OnceFor:
-    """Something to be done once for the message, and the recipients (their indexes) for whom its rule holds."""
-
-    action: Action
-    recipients: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class PluginRun:
     """One call of a plug-in."""
 
@@ -80,5 +72,4 @@ class Outcome:
     withheld: tuple[Withheld, ...] = ()
     too_many_variants: int = 0
     """How many variants there would have been, where that was too many; else 0."""
-    once: tuple[OnceFor, ...] = ()
     plugin_runs: tuple[PluginRun, ...] = ()

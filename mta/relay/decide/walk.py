@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from mta.model.actions import Action, Defer, Drop, OnError, Reject
 from mta.model.address import Address
-from mta.model.decision import Decision, RecipientDecision
+from mta.model.decision import Decision, OnceFor, RecipientDecision
 from mta.model.delivery import VERIFIED_TLS
 from mta.model.reply import INTERNAL_ERROR, Reply
 from mta.relay.decide.actions import ASIDE, FINAL, STEERING, ActionMaker
@@ -16,7 +16,7 @@ from mta.relay.decide.explanation import Trace, Verdict
 from mta.relay.decide.facts import Facts, Parties, indexes
 from mta.relay.decide.groups import ActionList, group, numbers
 from mta.relay.decide.header_values import ActionError
-from mta.relay.decide.outcome import Audited, OnceFor, Outcome, Policy, RuleFailure, Withheld
+from mta.relay.decide.outcome import Audited, Outcome, Policy, RuleFailure, Withheld
 from mta.relay.decide.rules import Rule, RuleSet
 from mta.relay.decide.splitting import spokesman, uniform
 
@@ -42,7 +42,6 @@ def decide(rules: RuleSet, facts: Facts, policy: Policy, trace: Trace | None = N
         (*walk.failures, *sent.failures),
         tuple(walk.withheld),
         too_many,
-        once,
         tuple(facts.plugin_runs),
     )
 
@@ -94,7 +93,7 @@ def _decision(
         tuple(recipients),
         parties.organisation.name,
         sender.key if sender is not None else "",
-        once=tuple(entry.action for entry in once),
+        once=tuple(once),
     )
 
 

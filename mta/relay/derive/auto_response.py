@@ -1,0 +1,92 @@
+"""When a message must not be answered automatically (RFC 3834 §2), and the fields that an answer has (§3)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from mta.message.classify import Kind
+from mta.message.headers import format_field
+from mta.message.parse import Message
+from mta.model.address import Address
+from mta.model.authentication import AuthenticationResults
+from mta.relay.derive.original import Original
+
+_NEVER = frozenset({
+    Kind.AUTO_REPLY, Kind.OUT_OF_OFFICE, Kind.DSN, Kind.MDN, Kind.MEETING, Kind.JOURNAL, Kind.VOICEMAIL,
+})  # fmt: skip
+_BULK = frozenset({"bulk", "list", "junk"})
+_SUPPRESSED = frozenset({"all", "autoreply", "oof"})
+# Whoever reads mail to these is no person who waits for an answer.
+_ROBOTS = re.compile(
+    r"(?:mailer-daemon|mail-daemon|mailerdaemon|postmaster|daemon|root|nobody|listserv|majordomo|mailman"
+    r"|(?:no|do-?not|dont|never)[-._]?reply(?:[-+._].*)?|.*[-._]no[-._]?reply|bounces?(?:[-+._].*)?"
+    r"|.*[-._]bounces?(?:[+=].*)?|owner-.*|.*-(?:owner|request|relay|errors))\Z",
+    re.IGNORECASE,
+)
+_SPF_FAILED = frozenset({"fail", "softfail"})
+_MESSAGE_ID = re.compile(r"<[!-;=?-~]{1,250}>")
+_REFERENCES_MAX = 20
+_SUBJECT_MAX = 300
+
+
+def why_not(original: Original, responders: Sequence[str], own: Address) -> str:
+    """The reason for which nobody answers, "" where an answer is right.
+
+    `responders` are the address keys of those for whom the rule holds, `own` is the postmaster's address.
+    """
+    sender = original.message.envelope.reverse_path
+    if sender is None:
+        return "null reverse-path"
+    if sender.key in responders or sender.key == own.key:
+        return "the sender is who would answer"
+    if _ROBOTS.match(sender.local.strip('"')):
+        return "the sender is a program"
+    if original.classification.kind in _NEVER:
+        return original.classification.kind.value
+    if original.classification.auto_generated:
+        return "Auto-Submitted"
+    return (
+        _automatic(original.parsed)
+        or _forged(original)
+        or ("" if any(original.names(key) for key in responders) else "the recipient is not named in To or Cc")
+    )
+
+
+def _automatic(message: Message) -> str:
+    """What the header says of mail that went to many, or that wants no answer."""
+    if message.header("precedence").strip().lower() in _BULK:
+        return "Precedence"
+    if any(name.startswith(b"list-") for name in message.names) or message.has("mailing-list"):
+        return "mailing list"
+    suppressed = {word.strip().lower() for word in message.header("x-auto-response-suppress").split(",")}
+    if suppressed & _SUPPRESSED:
+        return "X-Auto-Response-Suppress"
+    if message.header("x-spam-flag").strip().lower() == "yes":
+        return "spam"
+    return ""
+
+
+def _forged(original: Original) -> str:
+    """An answer to a forged sender would hit somebody who never wrote (backscatter)."""
+    results: AuthenticationResults | None = original.authentication
+    if original.is_verified or results is None or results.dmarc == "pass":
+        return ""
+    if results.dmarc == "fail":
+        return "DMARC failed"
+    return "SPF failed" if results.spf in _SPF_FAILED and results.dkim != "pass" else ""
+
+
+def response_fields(message: Message, subject: str) -> list[bytes]:
+    """Subject, threading and what keeps other programs from answering (RFC 3834 §3.1.5 to §3.1.8)."""
+    fields = [
+        format_field("Subject", (subject or f"Auto: {message.subject}")[:_SUBJECT_MAX]),
+        b"Auto-Submitted: auto-replied\r\n",
+        b"X-Auto-Response-Suppress: All\r\n",
+    ]
+    if _MESSAGE_ID.fullmatch(message.message_id):
+        earlier = _MESSAGE_ID.findall(message.header("references") or message.header("in-reply-to"))
+        chain = [*earlier[-_REFERENCES_MAX:], message.message_id]
+        fields.append(b"In-Reply-To: %b\r\n" % message.message_id.encode())
+        fields.append(b"References: %b\r\n" % "\r\n ".join(dict.fromkeys(chain)).encode())
+    return fields
