@@ -21,6 +21,7 @@ COMMANDS = {
     "check": ("mta.cli.check", "validate configuration, rules and templates"),
     "explain": ("mta.cli.explain", "show which rules a message would meet, and why"),
     "schema": ("mta.cli.schema", "print the JSON Schema of a kind of file"),
+    "preview": ("mta.cli.preview", "show a template as readers will see it"),
     "queue": ("mta.cli.queue", "list the queue and work it"),
     "bypass": ("mta.cli.bypass", "relay everything unstamped, at once"),
     "demo": ("mta.cli.demo", "show the relay at work on sample mail"),

@@ -86,7 +86,7 @@ class Renderer:
 
     def subject(self, template: SignatureTemplate, rule: str, recipient: str) -> str:
         """The subject of a mail; "" if the template has none. Raises RenderError."""
-        values, rendering = self._values(rule, recipient, template)
+        values, rendering = self.values(rule, recipient, template)
         return template.render_subject(values, rendering)
 
     def language(self, template: SignatureTemplate) -> str:
@@ -124,7 +124,7 @@ class Renderer:
         return texts
 
     def _texts(self, rule: str, recipient: str, template: SignatureTemplate) -> _Texts:
-        values, rendering = self._values(rule, recipient, template)
+        values, rendering = self.values(rule, recipient, template)
         html = template.render_html(values, rendering).strip() if template.html is not None else ""
         text = _tidy(template.render_text(values, rendering)) if template.text is not None else text_of(html)
         if template.html is None and text:
@@ -132,7 +132,8 @@ class Renderer:
         pictures = tuple(rendering.pictures.values())
         return _Texts(html, text, pictures, rendering.period, rendering.is_of_message)
 
-    def _values(self, rule: str, recipient: str, template: SignatureTemplate) -> tuple[dict[str, Any], Rendering]:
+    def values(self, rule: str, recipient: str, template: SignatureTemplate) -> tuple[dict[str, Any], Rendering]:
+        """What the template sees by its names, and the rendering that goes with it."""
         missing = template.missing
         region = template.region.region(self.context.organisation)
         rendering = Rendering(
