@@ -50,7 +50,7 @@ class _Line:
         joined = "".join(self.pieces)
         if "&" in joined:
             joined = html.unescape(joined).lower()
-        return _SPACES.sub(" ", joined).strip(quote_lines.EDGES)
+        return _SPACES.sub(" ", quote_lines.without_directions(joined)).strip(quote_lines.EDGES)
 
 
 @dataclass(slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from mta.model.actions import Place
@@ -70,7 +70,7 @@ def reply_position(view: BodyView, is_reply: bool, marks: QuoteMarks = DEFAULT_M
     if marks.plain_gate.search(view.octets) is None:
         return None
     raw = view.folded.split("\n")
-    lines = [line.strip(quote_lines.EDGES) for line in raw]
+    lines = [line.strip(quote_lines.EDGES) for line in quote_lines.without_directions(view.folded).split("\n")]
     quote = _first_quote(lines, is_reply, marks)
     if quote is None:
         return None
@@ -85,6 +85,7 @@ def reply_position(view: BodyView, is_reply: bool, marks: QuoteMarks = DEFAULT_M
 
 
 def _first_quote(lines: Sequence[str], is_reply: bool, marks: QuoteMarks) -> Quote | None:
+    last_quoted = _last(lines, quote_lines.is_quoted)
     for index, line in enumerate(lines):
         if not line:
             continue
@@ -94,9 +95,14 @@ def _first_quote(lines: Sequence[str], is_reply: bool, marks: QuoteMarks) -> Quo
         if quote_lines.is_quoted(line):
             if _counts(lines, index, is_reply):
                 return Quote(_header_above(lines, index), False, index)
-        elif quote_lines.ends_attribution(line) and (quote := _attributed(lines, index)) is not None:
+        elif quote_lines.ends_attribution(line) and (quote := _attributed(lines, index, last_quoted)) is not None:
             return quote
     return None
+
+
+def _last(lines: Sequence[str], test: Callable[[str], bool]) -> int:
+    """Index of the last line that passes; -1 if none does."""
+    return next((index for index in range(len(lines) - 1, -1, -1) if test(lines[index])), -1)
 
 
 def _counts(lines: Sequence[str], index: int, is_reply: bool) -> bool:
@@ -192,21 +198,20 @@ def _following(lines: Sequence[str], start: int, count: int) -> list[str]:
     return found
 
 
-def _attributed(lines: Sequence[str], last: int) -> Quote | None:
+def _attributed(lines: Sequence[str], last: int, last_quoted: int) -> Quote | None:
     """The quote that the attribution ending with line `last` introduces."""
     first = quote_lines.attribution_start(lines, last)
     if first is None:
         return None
-    after = next((index for index in range(last + 1, min(last + _GAP_MAX, len(lines))) if lines[index]), None)
+    near = min(last + _GAP_MAX, len(lines))
+    after = next((index for index in range(last + 1, near) if lines[index]), None)
     if after is not None and quote_lines.is_quoted(lines[after]):
         return Quote(first, False, after)
-    if after is None and any(lines[last + 1 :]):
+    if after is None and near < len(lines):
         return None
     # What it introduces isn't marked, or was deleted.
     text = " ".join(lines[first : last + 1])
-    if not quote_lines.is_whole_attribution(text):
-        return None
-    if not quote_lines.is_dated(text) and any(map(quote_lines.is_quoted, lines[last + 1 :])):
+    if not quote_lines.is_whole_attribution(text) or (last_quoted > last and not quote_lines.is_dated(text)):
         return None
     return Quote(first, True, last + 1)
 

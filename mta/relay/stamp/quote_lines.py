@@ -14,11 +14,13 @@ from mta.relay.stamp.quote_marks import QuoteMarks as QuoteMarks
 from mta.relay.stamp.quote_marks import compile_separators as compile_separators
 from mta.relay.stamp.quote_marks import is_quiet as is_quiet
 
-EDGES = " \t\r\n\f\u00a0\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"
-"""What readers don't see at the ends of a line: white space, marks of direction."""
+EDGES = " \t\r\n\f\u00a0\u200b\u200c\u200d\ufeff"
+"""What readers don't see at the ends of a line."""
+_DIRECTIONS = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+_NO_DIRECTIONS = dict.fromkeys(map(ord, _DIRECTIONS))
 _NO_LABEL: frozenset[str] = frozenset()
 HEADER_LINES = 14
-_SPACE = r"[\s\u00a0\u200b-\u200f\u202a-\u202f\u2066-\u2069\ufeff]"
+_SPACE = r"[\s\u00a0\u200b-\u200d\u202f\ufeff]"
 _COLONS = (":", "\uff1a", ":*", ":_", "\ufe55")
 
 
@@ -49,10 +51,13 @@ _CUT_ATTRIBUTION = re.compile(rf">{_SPACE}*(?:{_any(words.WROTE)})?(?:\(а\)|\(a
 _CLOCK = re.compile(r"\d{1,2}[:.h]\d\d")
 _TIMED = re.compile(rf"{_COLON}[*_\s]*\d")
 _DATED = re.compile(r"\d{1,2}[:.h]\d\d|\b(?:19|20)\d\d(?!\d)|\d[./-]\d\d?[./-]\d|[年년]")
+# As above, but not in the numbers of networks and versions.
+_DAY = re.compile(r"\b(?:19|20)\d\d(?![\d.]\d)|(?<![\d.])\d{1,4}[./-]\d{1,2}[./-]\d{1,4}(?![.\d])|[年년]")
+_TIME = re.compile(r"(?<![\d.])\d{1,2}[:.h]\d\d(?!\d|\.\d)")
 _MAILBOX = re.compile(r"[<(\[]{0,4}(?:mailto:)?[^\s<>()\[\]@]+@[^\s<>()\[\]]+[>)\]]")
-_ENDS_IN_MAILBOX = re.compile(
-    rf"[<(\[][^\s<>()\[\]@]+@[^\s<>()\[\]]+[>)\]]+[\u200e\u200f\u202a-\u202e]*{_SPACE}*{_COLON}\Z"
-)
+_ENDS_IN_MAILBOX = re.compile(rf"[<(\[][^\s<>()\[\]@]+@[^\s<>()\[\]]+[>)\]]+{_SPACE}*{_COLON}\Z")
+_IN_BRACKETS = re.compile(r"<[^\s<>@]+@[^\s<>]+>")
+_SAID_AT_END = re.compile(rf"\b(?:{_any(words.SAID)}){_SPACE}*{_COLON}\Z")
 _WHO_WROTE = re.compile(
     rf"[^\n<>:]{{1,80}}<[^\s<>@]+@[^\s<>]+>{_SPACE}*(?:{_any(words.WROTE)})(?:\(а\)|\(a\))?{_SPACE}*{_COLON}\Z"
 )
@@ -72,6 +77,13 @@ NOTES_ABOVE = 4
 _NOTES_BELOW = 7
 
 
+def without_directions(text: str) -> str:
+    """The text without marks of direction, which clients put around names, numbers and addresses."""
+    if text.isascii() or not any(mark in text for mark in _DIRECTIONS):
+        return text
+    return text.translate(_NO_DIRECTIONS)
+
+
 @lru_cache(maxsize=64)  # a block is looked for at each of its lines, so that each line is asked for again and again
 def label(line: str) -> frozenset[str]:
     """The kinds of header label ("from", "date", "to", "subject") that a line in lower case may begin with."""
@@ -84,7 +96,7 @@ def label(line: str) -> frozenset[str]:
 def is_header_block(lines: Sequence[str], kinds_min: int = 3) -> bool:
     """Whether these lines (lower case, without blank ones between) begin with the header of a quoted message."""
     seen: set[str] = set()
-    whose = False
+    whose = told = False
     strangers = 0
     for number, line in enumerate(lines[:HEADER_LINES]):
         kinds = label(line[:LINE_MAX])
@@ -98,7 +110,9 @@ def is_header_block(lines: Sequence[str], kinds_min: int = 3) -> bool:
             seen.add(min(fresh))
         # "From: 9:00, To: 10:00, Date: 5 May" is an appointment.
         whose = whose or ("from" in kinds and not _TIMED.search(line))
-    return whose and len(seen) >= kinds_min
+        told = told or _MAILBOX.search(line) is not None or ("date" in kinds and _CLOCK.search(line) is not None)
+    # "From: Vienna, To: Rome, Date: 5 May" is a journey.
+    return whose and len(seen) >= kinds_min and (told or {"date", "subject"} <= seen)
 
 
 def notes_header_start(above: Sequence[str], line: str, below: Sequence[str]) -> int | None:
@@ -171,7 +185,7 @@ def is_attribution(text: str) -> bool:
     if text[:1].isdecimal() and _OLD_GMAIL.match(text):
         return True
     wrote = _WROTE.search(text) is not None
-    if wrote and text.endswith(_COLONS):
+    if text.endswith(_COLONS) and (wrote or text.startswith(words.QUOTING) or _SAID_AT_END.search(text)):
         return True
     return _DATED.search(text) is not None and (wrote or _MAILBOX.search(text) is not None)
 
@@ -187,7 +201,10 @@ def is_whole_attribution(text: str) -> bool:
     mailbox = _MAILBOX.search(text) is not None
     if _WROTE.search(text) is not None:
         return mailbox or _FIRST_PERSON.search(text) is None
-    return _CLOCK.search(text) is not None and _ENDS_IN_MAILBOX.search(text) is not None
+    # In languages whose word for "wrote" we don't know.
+    if _DAY.search(text) is None or _TIME.search(text) is None:
+        return False
+    return _ENDS_IN_MAILBOX.search(text) is not None or _IN_BRACKETS.search(text) is not None
 
 
 def is_dated(text: str) -> bool:

@@ -89,7 +89,7 @@ def _plain_signs(said: Iterable[str]) -> tuple[str, ...]:
         _any(said),
         f"(?m:^[\\s*_>|]*(?:{sender})[\\s\\x{{a0}}*_]*{_COLON})",
         f"(?m:^[ \\t]*(?:{recipient})[ \\t]*(?:{_COLON}|\\t|\\r?$))",
-        f"[>)]{_UNSEEN}*[ \\t]*{_COLON}",
+        f"[>)]{_UNSEEN}*[ \\t]*{_COLON}|@[^\\s<>]*>[^\\n]{{0,30}}{_COLON}",
         r"(?m:^[ \t]*\d{4}[-/]\d\d?[-/]\d\d?[ \t])",
     )
 

@@ -151,6 +151,12 @@ WROTE = _words(
     "님이 작성|작성|のメール|さんは書きました|님의 말|כתב|כתבה",
     "كتب|تمت كتابة|napisana przez|napisała|писав|menulis|đã viết|va escriure|skrifaði|schrieben|skreven|a ecrit",
 )
+SAID = _words("said|says|sagte|sagt|a dit|dijo|dice|disse|zei|sade|sa|sagde|řekl|mondta|a zis|dedi|сказал|sanoi|mówi")
+"""Words that count only right before lines that are marked as quoted."""
+QUOTING = tuple(
+    f"{word} "
+    for word in _words("quoting|zitat von|citando|citação de|citat från|citat fra|citeren|selon|цитирую|thus spake")
+)
 ON = tuple(
     word + " "
     for word in _words(
