@@ -27,6 +27,8 @@ from mta.relay.decide.surroundings import Surroundings
 
 FIRST_CONTACT = "first-contact"
 """Among what a rule asks: whether the sender has written to the recipients before."""
+HIDDEN_COUNT = "hidden-count"
+"""Among what a rule asks: how many recipients there are with the hidden ones."""
 DEPTH_MAX = 10
 """Levels of all, any and not inside each other."""
 
@@ -39,7 +41,7 @@ class ConditionCompiler:
     def __init__(self, surroundings: Surroundings) -> None:
         self.problems: list[Problem] = []
         self.asks: set[str] = set()
-        """What the conditions compiled so far need to be looked up; its user empties it between rules."""
+        """What is special about the conditions compiled so far; its user empties it between rules."""
         self._document: Document | None = None
         self._shared: dict[str, Condition] = {}
         self._parties = PartyCompiler(surroundings, self._problem, self._regex)
@@ -85,6 +87,8 @@ class ConditionCompiler:
 
     def _message(self, written: Conditions, loc: Loc) -> Iterator[Condition]:
         assert self._document is not None
+        if written.recipients is not None and written.recipients.by == "envelope":
+            self.asks.add(HIDDEN_COUNT)
         for test in self._messages.tests(written, self._document.file.parent, loc):
             yield self._share(test)
 

@@ -65,7 +65,6 @@ class MessageTestCompiler:
         if written.sensitivity is not None:
             yield message_properties.sensitivity(written.sensitivity)
         if written.classification is not None:
-            self._check_texts(written.classification, (*loc, "classification"))
             yield message_properties.classification(written.classification)
         if written.scl is not None:
             yield message_properties.spam_level(written.scl)

@@ -59,6 +59,7 @@ class _Parser:
         if depth > DEPTH_MAX:
             raise FilterError(f"nested deeper than {DEPTH_MAX} levels", self.at, "split the filter")
         self._expect("(", "a filter begins with (", "write it as (department=Sales)")
+        self._skip_spaces()
         sign = self.text[self.at : self.at + 1]
         if sign and sign in "&|":
             self.at += 1

@@ -147,7 +147,8 @@ class _Regex:
             found += 1
             # From the end of the words themselves, as the white space behind them may begin the next match.
             end = match.end(self._words)
-            match = self._compiled.search(text.octets, end if end > match.start(0) else end + 1)
+            start = end if end > match.start(0) else end + 1
+            match = self._compiled.search(text.octets, start) if start <= len(text.octets) else None
         return found
 
 

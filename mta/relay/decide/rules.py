@@ -15,7 +15,7 @@ from mta.config.yaml_values import Document, Loc, read_document
 from mta.model.actions import OnError
 from mta.relay.decide.actions import ActionMaker
 from mta.relay.decide.compile_actions import ActionCompiler
-from mta.relay.decide.compile_conditions import FIRST_CONTACT, ConditionCompiler
+from mta.relay.decide.compile_conditions import FIRST_CONTACT, HIDDEN_COUNT, ConditionCompiler
 from mta.relay.decide.condition_schema import Conditions
 from mta.relay.decide.conditions import All, Always, Condition, Not
 from mta.relay.decide.facts import Facts
@@ -45,7 +45,7 @@ class Rule:
     is_splitting: bool = True
     """False: its content actions are for everybody or for nobody."""
     asks: frozenset[str] = frozenset()
-    """What its conditions need to be looked up for each message besides the directory."""
+    """What is special about its conditions: FIRST_CONTACT, HIDDEN_COUNT."""
     pilot: frozenset[str] = frozenset()
     """Groups for whose members it is in force, lower case; empty: for everybody."""
 
@@ -142,12 +142,16 @@ class _RuleCompiler:
         if entry.pilot is not None:
             self._conditions.check_groups(document, entry.pilot, (*loc, "pilot"))
         self._conditions.asks.clear()
+        condition = self._condition(document, entry, loc)
+        makers = tuple(self._actions.makers(document, entry, (*loc, "actions")))
+        if HIDDEN_COUNT in self._conditions.asks:
+            self._check_discretion(document, makers, (*loc, "actions"))
         return Rule(
             entry.name,
             document.file,
             line,
-            self._condition(document, entry, loc),
-            tuple(self._actions.makers(document, entry, (*loc, "actions"))),
+            condition,
+            makers,
             entry.enabled,
             entry.mode == "audit",
             entry.on_match == "stop",
@@ -159,6 +163,14 @@ class _RuleCompiler:
             frozenset(self._conditions.asks),
             frozenset(group.lower() for group in entry.pilot or ()),
         )
+
+    def _check_discretion(self, document: Document, makers: Collection[ActionMaker], loc: Loc) -> None:
+        """What shapes the content by the number of hidden recipients would tell of them."""
+        shaping = next((maker for maker in makers if maker.changes_content), None)
+        if shaping is not None:
+            kind = shaping.source.partition(":")[0]
+            what = f"by: envelope counts hidden recipients, and {kind} would tell of them"
+            self._problem(document, loc, what, "count by: header, or leave the content as it is")
 
     def _problem(self, document: Document, loc: Loc, what: str, mend: str) -> None:
         self.problems.append(document.problem(loc, what, mend))

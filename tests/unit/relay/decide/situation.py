@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from mta.message.classify import classify
 from mta.message.parse import parse
 from mta.model.actions import Action
 from mta.model.address import Address, parse_address
+from mta.model.authentication import AuthenticationResults
 from mta.model.decision import RecipientDecision
 from mta.model.envelope import Client, Envelope, ListenerRole
 from mta.model.person import Person
@@ -21,6 +23,7 @@ from mta.relay.decide import (
     Outcome,
     Participants,
     Policy,
+    Readers,
     RuleSet,
     Surroundings,
     Trace,
@@ -68,9 +71,14 @@ SURROUNDINGS = Surroundings(
 )
 
 
-def rules(text: str, surroundings: Surroundings = SURROUNDINGS) -> RuleSet:
-    """Rules of one file."""
+def rules(
+    text: str, surroundings: Surroundings = SURROUNDINGS, dictionaries: Mapping[str, str] | None = None
+) -> RuleSet:
+    """Rules of one file; dictionaries by their names stand in the folder `words` beside it."""
     with TemporaryDirectory() as folder:
+        Path(folder, "words").mkdir()
+        for name, content in (dictionaries or {}).items():
+            Path(folder, "words", name).write_text(content, encoding="utf-8")
         Path(folder, "10-test.yaml").write_text(text, encoding="utf-8")
         return load_rules(Path(folder), surroundings)
 
@@ -89,6 +97,15 @@ class Situation:
     accepted: Sequence[str] = ("example.com",)
     now: datetime = NOW
     max_variants: int = 50
+    reverse_path: str = ""
+    """Where it is another address than the sender's."""
+    client: Mapping[str, Any] = field(default_factory=dict)
+    """What is special about the client: fields of `Client`."""
+    authentication: AuthenticationResults | None = None
+    known_contacts: frozenset[str] | None = frozenset()
+    readers: Readers = field(default_factory=Readers)
+    charset: str = "utf-8"
+    """By which header and body are encoded."""
 
     @property
     def message(self) -> bytes:
@@ -101,22 +118,26 @@ class Situation:
             **self.header,
         }
         lines = [f"{name}: {value}\r\n" for name, value in fields.items() if value]
-        return "".join([*lines, "\r\n", self.body]).encode()
+        return "".join([*lines, "\r\n", self.body]).encode(self.charset)
 
     def facts(self) -> Facts:
         message = parse(self.message)
-        reverse_path = parse_address(self.sender) if self.sender else None
+        reverse_path = parse_address(self.reverse_path or self.sender) if self.sender else None
         envelope = Envelope(reverse_path, tuple(parse_address(address) for address in self.to))
-        client = Client("192.0.2.1", 2525, "mail.example.com", "test", self.role)
+        client = replace(Client("192.0.2.1", 2525, "mail.example.com", "test", self.role), **self.client)
         participants = Participants.of(message, envelope, client)
         known = {key: entry for entry in self.people for key in (entry.address, *entry.aliases)}
         people = {key: known[key] for key in participants.directory_keys if key in known}
         organisation = OrganisationFacts.of("default", self.accepted, {"website": "https://www.example.com"})
-        return Facts(message, classify(message, reverse_path is None), participants, people, self.now, organisation)
+        classification = classify(message, reverse_path is None, is_trusted=client.is_trusted)
+        return Facts(
+            message, classification, participants, people, self.now, organisation, client=client,
+            authentication=self.authentication, known_contacts=self.known_contacts, readers=self.readers,
+        )  # fmt: skip
 
-    def decide(self, text: str, trace: Trace | None = None) -> Outcome:
+    def decide(self, text: str, trace: Trace | None = None, surroundings: Surroundings = SURROUNDINGS) -> Outcome:
         """The outcome under rules given as YAML."""
-        return decide(rules(text), self.facts(), Policy(next_hop, self.max_variants), trace)
+        return decide(rules(text, surroundings), self.facts(), Policy(next_hop, self.max_variants), trace)
 
     def applied(self, text: str) -> list[tuple[str, ...]]:
         """Per recipient, the names of the rules that applied."""
