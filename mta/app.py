@@ -23,7 +23,6 @@ from mta.config.directory_schema import DirectorySettings
 from mta.config.schema import Configuration, Listener, MaildirHop, NextHop
 from mta.log_sinks import sinks_from
 from mta.message.parse import Limits
-from mta.model.address import Address, parse_address
 from mta.model.bypass import Bypass
 from mta.model.delivery import AcceptedMessage
 from mta.ports.clock import SystemClock
@@ -35,6 +34,7 @@ from mta.relay.deliver.next_hops import NextHops
 from mta.relay.deliver.routing import RoutingTable
 from mta.relay.deliver.settle import Failure, Settler
 from mta.relay.equipment import Equipment, InHand, Rulebook
+from mta.relay.following import postmaster
 from mta.relay.octets import buffer_of
 from mta.relay.pipeline import Pipeline
 from mta.relay.receive import RelayListener, server_context
@@ -129,12 +129,6 @@ def rulebook(snapshot: Snapshot) -> Rulebook:
 
 def _next_attempt(schedule: Sequence[timedelta], attempts: int, now: datetime) -> datetime:
     return next_attempt(attempts, now, schedule)
-
-
-def postmaster(configuration: Configuration) -> Address:
-    """From of our DSNs, and whom RCPT TO:<postmaster> means."""
-    written = configuration.postmaster
-    return parse_address(written if "@" in written else f"{written}@{configuration.hostname}")
 
 
 class RelayWorker:

@@ -249,6 +249,34 @@ def too_many_variants(queue_id: str, *, wanted: int) -> None:
     emit("warning", "too-many-variants", queue_id=queue_id, wanted=wanted)
 
 
+def recipient_added(queue_id: str, *, recipient: object, rule: str, in_place_of: str) -> None:
+    """A rule sends a copy to somebody whom the envelope does not name, perhaps instead of a recipient."""
+    emit(
+        "info", "recipient-added", queue_id=queue_id, recipient=str(recipient), rule=rule, in_place_of=in_place_of
+    )  # fmt: skip
+
+
+def followed(queue_id: str, *, kind: str, rule: str, spawned: str, recipients: Iterable[object]) -> None:
+    """A message of our own was queued with another one: an archive copy, a notice, an auto-response."""
+    emit(
+        "info", "followed", queue_id=queue_id, kind=kind, rule=rule, spawned=spawned, recipients=_list(recipients)
+    )  # fmt: skip
+
+
+def not_followed(queue_id: str, *, kind: str, rule: str, reason: str) -> None:
+    """Rightly: it is done already, or it must not be done for this message."""
+    emit("info", "not-followed", queue_id=queue_id, kind=kind, rule=rule, reason=reason)
+
+
+def plugin_called(queue_id: str, *, rule: str, plugin: str, took_ms: float) -> None:
+    emit("debug", "plugin-called", queue_id=queue_id, rule=rule, plugin=plugin, took_ms=round(took_ms, 2))
+
+
+def plugin_slow(queue_id: str, *, limit_s: float) -> None:
+    """Deciding took longer than plug-ins may: the client is told to come back."""
+    emit("error", "plugin-slow", queue_id=queue_id, limit_s=limit_s)
+
+
 def stamp_skipped(queue_id: str, *, group: int, template: str, reason: str) -> None:
     emit("info", "stamp-skipped", queue_id=queue_id, group=group, template=template, reason=reason)
 

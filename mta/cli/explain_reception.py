@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from mta.app import postmaster
 from mta.message.mark import HEADER as MARK_HEADER
 from mta.message.mark import MarkState, check_mark
 from mta.message.parse import Message
@@ -12,6 +11,7 @@ from mta.model.address import Address
 from mta.model.envelope import Client
 from mta.model.reply import Reply
 from mta.relay.book import Book
+from mta.relay.following import postmaster
 from mta.relay.receive.access import AccessPolicy
 from mta.relay.snapshot import Snapshot
 

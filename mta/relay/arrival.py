@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import wraps
+from functools import partial, wraps
 
 from mta import events
 from mta.crash import crash_point
@@ -19,18 +19,20 @@ from mta.message.classify import Classification, classify
 from mta.message.mark import HEADER as MARK_HEADER
 from mta.message.mark import MarkState, check_mark
 from mta.message.parse import Buffer, LimitExceededError, Message, parse
-from mta.model.actions import Hold, Stamp
+from mta.model.actions import Hold, Notify, OnError, Stamp
 from mta.model.address import Address
 from mta.model.decision import Decision, RecipientDecision
-from mta.model.delivery import AcceptedMessage, Body, LeasedDelivery, RecipientEntry, Spawned, State
+from mta.model.delivery import Accepted, AcceptedMessage, Body, LeasedDelivery, RecipientEntry, Spawned, State
 from mta.model.envelope import Client, Envelope
 from mta.model.person import Person
 from mta.model.queue_id import new_queue_id
-from mta.model.reply import Reply
+from mta.model.reply import INTERNAL_ERROR, MailError, Reply
 from mta.relay.book import Book, people_of
 from mta.relay.decide import Facts, Outcome, Participants, Parties, undecided
 from mta.relay.decide import decide as decide_by_rules
+from mta.relay.derive import NOTHING, Derived, Original
 from mta.relay.equipment import Equipment, Rulebook
+from mta.relay.following import following
 from mta.relay.octets import off_the_loop
 from mta.relay.organisations import divide
 from mta.relay.receive.trace import TOO_MANY_HOPS, added_fields, judge_hops, received_field
@@ -69,6 +71,8 @@ class Arrival:
     """The rule that refuses it."""
     deliveries: tuple[LeasedDelivery, ...] = ()
     """What the departure begins with; empty where the message waits in the queue."""
+    derived: Derived = NOTHING
+    """Messages that follow from this one."""
     siblings: tuple[Arrival, ...] = ()
     """The same message for the recipients of other organisations."""
 
@@ -225,6 +229,35 @@ async def decide(equipment: Equipment, arrival: Arrival) -> Reply | None:
     return outcome.reply
 
 
+@per_organisation
+async def follow(equipment: Equipment, arrival: Arrival) -> Reply | None:
+    """Make what follows from the message: archive copies, notices, auto-responses."""
+    if arrival.decision is None or not arrival.decision.once:
+        return None
+    arrival.derived = derived = await _derived(arrival)
+    for left_out in derived.left_out:
+        events.not_followed(arrival.queue_id, kind=left_out.kind, rule=left_out.rule, reason=left_out.reason)
+    for failed in derived.failed:
+        events.rule_failed(arrival.queue_id, rule=failed.rule, error=failed.error, outcome=failed.on_error.value)
+    outcomes = {failed.on_error: failed.rule for failed in derived.failed}
+    if OnError.DEFER in outcomes:
+        return INTERNAL_ERROR
+    if (rule := outcomes.get(OnError.REJECT)) is not None:
+        arrival.refused_by = rule
+        return Reply(550, "5.3.0", f"Rule {rule} could not be carried out")
+    return None
+
+
+async def _derived(arrival: Arrival, *, is_refused: bool = False) -> Derived:
+    assert arrival.parsed is not None
+    assert arrival.classification is not None
+    original = Original(_accepted(arrival, due_at=arrival.now), arrival.parsed, arrival.classification, arrival.people)
+    configuration = arrival.rulebook.snapshot.configuration
+    return await off_the_loop(
+        len(arrival.data), partial(following, is_refused=is_refused), original, arrival.book, configuration
+    )
+
+
 async def commit(equipment: Equipment, arrival: Arrival) -> Reply | None:
     """Store message and decision in one transaction; from here on the mail is ours. Raises MailError where it can't be.
 
@@ -233,13 +266,16 @@ async def commit(equipment: Equipment, arrival: Arrival) -> Reply | None:
     has_time = equipment.in_hand.has_room(arrival.body.size_octets)
     message = _accepted(arrival, due_at=None if has_time else arrival.now)
     if arrival.siblings:
+        follow_them = tuple(spawned for sibling in arrival.siblings for spawned in sibling.derived.spawned)
         others = tuple(Spawned(_accepted(sibling, due_at=arrival.now)) for sibling in arrival.siblings)
-        message = replace(message, spawned=message.spawned + others)
+        message = replace(message, spawned=message.spawned + follow_them + others)
     began = time.perf_counter()
-    await equipment.spool.accept(message)
+    accepted = await equipment.spool.accept(message)
     crash_point("accepted")
     spool_s = time.perf_counter() - began
     _log_acceptance(arrival, message, spool_s=spool_s)
+    for each in (arrival, *arrival.siblings):
+        _log_followers(each, accepted)
     for sibling, spawned in zip(arrival.siblings, message.spawned[-len(arrival.siblings) :], strict=False):
         _log_acceptance(sibling, spawned.message, spool_s=spool_s)
     if has_time:
@@ -264,6 +300,7 @@ def _accepted(arrival: Arrival, *, due_at: datetime | None) -> AcceptedMessage:
         trace=arrival.trace,
         snapshot=arrival.rulebook.snapshot.name,
         due_at=due_at,
+        spawned=arrival.derived.spawned,
     )
 
 
@@ -281,15 +318,16 @@ def _log_outcome(queue_id: str, outcome: Outcome) -> None:
 
 def _entries(decision: Decision) -> tuple[RecipientEntry, ...]:
     return tuple(
-        RecipientEntry(
-            index,
-            entry.recipient,
-            entry.group,
-            entry.next_hop,
-            State.HELD if any(isinstance(action, Hold) for action in entry.actions) else State.QUEUED,
-        )
+        RecipientEntry(index, entry.recipient, entry.group, entry.next_hop, _state(entry))
         for index, entry in enumerate(decision.recipients)
     )
+
+
+def _state(entry: RecipientDecision) -> State:
+    """In which the recipient enters the queue; who is redirected gets nothing, others stand for them."""
+    if entry.is_redirected:
+        return State.DROPPED
+    return State.HELD if any(isinstance(action, Hold) for action in entry.actions) else State.QUEUED
 
 
 def _deliveries(message: AcceptedMessage) -> tuple[LeasedDelivery, ...]:
@@ -320,9 +358,48 @@ def _log_acceptance(arrival: Arrival, message: AcceptedMessage, *, spool_s: floa
             rules=dict.fromkeys(action.rule for action in actions), direction=",".join(directions),
             actions=[f"stamp:{a.template}" if isinstance(a, Stamp) else a.kind for a in actions],
         )  # fmt: skip
+    for entry in message.decision.recipients:
+        if entry.is_added:
+            events.recipient_added(
+                message.queue_id, recipient=entry.recipient, rule=entry.added_by, in_place_of=entry.in_place_of
+            )
     held = [entry for entry in message.recipients if entry.state is State.HELD]
     if held:
         events.held(message.queue_id, recipients=[entry.address for entry in held], reason="rule")
+
+
+def _log_followers(arrival: Arrival, accepted: Accepted) -> None:
+    """What follows, and what a sibling of the message, or an earlier one, has brought already."""
+    for follower in arrival.derived.followers:
+        message = follower.spawned.message
+        if message.queue_id in accepted.spawned:
+            events.followed(
+                arrival.queue_id, kind=follower.kind, rule=follower.rule, spawned=message.queue_id,
+                recipients=message.envelope.recipients,
+            )  # fmt: skip
+        else:
+            events.not_followed(arrival.queue_id, kind=follower.kind, rule=follower.rule, reason="done already")
+
+
+async def tell_of_refusal(equipment: Equipment, arrival: Arrival, reply: Reply) -> None:
+    """Queue the notices that rules want although the message is refused; nothing else follows from it.
+
+    A spool that can't take them changes nothing about the refusal.
+    """
+    for each in (arrival, *arrival.siblings):
+        decision = each.decision
+        if not reply.is_permanent or decision is None or not any(isinstance(o.action, Notify) for o in decision.once):
+            continue
+        each.derived = await _derived(each, is_refused=True)
+        message = _accepted(each, due_at=each.now)
+        nobody = tuple(replace(entry, state=State.DROPPED) for entry in message.recipients)
+        try:
+            accepted = await equipment.spool.accept(replace(message, body=Body.of(b""), recipients=nobody))
+        except MailError as exc:
+            events.internal_error("notify", error=repr(exc), queue_id=each.queue_id)
+            continue
+        _log_followers(each, accepted)
+        equipment.queue_changed.set()
 
 
 def log_refusal(arrival: Arrival, reply: Reply) -> None:

@@ -30,6 +30,7 @@ BEFORE_THE_REPLY = (
     arrival.complete,
     arrival.look_up,
     arrival.decide,
+    arrival.follow,
     arrival.commit,
 )
 AFTER_THE_REPLY = (
@@ -71,6 +72,7 @@ class Pipeline:
             reply = await stage(equipment, work)
             if reply is not None:
                 arrival.log_refusal(work, reply)
+                await arrival.tell_of_refusal(equipment, work, reply)
                 return reply
         if work.deliveries:
             self._send(

@@ -212,6 +212,9 @@ class _Walk:
         except ActionError as exc:
             self._fail(rule, mask, str(exc))
             return
+        except Exception as exc:  # noqa: BLE001 - as above: for example, a directory that does not answer
+            self._fail(rule, mask, f"actions: {type(exc).__name__}")
+            return
         actions = [action for action, _ in made]
         is_plain = not any(personal or isinstance(action, STEERING) for action, personal in made)
         for number in indexes(mask):

@@ -13,6 +13,7 @@ from mta.model.decision import Decision, Direction, OnceFor, RecipientDecision, 
 from mta.model.delivery import AcceptedMessage, Body, OnceKey, RecipientEntry, Spawned
 from mta.model.envelope import Envelope
 from mta.model.queue_id import new_queue_id
+from mta.model.reply import MailError
 from mta.relay.derive.auto_response import response_fields, why_not
 from mta.relay.derive.claims import notice_limit, once, response_limit
 from mta.relay.derive.letters import CannotWriteError, Letter, WriteLetter, compose
@@ -171,7 +172,10 @@ class _Maker:
 
     def _responder(self, address: Address) -> Mailbox:
         person = self._original.people.get(address.key)
-        return Mailbox(person.attributes.get("displayName", "") if person is not None else "", address)
+        try:
+            return Mailbox(person.attributes.get("displayName", "") if person is not None else "", address)
+        except MailError:  # the directory does not answer: the address alone does
+            return Mailbox("", address)
 
     def _letter(self, action: Notify | AutoRespond) -> Letter | None:
         try:
