@@ -141,7 +141,8 @@ class TextBody:
             placed[0] = first = Edit(first.start, first.end, _before_body(part) + first.replacement)
         last = placed[-1]
         ending = _behind_body(part) if part.body_start == part.body_end else b""
-        if last.end == len(part.data) and not last.replacement.endswith(b"\r\n"):
+        before = last.replacement or part.data[max(last.start - 2, 0) : last.start]
+        if last.end == len(part.data) and not before.endswith(b"\r\n"):
             ending = b"\r\n"
         if ending:
             placed[-1] = Edit(last.start, last.end, last.replacement + ending)

@@ -22,7 +22,7 @@ from mta.relay.stamp.content import Content, changed, merged
 from mta.relay.stamp.html_scan import VOID, Token, tokens
 from mta.relay.stamp.markers import key_of, markers
 from mta.relay.stamp.render import Rendered, Renderer
-from mta.relay.stamp.stamp_lines import whole_lines
+from mta.relay.stamp.stamp_lines import Lines, lines_of, without_gaps
 from mta.relay.stamp.templates import RenderError
 from mta.relay.stamp.wording import Located, Words, locate
 
@@ -105,23 +105,24 @@ def _joined(text: str, spans: Sequence[Span]) -> list[Span]:
 
 
 def _without_words(body: ShownBody, spans: Sequence[Span], renderings: Sequence[Rendered]) -> list[Change]:
+    """The spans, and where the words of stamps stand outside of them."""
     changes = [Change(start, end, "") for start, end in spans]
+    lines: list[Lines] = []
     located: Located | None = None
     for rendered in renderings:
         words = Words(rendered.text, rendered.html)
         if not words.stand_in(body):
             continue
         located = locate(body.text, is_html=body.is_html) if located is None else located
-        for form in words.forms:
-            for first, behind in located.find(form):
-                start, end = located.starts[first], located.ends[behind - 1]
-                if any(start < change.end and change.start < end for change in changes):
-                    continue
-                if body.is_html:
-                    changes += _element_or_words(body.text, located, (first, behind), rendered.html)
-                else:
-                    changes.append(Change(*whole_lines(body.text, located, (first, behind), rendered.text), ""))
-    return sorted(changes)
+        for letters in (found for form in words.forms for found in located.find(form)):
+            start, end = located.starts[letters[0]], located.ends[letters[1] - 1]
+            if any(start < change.end and change.start < end for change in changes):
+                continue
+            if body.is_html:
+                changes += _element_or_words(body.text, located, letters, rendered.html)
+            else:
+                lines.append(lines_of(body.text, located, letters, rendered.text))
+    return sorted(changes + [Change(start, end, "") for start, end in without_gaps(body.text, lines)])
 
 
 def _element_or_words(text: str, located: Located, letters: Span, stamp: str) -> list[Change]:

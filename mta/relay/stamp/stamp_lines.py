@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from mta.relay.stamp.wording import Located, letters
 
 _QUOTE = re.compile(r"[ \t]*(?>(?:>[ \t]?)*)")
 
 
-def whole_lines(text: str, located: Located, found: tuple[int, int], stamp: str) -> tuple[int, int]:
-    """The span to take out for a stamp whose letters were found; `stamp` is its text, lines ending in "\\n".
+class Lines(NamedTuple):
+    """A span to take out; `are_whole` if it is whole lines."""
 
-    Whole lines with the lines of signs above and below the stamp's words (`-- `, a rule), and one of the blank lines
-    around them. Where other words share its first or last line, that end is where the stamp's letters end.
+    start: int
+    end: int
+    are_whole: bool
+
+
+def lines_of(text: str, located: Located, found: tuple[int, int], stamp: str) -> Lines:
+    """The span of a stamp whose letters were found; `stamp` is its text, lines ending in "\\n".
+
+    Whole lines with the lines of signs above and below the stamp's words (`-- `, a rule). Where other words share its
+    first or last line, that end is where the stamp's letters end.
     """
     first, behind = found
     start, end = located.starts[first], located.ends[behind - 1]
@@ -27,14 +36,35 @@ def whole_lines(text: str, located: Located, found: tuple[int, int], stamp: str)
         start = _above(text, line_start, _edge(stamp_lines))
     if ends_line:
         end = _below(text, line_end, _edge(stamp_lines[::-1]))
-    if not begins_line or not ends_line:
+    return Lines(start, end, begins_line and ends_line)
+
+
+def without_gaps(text: str, spans: Iterable[Lines]) -> Iterator[tuple[int, int]]:
+    """The spans, those with nothing but blank lines between them made one, each with a blank line beside it.
+
+    So the lines around are as far apart as before the stamp was put between them.
+    """
+    joined: list[Lines] = []
+    for span in sorted(spans):
+        last = joined[-1] if joined else None
+        if last is not None and span.start < last.end:
+            continue
+        if last is not None and last.are_whole and span.are_whole and _is_blank(text[last.end : span.start]):
+            joined[-1] = Lines(last.start, span.end, True)
+        else:
+            joined.append(span)
+    for span in joined:
+        yield _with_blank_line(text, span.start, span.end) if span.are_whole else (span.start, span.end)
+
+
+def _with_blank_line(text: str, start: int, end: int) -> tuple[int, int]:
+    above = _line_above(text, start)
+    if start and not _is_blank(above):
         return start, end
-    if start == 0 or _is_blank(_line_above(text, start)):
-        if end < len(text):
-            following = text[end : _line_end(text, end)]
-            return (start, end + len(following)) if _is_blank(following) else (start, end)
-        start -= len(_line_above(text, start))
-    return start, end
+    if end == len(text):
+        return start - len(above), end
+    below = text[end : _line_end(text, end)]
+    return (start, end + len(below)) if _is_blank(below) else (start, end)
 
 
 def _edge(lines: Sequence[str]) -> list[str]:
@@ -81,5 +111,5 @@ def _bare(line: str) -> str:
     return line[match.end() if match else 0 :].strip()
 
 
-def _is_blank(line: str) -> bool:
-    return not _bare(line)
+def _is_blank(lines: str) -> bool:
+    return all(not _bare(line) for line in lines.split("\n"))
