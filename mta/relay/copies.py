@@ -18,7 +18,8 @@ from mta.message.headers import addresses, prepend, remove_header
 from mta.message.mark import HEADER as MARK_HEADER
 from mta.message.mark import make_mark
 from mta.message.parse import Buffer, Message
-from mta.model.actions import OnError, Stamp
+from mta.model.actions import OnError, RewriteSender, SignWith, Stamp
+from mta.model.address import Address, parse_address
 from mta.model.decision import Direction
 from mta.model.delivery import AcceptedMessage
 from mta.model.person import Person
@@ -106,10 +107,12 @@ def finished(original: Original, variant: Variant, content: tuple[Edit, ...]) ->
     for name in _not_theirs(message, parsed):
         content = (*content, *remove_header(parsed, name))
     unsigned = combine((prepend(parsed, trace), *content))  # an insertion at 0, so first
-    domain = _signing_domain(original, variant, parsed)
+    domain = _signing_domain(original, variant, parsed, content)
     if not domain:
         return unsigned
-    signature = original.book.signer.sign(domain, apply(original.data, unsigned), message.accepted_at)
+    signature = original.book.signer.sign(
+        domain, apply(original.data, unsigned), message.accepted_at, selector=_selector(variant)
+    )
     if signature is None:
         return unsigned
     events.signed(message.queue_id, group=variant.group, domain=signature.domain, selector=signature.selector)
@@ -151,9 +154,12 @@ def _direction(message: AcceptedMessage, variant: Variant) -> str:
     return directions.pop().value if len(directions) == 1 else "mixed"
 
 
-def _signing_domain(original: Original, variant: Variant, parsed: Message) -> str:
+def _signing_domain(original: Original, variant: Variant, parsed: Message, content: tuple[Edit, ...]) -> str:
     """From's domain where the mail is ours, else "": what merely claims our domain stays unsigned."""
     message = original.message
+    author = _new_author(variant, parsed, content)
+    if author is not None:
+        return author.domain
     if message.client is not None:
         decided = message.decision.recipients
         if not message.client.is_trusted or all(decided[e.index].direction not in _OURS for e in variant.recipients):
@@ -162,3 +168,18 @@ def _signing_domain(original: Original, variant: Variant, parsed: Message) -> st
     authors = addresses(parsed, "from")
     is_plain = len(authors) == 1 and len(parsed.fields_named("from")) == 1
     return authors[0].address.domain if is_plain else ""
+
+
+def _new_author(variant: Variant, parsed: Message, content: tuple[Edit, ...]) -> Address | None:
+    """Whom a rule has put into From: then it is the organisation that says so, whoever wrote the message."""
+    former = parsed.fields_named("from")
+    if not former or not any(edit.start <= former[0].start < edit.end for edit in content):
+        return None  # the rule was not carried out: a bypass, or a message that nobody may touch
+    written = [action.address for action in variant.actions if isinstance(action, RewriteSender) and action.header]
+    return parse_address(written[-1]) if written and written[-1] else None
+
+
+def _selector(variant: Variant) -> str:
+    """Of the DKIM key that the last rule wants, "" where none does."""
+    wanted = [action.selector for action in variant.actions if isinstance(action, SignWith)]
+    return wanted[-1] if wanted else ""

@@ -63,6 +63,7 @@ class Signer:
 
     def __init__(self, keys: Sequence[_Key]) -> None:
         self._keys = {key.domain: key for key in reversed(keys)}
+        self._by_selector = {(key.domain, key.selector): key for key in reversed(keys)}
 
     @classmethod
     def from_config(cls, keys: Sequence[DkimKey]) -> Signer:
@@ -79,16 +80,26 @@ class Signer:
             domain = domain.partition(".")[2]
         return domain or None
 
-    def sign(self, from_domain: str, segments: Segments, now: datetime) -> DkimSignature | None:
+    def _key(self, from_domain: str, selector: str) -> _Key | None:
+        """The key of that selector, of the domain itself or its nearest parent that has it; else the usual one."""
+        domain = domain_key(from_domain) if selector else ""
+        while domain:
+            if (chosen := self._by_selector.get((domain, selector))) is not None:
+                return chosen
+            domain = domain.partition(".")[2]
+        usual = self.key_domain(from_domain)
+        return self._keys[usual] if usual is not None else None
+
+    def sign(self, from_domain: str, segments: Segments, now: datetime, *, selector: str = "") -> DkimSignature | None:
         """Sign a copy: all its bytes as they will be sent, without this field. None where no key fits.
 
+        `selector` asks for one of several keys; a domain that hasn't it signs with its usual one.
         `now` is the time of acceptance, so that a second try gives the same bytes (PKCS #1 v1.5 is deterministic).
         Raises ValueError if there is no end of the header within HEADER_OCTETS_MAX.
         """
-        domain = self.key_domain(from_domain)
-        if domain is None:
+        key = self._key(from_domain, selector)
+        if key is None:
             return None
-        key = self._keys[domain]
         header, body = split_header(chunks(segments))
         names, signed = _signed_fields(relaxed_fields(header, key.wanted), key.headers)
         hashing = RelaxedBodyHash()
@@ -98,7 +109,7 @@ class Signer:
         # Last this field itself, without CRLF and with an empty b= (§3.7).
         signed.append(key.relaxed_prefix + relaxed_whitespace(rest.replace(b"\r\n\t", b" ")))
         signature = b64encode(key.private.sign(b"\r\n".join(signed), PADDING, SHA_256))
-        return DkimSignature(key.prefix + rest + fold_base64(signature) + b"\r\n", domain, key.selector)
+        return DkimSignature(key.prefix + rest + fold_base64(signature) + b"\r\n", key.domain, key.selector)
 
 
 def load_private_key(name: str, secret: Secret) -> RSAPrivateKey:

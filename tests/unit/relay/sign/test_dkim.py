@@ -240,3 +240,23 @@ def test_a_bad_key_is_refused_by_name(tmp_path: Path, secret: Callable[[Path], S
     with pytest.raises(DkimKeyError, match=what) as refused:
         Signer.from_config([DkimKey(domain="example.com", selector="s1", key=secret(tmp_path))])
     assert "s1._domainkey.example.com" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("domain", "selector", "expected"),
+    [
+        ("example.com", "", ("example.com", "s1")),
+        ("example.com", "s2", ("example.com", "s2")),
+        ("mail.example.com", "s2", ("example.com", "s2")),
+        ("shop.example.com", "s2", ("example.com", "s2")),
+        ("shop.example.com", "", ("shop.example.com", "shop")),
+        ("example.com", "gone", ("example.com", "s1")),
+        ("EXAMPLE.com", "s2", ("example.com", "s2")),
+    ],
+)
+def test_a_rule_chooses_the_key(keys: Keys, domain: str, selector: str, expected: tuple[str, str]) -> None:
+    several = [keys.key(), keys.key(selector="s2"), keys.key("shop.example.com", "shop")]
+    signature = Signer.from_config(several).sign(domain, [MESSAGE], NOW, selector=selector)
+    assert signature is not None
+    assert (signature.domain, signature.selector) == expected
+    assert keys.verifies(signature.field + MESSAGE)
