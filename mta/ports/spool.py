@@ -43,6 +43,10 @@ class Spool(Protocol):
         """
         ...
 
+    async def claimed(self, keys: Collection[str]) -> frozenset[str]:
+        """Those of the keys that somebody has claimed, and whose time isn't over. Raises TemporaryError."""
+        ...
+
     async def lease_due(
         self, now: datetime, *, limit: int, blocked: Collection[str] = (), per_next_hop: int = 50
     ) -> Sequence[LeasedDelivery]:

@@ -280,6 +280,16 @@ async def test_a_key_is_claimed_once(open_spool: Open, clock: SettableClock) -> 
     assert sorted(len(accepted.claimed) for accepted in both) == [0, 0, 0, 0, 1]
 
 
+async def test_whether_a_key_is_claimed_can_be_asked(open_spool: Open, clock: SettableClock) -> None:
+    one, other = await open_spool(0), await open_spool(1)
+    assert await one.claimed(["a", "b"]) == frozenset()
+    assert await one.claimed([]) == frozenset()
+    await one.accept(sample_message(claims=keys("a", "c")))
+    assert await other.claimed(["a", "b"]) == {"a"}
+    clock.pass_(timedelta(days=8))
+    assert await other.claimed(["a"]) == frozenset()
+
+
 async def test_a_claim_expires(spool: Spool, clock: SettableClock) -> None:
     await spool.accept(sample_message(claims=keys("key")))
     clock.pass_(timedelta(days=6))

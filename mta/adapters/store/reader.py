@@ -12,7 +12,7 @@ from typing import Any
 from mta import events
 from mta.adapters.store.administration import Which
 from mta.adapters.store.operations import Key
-from mta.adapters.store.rows import accepted_message, leased_delivery, moment, recipient_entries, unpack_edits
+from mta.adapters.store.rows import accepted_message, leased_delivery, moment, recipient_entries, storable, unpack_edits
 from mta.adapters.store.statements import SQL, json_answer, json_list
 from mta.model.delivery import Body, LeasedDelivery, QueueEntry, RecipientEntry, StoredVariant
 from mta.model.reply import INTERNAL_ERROR, TemporaryError
@@ -46,6 +46,12 @@ class Reader:
         (pages,) = self._connection.execute("PRAGMA freelist_count").fetchone()
         (size,) = self._connection.execute("PRAGMA page_size").fetchone()
         return int(pages) * int(size)
+
+    def claimed(self, keys: Collection[str], now: int) -> frozenset[str]:
+        """Those of the keys that are held at that time."""
+        stored = {storable(key): key for key in keys}
+        held = json_answer(self._connection.cursor(), "held_claims", (json_list(stored), now))
+        return frozenset(stored[key] for key, _ in held)
 
     def due(self, now: int, *, limit: int, blocked: Collection[str], per_next_hop: int) -> tuple[Key, ...]:
         """Due deliveries, oldest due first. What waits for blocked next hops costs nothing, whatever its number.

@@ -217,6 +217,12 @@ class SqliteSpool:
         """The caller has gone before the answer: nobody will deliver under that lease, so it ends."""
         await self._writer.submit(GiveBack(queue_id, None, self._now(), self._owner))
 
+    async def claimed(self, keys: Collection[str]) -> frozenset[str]:
+        if not keys:
+            return frozenset()
+        now = self._now()
+        return await self._read(lambda: self._reader.claimed(keys, now))
+
     async def lease_due(
         self, now: datetime, *, limit: int, blocked: Collection[str] = (), per_next_hop: int = 50
     ) -> Sequence[LeasedDelivery]:
