@@ -8,11 +8,15 @@ from typing import NamedTuple
 
 from mta.model.actions import Place
 from mta.relay.stamp import quote_lines
+from mta.relay.stamp import separators as words
 from mta.relay.stamp.place import BodyView, Placement
 from mta.relay.stamp.quote_marks import DEFAULT_MARKS, LINE_MAX, QuoteMarks
 
 _BLANK_LINE_AT_END = re.compile(r"\n[ \t]*\n[ \t]*\Z")
-_RULES = tuple("-_=*–—─")
+_SIGNS = (*"-_=*–—─", ">>>", *words.PROCESSED)
+_COLONS = (":", "\uff1a")
+_SHORT = 20
+"""Characters of a line without a colon that may be a label of Notes."""
 _GAP_MAX = 8
 """Lines within which an attribution is followed by what it introduces."""
 _WRAPPED_MAX = 60
@@ -155,21 +159,26 @@ def _rest(lines: Sequence[str], first: int, sign: int) -> Quote:
 def _rest_start(lines: Sequence[str], index: int, marks: QuoteMarks) -> int | None:
     """First line of a quote that the line begins, and whose lines nothing needs to mark one by one."""
     line = lines[index]
-    if marks.is_added(line):
+    if marks.added is not None and marks.is_added(line):
         return index
-    ruled = line.startswith(_RULES)
-    if (ruled or line.startswith((">>>", "original")) or line.endswith((":", "\uff1a"))) and quote_lines.is_original(
-        line
-    ):
-        return index
-    if ruled or len(line) < 40:
-        following = _following(lines, index + 1, 1)
-        if following and quote_lines.label(following[0]) and quote_lines.announces_header(line):
-            header = _following(lines, index + 1, quote_lines.HEADER_LINES)
-            return index if quote_lines.is_header_block(header, 2 if ruled else 3) else None
-    if quote_lines.label(line) and quote_lines.is_header_block(_following(lines, index, quote_lines.HEADER_LINES)):
-        return index
+    if line.startswith(_SIGNS) or line.endswith(_COLONS):
+        if quote_lines.is_original(line):
+            return index
+    elif ":" not in line and "\uff1a" not in line and len(line) > _SHORT and "\t" not in line:
+        return None
+    if quote_lines.label(line):
+        return _header_start(lines, index)
     return _notes_start(lines, index) if quote_lines.may_be_notes(line) else None
+
+
+def _header_start(lines: Sequence[str], index: int) -> int | None:
+    """First line of the header that begins with the line: a line that announces it belongs to it."""
+    before = next((number for number in range(index - 1, max(index - 4, -1), -1) if lines[number]), None)
+    announced = before is not None and quote_lines.announces_header(lines[before])
+    kinds_min = 2 if announced and before is not None and lines[before].startswith(_SIGNS) else 3
+    if quote_lines.is_header_block(_following(lines, index, quote_lines.HEADER_LINES), kinds_min):
+        return before if announced else index
+    return _notes_start(lines, index) if quote_lines.may_be_notes(lines[index]) else None
 
 
 def _notes_start(lines: Sequence[str], index: int) -> int | None:

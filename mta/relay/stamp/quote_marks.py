@@ -77,7 +77,6 @@ def _html_signs(said: Iterable[str]) -> tuple[str, ...]:
     space = r"(?:[\s\x{a0}]|&nbsp;|&#160;)*"
     return (
         "<blockquote",
-        "border-top",
         _any(said),
         f"[>;\\s\\x{{a0}}](?:{sender}){space}(?:</[a-z]+>)?{space}{_COLON}",
         f"[>;]{space}(?:{recipient}){_COLON}|>{space}(?:{recipient})<",
@@ -94,7 +93,7 @@ def _plain_signs(said: Iterable[str]) -> tuple[str, ...]:
         _any(said),
         f"(?m:^[\\s*_>|]*(?:{sender})[\\s\\x{{a0}}*_]*{_COLON})",
         f"(?m:^[ \\t]*(?:{recipient})[ \\t]*(?:{_COLON}|\\t|\\r?$))",
-        f"[>)]{_UNSEEN}*[ \\t]*{_COLON}|@[^\\s<>]*>[^\\n]{{0,30}}{_COLON}",
+        f"@[^\\s<>()]*[>)][^\\n]{{0,30}}{_COLON}",
         r"(?m:^[ \t]*\d{4}[-/]\d\d?[-/]\d\d?[ \t])",
     )
 

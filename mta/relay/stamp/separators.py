@@ -148,10 +148,12 @@ WROTE = _words(
     "wrote|writes|schrieb|schreibt|geschrieben|a écrit|écrit|escribió|escribio|ha scritto|scrisse|scritto|escreveu",
     "schreef|geschreven|skrev|skreiv|kirjoitti|napsal|napísal|napisał|pisze|написал|писал|пишет|написав|пише|написа",
     "yazdı|írta|a scris|έγραψε|napisao|napisala|je pisao|piše|rašė|parašė|kirjutas|rakstīja|写道|寫道|写信|書きました",
-    "님이 작성|작성|のメール|さんは書きました|님의 말|כתב|כתבה",
+    "님이 작성|작성|さんは書きました|님의 말|כתב|כתבה",
     "كتب|تمت كتابة|napisana przez|napisała|писав|menulis|đã viết|va escriure|skrifaði|schrieben|skreven|a ecrit",
 )
-SAID = _words("said|says|sagte|sagt|a dit|dijo|dice|disse|zei|sade|sa|sagde|řekl|mondta|a zis|dedi|сказал|sanoi|mówi")
+SAID = _words(
+    "のメール|said|says|sagte|sagt|a dit|dijo|dice|disse|zei|sade|sa|sagde|řekl|mondta|a zis|dedi|сказал|sanoi|mówi"
+)
 """Words that count only right before lines that are marked as quoted."""
 QUOTING = tuple(
     f"{word} "
