@@ -27,6 +27,7 @@ from mta.model.bypass import Bypass
 from mta.model.delivery import AcceptedMessage
 from mta.ports.clock import SystemClock
 from mta.ports.directory import Directory
+from mta.ports.resolver import Resolver
 from mta.ports.spool import Spool
 from mta.ports.transport import Transport
 from mta.relay.deliver.dsn import DsnWriter
@@ -92,6 +93,15 @@ def build_transport(hostname: str, hop: NextHop) -> Transport:
     return SmtpTransport(hop, hostname=hostname)
 
 
+def build_resolver(configuration: Configuration) -> Resolver | None:
+    """DNS, where a listener authenticates mail; else nobody asks, and it isn't even imported."""
+    if not configuration.authenticating:
+        return None
+    from mta.adapters.dns.resolver import DnsResolver
+
+    return DnsResolver(configuration.dns.servers, timeout_s=configuration.dns.timeout.total_seconds())
+
+
 def rulebook(snapshot: Snapshot) -> Rulebook:
     """A snapshot with what the stages work out from it once."""
     configuration = snapshot.configuration
@@ -122,6 +132,7 @@ def rulebook(snapshot: Snapshot) -> Rulebook:
             next_attempt=partial(_next_attempt, configuration.retry.schedule),
             write_dsn=write_dsn,
             accepted_domains=accepted,
+            postmaster=postmaster(configuration),
         ),
         limits=Limits(limits.header_octets, limits.header_fields, limits.mime_depth, limits.mime_parts),
     )
@@ -147,6 +158,7 @@ class RelayWorker:
             clock=SystemClock(),
             in_hand=InHand(configuration.spool.memory_per_worker),
             bypass=bypass,
+            resolver=build_resolver(configuration),
         )
         self._equipment.next_hops.apply(configuration.next_hops, configuration.routing.default)
         self._pipeline = Pipeline(self._equipment)
@@ -192,6 +204,8 @@ class RelayWorker:
             await runner
         left = await self._pipeline.finish(max(0.0, deadline - asyncio.get_running_loop().time()))
         await equipment.next_hops.close()
+        if equipment.resolver is not None:
+            await equipment.resolver.close()
         for book in equipment.rulebook.snapshot.books:
             await book.directory.close()
         await equipment.spool.close()
@@ -211,6 +225,9 @@ class RelayWorker:
         configuration = snapshot.configuration
         gone = self._equipment.next_hops.apply(configuration.next_hops, configuration.routing.default)
         former = self._equipment.rulebook.snapshot
+        if self._equipment.resolver is None or configuration.dns != former.configuration.dns:
+            # Messages in hand go on with the one they have.
+            self._equipment.resolver = build_resolver(configuration)
         await self._start_directories(snapshot)
         self._equipment.rulebook = rulebook(snapshot)
         self._equipment.in_hand.octets_max = configuration.spool.memory_per_worker

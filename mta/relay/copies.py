@@ -9,21 +9,23 @@ from __future__ import annotations
 import re
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mta import events
 from mta.message.classify import Classification
 from mta.message.edit import Edit, apply, combine
-from mta.message.headers import addresses, prepend, remove_header
+from mta.message.headers import addresses, prepend
 from mta.message.mark import HEADER as MARK_HEADER
 from mta.message.mark import make_mark
 from mta.message.parse import Buffer, Message
 from mta.model.actions import OnError, RewriteSender, SignWith, Stamp
 from mta.model.address import Address, parse_address
 from mta.model.decision import Direction
-from mta.model.delivery import AcceptedMessage
+from mta.model.delivery import AcceptedMessage, RecipientEntry
+from mta.model.envelope import Envelope
 from mta.model.person import Person
 from mta.model.reply import Reply
+from mta.relay.authenticate import fields_of
 from mta.relay.book import Book
 from mta.relay.split.variants import Variant
 from mta.relay.stamp.context import Failed, StampContext, StampOutcome
@@ -32,6 +34,9 @@ from mta.relay.stamp.stamp import stamp_message
 _OURS = frozenset({Direction.OUTBOUND, Direction.INTERNAL})
 _FIELD = re.compile(rb"[!-9;-~]+[ \t]*:")
 _DATE_FIELD = re.compile(rb"(?mi)^Date: ([^\r]+)\r$")
+_RESULTS_FIELD = re.compile(rb"Authentication-Results: ((?:[^\r]|\r\n[ \t])*)\r\n")
+"""Ours, on top of the trace of mail from outside."""
+_CHAIN = re.compile(rb";\s+arc=(none|pass|fail)(?=[\s;]|\Z)")
 _MARK_NAME = MARK_HEADER.decode()
 _OF_EXCHANGE = (b"x-ms-exchange-organization-", b"x-ms-exchange-crosstenant-")
 
@@ -104,29 +109,55 @@ def finished(original: Original, variant: Variant, content: tuple[Edit, ...]) ->
     if message.decision.already_processed:
         return (prepend(parsed, message.trace),)
     trace = _mark(original, variant, parsed) + message.trace
-    for name in _not_theirs(message, parsed):
-        content = (*content, *remove_header(parsed, name))
-    unsigned = combine((prepend(parsed, trace), *content))  # an insertion at 0, so first
+    unsigned = combine((prepend(parsed, trace), *content, *_not_theirs(original, parsed, content)))  # the first is at 0
     domain = _signing_domain(original, variant, parsed, content)
     if not domain:
-        return unsigned
+        return _sealed(original, variant, unsigned)
     signature = original.book.signer.sign(
         domain, apply(original.data, unsigned), message.accepted_at, selector=_selector(variant)
     )
     if signature is None:
         return unsigned
     events.signed(message.queue_id, group=variant.group, domain=signature.domain, selector=signature.selector)
-    top = unsigned[0]
-    return (Edit(top.start, top.end, signature.field + top.replacement), *unsigned[1:])
+    return _topped(unsigned, signature.field)
 
 
-def _not_theirs(message: AcceptedMessage, parsed: Message) -> list[str]:
-    """Header fields that only we, or Exchange on a trusted listener, may set: a stranger would pose as internal."""
-    names = [_MARK_NAME] if parsed.has(_MARK_NAME) else []
-    if message.client is not None and not message.client.is_trusted:
-        of_exchange = (field.name for field in parsed.fields if field.name.startswith(_OF_EXCHANGE))
-        names += [name.decode("ascii", "replace") for name in dict.fromkeys(of_exchange)]
-    return names
+def _topped(edits: tuple[Edit, ...], fields: bytes) -> tuple[Edit, ...]:
+    top = edits[0]
+    return (Edit(top.start, top.end, fields + top.replacement), *edits[1:])
+
+
+def _sealed(original: Original, variant: Variant, unsigned: tuple[Edit, ...]) -> tuple[Edit, ...]:
+    """With our ARC set on mail from outside whose results we have, where it is known what became of its chain."""
+    message, sealer = original.message, original.book.sealer
+    stated = _RESULTS_FIELD.match(message.trace) if sealer is not None else None
+    status = _CHAIN.search(stated[1]) if stated is not None else None
+    if sealer is None or stated is None or status is None:
+        return unsigned
+    word = status[1].decode("ascii")
+    made = sealer.seal(apply(original.data, unsigned), stated[1], word, message.accepted_at)
+    if made is None:
+        return unsigned
+    events.sealed(
+        message.queue_id, group=variant.group, domain=made.domain, selector=made.selector, instance=made.instance,
+        status=word,
+    )  # fmt: skip
+    return _topped(unsigned, made.fields)
+
+
+def _not_theirs(original: Original, parsed: Message, content: tuple[Edit, ...]) -> list[Edit]:
+    """Without header fields that only we, or Exchange on a trusted listener, may set: a stranger would pose as them.
+
+    Authentication-Results that go by our name are among them (RFC 8601 §5).
+    """
+    client = original.message.client
+    fields = list(parsed.fields_named(_MARK_NAME))
+    if client is not None and not client.is_trusted:
+        fields += [field for field in parsed.fields if field.name.startswith(_OF_EXCHANGE)]
+        fields += fields_of(parsed, original.book.authserv_ids)
+    # What a rule has put in such a field's place stays.
+    changed = {(edit.start, edit.end) for edit in content}
+    return [Edit(field.start, field.end, b"") for field in fields if (field.start, field.end) not in changed]
 
 
 def _mark(original: Original, variant: Variant, parsed: Message) -> bytes:
@@ -183,3 +214,26 @@ def _selector(variant: Variant) -> str:
     """Of the DKIM key that the last rule wants, "" where none does."""
     wanted = [action.selector for action in variant.actions if isinstance(action, SignWith)]
     return wanted[-1] if wanted else ""
+
+
+def envelopes(
+    message: AcceptedMessage, variant: Variant, recipients: tuple[RecipientEntry, ...], postmaster: Address | None
+) -> list[tuple[Envelope, tuple[RecipientEntry, ...]]]:
+    """The envelopes under which these recipients of one copy get it.
+
+    A rule may name another reverse-path. Who was added by a rule gets the postmaster's: what becomes of a copy of which
+    the sender knows nothing is not reported to them, neither by us nor by servers behind us. Where mail is redirected
+    the sender's stays, for they are to know whether it arrived. The null reverse-path always stays (RFC 5321 §4.5.5).
+    """
+    envelope = message.envelope
+    if envelope.reverse_path is None:
+        return [(envelope, recipients)]
+    rewritten = [action.address for action in variant.actions if isinstance(action, RewriteSender) and action.envelope]
+    sent = replace(envelope, reverse_path=parse_address(rewritten[-1])) if rewritten else envelope
+    decided = message.decision.recipients
+    added = tuple(e for e in recipients if decided[e.index].is_added and not decided[e.index].in_place_of)
+    if not added or postmaster is None:
+        return [(sent, recipients)]
+    others = tuple(entry for entry in recipients if entry not in added)
+    ours = replace(envelope, reverse_path=postmaster, ret="", envid="")
+    return [(each, served) for each, served in ((sent, others), (ours, added)) if served]

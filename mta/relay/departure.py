@@ -23,7 +23,7 @@ from mta.model.person import Person
 from mta.model.reply import INTERNAL_ERROR, MailError, Reply
 from mta.ports.spool import LeaseLostError
 from mta.relay.book import Book, people_of
-from mta.relay.copies import Original, finished, stamped
+from mta.relay.copies import Original, envelopes, finished, stamped
 from mta.relay.deliver.attempt import Copy, attempt
 from mta.relay.deliver.settle import set_aside
 from mta.relay.equipment import Equipment, Rulebook
@@ -161,7 +161,11 @@ async def _deliver_one(equipment: Equipment, departure: Departure, delivery: Lea
             by_policy.update(entry.index for entry in recipients)
             results += [RecipientResult(entry.index, entry.address, refusal) for entry in recipients]
         elif recipients:
-            copies.append(Copy(variant.group, apply(departure.data, departure.edits[variant.group]), recipients))
+            content = apply(departure.data, departure.edits[variant.group])
+            copies += [
+                Copy(variant.group, content, served, envelope)
+                for envelope, served in envelopes(delivery.message, variant, recipients, settler.postmaster)
+            ]
     if copies:
         transport = equipment.next_hops.transport(delivery.next_hop)
         deadline_s = 600 + len(departure.data) / SLOWEST_OCTETS_PER_S

@@ -24,6 +24,8 @@ class Copy:
     group: int
     content: Segments
     recipients: tuple[RecipientEntry, ...]
+    envelope: Envelope | None = None
+    """Where a rule has put another reverse-path into it; None: the message's."""
 
 
 async def attempt(
@@ -37,7 +39,9 @@ async def attempt(
 
     async def one(copy: Copy) -> list[RecipientResult]:
         try:
-            results = await transport.deliver(envelope, copy.recipients, copy.content, deadline_s=deadline_s)
+            results = await transport.deliver(
+                copy.envelope or envelope, copy.recipients, copy.content, deadline_s=deadline_s
+            )
         except Exception as exc:  # noqa: BLE001 - whatever befalls one copy, the others' results stand
             _log(exc, queue_id)
             results = ()

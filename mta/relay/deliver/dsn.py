@@ -86,7 +86,7 @@ class DsnWriter:
             f"Date: {format_datetime(now)}",
             f"From: Mail Delivery System <{_one_line(postmaster)}>",
             f"To: {f'<{_one_line(str(sender))}>' if sender.is_ascii else 'undisclosed-recipients:;'}",
-            "Subject: Your message could not be delivered",
+            f"Subject: {'A copy' if failures[0].for_postmaster else 'Your message'} could not be delivered",
             f"Message-ID: <{queue_id}@{self.hostname}>",
             *_threading(message.message_id),
             "Auto-Submitted: auto-replied",
@@ -107,10 +107,11 @@ class DsnWriter:
     def _explanation(self, message: AcceptedMessage, failures: Sequence[Failure]) -> str:
         """The part for people."""
         one = len(failures) == 1
+        whose = "A copy that a rule made of a message" if failures[0].for_postmaster else "Your message"
         lines = [
             f"This is the mail system at {self.hostname}.",
             "",
-            f"Your message of {message.accepted_at:%d %B %Y, %H:%M} (UTC) could not be delivered to "
+            f"{whose} of {message.accepted_at:%d %B %Y, %H:%M} (UTC) could not be delivered to "
             + ("this address:" if one else "these addresses:"),
         ]
         for failure in failures:

@@ -28,6 +28,8 @@ _BY_SUBJECT = {
     "6": "The other mail system can't handle the contents of the message.",
     "7": "The message was refused for reasons of security or policy.",
 }
+_TLS_STATUSES = frozenset({"4.7.4", "4.7.5"})
+"""RFC 3463 §3.8: what our transports answer where TLS is required and can't be had."""
 _UNKNOWN = "The other mail system did not take the message."
 
 
@@ -37,6 +39,12 @@ def explanation(failure: Failure, expire_after: timedelta) -> str:
         return f"A rule of your organisation does not let the message go to this address: {failure.reply.text}"
     if failure.cause is Cause.HELD:
         return "The message was held back for review, and nobody released it in time. It has not been delivered."
+    if failure.cause is Cause.EXPIRED and failure.reply.status in _TLS_STATUSES:
+        return (
+            "This message may only travel over an encrypted connection to a server that proves its name. "
+            f"We have tried for {_period(expire_after)}, but the other mail system did not offer one. "
+            "Please ask your administrator."
+        )
     if failure.cause is Cause.EXPIRED:
         return (
             f"We have tried for {_period(expire_after)}, but the other mail system could not be reached or put us off "

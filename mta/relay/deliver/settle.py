@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 
 from mta.config.schema import Retry
 from mta.model.actions import Drop, Reject
-from mta.model.address import Address
+from mta.model.address import Address, parse_address
 from mta.model.delivery import (
     AcceptedMessage,
     LeasedDelivery,
@@ -52,6 +52,8 @@ class Failure:
     remote: str = ""
     """Remote MTA as name[ip]:port, "" if none was reached."""
     remote_reply: str = ""
+    for_postmaster: bool = False
+    """The sender must not learn of this recipient: a rule added them."""
 
 
 NextAttempt = Callable[[int, datetime], datetime]
@@ -112,6 +114,8 @@ class Settler:
     write_dsn: WriteDsn
     accepted_domains: frozenset[str]
     """Domain keys."""
+    postmaster: Address | None = None
+    """Who is told of copies that rules have added; None: nobody."""
 
     def settlement(
         self,
@@ -155,11 +159,12 @@ class Settler:
     def hold_expired(self, delivery: LeasedDelivery, now: datetime) -> Settlement:
         """Give up the held recipients of a delivery; the spool hands those out only when their hold has run out."""
         held = [entry for entry in delivery.recipients if entry.state is State.HELD]
-        failures = [Failure(e.address, Cause.HELD, HELD_TOO_LONG.status, HELD_TOO_LONG) for e in held]
+        results = [RecipientResult(entry.index, entry.address, HELD_TOO_LONG) for entry in held]
+        failures = [_failure(delivery.message, result, (), Cause.HELD) for result in results]
         return Settlement(
             queue_id=delivery.message.queue_id,
             next_hop=delivery.next_hop,
-            results=tuple(RecipientResult(e.index, e.address, HELD_TOO_LONG) for e in held),
+            results=tuple(results),
             final={entry.index: State.FAILED for entry in held},
             due_at=now if len(held) < len(delivery.recipients) else None,
             spawned=self._dsns(delivery.message, failures, now),
@@ -168,16 +173,44 @@ class Settler:
     def _dsns(
         self, message: AcceptedMessage, failures: Sequence[Failure], now: datetime
     ) -> tuple[AcceptedMessage, ...]:
-        told = [failure for failure in failures if dsn_due(message, failure.cause, self.accepted_domains)]
-        return (self.write_dsn(message, told, now),) if told else ()
+        """To the sender, and to the postmaster about those whom the sender did not write to."""
+        dsns = []
+        told = [
+            failure
+            for failure in failures
+            if not failure.for_postmaster and dsn_due(message, failure.cause, self.accepted_domains)
+        ]
+        if told:
+            dsns.append(self.write_dsn(message, told, now))
+        added = [failure for failure in failures if failure.for_postmaster]
+        if added and self.postmaster is not None:
+            envelope = replace(message.envelope, reverse_path=self.postmaster, ret="", envid="")
+            dsns.append(self.write_dsn(replace(message, envelope=envelope), added, now))
+        return tuple(dsns)
 
 
-def _failure(message: AcceptedMessage, result: RecipientResult, by_policy: Collection[int]) -> Failure:
+def _failure(
+    message: AcceptedMessage, result: RecipientResult, by_policy: Collection[int], known: Cause | None = None
+) -> Failure:
+    """What became of a recipient, as the one who is told may know it.
+
+    Who stands for a redirected recipient is reported in their name: where a rule sends somebody's mail is not the
+    sender's business, nor is what the other server says about that address.
+    """
+    decided = message.decision.recipients[result.index]
+    cause, status = _cause(message, result, by_policy)
+    if decided.in_place_of:
+        address = parse_address(decided.in_place_of)
+        reply = Reply(result.reply.code, result.reply.status, "Not delivered") if result.remote_reply else result.reply
+        return Failure(address, known or cause, status, reply)
+    return Failure(
+        result.address, known or cause, status, result.reply, result.remote, result.remote_reply, decided.is_added
+    )
+
+
+def _cause(message: AcceptedMessage, result: RecipientResult, by_policy: Collection[int]) -> tuple[Cause, str]:
     if not result.reply.is_permanent:
-        cause, status = Cause.EXPIRED, EXPIRED_STATUS
-    else:
-        actions = message.decision.recipients[result.index].actions
-        is_policy = result.index in by_policy or any(isinstance(action, Reject) for action in actions)
-        cause = Cause.POLICY if is_policy else Cause.REFUSED
-        status = result.reply.status or "5.0.0"
-    return Failure(result.address, cause, status, result.reply, result.remote, result.remote_reply)
+        return Cause.EXPIRED, EXPIRED_STATUS
+    actions = message.decision.recipients[result.index].actions
+    is_policy = result.index in by_policy or any(isinstance(action, Reject) for action in actions)
+    return Cause.POLICY if is_policy else Cause.REFUSED, result.reply.status or "5.0.0"
