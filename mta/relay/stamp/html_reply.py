@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from mta.relay.stamp import quote_lines
+from mta.relay.stamp.html_lines import BLOCKS, CELLS, Line, seen_in, text_below, visible_lines
 from mta.relay.stamp.html_scan import VOID, Token, attributes, tokens
 from mta.relay.stamp.place import BodyView
 from mta.relay.stamp.quote_marks import LINE_MAX, QuoteMarks, is_quiet
@@ -17,40 +17,14 @@ _BLANK = re.compile(
     r"(?>(?:[\s\u00a0\u200b-\u200f\u2060\ufeff]"
     r"|&(?:nbsp|zwnj|zwj|shy|ensp|emsp|thinsp|#160|#xa0|#8203|#8204|#65279);?)*)\Z"
 )
-_SPACES = re.compile(r"[\s\u00a0\u200b\ufeff]+")
-_BLOCKS = frozenset(
-    (
-        "address", "article", "aside", "blockquote", "body", "br", "center", "dd", "div", "dl", "dt", "fieldset",
-        "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hr", "html", "li", "main", "nav", "ol", "p",
-        "pre", "section", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "ul",
-    )
-)  # fmt: skip
-_CELLS = frozenset(("td", "th"))
 _PARTS = frozenset(("td", "th", "tr", "tbody", "thead", "tfoot", "li", "dd", "dt", "caption", "option"))
 _INLINE = frozenset(("a", "span", "b", "i", "font", "strong", "em", "u", "o:p", "small"))
 _SEEN = frozenset(("img", "input", "video", "svg", "object", "iframe", "button"))
-_QUOTED = re.compile(r"<(/?)blockquote\b[^>]*+(?:>|\Z)")
-_TAG = re.compile(r"<!--(?:.*?-->|.*\Z)|<(?:style|script|title)\b[^>]*+(?:>|\Z)[^<]*+|<[^>]*+(?:>|\Z)", re.DOTALL)
 _LINES_KEPT = 1 + quote_lines.NOTES_ABOVE
 _BARE_MAX = 3
 _LOOKS_AHEAD_MAX = 200
 _INTRODUCTION_MAX = 4000
 """Characters of HTML in which an attribution and the tags around it have room."""
-
-
-@dataclass(slots=True)
-class _Line:
-    """A line that a reader sees: lower-case text, where it starts, and the tokens since the text before it."""
-
-    start: int
-    trail: list[Token]
-    pieces: list[str] = field(default_factory=list)
-
-    def text(self) -> str:
-        joined = "".join(self.pieces)
-        if "&" in joined:
-            joined = html.unescape(joined).lower()
-        return _SPACES.sub(" ", quote_lines.without_directions(joined)).strip(quote_lines.EDGES)
 
 
 @dataclass(slots=True)
@@ -84,8 +58,8 @@ class _Scan:
         self.is_reply = is_reply
         self.marks = marks
         self.trail: list[Token] = []
-        self.line: _Line | None = None
-        self.lines: list[_Line] = []
+        self.line: Line | None = None
+        self.lines: list[Line] = []
         """The last finished lines."""
         self.above = 0
         self.bare_quotes = 0
@@ -97,10 +71,10 @@ class _Scan:
             if token.start > at:
                 self._data(at, token.start)
             at = token.end
-            if token.name in _CELLS:
+            if token.name in CELLS:
                 if self.line is not None:
                     self.line.pieces.append(" ")
-            elif token.name in _BLOCKS:
+            elif token.name in BLOCKS:
                 found = self._end_line(token)
                 if found is not None:
                     return found
@@ -123,7 +97,7 @@ class _Scan:
         piece = self.folded[start:end]
         if self.line is None:
             lead = len(piece) - len(piece.lstrip())
-            self.line = _Line(start + lead, self.trail)
+            self.line = Line(start + lead, self.trail)
         self.line.pieces.append(piece)
         self.trail = []
 
@@ -205,7 +179,7 @@ class _Scan:
             return True
         window = self.folded[token.end : token.end + _INTRODUCTION_MAX]
         quoted = window.find("<blockquote")
-        said = _seen(window[:quoted] if quoted >= 0 else window)
+        said = seen_in(window[:quoted] if quoted >= 0 else window)
         if quoted >= 0 and len(said) <= LINE_MAX:
             return not said or quote_lines.may_introduce(said)
         return self._begins_with_mark(visible_lines(self.text, self.folded, token.end, quote_lines.HEADER_LINES))
@@ -239,9 +213,9 @@ class _Scan:
         if token.name != "blockquote" or not self.is_reply or self.bare_quotes >= _BARE_MAX:
             return False
         self.bare_quotes += 1
-        return not _text_below(self.folded, token.start)
+        return not text_below(self.folded, token.start)
 
-    def _found(self, line: _Line, by_blockquote: bool, own: int) -> _Found:
+    def _found(self, line: Line, by_blockquote: bool, own: int) -> _Found:
         return _Found(_outermost(line.start, line.trail), by_blockquote, self.above - own)
 
 
@@ -268,32 +242,9 @@ def _outermost(position: int, trail: Sequence[Token]) -> int:
     return best
 
 
-def visible_lines(text: str, folded: str, start: int, count: int) -> list[str]:
-    """Up to `count` lines that readers see from `start` on, in lower case; blank ones left out."""
-    found: list[str] = []
-    pieces: list[str] = []
-    at = start
-    for token in tokens(text, start):
-        if token.start > at:
-            pieces.append(folded[at : token.start])
-        at = token.end
-        if token.name in _BLOCKS and token.name not in _CELLS and pieces:
-            line = _Line(0, [], pieces).text()
-            pieces = []
-            if line:
-                found.append(line)
-                if len(found) == count:
-                    return found
-        if at - start > 20_000:  # a header block is short; a long line is none
-            return found
-    pieces.append(folded[at : at + 1000])
-    line = _Line(0, [], pieces).text()
-    return [*found, line] if line else found
-
-
 def _is_answered_below(folded: str, found: _Found) -> bool:
     """Whether visible text follows between or under the quotes that begin at the place, rather than above them."""
-    below = _text_below(folded, found.position)
+    below = text_below(folded, found.position)
     if not below:
         return False
     *between, last = below
@@ -302,31 +253,3 @@ def _is_answered_below(folded: str, found: _Found) -> bool:
     if found.above == 0:
         return written + ending > 0
     return written > 0 or ending > found.above
-
-
-def _text_below(folded: str, start: int) -> list[str]:
-    """Visible text outside of blockquotes, behind the first one after `start`: one entry per gap, the last one the end.
-
-    Empty if no blockquote follows or nothing stands behind the last.
-    """
-    depth = 0
-    gaps: list[str] = []
-    closed = -1
-    for match in _QUOTED.finditer(folded, start):
-        if match[1]:
-            depth = max(0, depth - 1)
-            if depth == 0:
-                closed = match.end()
-        else:
-            if depth == 0 and closed >= 0:
-                gaps.append(_seen(folded[closed : match.start()]))
-            depth += 1
-    if closed < 0 or depth:
-        return []
-    last = _seen(folded[closed:])
-    between = [gap for gap in gaps if gap]
-    return [*between, last] if between or last else []
-
-
-def _seen(part: str) -> str:
-    return _SPACES.sub(" ", html.unescape(_TAG.sub(" ", part))).strip()
