@@ -198,6 +198,31 @@ def message_accepted(
     )  # fmt: skip
 
 
+def authenticated(
+    queue_id: str, *, spf: str, spf_domain: str, dkim: str, dkim_domains: Iterable[str], dmarc: str, dmarc_domain: str,
+    dmarc_policy: str, arc: str, arc_domain: str, took_ms: float,
+) -> None:  # fmt: skip
+    """What SPF, DKIM, DMARC and ARC say about a message from outside; empty where a method was not tried."""
+    emit(
+        "info", "authenticated", queue_id=queue_id, spf=spf, spf_domain=spf_domain, dkim=dkim,
+        dkim_domains=_list(dkim_domains), dmarc=dmarc, dmarc_domain=dmarc_domain, dmarc_policy=dmarc_policy, arc=arc,
+        arc_domain=arc_domain, took_ms=round(took_ms, 2),
+    )  # fmt: skip
+
+
+def from_outside(queue_id: str, *, reason: str) -> None:
+    """Our own server passes on mail that has our domain in From, but is not ours."""
+    emit("info", "from-outside", queue_id=queue_id, reason=reason)
+
+
+def sealed(queue_id: str, *, group: int, domain: str, selector: str, instance: int, status: str) -> None:
+    """A copy got our ARC set."""
+    emit(
+        "debug", "sealed", queue_id=queue_id, group=group, domain=domain, selector=selector, instance=instance,
+        status=status,
+    )  # fmt: skip
+
+
 def mark_removed(queue_id: str, *, reason: str) -> None:
     emit("warning", "mark-removed", queue_id=queue_id, reason=reason)
 

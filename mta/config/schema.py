@@ -6,6 +6,7 @@ Relative paths are relative to the folder of the configuration file; the loader 
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -227,6 +228,17 @@ class Configuration(Strict):
     def every_organisation(self) -> tuple[Organisation, ...]:
         """The organisations served, at least one."""
         return tuple(organisation for _, organisation in self.placed_organisations)
+
+    @cached_property
+    def authenticating(self) -> dict[str, Authentication]:
+        """The listeners that authenticate mail, by name."""
+        listeners = self.listeners
+        return {each.name: each.authentication for each in listeners if each.authentication.mode != "off"}
+
+    @cached_property
+    def authserv_ids(self) -> frozenset[str]:
+        """The names by which our own results go, in lower case."""
+        return frozenset((listener.authentication.authserv_id or self.hostname).lower() for listener in self.listeners)
 
     @property
     def accepted_domains(self) -> frozenset[str]:

@@ -62,3 +62,7 @@ class Resolver(Protocol):
     async def ptr(self, ip: str) -> Answer[str]:
         """The names of an address, in lower case and without the last dot."""
         ...
+
+    async def close(self) -> None:
+        """End what is under way."""
+        ...

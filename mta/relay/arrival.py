@@ -21,13 +21,17 @@ from mta.message.mark import MarkState, check_mark
 from mta.message.parse import Buffer, LimitExceededError, Message, parse
 from mta.model.actions import Hold, Notify, OnError, Stamp
 from mta.model.address import Address
+from mta.model.authentication import AuthenticationResults
 from mta.model.decision import Decision, RecipientDecision
-from mta.model.delivery import Accepted, AcceptedMessage, Body, LeasedDelivery, RecipientEntry, Spawned, State
+from mta.model.delivery import Accepted, AcceptedMessage, Body, LeasedDelivery, OnceKey, RecipientEntry, Spawned, State
 from mta.model.envelope import Client, Envelope
 from mta.model.person import Person
 from mta.model.queue_id import new_queue_id
 from mta.model.reply import INTERNAL_ERROR, MailError, Reply
+from mta.relay.authenticate import Received, write_field
+from mta.relay.authenticate import authenticate as authenticate_received
 from mta.relay.book import Book, people_of
+from mta.relay.contacts import known_contacts, new_contacts
 from mta.relay.decide import Facts, Outcome, Participants, Parties, undecided
 from mta.relay.decide import decide as decide_by_rules
 from mta.relay.derive import NOTHING, Derived, Original
@@ -35,6 +39,7 @@ from mta.relay.equipment import Equipment, Rulebook
 from mta.relay.following import following
 from mta.relay.octets import off_the_loop
 from mta.relay.organisations import divide
+from mta.relay.origin import outside_origin
 from mta.relay.receive.trace import TOO_MANY_HOPS, added_fields, judge_hops, received_field
 
 HEADER_LOOKED_AT = 200_000
@@ -61,10 +66,16 @@ class Arrival:
     classification: Classification | None = None
     is_processed: bool = False
     """It carries our own valid mark."""
+    authentication: AuthenticationResults | None = None
+    """None where the listener does not authenticate."""
+    results_field: bytes = b""
+    """Our Authentication-Results."""
     trace: bytes = b""
     message_id: str = ""
     participants: Participants | None = None
     people: Mapping[str, Person] = field(default_factory=dict)
+    known_contacts: frozenset[str] | None = None
+    """Recipients to whom the sender has written before; None unless a rule asks."""
     decision: Decision | None = None
     decide_s: float = 0.0
     refused_by: str = ""
@@ -120,6 +131,29 @@ async def guard(equipment: Equipment, arrival: Arrival) -> Reply | None:
     return judge_hops(message.fields_named("received"), snapshot.configuration.message_limits.received)
 
 
+async def authenticate(equipment: Equipment, arrival: Arrival) -> Reply | None:
+    """Ask SPF, DKIM, DMARC and ARC, or believe a gateway, where the listener is set up for it."""
+    configuration = arrival.rulebook.snapshot.configuration
+    settings = configuration.authenticating.get(arrival.client.listener)
+    if settings is None or equipment.resolver is None or equipment.bypass.is_on(arrival.now):
+        return None
+    began = time.perf_counter()
+    received = Received(arrival.parsed, arrival.envelope, arrival.client)
+    arrival.authentication = results = await authenticate_received(
+        received, settings, equipment.resolver, timeout_s=configuration.dns.timeout.total_seconds(), now=arrival.now,
+        has_seal=any(book.sealer is not None for book in arrival.rulebook.snapshot.books),
+    )  # fmt: skip
+    if results != AuthenticationResults():
+        arrival.results_field = write_field(results, (settings.authserv_id or configuration.hostname).lower())
+    events.authenticated(
+        arrival.queue_id, spf=results.spf, spf_domain=results.spf_domain, dkim=results.dkim,
+        dkim_domains=results.dkim_domains, dmarc=results.dmarc, dmarc_domain=results.dmarc_domain,
+        dmarc_policy=results.dmarc_policy, arc=results.arc, arc_domain=results.arc_domain,
+        took_ms=(time.perf_counter() - began) * 1000,
+    )  # fmt: skip
+    return None
+
+
 async def identify(equipment: Equipment, arrival: Arrival) -> Reply | None:
     """Whose mail it is: the verified sender's organisation's, else each recipient's own."""
     envelope, client = arrival.envelope, arrival.client
@@ -127,8 +161,15 @@ async def identify(equipment: Equipment, arrival: Arrival) -> Reply | None:
         participants = Participants.of_envelope(envelope, client)
     else:
         participants = Participants.of(arrival.parsed, envelope, client)
-    arrival.participants = participants
     snapshot = arrival.rulebook.snapshot
+    if client.is_trusted and arrival.parsed is not None:
+        reason = outside_origin(
+            arrival.parsed, envelope, snapshot.accepted_domains, snapshot.configuration.authserv_ids
+        )  # fmt: skip
+        if reason:
+            participants = participants.from_outside()
+            events.from_outside(arrival.queue_id, reason=reason)
+    arrival.participants = participants
     if len(snapshot.books) > 1:
         parts = divide(snapshot, participants)
         _take(arrival, participants, *parts[0])
@@ -187,7 +228,7 @@ async def complete(equipment: Equipment, arrival: Arrival) -> Reply | None:
         arrival.client, hostname=equipment.hostname, queue_id=arrival.queue_id, received_at=arrival.now,
         smtputf8=arrival.envelope.smtputf8,
     )  # fmt: skip
-    arrival.trace = received + added
+    arrival.trace = arrival.results_field + received + added
     return None
 
 
@@ -216,9 +257,14 @@ async def decide(equipment: Equipment, arrival: Arrival) -> Reply | None:
         parties = Parties(participants, arrival.people, book.organisation)
         arrival.decision = undecided(parties, book.policy, already_processed=arrival.is_processed)
         return None
+    if book.rules.asks_first_contact and participants.sender is not None:
+        arrival.known_contacts = await known_contacts(
+            equipment.spool, book.name, participants.sender.key, [address.key for address in participants.recipients]
+        )
     facts = Facts(
         message, classification, participants, arrival.people, arrival.now, book.organisation,
-        client=arrival.client, readers=book.readers,
+        client=arrival.client, authentication=arrival.authentication, known_contacts=arrival.known_contacts,
+        readers=book.readers,
     )  # fmt: skip
     outcome = decide_by_rules(book.rules, facts, book.policy)
     arrival.decision = outcome.decision
@@ -265,6 +311,9 @@ async def commit(equipment: Equipment, arrival: Arrival) -> Reply | None:
     """
     has_time = equipment.in_hand.has_room(arrival.body.size_octets)
     message = _accepted(arrival, due_at=None if has_time else arrival.now)
+    if contacts := tuple(claim for each in (arrival, *arrival.siblings) for claim in _new_contacts(each)):
+        # All with the main message: what a sibling claims decides whether it is queued.
+        message = replace(message, claims=message.claims + contacts)
     if arrival.siblings:
         follow_them = tuple(spawned for sibling in arrival.siblings for spawned in sibling.derived.spawned)
         others = tuple(Spawned(_accepted(sibling, due_at=arrival.now)) for sibling in arrival.siblings)
@@ -283,6 +332,12 @@ async def commit(equipment: Equipment, arrival: Arrival) -> Reply | None:
     if not has_time or message.spawned:
         equipment.queue_changed.set()
     return None
+
+
+def _new_contacts(arrival: Arrival) -> tuple[OnceKey, ...]:
+    if arrival.known_contacts is None or arrival.decision is None:
+        return ()
+    return new_contacts(arrival.book.name, arrival.decision, arrival.known_contacts)
 
 
 def _accepted(arrival: Arrival, *, due_at: datetime | None) -> AcceptedMessage:

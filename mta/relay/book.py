@@ -9,7 +9,7 @@ from mta.config.schema import Organisation
 from mta.model.person import Person
 from mta.ports.directory import Directory, DirectoryDownError
 from mta.relay.decide import OrganisationFacts, Policy, Readers, RuleSet
-from mta.relay.sign import Signer
+from mta.relay.sign import Sealer, Signer
 from mta.relay.stamp.quote_lines import QuoteMarks
 from mta.relay.stamp.templates import TemplateSet
 
@@ -34,6 +34,7 @@ class Book:
     templates: TemplateSet
     directory: Directory
     signer: Signer
+    sealer: Sealer | None
     mark_keys: tuple[bytes, ...]
     """The first makes marks, all check them."""
     organisation: OrganisationFacts
@@ -44,6 +45,8 @@ class Book:
     """What tells quoted text from new."""
     readers: Readers
     """How deciding looks at quotes and stamps."""
+    authserv_ids: frozenset[str]
+    """The names by which our own Authentication-Results go, in lower case."""
 
     @property
     def name(self) -> str:

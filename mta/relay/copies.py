@@ -28,7 +28,8 @@ from mta.model.reply import Reply
 from mta.relay.authenticate import fields_of
 from mta.relay.book import Book
 from mta.relay.split.variants import Variant
-from mta.relay.stamp.context import Failed, StampContext, StampOutcome
+from mta.relay.stamp.content import on_error_of
+from mta.relay.stamp.context import Failed, KeepFile, StampContext, StampOutcome
 from mta.relay.stamp.stamp import stamp_message
 
 _OURS = frozenset({Direction.OUTBOUND, Direction.INTERNAL})
@@ -60,14 +61,22 @@ class Stamped:
     refused: Reply | None = None
 
 
-def stamped(original: Original, variant: Variant, people: Mapping[str, Person]) -> Stamped:
-    """Carry out the content actions of one group."""
+def stamped(
+    original: Original, variant: Variant, people: Mapping[str, Person], keep: KeepFile | None = None
+) -> Stamped:
+    """Carry out the content actions of one group; `keep` keeps what they take out, None lets it go."""
     if original.parsed is None or original.classification is None:
         return Stamped()
     message, book = original.message, original.book
     is_trusted = message.client is None or message.client.is_trusted
     context = StampContext(
-        people, message.decision.sender, message.accepted_at, book.values, is_trusted, book.settings.accepted_domains[0]
+        people,
+        message.decision.sender,
+        message.accepted_at,
+        book.values,
+        is_trusted,
+        book.settings.accepted_domains[0],
+        keep,
     )
     try:
         outcome = stamp_message(
@@ -85,8 +94,9 @@ def stamped(original: Original, variant: Variant, people: Mapping[str, Person]) 
 def _nothing_stamped(message: AcceptedMessage, variant: Variant, error: Exception) -> StampOutcome:
     trace = "".join(traceback.format_exception(error))
     events.internal_error("stamp", error=repr(error), queue_id=message.queue_id, traceback=trace)
-    stamps = [action for action in variant.actions if isinstance(action, Stamp)]
-    return StampOutcome(failed=tuple(Failed(s.rule, type(error).__name__, s.on_error, s.template) for s in stamps))
+    name = type(error).__name__
+    content = [action for action in variant.actions if action.changes_content]
+    return StampOutcome(failed=tuple(Failed(action.rule, name, on_error_of(action)) for action in content))
 
 
 def _refusal(failures: tuple[Failed, ...]) -> Reply | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from mta.message.parse import Limits
 from mta.model.bypass import Bypass
 from mta.ports.clock import Clock
+from mta.ports.resolver import Resolver
 from mta.ports.spool import Spool
 from mta.relay.deliver.next_hops import NextHops
 from mta.relay.deliver.settle import Settler
@@ -47,5 +48,7 @@ class Equipment:
     clock: Clock
     in_hand: InHand
     bypass: Bypass = field(default_factory=Bypass)
+    resolver: Resolver | None = None
+    """Where a listener authenticates mail."""
     queue_changed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when there may be something due in the queue."""

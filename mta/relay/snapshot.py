@@ -19,7 +19,7 @@ from mta.ports.directory import Directory
 from mta.relay.book import Book
 from mta.relay.decide import OrganisationFacts, Policy, Readers, RuleSet, Surroundings, load_rules
 from mta.relay.deliver.routing import RoutingTable
-from mta.relay.sign import DkimKeyError, Signer
+from mta.relay.sign import DkimKeyError, Sealer, Signer
 from mta.relay.stamp.own_separators import SeparatorError, marks_of
 from mta.relay.stamp.quote_lines import QuoteMarks
 from mta.relay.stamp.readers import earlier_stamps, newest_texts
@@ -114,8 +114,8 @@ def _book(
         loading, organisation.rules, organisation.templates, organisation.directory, organisation.attributes, hops
     )
     marks = loading.attempt(lambda: _quote_marks(located, place, organisation.quote_separators))
-    signer = loading.attempt(lambda: _signer(located.file, organisation)) if is_sound else None
-    if rules is None or templates is None or directory is None or signer is None or marks is None:
+    signing = loading.attempt(lambda: _signing(located.file, organisation)) if is_sound else None
+    if rules is None or templates is None or directory is None or signing is None or marks is None:
         return None
     policy = Policy(
         RoutingTable(configuration.routing).next_hop,
@@ -127,7 +127,7 @@ def _book(
         rules,
         templates,
         directory,
-        signer,
+        *signing,
         tuple(secret.read() for secret in organisation.mark.keys),
         OrganisationFacts.of(organisation.name, organisation.accepted_domains, organisation.attributes),
         policy,
@@ -137,6 +137,7 @@ def _book(
             lambda message, classification: newest_texts(message, classification, marks),
             lambda message: earlier_stamps(message, templates.names()),
         ),
+        configuration.authserv_ids,
     )
 
 
@@ -207,9 +208,10 @@ def _quote_marks(located: Located[Configuration], place: Loc, own: QuoteSeparato
         raise ConfigurationError([located.problem(loc, str(exc), exc.mend)]) from exc
 
 
-def _signer(path: Path, organisation: Organisation) -> Signer:
+def _signing(path: Path, organisation: Organisation) -> tuple[Signer, Sealer | None]:
     try:
-        return Signer.from_config(organisation.dkim)
+        sealer = Sealer.from_config(organisation.arc) if organisation.arc is not None else None
+        return Signer.from_config(organisation.dkim), sealer
     except DkimKeyError as exc:
         raise ConfigurationError([Problem(path, 0, 0, str(exc), "make a key with: openssl genrsa 2048")]) from exc
 

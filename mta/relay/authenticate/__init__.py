@@ -8,3 +8,8 @@ no release since 2020 and waits for each answer in turn; dkimpy's canonicalisati
 spaces (two seconds for 40 kB, while nothing else runs); neither authheaders nor dmarc knows RFC 9989. Tests measure us
 against others instead: dkimpy, Mail::DKIM, opendkim, rspamd, and the SPF project's own suite.
 """
+
+from mta.relay.authenticate.authenticate import Received, authenticate
+from mta.relay.authenticate.field import fields_of, write_field, written_results
+
+__all__ = ["Received", "authenticate", "fields_of", "write_field", "written_results"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from mta.config.authentication_schema import Authentication
@@ -34,13 +34,21 @@ class Received:
 
 
 async def authenticate(
-    received: Received, settings: Authentication, resolver: Resolver, *, timeout_s: float, now: datetime
+    received: Received, settings: Authentication, resolver: Resolver, *, timeout_s: float, now: datetime, has_seal: bool
 ) -> AuthenticationResults:
-    """The results for one message: our own, or those that a trusted gateway states. Never raises for what it holds."""
-    if settings.mode == "trust":
-        ids = frozenset(name.lower() for name in settings.authserv_ids)
-        return stated_results(received.message, ids) if received.message is not None else AuthenticationResults()
-    return await _verified(received, resolver, timeout_s, now)
+    """The results for one message: our own, or those that a trusted gateway states. Never raises for what it holds.
+
+    `has_seal`: the chain of ARC is verified behind a gateway, too, for our seal says what became of it until here.
+    """
+    if settings.mode == "verify":
+        return await _verified(received, resolver, timeout_s, now)
+    if received.message is None:
+        return AuthenticationResults()
+    stated = stated_results(received.message, frozenset(name.lower() for name in settings.authserv_ids))
+    if not has_seal:
+        return stated
+    chain = await verify_arc(Material(received.message), BoundedResolver(resolver, timeout_s), now)
+    return replace(stated, arc=chain.result, arc_domain=chain.domain)
 
 
 async def _verified(received: Received, resolver: Resolver, timeout_s: float, now: datetime) -> AuthenticationResults:

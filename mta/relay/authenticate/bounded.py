@@ -37,6 +37,9 @@ class BoundedResolver:
     async def ptr(self, ip: str) -> Answer[str]:
         return await self._within(self._resolver.ptr, ip)
 
+    async def close(self) -> None:
+        """Nothing of its own is under way."""
+
     async def _within(self, ask: Callable[[str], Awaitable[Answer[T]]], what: str) -> Answer[T]:
         self._left -= 1
         if self._left < 0:

@@ -6,7 +6,7 @@ Sets of recipients are bit masks (bit n is recipient n in envelope order), so th
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property, lru_cache
 
@@ -90,6 +90,10 @@ class Participants:
         """The same for a message that is not looked into: every recipient counts as hidden."""
         sender, nobody = envelope.reverse_path, frozenset[str]()
         return cls(sender, envelope.recipients, nobody, nobody, client.is_trusted, sender is None, sender)
+
+    def from_outside(self) -> Participants:
+        """The same for a message that our own server passes on for a stranger: nobody vouches for From."""
+        return replace(self, sender=self.reverse_path, verified=False)
 
     @property
     def directory_keys(self) -> frozenset[str]:

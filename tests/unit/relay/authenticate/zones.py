@@ -34,6 +34,9 @@ class Zones:
     async def ptr(self, ip: str) -> Answer[str]:
         return self._answer(ip_address(ip).reverse_pointer, "PTR", lambda data: data.lower().rstrip("."))
 
+    async def close(self) -> None:
+        """Nothing is under way."""
+
     def _answer(self, name: str, kind: str, read: Any, depth: int = 0) -> Answer[Any]:
         name = name.lower().rstrip(".")
         self.asked[name, kind] += 1

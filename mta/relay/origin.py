@@ -1,0 +1,53 @@
+"""Whether what our own server hands us is ours, or mail from outside that it passes on.
+
+A trusted client's From counts, for it is our own server and knows who its users are. But that server also passes on
+what strangers sent: inbox rules redirect it, mailboxes forward it, and some organisations lead their incoming mail this
+way. With a forged From it would get the signature and the DKIM key of somebody who never wrote it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Set
+
+from mta.message.headers import addresses
+from mta.message.parse import Message
+from mta.model.address import Address
+from mta.model.envelope import Envelope
+from mta.relay.authenticate import fields_of
+
+_REWRITTEN = re.compile(r"(?i)(?:\A|\+)SRS[01]?[=+-]")
+"""Sender rewriting, as openspf and Exchange Online do it: the domain is ours, the sender is not."""
+_AUTHENTICATED_AS = ("x-ms-exchange-organization-authas", "x-ms-exchange-crosstenant-authas")
+
+
+def outside_origin(
+    message: Message, envelope: Envelope, accepted_domains: Set[str], authserv_ids: frozenset[str]
+) -> str:
+    """What tells that a trusted client's message with our domain in From is not ours; "" where nothing does.
+
+    `accepted_domains` are domain keys, `authserv_ids` those of our own results, which stand on mail from outside only.
+    """
+    if not any(is_ours(mailbox.address, accepted_domains) for mailbox in addresses(message, "From")):
+        return ""
+    reverse_path = envelope.reverse_path
+    if reverse_path is not None:
+        if not is_ours(reverse_path, accepted_domains):
+            return "reverse-path"
+        if _REWRITTEN.search(reverse_path.local):
+            return "rewritten-reverse-path"
+    if any(message.header(name).strip().lower() == "anonymous" for name in _AUTHENTICATED_AS if message.has(name)):
+        return "anonymous-to-exchange"
+    if fields_of(message, authserv_ids):
+        return "received-from-outside"
+    return ""
+
+
+def is_ours(address: Address, accepted_domains: Set[str]) -> bool:
+    """Whether its domain is an accepted one, or below one, as senders of bounces often are."""
+    domain = address.domain_key
+    while domain:
+        if domain in accepted_domains:
+            return True
+        domain = domain.partition(".")[2]
+    return False
