@@ -6,11 +6,11 @@ import argparse
 import asyncio
 import re
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from mta.app import read_snapshot, rulebook
+from mta.cli import explain_circumstances as circumstances
 from mta.cli.command import (
     CommandFailedError,
     ExitCode,
@@ -22,13 +22,11 @@ from mta.cli.command import (
 from mta.cli.explain_view import as_json, as_text
 from mta.cli.explained import Explained, GroupCopy
 from mta.config.problems import ConfigurationError
-from mta.config.schema import Configuration
 from mta.message.classify import classify
 from mta.message.edit import joined
 from mta.message.parse import LimitExceededError, parse
-from mta.model.address import Address, AddressError, parse_address
 from mta.model.delivery import AcceptedMessage, Body, RecipientEntry
-from mta.model.envelope import Client, Envelope, ListenerRole
+from mta.model.envelope import Envelope
 from mta.model.person import Person
 from mta.relay.book import Book, people_of
 from mta.relay.copies import Original, finished, stamped
@@ -53,8 +51,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--to", action="append", required=True, metavar="ADDRESS", dest="recipients", help="recipient; may be repeated"
     )
-    parser.add_argument("--listener", metavar="NAME", help="where it would come in (default: the first trusted one)")
-    parser.add_argument("--at", metavar="TIME", help="when, such as 2026-12-01T09:00+01:00 (default: now)")
+    circumstances.add_arguments(parser)
     parser.add_argument("--out", type=Path, metavar="DIR", help="write the copies to this folder")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.set_defaults(run=run)
@@ -87,8 +84,9 @@ def _explain(arguments: argparse.Namespace) -> list[Explained]:
         raise bad_configuration(exc.problems) from exc
     snapshot = rules.snapshot
     envelope = _envelope(arguments)
-    client = _client(snapshot.configuration, arguments.listener)
-    now = _time(arguments.at)
+    client = circumstances.client(snapshot.configuration, arguments)
+    now, authentication = circumstances.time(arguments), circumstances.authentication(arguments)
+    known_contacts = circumstances.known_contacts(arguments)
     data = _read(arguments.message)
     try:
         message = parse(data, rules.limits)
@@ -101,7 +99,8 @@ def _explain(arguments: argparse.Namespace) -> list[Explained]:
         share = replace(participants, recipients=recipients)
         people = dict(asyncio.run(_people(book, share)))
         facts = Facts(
-            message, classification, share, people, now, book.organisation, client=client, readers=book.readers
+            message, classification, share, people, now, book.organisation, client=client, readers=book.readers,
+            authentication=authentication, known_contacts=known_contacts,
         )  # fmt: skip
         trace = Trace()
         outcome = decide(book.rules, facts, book.policy, trace)
@@ -126,39 +125,9 @@ def _read(path: Path) -> bytes:
 
 
 def _envelope(arguments: argparse.Namespace) -> Envelope:
-    sender = None if arguments.sender in ("", "<>") else _address(arguments.sender)
-    recipients = {address.key: address for address in map(_address, arguments.recipients)}
+    sender = None if arguments.sender in ("", "<>") else circumstances.address(arguments.sender)
+    recipients = {address.key: address for address in map(circumstances.address, arguments.recipients)}
     return Envelope(sender, tuple(recipients.values()))
-
-
-def _address(text: str) -> Address:
-    try:
-        return parse_address(text.removeprefix("<").removesuffix(">"))
-    except AddressError as exc:
-        raise CommandFailedError(f"{text!r} is no address: {exc}", ExitCode.BAD_CONFIGURATION) from exc
-
-
-def _time(text: str | None) -> datetime:
-    if text is None:
-        return datetime.now(UTC)
-    try:
-        # Without a zone it is the time of this machine.
-        return datetime.fromisoformat(text).astimezone(UTC)
-    except ValueError as exc:
-        raise CommandFailedError(f"{text!r} is no time: write 2026-12-01T09:00", ExitCode.BAD_CONFIGURATION) from exc
-
-
-def _client(configuration: Configuration, name: str | None) -> Client:
-    listeners = configuration.listeners
-    if name is None:
-        chosen = next((listener for listener in listeners if listener.role == "trusted"), listeners[0])
-    else:
-        named = [listener for listener in listeners if listener.name == name]
-        if not named:
-            known = ", ".join(listener.name for listener in listeners)
-            raise CommandFailedError(f"no listener is called {name!r}; there are {known}", ExitCode.BAD_CONFIGURATION)
-        chosen = named[0]
-    return Client("127.0.0.1", 0, "explain", chosen.name, ListenerRole(chosen.role))
 
 
 # --- copies -----------------------------------------------------------------------------------------------------------

@@ -147,3 +147,54 @@ def test_wrong_use(
 def test_a_message_that_is_not_there(config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert explain(config, tmp_path / "absent.eml") == 1
     assert "cannot read" in capsys.readouterr().err
+
+
+def values(capsys: pytest.CaptureFixture[str], rule: str) -> list[str]:
+    answer = json.loads(capsys.readouterr().out)
+    steps = [step for recipient in answer["recipients"] for step in recipient["rules"] if step["rule"] == rule]
+    return [f"{step['verdict']}: {step['test']}: {step['value']}" for step in steps]
+
+
+CIRCUMSTANCES = """rules:
+  - name: way
+    when:
+      - client: {network: 10.0.0.0/8, tls: true, helo: "mx.*", authenticated_as: "app*"}
+      - authentication: {spf: softfail, dmarc: fail, dkim_domain: customer.example}
+      - time: {weekdays: sun}
+    actions: [hold: {reason: way}]
+  - name: first
+    when: {recipient: {first_contact: true}}
+    actions: [hold: {reason: first}]
+"""
+
+
+def test_circumstances_are_told_on_the_command_line(
+    config: Path, message: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (config.parent.parent / "rules" / "00-way.yaml").write_text(CIRCUMSTANCES)
+    told = ["--client", "10.1.2.3", "--tls", "--helo", "mx.example.net", "--authenticated-as", "app7"]
+    told += ["--auth", "spf=softfail", "--auth", "dmarc=FAIL", "--auth", "dkim_domain=customer.example"]
+    told += ["--at", "2026-11-22T10:00+00:00", "--known-contact", "<buyer@customer.example>", "--json"]
+    assert explain(config, message, *told) == 0
+    out = capsys.readouterr().out
+    assert explain(config, message, "--json") == 0
+    assert values(capsys, "way")[0] == "not applied: client.network: 10.0.0.0/8: it is 127.0.0.1"
+    steps = [step for recipient in json.loads(out)["recipients"] for step in recipient["rules"]]
+    assert [step["verdict"] for step in steps if step["rule"] == "way"] == ["applied", "applied"]
+    assert [step["verdict"] for step in steps if step["rule"] == "first"] == ["applied", "not applied"]
+
+
+@pytest.mark.parametrize(
+    ("told", "what"),
+    [
+        (["--client", "exchange"], "'exchange' is no IP address"),
+        (["--auth", "spf=bad"], "'spf=bad' is no result: write spf, dkim"),
+        (["--auth", "dkim_domain="], "is no result"),
+        (["--known-contact", "bob"], "'bob' is no address"),
+    ],
+)
+def test_circumstances_that_cannot_be(
+    config: Path, message: Path, told: list[str], what: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert explain(config, message, *told) != 0
+    assert what in capsys.readouterr().err
