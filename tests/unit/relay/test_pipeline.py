@@ -448,3 +448,25 @@ async def test_a_template_that_fails_obeys_on_error(world: World) -> None:
         got = [recipients for _, recipients in world.transport.copies]
         expected = {"deliver-unstamped": [("bob@example.net",)], "defer": [], "reject": [("jane@example.com",)]}
         assert got == expected[outcome], outcome
+
+
+async def test_a_first_contact_is_one_until_the_message_is_accepted(tmp_path: Path) -> None:
+    relay = Relay(tmp_path / "relay", 1)
+    relay.write_rules("""
+rules:
+  - name: refused
+    when: {subject: {phrase: secret}}
+    actions: [reject: {}]
+  - name: first
+    when: {recipient: {first_contact: true}}
+    actions: [tag-subject: {text: "[first]"}]
+""")
+    async with open_world(tmp_path, relay) as world:
+        assert (await world.submit(MESSAGE.replace(b"Offer", b"Secret"), "bob@example.net")).code == 550
+        for number, recipients in enumerate([("bob@example.net",), ("bob@example.net", "ann@example.net")]):
+            await world.submit(MESSAGE.replace(b"<one@", b"<%d@" % number), *recipients)
+            await world.finish()
+        tagged = {names: b"[first]" in data for data, names in world.transport.copies}
+        assert tagged[("bob@example.net",)] is False  # the second message; the first had the same recipients
+        assert tagged[("ann@example.net",)] is True
+        assert b"[first]" in world.transport.copies[0][0]
