@@ -137,11 +137,14 @@ class RemoveStamps(Action):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddAttachment(Action):
-    """Attach a file of the organisation's. `file` is its absolute path."""
+    """Attach a file of the organisation's, or a vCard. One of `file` and `vcard` is there."""
 
     kind: ClassVar[str] = "add-attachment"
     changes_content: ClassVar[bool] = True
-    file: str
+    file: str = ""
+    """Absolute path."""
+    vcard: str = ""
+    """"sender": their card as the directory has it."""
     filename: str
     """As the reader sees it."""
     on_error: OnError = OnError.DELIVER_UNSTAMPED

@@ -18,6 +18,14 @@ from mta.relay.decide.address_action_schema import (
     RewriteSenderAction,
     SetReplyToAction,
 )
+from mta.relay.decide.content_action_schema import (
+    AddAttachmentAction,
+    MaskAction,
+    RemoveKeywordsAction,
+    RemoveTextAction,
+    ReplaceTextAction,
+    StripAttachmentsAction,
+)
 from mta.relay.decide.texts import ShortFor, Text
 
 REPLY_TEXT_MAX = 200
@@ -129,7 +137,7 @@ class PluginAction(Strict):
     options: dict[str, Any] = {}
 
 
-BareAction = Literal["reject", "defer", "drop", "hold", "require-tls"]
+BareAction = Literal["reject", "defer", "drop", "hold", "require-tls", "strip-attachments"]
 _BARE = get_args(BareAction)
 
 
@@ -151,6 +159,14 @@ class ActionEntry(Strict):
     tag_subject: Annotated[TagSubjectAction | None, Field(alias="tag-subject")] = None
     set_header: Annotated[SetHeaderAction | None, Field(alias="set-header")] = None
     remove_header: Annotated[RemoveHeaderAction | None, Field(alias="remove-header")] = None
+    replace_text: Annotated[ReplaceTextAction | None, Field(alias="replace-text")] = None
+    remove_text: Annotated[RemoveTextAction | None, ShortFor("find", (str,)), Field(alias="remove-text")] = None
+    remove_keywords: Annotated[RemoveKeywordsAction | None, ShortFor("keywords"), Field(alias="remove-keywords")] = None
+    mask: MaskAction | None = None
+    strip_attachments: Annotated[StripAttachmentsAction | None, Field(alias="strip-attachments")] = None
+    add_attachment: Annotated[
+        AddAttachmentAction | None, ShortFor("file", (str,)), Field(alias="add-attachment")
+    ] = None
     reject: RejectAction | None = None
     defer: DeferAction | None = None
     drop: DropAction | None = None

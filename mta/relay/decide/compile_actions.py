@@ -33,6 +33,7 @@ from mta.relay.decide.action_schema import (
 )
 from mta.relay.decide.actions import Fixed, RenderedHeader, StampForRecipient, is_protected
 from mta.relay.decide.compile_address_actions import AddressActions
+from mta.relay.decide.compile_content_actions import ContentActions
 from mta.relay.decide.header_values import ActionError
 from mta.relay.decide.known_fields import IMPORTANCE, SENSITIVITY, classification_fields
 from mta.relay.decide.message_tests import is_field_name
@@ -57,7 +58,7 @@ class ActionCompiler:
         rule.check_sense(entry.actions, loc)
 
 
-class _OfRule(AddressActions):
+class _OfRule(AddressActions, ContentActions):
     """The actions of one rule."""
 
     def of(self, entry: ActionEntry, loc: Loc) -> Makers:

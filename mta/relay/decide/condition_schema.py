@@ -136,6 +136,9 @@ def _media_type(value: str) -> str:
     return value
 
 
+MediaType = Annotated[str, AfterValidator(_media_type)]
+
+
 class OneAttachmentTests(Tests):
     """Tests that one and the same attachment has to meet."""
 
@@ -143,7 +146,7 @@ class OneAttachmentTests(Tests):
     """File name, with `*` and `?`."""
     extension: Texts | None = None
     """`exe`, `tar.gz`."""
-    type: Annotated[tuple[Annotated[str, AfterValidator(_media_type)], ...], OrOne()] | None = None
+    type: Annotated[tuple[MediaType, ...], Field(min_length=1), OrOne()] | None = None
     """Media type by content, `application/pdf` or `image/*`."""
     mismatch: bool | None = None
     """Whether the content is of another kind than the extension says."""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import NamedTuple
 
 from mta.message.edit import Edit
 from mta.model.actions import OnError
 from mta.model.person import Person
+
+KeepFile = Callable[[Path, str, bytes], None]
+"""Writes octets under a name into a folder, durably. Raises OSError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,9 @@ class StampContext:
     ours, only words and markers like it, written there to keep a warning out."""
     origin: str = ""
     """What tells the organisation's stamps from those of others who run this program: its first accepted domain."""
+
+    keep: KeepFile | None = None
+    """Keeps what is taken out of the message; None where nothing is to be kept, as in an explanation."""
 
 
 class Skipped(NamedTuple):

@@ -13,12 +13,13 @@ from mta.message.body_text import Change, displayed
 from mta.message.classify import Classification
 from mta.message.edit import CannotEditError, Edit, combine, composed, joined
 from mta.message.parse import Message, parse
-from mta.model.actions import Action, RemoveStamps, ReplaceText, Stamp
+from mta.model.actions import Action, AddAttachment, RemoveStamps, ReplaceText, Stamp, StripAttachments
 from mta.relay.stamp.bodies import ShownBody, TextView
-from mta.relay.stamp.body_edits import body_edits
+from mta.relay.stamp.body_edits import BodyEdits
 from mta.relay.stamp.content import Content, PartActions, TextAction, changed, merged, on_error_of
 from mta.relay.stamp.context import Failed, Skipped, StampContext, StampOutcome
 from mta.relay.stamp.header_actions import header_edits
+from mta.relay.stamp.part_actions import change_parts
 from mta.relay.stamp.quote_lines import DEFAULT_MARKS, QuoteMarks
 from mta.relay.stamp.remove_stamps import remove_stamps, unneeded_pictures
 from mta.relay.stamp.stamping import Stamping
@@ -27,7 +28,7 @@ from mta.relay.stamp.text_actions import replace_text
 
 TEXT_ACTIONS: Mapping[type[Action], TextAction] = {RemoveStamps: remove_stamps, ReplaceText: replace_text}
 """What changes texts."""
-PART_ACTIONS: Mapping[type[Action], PartActions] = {}
+PART_ACTIONS: Mapping[type[Action], PartActions] = {StripAttachments: change_parts, AddAttachment: change_parts}
 """What changes parts. Types with the same function are carried out together."""
 
 
@@ -100,9 +101,12 @@ class _Texts:
                     self.changes.setdefault(body, []).append((action, changes))
         if self.changes:
             self.stamping.views = [self._left(body) for body in self.content.bodies]
-        for action in actions:
-            if isinstance(action, Stamp):
-                self.stamping.plan(action)
+        stamps = [action for action in actions if isinstance(action, Stamp)]
+        self.stamping.makes_html = any(stamp.make_html and "html" in stamp.formats for stamp in stamps)
+        for stamp in stamps:
+            self.stamping.plan(stamp)
+        if self.stamping.makes_html:
+            self.stamping.settle()
 
     def _left(self, body: ShownBody) -> TextView:
         """The body without the stamps that are taken out: they don't keep new ones out."""
@@ -119,12 +123,20 @@ class _Texts:
             edits: list[Edit] = []
             try:
                 for body in self.content.bodies:
-                    changes = [change for _, listed in self.changes.get(body, ()) for change in listed]
-                    edits += body_edits(self.content.message, body, changes, self.stamping.planned)
+                    one = self._of(body)
+                    edits += one.edits()
             except CannotEditError as exc:
-                self._drop(body, f"{body.body.part.content_type} part can't be changed: {exc}")
+                if one.makes_html:
+                    self.stamping.refuse_html(body)
+                else:
+                    self._drop(body, f"{body.body.part.content_type} part can't be changed: {exc}")
             else:
                 return edits + self._unneeded_pictures() if self.changes else edits
+
+    def _of(self, body: ShownBody) -> BodyEdits:
+        changes = [change for _, listed in self.changes.get(body, ()) for change in listed]
+        makes_html = self.stamping.makes_html and self.stamping.html_is_made(body)
+        return BodyEdits(self.content.message, body, changes, self.stamping.planned, makes_html)
 
     def _unneeded_pictures(self) -> list[Edit]:
         """Edits that take out the pictures which only removed stamps showed."""

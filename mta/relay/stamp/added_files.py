@@ -1,0 +1,46 @@
+"""The files that rules attach: the organisation's own, and people's vCards."""
+
+from __future__ import annotations
+
+import errno
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+from mta.model.actions import AddAttachment
+from mta.relay.stamp.context import StampContext
+from mta.relay.stamp.values import one_line
+from mta.relay.stamp.vcards import vcard_file
+
+FILE_MAX = 10_000_000
+"""Octets of a file that a rule attaches."""
+
+
+class AddedFile(NamedTuple):
+    """`filename` as the reader sees it."""
+
+    filename: str
+    data: bytes
+
+
+def read_file(action: AddAttachment) -> AddedFile:
+    """The file as it is now. Raises OSError where it can't be read or is too large."""
+    path = Path(action.file)
+    status = path.stat()
+    if status.st_size > FILE_MAX:
+        raise OSError(errno.EFBIG, f"it is larger than {FILE_MAX} octets")
+    return AddedFile(action.filename, _content(path, status.st_mtime_ns, status.st_size))
+
+
+@lru_cache(maxsize=8)
+def _content(path: Path, changed_at_ns: int, size: int) -> bytes:
+    """Read again when the file has changed."""
+    return path.read_bytes()
+
+
+def sender_card(action: AddAttachment, context: StampContext) -> AddedFile | None:
+    """The sender's vCard; None where the directory doesn't know them."""
+    person = context.people.get(context.sender)
+    if person is None:
+        return None
+    return AddedFile(action.filename, vcard_file(lambda name: one_line(person.attributes.get(name, ""))))
