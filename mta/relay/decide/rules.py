@@ -19,6 +19,7 @@ from mta.relay.decide.compile_conditions import FIRST_CONTACT, HIDDEN_COUNT, Con
 from mta.relay.decide.condition_schema import Conditions
 from mta.relay.decide.conditions import All, Always, Condition, Not
 from mta.relay.decide.facts import Facts
+from mta.relay.decide.plugins import PluginMaker
 from mta.relay.decide.rule_schema import RuleEntry, RuleFile
 from mta.relay.decide.schedule import Schedule, ScheduleError, compile_schedule
 from mta.relay.decide.shapes import ActiveTimes
@@ -76,6 +77,8 @@ class RuleSet:
         self.enabled = tuple(rule for rule in rules if rule.enabled)
         self.asks_first_contact = any(FIRST_CONTACT in rule.asks for rule in self.enabled)
         """Whether deciding needs `Facts.known_contacts`."""
+        self.has_plugins = any(isinstance(maker, PluginMaker) for rule in self.enabled for maker in rule.actions)
+        """Whether deciding runs other people's programs, which may take their time."""
 
     def __len__(self) -> int:
         return len(self.rules)
