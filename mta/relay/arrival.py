@@ -40,6 +40,7 @@ from mta.relay.following import following
 from mta.relay.octets import off_the_loop
 from mta.relay.organisations import divide
 from mta.relay.origin import outside_origin
+from mta.relay.plugin_threads import WITHIN_S, in_time
 from mta.relay.receive.trace import TOO_MANY_HOPS, added_fields, judge_hops, received_field
 
 HEADER_LOOKED_AT = 200_000
@@ -266,13 +267,23 @@ async def decide(equipment: Equipment, arrival: Arrival) -> Reply | None:
         client=arrival.client, authentication=arrival.authentication, known_contacts=arrival.known_contacts,
         readers=book.readers,
     )  # fmt: skip
-    outcome = decide_by_rules(book.rules, facts, book.policy)
+    try:
+        outcome = await _decided(book, facts)
+    except TimeoutError:
+        events.plugin_slow(arrival.queue_id, limit_s=WITHIN_S)
+        return INTERNAL_ERROR
     arrival.decision = outcome.decision
     arrival.decide_s = time.perf_counter() - began
     _log_outcome(arrival.queue_id, outcome)
     if outcome.reply is not None:
         arrival.refused_by = ",".join(dict.fromkeys(names[-1] for names in outcome.rules if names))
     return outcome.reply
+
+
+async def _decided(book: Book, facts: Facts) -> Outcome:
+    """Raises TimeoutError where plug-ins take too long."""
+    decide_it = partial(decide_by_rules, book.rules, facts, book.policy)
+    return await in_time(decide_it) if book.rules.has_plugins else decide_it()
 
 
 @per_organisation
@@ -297,7 +308,10 @@ async def follow(equipment: Equipment, arrival: Arrival) -> Reply | None:
 async def _derived(arrival: Arrival, *, is_refused: bool = False) -> Derived:
     assert arrival.parsed is not None
     assert arrival.classification is not None
-    original = Original(_accepted(arrival, due_at=arrival.now), arrival.parsed, arrival.classification, arrival.people)
+    original = Original(
+        _accepted(arrival, due_at=arrival.now), arrival.parsed, arrival.classification, arrival.people,
+        arrival.authentication,
+    )  # fmt: skip
     configuration = arrival.rulebook.snapshot.configuration
     return await off_the_loop(
         len(arrival.data), partial(following, is_refused=is_refused), original, arrival.book, configuration
@@ -367,6 +381,8 @@ def _log_outcome(queue_id: str, outcome: Outcome) -> None:
         events.rule_failed(queue_id, rule=failure.rule, error=failure.error, outcome=failure.on_error.value)
     for withheld in outcome.withheld:
         events.withheld(queue_id, rule=withheld.rule, reason=withheld.reason, recipients=withheld.recipients)
+    for run in outcome.plugin_runs:
+        events.plugin_called(queue_id, rule=run.rule, plugin=run.plugin, took_ms=run.took_s * 1000)
     if outcome.too_many_variants:
         events.too_many_variants(queue_id, wanted=outcome.too_many_variants)
 

@@ -111,8 +111,9 @@ def _book(
     configuration = located.value
     hops = frozenset(hop.name for hop in configuration.next_hops)
     rules, templates, directory = _content(
-        loading, organisation.rules, organisation.templates, organisation.directory, organisation.attributes, hops
-    )
+        loading, organisation.rules, organisation.templates, organisation.directory, organisation.attributes, hops,
+        frozenset(key.selector for key in organisation.dkim),
+    )  # fmt: skip
     marks = loading.attempt(lambda: _quote_marks(located, place, organisation.quote_separators))
     signing = loading.attempt(lambda: _signing(located.file, organisation)) if is_sound else None
     if rules is None or templates is None or directory is None or signing is None or marks is None:
@@ -148,6 +149,7 @@ def _content(
     directory_settings: DirectorySettings | None,
     values: dict[str, str] | None,
     next_hops: frozenset[str] | None,
+    dkim_selectors: frozenset[str] | None,
 ) -> tuple[RuleSet | None, TemplateSet | None, Directory | None]:
     """Directory, then templates, then rules: each is checked against those before it, where these could be read."""
     directory = None
@@ -158,7 +160,7 @@ def _content(
         loading.attempt(lambda: load_templates(templates, attributes, values)) if templates.is_dir() else None
     )
     groups = directory.group_names() if directory is not None else None
-    surroundings = Surroundings(template_set, groups, next_hops, attributes, values)
+    surroundings = Surroundings(template_set, groups, next_hops, attributes, values, dkim_selectors)
     rule_set = loading.attempt(lambda: load_rules(rules, surroundings)) if rules.is_dir() else None
     return rule_set, template_set, directory
 
@@ -179,7 +181,7 @@ def _problems_around(path: Path, open_directory: OpenDirectory) -> list[Problem]
             written = TypeAdapter[DirectorySettings](DirectorySettings).validate_python(organisation["directory"])
         except (KeyError, TypeError, ValidationError):
             continue
-        _content(loading, rules, templates, absolute(written, base), None, None)
+        _content(loading, rules, templates, absolute(written, base), None, None, None)
     return _in_order(loading.problems)
 
 

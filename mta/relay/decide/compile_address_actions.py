@@ -74,6 +74,10 @@ class AddressActions(RuleActions):
     def notify(self, written: NotifyAction, loc: Loc) -> Makers:
         who = self._addresses(written.to, (*loc, "to"))
         letter = self._letter(written.template, written.from_, loc)
+        templates = self._surroundings.templates
+        if letter is not None and templates is not None and not templates.has_subject(written.template):
+            mend = "give its template.yaml a subject: …"
+            self._problem((*loc, "template"), f"template {written.template!r} has no subject for a notice", mend)
         if letter is not None and who:
             yield Notice(letter, who)
 
