@@ -6,15 +6,15 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from mta.message import charsets, part_header, recode, transfer
+from mta.message import charsets, flowed, part_header, recode, transfer
 from mta.message.edit import CannotEditError, Edit
 from mta.message.parse import Message, Part
 from mta.message.recode import TextChange
 
 BODY_MAX = 5_000_000
 _LINE_END = re.compile(r"\r\n|\r|\n")
-_FLOWED_STUFFED = re.compile(r"^(?=[ >]|From )", re.MULTILINE)
-_FLOWED_SPACES = re.compile(r"(?<!^--) +$", re.MULTILINE)
+_SOFT_BREAK = re.compile(r" \r?\n\Z")
+_SIGNATURE = re.compile(r"(?:\A|\n)-- \r?\n\Z")
 # Mail readers show nothing inside as the message's own text, or the part must stay as it is.
 _CLOSED = frozenset({
     "multipart/signed", "multipart/encrypted", "multipart/digest", "multipart/appledouble", "multipart/byteranges",
@@ -72,6 +72,17 @@ class TextBody:
         """format=flowed (RFC 3676)."""
         return not self.is_html and self.part.params.get("format", "").lower() == "flowed"
 
+    @property
+    def is_delsp(self) -> bool:
+        """Its soft line breaks are no spaces (RFC 3676 §4.1)."""
+        return self.is_flowed and self.part.params.get("delsp", "").lower() == "yes"
+
+    @property
+    def is_certain(self) -> bool:
+        """Every octet was decoded, so that the text may be shown elsewhere too."""
+        _, taken_off, decoded = self._load()
+        return taken_off.is_sound and decoded.is_faithful
+
     def change(self, changes: Sequence[Change]) -> list[Edit]:
         """Edits of the message that make `changes`, positions counted in `text` as it stands.
 
@@ -112,24 +123,29 @@ class TextBody:
         for change in sorted(changes, key=lambda change: (change.start, change.end)):
             if not done <= change.start <= change.end <= len(text):
                 raise ValueError(f"change at character {change.start} overlaps or is outside the text")
-            done = change.end
+            begins, done = done, change.end
             start = _between_line_ends(text, change.start)
             end = start if change.end == change.start else _between_line_ends(text, change.end)
             if start == end == 0 and text.startswith("\ufeff"):
                 start = end = 1  # a byte order mark stays first
             if change.text or end > start:
-                prepared.append(TextChange(start, end, self._lines(change.text, line_end, text, start)))
+                fitted = self._fitted(TextChange(start, end, _clean(change.text)), text, line_end)
+                prepared.append(fitted._replace(start=max(fitted.start, min(begins, start))))
         return prepared
 
-    def _lines(self, added: str, line_end: str, text: str, start: int) -> str:
-        lines = added.replace("\0", "")
-        if "\r" in lines:
-            lines = _LINE_END.sub("\n", lines)
+    def _fitted(self, change: TextChange, text: str, line_end: str) -> TextChange:
+        """The change with the body's line ends; in flowed text, so that no line around it changes its meaning."""
+        start, end, lines = change
         if self.is_flowed:
-            lines = _flowed(lines, is_line_start=start == 0 or text[start - 1] == "\n")
-            if lines and text.endswith(" \r\n", 0, start) and not text.endswith("\n-- \r\n", 0, start):
+            before, behind = text[max(0, start - 5) : start], text[end : end + 1]
+            begins_line = not before or before.endswith("\n")
+            ends_line = behind in ("", "\r", "\n")
+            lines = flowed.fitted(lines, begins_line=begins_line, ends_line=ends_line, delsp=self.is_delsp)
+            if lines and _SOFT_BREAK.search(before) and not _SIGNATURE.search(before):
                 lines = "\n" + lines  # or it would flow into the paragraph before
-        return lines if line_end == "\n" else lines.replace("\n", line_end)
+            if not lines and ends_line and text[end - 1 : end] != " ":
+                start = len(text[:start].rstrip(" "))  # or the next line would flow into this one
+        return TextChange(start, end, lines if line_end == "\n" else lines.replace("\n", line_end))
 
     def _place(self, edits: list[Edit]) -> list[Edit]:
         """Offsets in the message instead of the body; line ends where the body had none of its own."""
@@ -154,13 +170,10 @@ def _between_line_ends(text: str, position: int) -> int:
     return position - 1 if text[position - 1 : position + 1] == "\r\n" and position else position
 
 
-def _flowed(lines: str, *, is_line_start: bool) -> str:
-    """Fixed lines, space-stuffed (RFC 3676 §4.4); the first only if it begins a line of the body."""
-    lines = _FLOWED_SPACES.sub("", lines)
-    first, line_end, rest = lines.partition("\n")
-    if is_line_start:
-        first = _FLOWED_STUFFED.sub(" ", first)
-    return first + line_end + _FLOWED_STUFFED.sub(" ", rest)
+def _clean(added: str) -> str:
+    """Without NUL, line ends as "\\n"."""
+    lines = added.replace("\0", "")
+    return _LINE_END.sub("\n", lines) if "\r" in lines else lines
 
 
 def _before_body(part: Part) -> bytes:

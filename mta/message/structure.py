@@ -1,19 +1,22 @@
-"""Pictures that a changed HTML body shows: inline parts beside it in a multipart/related (RFC 2387)."""
+"""Parts that come in beside a changed body: pictures in a multipart/related (RFC 2387), an HTML alternative."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import quote
 
-from mta.message import part_header
+from mta.message import part_header, transfer
 from mta.message.body_text import BodyPlan, Change, TextBody
 from mta.message.edit import CannotEditError, Edit, joined
 from mta.message.encoded_words import encode_words
 from mta.message.fields import HeaderField
 from mta.message.parse import Message, Part
 from mta.message.transfer import encode_base64
+
+_HTML_PART = b"Content-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: %b\r\n\r\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +44,34 @@ def add_pictures(
     if related is not None:
         return [*body.change(changes), _append(related, pictures)]
     plan = body.plan(changes)
-    boundary = _new_boundary(message, body.part, plan)
-    return _wrap_root(body.part, plan, boundary, pictures) if body.part.parent is None else (
-        _wrap(body, changes, boundary, pictures)
-    )  # fmt: skip
+    boundary = _new_boundary(message, body.part, b"related", plan.edits)
+    return _wrap(body, changes, plan, _Wrapping(_related_field(boundary), boundary, _closing(boundary, pictures)))
+
+
+def add_html(
+    message: Message, body: TextBody, changes: Sequence[Change], source: str, pictures: Sequence[Picture]
+) -> list[Edit]:
+    """Edits that make `changes` in a plain body and put it into a multipart/alternative, with `source` beside it.
+
+    `source` has "\\n" line ends; it stands with `pictures` in a multipart/related. Raises CannotEditError as
+    `TextBody.change` does, and for a plain body in a multipart whose parts belong together in another way.
+    """
+    around = body.part.parent
+    if around is not None and around.content_type in ("multipart/alternative", "multipart/related"):
+        raise CannotEditError(f"a text in a {around.content_type} can't become an alternative")
+    plan = body.plan(changes)
+    boundary = _new_boundary(message, body.part, b"alternative", plan.edits)
+    octets = source.replace("\n", "\r\n").encode("utf_8", "replace")
+    (content,), encoding = transfer.replace(b"", "7bit", octets, (boundary, *body.part.boundaries_around()))
+    html = _HTML_PART % (encoding or "7bit").encode() + content.replacement
+    if pictures:
+        inner = _new_boundary(message, body.part, b"related", [*plan.edits, Edit(0, 0, html)])
+        html = (
+            _related_field(inner) + b"\r\n--" + inner + b"\r\n" + html.removesuffix(b"\r\n") + _closing(inner, pictures)
+        )
+    closing = b"\r\n--" + boundary + b"\r\n" + html.removesuffix(b"\r\n") + b"\r\n--" + boundary + b"--"
+    field = b'Content-Type: multipart/alternative;\r\n\tboundary="%b"\r\n' % boundary
+    return _wrap(body, changes, plan, _Wrapping(field, boundary, closing))
 
 
 def _enclosing_related(part: Part) -> Part | None:
@@ -109,17 +136,17 @@ def _picture_part(picture: Picture) -> bytes:
     return header.encode("ascii") + encode_base64(picture.data)
 
 
-def _new_boundary(message: Message, part: Part, plan: BodyPlan) -> bytes:
+def _new_boundary(message: Message, part: Part, word: bytes, added: Sequence[Edit]) -> bytes:
     """A boundary that stands nowhere in the message, made from its header and the part's place and text.
 
     No base64 and no quoted-printable text has `=_` in it.
     """
     seed = message.data[: message.body_start] + repr((part.header_start, part.body_end)).encode()
-    seed += b"".join(edit.replacement for edit in plan.edits)
+    seed += b"".join(edit.replacement for edit in added)
     for attempt in range(1000):
         digest = hashlib.blake2b(seed + b"%d" % attempt, digest_size=16).hexdigest()
-        boundary = b"=_related_" + digest.encode("ascii")
-        if message.data.find(boundary) < 0 and not any(boundary in edit.replacement for edit in plan.edits):
+        boundary = b"=_" + word + b"_" + digest.encode("ascii")
+        if message.data.find(boundary) < 0 and not any(boundary in edit.replacement for edit in added):
             return boundary
     raise CannotEditError("the message has every boundary that we would use")
 
@@ -133,23 +160,33 @@ def _closing(boundary: bytes, pictures: Sequence[Picture]) -> bytes:
     return b"".join(_delimited(boundary, picture) for picture in pictures) + b"\r\n--" + boundary + b"--"
 
 
-def _wrap(body: TextBody, changes: Sequence[Change], boundary: bytes, pictures: Sequence[Picture]) -> list[Edit]:
-    """A part becomes the first in a multipart/related that takes its place: its own header moves in as it stands."""
+class _Wrapping(NamedTuple):
+    """A new multipart around a body: its Content-Type, and what stands behind the body, without a last line end."""
+
+    field: bytes
+    boundary: bytes
+    closing: bytes
+
+
+def _wrap(body: TextBody, changes: Sequence[Change], plan: BodyPlan, new: _Wrapping) -> list[Edit]:
+    """A part becomes the first in the multipart that takes its place: its own header moves in as it stands."""
     part = body.part
-    opening = _related_field(boundary) + b"\r\n--" + boundary + b"\r\n"
-    closing = _closing(boundary, pictures)
+    if part.parent is None:
+        return _wrap_root(part, plan, new)
     if part.body_start == part.body_end and not changes:
-        raise CannotEditError("an empty part needs a text to stand beside pictures")
+        raise CannotEditError("an empty part needs a text to stand beside others")
+    closing = new.closing
     edits = body.change(changes)
     end = part.body_end
     if end == len(part.data):
         closing += b"\r\n"
     elif _shares_line_end(part):
         closing = closing.removeprefix(b"\r\n") + b"\r\n"
+    opening = new.field + b"\r\n--" + new.boundary + b"\r\n"
     return [Edit(part.header_start, part.header_start, opening), *edits, Edit(end, end, closing)]
 
 
-def _wrap_root(part: Part, plan: BodyPlan, boundary: bytes, pictures: Sequence[Picture]) -> list[Edit]:
+def _wrap_root(part: Part, plan: BodyPlan, new: _Wrapping) -> list[Edit]:
     """The message's only part: its Content-* fields move into the new first part, the rest of the header stays."""
     if not part.header_is_closed:
         raise CannotEditError("the message's header is not closed")
@@ -164,13 +201,13 @@ def _wrap_root(part: Part, plan: BodyPlan, boundary: bytes, pictures: Sequence[P
         if field.start not in lying:
             inner += _moved(part, field, described)
         edits.append(Edit(field.start, field.end, b""))
-    added = [edit.replacement for edit in described if edit.start == edit.end == part.fields[-1].end]
+    header_end = part.fields[-1].end if part.fields else part.header_start
+    added = [edit.replacement for edit in described if edit.start == edit.end == header_end]
     inner += b"".join(block.replace(b"MIME-Version: 1.0\r\n", b"") for block in added)
-    top = part_header.add_content_fields(part, _related_field(boundary))
-    opening = b"--" + boundary + b"\r\n" + inner + b"\r\n"
+    top = part_header.add_content_fields(part, new.field)
+    opening = b"--" + new.boundary + b"\r\n" + inner + b"\r\n"
     start, end = part.body_start, part.body_end
-    closing = _closing(boundary, pictures) + b"\r\n"
-    return [*edits, top, Edit(start, start, opening), *plan.edits, Edit(end, end, closing)]
+    return [*edits, top, Edit(start, start, opening), *plan.edits, Edit(end, end, new.closing + b"\r\n")]
 
 
 def _moved(part: Part, field: HeaderField, described: Sequence[Edit]) -> bytes:

@@ -17,6 +17,9 @@ from mta.relay.stamp.render import Rendered, Renderer
 from mta.relay.stamp.templates import RenderError
 
 _OF_SENDER = frozenset(("sender", "manager"))
+_BELONGS_TOGETHER = frozenset(("multipart/alternative", "multipart/related"))
+_HTML_MAX = 1_000_000
+"""Characters of a text that HTML is made of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,9 @@ class Insertion:
     body: ShownBody
     place: Placement
     text: str
+    """In the body's own format, "" where that is not wanted."""
+    in_html: str = ""
+    """For the HTML that may be made of a plain body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +43,24 @@ class Planned:
     pictures: tuple[Picture, ...]
 
 
+def can_be_html(content: Content, body: ShownBody) -> bool:
+    """Whether an HTML may be made of the body: of plain text alone that is surely read right, and not too long."""
+    around = body.body.part.parent
+    return (
+        not any(other.is_html for other in content.bodies)
+        and (around is None or around.content_type not in _BELONGS_TOGETHER)
+        and len(body.text) <= _HTML_MAX
+        and body.body.is_certain
+    )
+
+
 @dataclass(slots=True)
 class Stamping:
     """The stamps of one message, planned one by one."""
 
     content: Content
+    makes_html: bool = False
+    """Whether some stamp wants HTML made of plain text."""
     planned: list[Planned] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     failed: list[Failed] = field(default_factory=list)
@@ -50,6 +69,8 @@ class Stamping:
     readings: list[Reading] = field(init=False)
     renderer: Renderer = field(init=False)
     placements: dict[tuple[int, Place], Placement] = field(default_factory=dict)
+    refusing_html: set[int] = field(default_factory=set)
+    """Bodies, by `id`."""
 
     def __post_init__(self) -> None:
         content = self.content
@@ -77,6 +98,29 @@ class Stamping:
             self._skip(action, f"stamped already (once: {action.once.value})")
         else:
             self.planned.append(Planned(action, self._insertions(action, rendered, targets), rendered.pictures))
+
+    def html_is_made(self, body: ShownBody) -> bool:
+        """Whether a plain body gets an HTML alternative, which some stamp in it asks for."""
+        return id(body) not in self.refusing_html and any(
+            insertion.body is body and insertion.in_html and entry.action.make_html
+            for entry in self.planned
+            for insertion in entry.insertions
+        )
+
+    def refuse_html(self, body: ShownBody) -> None:
+        """Let a plain body be plain text only: what stands around it allows no alternative."""
+        self.refusing_html.add(id(body))
+        self.settle()
+
+    def settle(self) -> None:
+        """Skip the stamps that are for HTML alone, where none is made."""
+        kept = []
+        for entry in self.planned:
+            if any(insertion.text or self.html_is_made(insertion.body) for insertion in entry.insertions):
+                kept.append(entry)
+            else:
+                self._skip(entry.action, "no html text")
+        self.planned = kept
 
     def drop(self, body: ShownBody, error: str) -> bool:
         """Give up the stamps that go into a body which refuses them; whether there were any."""
@@ -110,19 +154,26 @@ class Stamping:
         targets: dict[int, ShownBody] = {}
         for reading in self.readings:
             body = choose(reading, action.place, self.content.is_reply, self.content.marks)
-            if ("html" if body.is_html else "plain") in action.formats:
+            if ("html" if body.is_html else "plain") in action.formats or self._may_be_html(body, action):
                 targets[id(body)] = body
         return list(targets.values())
+
+    def _may_be_html(self, body: ShownBody, action: Stamp) -> bool:
+        """Whether an HTML made of the body would be for this stamp."""
+        return self.makes_html and "html" in action.formats and can_be_html(self.content, body)
 
     def _insertions(self, action: Stamp, rendered: Rendered, targets: Sequence[ShownBody]) -> tuple[Insertion, ...]:
         insertions = []
         for body in targets:
-            text = rendered.html if body.is_html else rendered.text
-            if text:
-                if body.is_html:
-                    text = marked(action.template, self._owner(action), self.renderer.key, text)
-                insertions.append(Insertion(body, self._placement(body, action.place), text))
+            of_html = self._marked(action, rendered) if body.is_html or self._may_be_html(body, action) else ""
+            text = of_html if body.is_html else rendered.text if "plain" in action.formats else ""
+            in_html = "" if body.is_html else of_html
+            if text or in_html:
+                insertions.append(Insertion(body, self._placement(body, action.place), text, in_html))
         return tuple(insertions)
+
+    def _marked(self, action: Stamp, rendered: Rendered) -> str:
+        return marked(action.template, self._owner(action), self.renderer.key, rendered.html) if rendered.html else ""
 
     def _placement(self, body: ShownBody, place: Place) -> Placement:
         found = self.placements.get((id(body), place))
