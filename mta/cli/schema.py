@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from mta.adapters.directory.entries import DirectoryFile
 from mta.cli.command import CommandFailedError, ExitCode, new_parser
 from mta.config.schema import Configuration
+from mta.relay.decide.dictionaries import DictionaryFile
 from mta.relay.decide.rule_schema import RuleFile
 from mta.relay.stamp.template_files import Settings
 
@@ -20,6 +21,7 @@ SCHEMAS: dict[str, tuple[type[BaseModel], str]] = {
     "configuration": (Configuration, "Stampline's configuration, stampline.yaml"),
     "rules": (RuleFile, "A file of rules"),
     "template": (Settings, "A template's settings, template.yaml"),
+    "dictionary": (DictionaryFile, "A dictionary: words with weights, for tests of the body"),
     "people": (DirectoryFile, "A directory of people and groups"),
 }
 """Name → model and title; each stands in a file NAME.json."""

@@ -70,8 +70,19 @@ def test_the_reference_fits_with_every_key_switched_on(tmp_path: Path) -> None:
     assert judged_by_schema("configuration", read(tmp_path, text)) == []
 
 
+README = (ROOT / "rules" / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("test", re.findall(r"(?m)^\| `([a-z]+: [^`]+)` \|", README))
+def test_the_tests_in_the_rules_readme_fit(test: str, tmp_path: Path) -> None:
+    rule = f"rules:\n- name: r\n  when:\n    {test}\n  actions: [drop]\n"
+    assert judged_by_schema("rules", read(tmp_path, rule)) == []
+
+
 def test_the_examples_in_the_rules_readme_fit(tmp_path: Path) -> None:
-    text = (ROOT / "rules" / "README.md").read_text(encoding="utf-8")
+    text = README
+    (dictionary,) = re.findall(r"(?s)```yaml\n(entries:.*?)```", text)
+    assert judged_by_schema("dictionary", read(tmp_path, dictionary)) == []
     examples = re.findall(r"(?s)```yaml\n(rules:.*?)```", text)
     assert examples
     for example in examples:
