@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import opendkim, postfix, samba
+from tests.servers import mail_dkim, opendkim, postfix, samba
 
 
 def pytest_configure() -> None:
@@ -43,3 +43,9 @@ def samba_domain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     _need(samba.missing())
     base = tmp_path_factory.getbasetemp()
     return samba.provisioned((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "samba")
+
+
+@pytest.fixture
+def needs_mail_dkim() -> None:
+    """For tests that verify with Mail::DKIM."""
+    _need(mail_dkim.missing())
