@@ -31,6 +31,9 @@ from mta.model.person import Person
 from mta.relay.book import Book, people_of
 from mta.relay.copies import Original, finished, stamped
 from mta.relay.decide import Facts, Participants, Trace, decide
+from mta.relay.derive import Derived
+from mta.relay.derive import Original as Source
+from mta.relay.following import following
 from mta.relay.organisations import divide
 from mta.relay.split.variants import Variant, variants
 from mta.relay.stamp.context import StampContext
@@ -58,15 +61,15 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    found = [(each, _copies(each, _folder(each, arguments.out))) for each in _explain(arguments)]
+    found = [(each, *_results(each, _folder(each, arguments.out))) for each in _explain(arguments)]
     if arguments.json:
-        views = [as_json(explained, copies) for explained, copies in found]
+        views = [as_json(*results) for results in found]
         print_json(views[0] if len(views) == 1 else {"organisations": views})
         return ExitCode.OK
-    for number, (explained, copies) in enumerate(found):
+    for number, results in enumerate(found):
         if number:
             print()
-        for line in as_text(explained, copies):
+        for line in as_text(*results):
             print(printable(line))
     return ExitCode.OK
 
@@ -107,8 +110,10 @@ def _explain(arguments: argparse.Namespace) -> list[Explained]:
         steps = [trace.steps(book.rules, index) for index in range(len(recipients))]
         own = replace(envelope, recipients=recipients)
         explained.append(
-            Explained(rules, book, data, message, classification, own, client, people, now, outcome, steps)
-        )  # fmt: skip
+            Explained(
+                rules, book, data, message, classification, own, client, people, now, outcome, steps, authentication
+            )
+        )
     return explained
 
 
@@ -133,35 +138,56 @@ def _envelope(arguments: argparse.Namespace) -> Envelope:
 # --- copies -----------------------------------------------------------------------------------------------------------
 
 
-def _copies(explained: Explained, folder: Path | None) -> dict[int, GroupCopy]:
-    """Make each group's copy, and write it where there is a folder."""
-    decision = explained.outcome.decision
-    entries = tuple(
-        RecipientEntry(n, entry.recipient, entry.group, entry.next_hop) for n, entry in enumerate(decision.recipients)
+def _results(explained: Explained, folder: Path | None) -> tuple[dict[int, GroupCopy], Derived]:
+    """Make each group's copy, and what follows from the message; written where there is a folder."""
+    accepted = _accepted(explained)
+    original = Original(accepted, explained.data, explained.message, explained.classification, explained.book)
+    derived = following(
+        Source(accepted, explained.message, explained.classification, explained.people, explained.authentication),
+        explained.book,
+        explained.rulebook.snapshot.configuration,
+        is_refused=explained.outcome.reply is not None,
     )
-    accepted = AcceptedMessage(
+    try:
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+            _write_followers(derived, folder)
+        copies = {
+            variant.group: GroupCopy(
+                _left_out(original, explained, variant),
+                _write_copy(original, variant, explained.people, folder) if folder is not None else "",
+            )
+            for variant in variants(accepted.decision, accepted.recipients)
+        }
+    except OSError as exc:
+        raise CommandFailedError(f"cannot write to {folder}: {exc.strerror}") from exc
+    return copies, derived
+
+
+def _accepted(explained: Explained) -> AcceptedMessage:
+    decision = explained.outcome.decision
+    return AcceptedMessage(
         _QUEUE_ID,
         explained.now,
         explained.envelope,
         explained.client,
         Body.of(explained.data),
         decision,
-        entries,
+        tuple(
+            RecipientEntry(n, entry.recipient, entry.group, entry.next_hop)
+            for n, entry in enumerate(decision.recipients)
+            if not entry.is_redirected
+        ),
         explained.message.message_id,
     )
-    original = Original(accepted, explained.data, explained.message, explained.classification, explained.book)
-    try:
-        if folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)
-        return {
-            variant.group: GroupCopy(
-                _left_out(original, explained, variant),
-                _write_copy(original, variant, explained.people, folder) if folder is not None else "",
-            )
-            for variant in variants(decision, entries)
-        }
-    except OSError as exc:
-        raise CommandFailedError(f"cannot write to {folder}: {exc.strerror}") from exc
+
+
+def _write_followers(derived: Derived, folder: Path) -> None:
+    """Notices and auto-responses; an archive copy is the message itself."""
+    for number, follower in enumerate(derived.followers):
+        if follower.kind != "archive":
+            data = follower.spawned.message.body.data or b""
+            (folder / f"{follower.kind}-{number}-{follower.rule}.eml").write_bytes(data)
 
 
 def _left_out(original: Original, explained: Explained, variant: Variant) -> tuple[str, ...]:

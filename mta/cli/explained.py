@@ -8,6 +8,7 @@ from datetime import datetime
 
 from mta.message.classify import Classification
 from mta.message.parse import Message
+from mta.model.authentication import AuthenticationResults
 from mta.model.envelope import Client, Envelope
 from mta.model.person import Person
 from mta.relay.book import Book
@@ -33,6 +34,7 @@ class Explained:
     outcome: Outcome
     steps: Sequence[Sequence[Step]]
     """Per recipient, every rule in its order."""
+    authentication: AuthenticationResults | None = None
 
 
 @dataclass(frozen=True, slots=True)

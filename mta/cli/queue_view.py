@@ -11,7 +11,7 @@ from typing import Any
 
 from mta.cli.command import print_table, printable, short_age
 from mta.model.actions import Action, action_to_json
-from mta.model.decision import Decision
+from mta.model.decision import Decision, RecipientDecision
 from mta.model.delivery import AcceptedMessage, QueueEntry, QueueFilter, RecipientEntry
 
 
@@ -57,9 +57,13 @@ def message_to_json(message: AcceptedMessage, entry: QueueEntry, header: bytes) 
                     "group": decided.group,
                     "next_hop": decided.next_hop,
                     "actions": [action_to_json(action) for action in decided.actions],
+                    "added_by": decided.added_by,
+                    "in_place_of": decided.in_place_of,
+                    "redirected_by": decided.redirected_by,
                 }
                 for decided in message.decision.recipients
             ],
+            "once": [action_to_json(each.action) for each in message.decision.once],
         },
         "header": header.decode("utf-8", "replace"),
     }
@@ -98,6 +102,12 @@ def print_message(message: AcceptedMessage, entry: QueueEntry, header: bytes) ->
         print(
             "\n".join(f"  {printable(_action_text(action))}" for action in actions) or "  no action: relayed as it is"
         )
+    by_rules = [entry for entry in message.decision.recipients if entry.is_added or entry.is_redirected]
+    if by_rules:
+        print("\nrecipients by rules\n" + "\n".join(f"  {printable(_by_rule(entry))}" for entry in by_rules))
+    if message.decision.once:
+        print("\nonce for the message")
+        print("\n".join(f"  {printable(_action_text(each.action))}" for each in message.decision.once))
     print("\nheader\n" + printable("\n".join("  " + line for line in header.decode("utf-8", "replace").split("\r\n"))))
 
 
@@ -154,6 +164,13 @@ def _action_text(action: Action) -> str:
         if value not in ("", [], ())
     )
     return f"{kind} {details}" + (f"  (rule {rule})" if rule else "")
+
+
+def _by_rule(entry: RecipientDecision) -> str:
+    if entry.is_redirected:
+        return f"{entry.recipient} gets nothing  (rule {entry.redirected_by} redirects it)"
+    instead = f" in place of {entry.in_place_of}" if entry.in_place_of else ""
+    return f"{entry.recipient} added{instead}  (rule {entry.added_by})"
 
 
 def _first_of(texts: Sequence[str]) -> str:

@@ -21,8 +21,9 @@ def following(original: Original, book: Book, configuration: Configuration, *, i
     """What follows from a message of the organisation whose book it is."""
     message = original.message
     context = StampContext(
-        original.people, message.decision.sender, message.accepted_at, book.values, original.is_verified
-    )
+        original.people, message.decision.sender, message.accepted_at, book.values, original.is_verified,
+        book.settings.accepted_domains[0],
+    )  # fmt: skip
 
     def write(template: str, rule: str, recipient: str) -> Letter:
         try:
