@@ -22,6 +22,7 @@ from mta.relay.decide.content_action_schema import (
     AddAttachmentAction,
     MaskAction,
     RemoveKeywordsAction,
+    RemoveStampsAction,
     RemoveTextAction,
     ReplaceTextAction,
     StripAttachmentsAction,
@@ -47,6 +48,8 @@ class StampAction(Strict):
         Field(min_length=1),
         BeforeValidator(_both, json_schema_input_type=FormatName | Literal["both"] | tuple[FormatName, ...]),
     ] = ("html", "plain")
+    make_html: bool = False
+    """A message of plain text alone gets an HTML, for the stamp as it was designed."""
 
 
 class TagSubjectAction(Strict):
@@ -115,7 +118,7 @@ class SetImportanceAction(Strict):
 
 
 class SetSensitivityAction(Strict):
-    value: Literal["normal", "personal", "private", "company-confidential"]
+    value: Literal["normal", "personal", "private", "confidential"]
 
 
 def _guid(value: str) -> str:
@@ -157,6 +160,7 @@ class ActionEntry(Strict):
 
     stamp: StampAction | None = None
     tag_subject: Annotated[TagSubjectAction | None, Field(alias="tag-subject")] = None
+    remove_stamps: Annotated[RemoveStampsAction | None, ShortFor("templates"), Field(alias="remove-stamps")] = None
     set_header: Annotated[SetHeaderAction | None, Field(alias="set-header")] = None
     remove_header: Annotated[RemoveHeaderAction | None, Field(alias="remove-header")] = None
     replace_text: Annotated[ReplaceTextAction | None, Field(alias="replace-text")] = None

@@ -88,6 +88,7 @@ class _OfRule(AddressActions, ContentActions):
             place=model.Place(written.place),
             once=model.Once(written.once),
             formats=written.formats,
+            make_html=written.make_html,
             on_error=self._on_error,
         )
         if self._speaks_of_recipient(written.template):

@@ -15,6 +15,7 @@ from mta.relay.decide.content_action_schema import (
     AddAttachmentAction,
     MaskAction,
     RemoveKeywordsAction,
+    RemoveStampsAction,
     RemoveTextAction,
     ReplaceTextAction,
     StripAttachmentsAction,
@@ -100,6 +101,13 @@ class ContentActions(RuleActions):
             self._problem((*loc, "with"), f"\\{highest} names no group of the regex", f"it has {groups}")
             return False
         return True
+
+    def remove_stamps(self, written: RemoveStampsAction, loc: Loc) -> Makers:
+        names = () if written.templates == ("all",) else written.templates
+        for n, name in enumerate(names):
+            self._check_template(name, (*loc, "templates", n))
+        action = model.RemoveStamps(rule=self._rule, templates=names)
+        yield Fixed(action, f"remove-stamps: {', '.join(names) or 'all'}")
 
     # --- attachments --------------------------------------------------------------------------------------------------
 

@@ -69,6 +69,11 @@ class MaskAction(_Finding):
     """Letters and digits at the end that stay readable."""
 
 
+class RemoveStampsAction(Strict):
+    templates: Texts
+    """Names, or `all`."""
+
+
 class LargerThan(Strict):
     over: Size
 
