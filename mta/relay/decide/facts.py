@@ -142,9 +142,13 @@ class Party:
         own = self.person.group_name
         return self.person.groups | {own} if own else self.person.groups
 
+    def text(self, name: str) -> str:
+        """A directory attribute; "" where there is none."""
+        return "" if self.person is None else self.person.attributes.get(name, "")
+
     def attribute(self, name: str) -> str:
-        """A directory attribute for comparing: outer white space off, case folded; "" where there is none."""
-        return "" if self.person is None else self.person.attributes.get(name, "").strip().casefold()
+        """The same for comparing."""
+        return comparable(self.text(name))
 
     def is_person(self, key: str) -> bool:
         """Whether an address key is one of theirs."""
@@ -162,6 +166,7 @@ class Parties:
         self.people = people
         self.organisation = organisation
         self._by_attribute: dict[str, dict[str, int]] = {}
+        self._by_text: dict[str, dict[str, int]] = {}
         self.everyone = (1 << len(participants.recipients)) - 1
         self.sender = self._sender(participants.sender)
         self.recipients = tuple(self.party(address) for address in participants.recipients)
@@ -256,11 +261,26 @@ class Parties:
         return _index(party.groups for party in self.recipients)
 
     def by_attribute(self, name: str) -> dict[str, int]:
-        """The recipients by `Party.attribute`; "" for those who have none."""
+        """The recipients by their value of a directory attribute, for comparing; "" for those who have none."""
         known = self._by_attribute.get(name)
         if known is None:
-            known = self._by_attribute[name] = _index((party.attribute(name),) for party in self.recipients)
+            known = self._by_attribute[name] = {}
+            for text, mask in self.by_text(name).items():
+                value = comparable(text)
+                known[value] = known.get(value, 0) | mask
         return known
+
+    def by_text(self, name: str) -> dict[str, int]:
+        """The same by the value as the directory has it."""
+        known = self._by_text.get(name)
+        if known is None:
+            known = self._by_text[name] = _index((party.text(name),) for party in self.recipients)
+        return known
+
+    @cached_property
+    def by_unit(self) -> dict[str, int]:
+        """The recipients by their organisational unit; "" for those who have none."""
+        return _index((party.person.unit if party.person is not None else "",) for party in self.recipients)
 
 
 @dataclass(frozen=True, slots=True)
@@ -387,6 +407,11 @@ class Facts(Parties):
     def attachment_names(self) -> tuple[str, ...]:
         """File names in lower case, "" for those without; trailing dots and spaces off, as Windows ignores them."""
         return tuple(part.filename.lower().rstrip(". ") for part in self.message.attachments())
+
+
+def comparable(text: str) -> str:
+    """An attribute's value for comparing: outer white space off, case folded."""
+    return text.strip().casefold()
 
 
 def charset_name(label: str) -> str:

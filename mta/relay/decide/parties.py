@@ -171,16 +171,22 @@ class UnitIs:
         self._glob = Glob([*wild, *(f"{path}/*" for path in wild)]) if wild else None
         self.source = f"unit: {', '.join(units)}"
 
-    def holds(self, party: Party) -> bool:
-        unit = "" if party.person is None else party.person.unit
+    def _has(self, unit: str) -> bool:
         if not unit:
             return False
         if self._glob is not None and self._glob.search(unit) is not None:
             return True
         return any(unit == path or unit.startswith(f"{path}/") for path in self._exact)
 
+    def holds(self, party: Party) -> bool:
+        return party.person is not None and self._has(party.person.unit)
+
     def mask(self, facts: Facts) -> int:
-        return facts.mask(self.holds)
+        mask = 0
+        for unit, having in facts.by_unit.items():
+            if self._has(unit):
+                mask |= having
+        return mask
 
     def value(self, party: Party) -> str:
         if party.person is None:
@@ -275,11 +281,8 @@ class _Attribute:
         self.name = name
         self.source = source
 
-    def text(self, party: Party) -> str:
-        return "" if party.person is None else party.person.attributes.get(self.name, "")
-
     def value(self, party: Party) -> str:
-        return f"{self.name} is {self.text(party)!r}"
+        return f"{self.name} is {party.text(self.name)!r}"
 
 
 class AttributeEquals(_Attribute):
@@ -308,10 +311,14 @@ class AttributeMatches(_Attribute):
         self._pattern = pattern
 
     def holds(self, party: Party) -> bool:
-        return self._pattern.search(self.text(party)) is not None
+        return self._pattern.search(party.text(self.name)) is not None
 
     def mask(self, facts: Facts) -> int:
-        return facts.mask(self.holds)
+        mask = 0
+        for text, having in facts.by_text(self.name).items():
+            if self._pattern.search(text) is not None:
+                mask |= having
+        return mask
 
 
 class AttributeEmpty(_Attribute):
