@@ -54,6 +54,8 @@ class Campaigns:
             rendering.hold_for(period)
             if answer:
                 running.append(index)
+        # What runs all the year makes room for what has its time.
+        running = [index for index in running if self.schedules[index].has_dates] or running
         if not running:
             return _NONE
         if len(running) == 1:

@@ -13,7 +13,7 @@ from jinja2.runtime import Context
 
 from mta.relay.stamp.rendering import PictureSource, Rendering, rendering_of
 from mta.relay.stamp.values import Values
-from mta.relay.stamp.vcards import VERSIONS
+from mta.relay.stamp.vcards import VERSIONS, short_vcard
 from mta.relay.stamp.vcards import vcard as vcard_of
 
 PHOTO_MAX = 200_000
@@ -70,7 +70,7 @@ def qr(
     context: Context, value: Any, scale: int = 4, border: int = 4, dark: str = "#000", light: str = "#fff",
     level: str = "m",
 ) -> str:  # fmt: skip
-    """The address for `src` of a QR code: of a text such as a web address, or of a person's vCard.
+    """The address for `src` of a QR code: of a text such as a web address, or of a person's vCard without places.
 
     `scale` is pixels for each module, `border` modules around it. "" for an empty text and for one too long.
     """
@@ -78,7 +78,7 @@ def qr(
         raise TemplateRuntimeError("qr: scale is 1 to 10, border 0 to 10, level l, m, q or h")
     if not (_COLOUR.match(dark) and _COLOUR.match(light)):
         raise TemplateRuntimeError("qr: colours are written #123456")
-    content = vcard(value) if isinstance(value, Values) else str(value)
+    content = short_vcard(value.peek) if isinstance(value, Values) else str(value)
     if not content or content.isspace() or len(content.encode("utf-8", "replace")) > QR_MAX:
         return ""
     data = _png(content, level, scale, border, dark, light)

@@ -35,6 +35,10 @@ class Schedule:
     """From, included, to, excluded; past midnight where the second is earlier. The weekday is that of the beginning."""
     zone: ZoneInfo | None = None
 
+    @property
+    def has_dates(self) -> bool:
+        return self.start is not None or self.until is not None
+
     def runs(self, now: datetime, zone: ZoneInfo) -> tuple[bool, Period]:
         """Whether it runs at `now`, and for which period around it that is the answer. `zone` holds without an own."""
         zone = self.zone or zone

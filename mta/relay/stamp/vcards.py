@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from mta.relay.stamp.links import url
 
@@ -14,7 +14,12 @@ _FOLD_AT = 75
 
 def vcard(look_up: Callable[[str], str], version: str = "3.0") -> str:
     """The card of a person whose attributes `look_up` gives, each one line; with "\\n" line ends and not folded."""
-    return "\n".join(["BEGIN:VCARD", f"VERSION:{version}", *_properties(look_up, version), "END:VCARD"]) + "\n"
+    return _card(version, (*_name(look_up, version), *_place(look_up, version)))
+
+
+def short_vcard(look_up: Callable[[str], str]) -> str:
+    """Name and ways to reach the person, without places: short enough for a QR code on a screen."""
+    return _card("3.0", _name(look_up, "3.0"))
 
 
 def vcard_file(look_up: Callable[[str], str], version: str = "3.0") -> bytes:
@@ -23,8 +28,12 @@ def vcard_file(look_up: Callable[[str], str], version: str = "3.0") -> bytes:
     return b"".join(piece + b"\r\n" for line in lines for piece in _folded(line.encode()))
 
 
-def _properties(look_up: Callable[[str], str], version: str) -> Iterator[str]:
-    """Name and value of each that the directory knows."""
+def _card(version: str, properties: Iterable[str]) -> str:
+    return "\n".join(["BEGIN:VCARD", f"VERSION:{version}", *properties, "END:VCARD"]) + "\n"
+
+
+def _name(look_up: Callable[[str], str], version: str) -> Iterator[str]:
+    """Who it is, and how to reach them; each as far as the directory knows."""
     value = {name: _escaped(look_up(name)) for name in _ATTRIBUTES}
     shown = value["displayName"] or " ".join(filter(None, (value["givenName"], value["sn"]))) or value["mail"]
     family, given = value["sn"], value["givenName"]
@@ -40,7 +49,14 @@ def _properties(look_up: Callable[[str], str], version: str) -> Iterator[str]:
             yield f"TEL;TYPE={kind}:{value[name]}"
     if value["mail"]:
         yield f"EMAIL;TYPE={'INTERNET,WORK' if version == '3.0' else 'work'}:{value['mail']}"
-    where = (value["streetAddress"], value["l"], value["st"], value["postalCode"], value["co"] or value["c"])
+
+
+def _place(look_up: Callable[[str], str], version: str) -> Iterator[str]:
+    """Address and web page."""
+    country = look_up("co") or look_up("c")
+    where = [
+        _escaped(text) for text in (*(look_up(name) for name in ("streetAddress", "l", "st", "postalCode")), country)
+    ]
     if any(where):
         yield f"ADR;TYPE={'WORK' if version == '3.0' else 'work'}:;;{';'.join(where)}"
     # A URI is no text: nothing in it is escaped, and nothing in it needs to be.
@@ -48,10 +64,7 @@ def _properties(look_up: Callable[[str], str], version: str) -> Iterator[str]:
         yield f"URL:{page}"
 
 
-_ATTRIBUTES = (
-    "displayName", "givenName", "sn", "title", "department", "company", "telephoneNumber", "mobile", "mail",
-    "streetAddress", "l", "st", "postalCode", "co", "c",
-)  # fmt: skip
+_ATTRIBUTES = ("displayName", "givenName", "sn", "title", "department", "company", "telephoneNumber", "mobile", "mail")
 
 
 def _escaped(text: str) -> str:

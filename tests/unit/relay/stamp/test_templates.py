@@ -54,7 +54,7 @@ class TestSamples:
         assert not chosen.uses_recipient("corporate")
         assert {"sender.displayName", "sender.telephoneNumber"} <= chosen.variables("compact")
 
-    @pytest.mark.parametrize("name", ["corporate", "compact"])
+    @pytest.mark.parametrize("name", ["corporate", "compact", "banner"])
     def test_lines_without_a_value_vanish(self, name: str) -> None:
         chosen = load_templates(SAMPLES)
         source = alternative("Hi\n", "<p>Hi</p>\n")
@@ -74,7 +74,7 @@ class TestSamples:
     def test_a_sender_without_a_name_gets_none(self) -> None:
         done = outcome(plain("Hi\n"), [stamp("corporate")], load_templates(SAMPLES), context(without("displayName")))
         assert done.edits == ()
-        assert done.failed[0].error == "corporate/signature.html.j2:31: sender.displayName has no value"
+        assert done.failed[0].error == "corporate/signature.html.j2:16: sender.displayName has no value"
 
 
 class TestLines:
