@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from mta.message import part_header
 from mta.message.edit import CannotEditError, Edit
+from mta.message.fields import has_delimiter
 from mta.message.parse import Message
 from mta.message.part import Part
 
@@ -35,7 +36,7 @@ def attach(message: Message, parts: Sequence[bytes]) -> list[Edit]:
 
 def _append(mixed: Part, parts: Sequence[bytes]) -> Edit:
     last = mixed.children[-1]
-    if any(mixed.boundary in part for part in parts):
+    if any(has_delimiter(part, {mixed.boundary}) for part in parts):
         raise CannotEditError("the message's boundary stands in what is to be attached")
     content = b"".join(b"\r\n--" + mixed.boundary + b"\r\n" + part for part in parts)
     if shares_line_end(last):
@@ -53,8 +54,6 @@ def shares_line_end(part: Part) -> bool:
 def _wrap(message: Message, parts: Sequence[bytes]) -> list[Edit]:
     """The message's own part fields move into the first part; the body stands there as it is."""
     root = message.root
-    if not root.header_is_closed:
-        raise CannotEditError("the message's header is not closed")
     boundary = _new_boundary(message, parts)
     inner = b""
     edits: list[Edit] = []
@@ -69,7 +68,13 @@ def _wrap(message: Message, parts: Sequence[bytes]) -> list[Edit]:
     )
     start, end = root.body_start, root.body_end
     closing = b"".join(b"\r\n--" + boundary + b"\r\n" + part for part in parts) + b"\r\n--" + boundary + b"--\r\n"
-    return [*edits, Edit(start, start, b"--" + boundary + b"\r\n" + inner + b"\r\n"), Edit(end, end, closing)]
+    opening = header_end(root) + b"--" + boundary + b"\r\n" + inner + b"\r\n"
+    return [*edits, Edit(start, start, opening), Edit(end, end, closing)]
+
+
+def header_end(root: Part) -> bytes:
+    """What a header lacks behind fields that are put at its end: the empty line, where the body begins without one."""
+    return b"" if root.header_is_closed else b"\r\n"
 
 
 def _new_boundary(message: Message, parts: Sequence[bytes]) -> bytes:

@@ -13,7 +13,7 @@ from mta.message.attachments.families import RUNS, canonical, families
 from mta.message.attachments.held import NAMES_MAX, NOTHING, Held
 from mta.message.attachments.libmagic import by_libmagic
 from mta.message.attachments.signatures import EMPTY, HEAD_OCTETS, OLE, PDF, RAR, SEVEN_ZIP, UNKNOWN, ZIP, by_signature
-from mta.message.attachments.texts import MESSAGE, PGP_MESSAGE, by_beginning, is_text
+from mta.message.attachments.texts import MESSAGE, PGP_MESSAGE, by_beginning, is_text, markup
 from mta.message.parse import Message
 from mta.message.part import Part
 
@@ -84,7 +84,7 @@ class Attachment:
         head = self._head
         found = by_signature(head)
         if not found:
-            found = by_beginning(head) if is_text(head) else canonical(by_libmagic(head)) or UNKNOWN
+            found = by_beginning(head) if is_text(head) else markup(head) or canonical(by_libmagic(head)) or UNKNOWN
         if found == UNKNOWN and zip_archive.holds_archive(self.octets):
             return ZIP  # behind something else, as unpackers find it
         return found

@@ -45,6 +45,7 @@ _FAMILIES: dict[str, frozenset[str]] = {
     "application/vnd.oasis.opendocument.spreadsheet": frozenset({"sheet"}),
     "application/vnd.oasis.opendocument.presentation": frozenset({"slides"}),
     ole.ENCRYPTED: _OFFICE,
+    zipped.OFFICE: _OFFICE,
     sig.OLE: _OFFICE | {"message", "program"},
     ole.MSG: frozenset({"message"}),
     texts.MESSAGE: frozenset({"message", "text"}),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from mta.message import part_header, quoted_printable
-from mta.message.attachments.attach import OF_A_PART, shares_line_end
-from mta.message.edit import CannotEditError, Edit
+from mta.message.attachments.attach import OF_A_PART, header_end, shares_line_end
+from mta.message.edit import Edit
 from mta.message.file_part import name_parameter
 from mta.message.part import Part
 
@@ -55,13 +55,11 @@ def _replace(part: Part, text: str) -> Edit:
 
 
 def _replace_message(root: Part, text: str) -> list[Edit]:
-    if not root.header_is_closed:
-        raise CannotEditError("the message's header is not closed")
     header, body = _notice(text, (), is_message=True)
     edits = [Edit(field.start, field.end, b"") for field in root.fields if field.name in OF_A_PART]
     edits += part_header.drop_lying_fields(root)
     edits.append(part_header.add_content_fields(root, header))
-    return [*edits, Edit(root.body_start, root.body_end, body + b"\r\n")]
+    return [*edits, Edit(root.body_start, root.body_end, header_end(root) + body + b"\r\n")]
 
 
 def _notice(text: str, boundaries: Collection[bytes], *, is_message: bool) -> tuple[bytes, bytes]:

@@ -50,13 +50,18 @@ def by_beginning(head: bytes) -> str:
     for beginning, media_type in _BEGINNINGS:
         if lower.startswith(beginning):
             return media_type
-    if b"<" in text[:_LOOKED_AT] and (markup := _markup(text)):
-        return markup
+    if found := _markup(text):
+        return found
     if lower[:1] in (b"{", b"[") and text.rstrip()[-1:] in (b"}", b"]"):
         return "application/json"
     if _MESSAGE.match(text) and _MAIL_FIELD.search(text):
         return MESSAGE
     return PLAIN
+
+
+def markup(head: bytes) -> str:
+    """HTML, or markup that readers treat like it, though it holds octets that text has not; "" for anything else."""
+    return _markup(_ascii_of(head))
 
 
 def _ascii_of(head: bytes) -> bytes:
@@ -68,6 +73,8 @@ def _ascii_of(head: bytes) -> bytes:
 
 
 def _markup(text: bytes) -> str:
+    if b"<" not in text:
+        return ""
     if _HTA.search(text):
         return HTML_APPLICATION
     if not text.startswith(b"<"):

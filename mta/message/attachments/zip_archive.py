@@ -27,6 +27,8 @@ SLIDES, SLIDES_MACRO = (
 )
 SHEET_BINARY = "application/vnd.ms-excel.sheet.binary.macroenabled.12"
 JAR, APK, MSIX = "application/java-archive", "application/vnd.android.package-archive", "application/msix"
+OFFICE = "application/vnd.openxmlformats-officedocument"
+"""Of a kind that is not known, or cut off."""
 _OFFICE = (("word/", WORD, WORD_MACRO), ("xl/", SHEET, SHEET_MACRO), ("ppt/", SLIDES, SLIDES_MACRO))
 
 
@@ -67,6 +69,7 @@ def _media_type(octets: bytes, names: tuple[str, ...], *, has_macros: bool) -> s
         for folder, plain, macro in _OFFICE:
             if any(name.startswith(folder) for name in known):
                 return macro if has_macros else plain
+        return OFFICE
     if "appxmanifest.xml" in known or "appxmetadata/appxbundlemanifest.xml" in known:
         return MSIX
     if "androidmanifest.xml" in known:
