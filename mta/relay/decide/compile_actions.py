@@ -42,6 +42,15 @@ from mta.relay.decide.rule_actions import Makers
 from mta.relay.decide.rule_schema import RuleEntry
 from mta.relay.decide.surroundings import Surroundings
 
+_ACTIONS_FOR = {
+    "subject": "tag-subject",
+    "from": "rewrite-sender",
+    "reply-to": "set-reply-to",
+    "to": "add-recipients",
+    "cc": "add-recipients",
+    "bcc": "forward-copy",
+}
+
 
 class ActionCompiler:
     """Compiles the actions of one rule set."""
@@ -132,7 +141,8 @@ class _OfRule(AddressActions, ContentActions):
         if not is_field_name(name):
             self._problem(loc, f"{name!r} is no header name", "write a name such as X-Department")
         elif is_protected(name):
-            mend = "use tag-subject" if name.lower() == "subject" else "choose another header, such as X-…"
+            use = _ACTIONS_FOR.get(name.lower())
+            mend = f"use {use}" if use is not None else "choose another header, such as X-…"
             self._problem(loc, f"{name} can't be changed: every copy keeps it as it was", mend)
 
     # --- whether and where it goes ------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ SENSITIVITY = {
     "normal": {"Sensitivity": ""},
     "personal": {"Sensitivity": "Personal"},
     "private": {"Sensitivity": "Private"},
-    "company-confidential": {"Sensitivity": "Company-Confidential"},
+    "confidential": {"Sensitivity": "Company-Confidential"},
 }
 """RFC 2156 §5.3.4, registered by RFC 4021."""
 

@@ -68,6 +68,24 @@ def test_every_key_of_a_test_has_an_example(key: str) -> None:
     ] == []
 
 
+ACTIONS = README.partition("### Who gets it\n")[2].partition("\n## ")[0]
+ACTION_EXAMPLES = [text for text in re.findall(r"^\| `([^`]+)` \|", ACTIONS, re.MULTILINE) if "plugin" not in text]
+
+
+@pytest.mark.parametrize("example", ACTION_EXAMPLES)
+def test_every_example_is_an_action(example: str, tmp_path: Path) -> None:
+    (tmp_path / "10-example.yaml").write_text(f"rules:\n- name: r\n  actions:\n  - {example}\n")
+    assert len(load_rules(tmp_path, Surroundings())) == 1
+
+
+def test_every_action_that_names_somebody_has_an_example() -> None:
+    shown = {example.partition(":")[0] for example in ACTION_EXAMPLES}
+    assert shown == {
+        "add-recipients", "forward-copy", "redirect", "archive", "require-tls", "set-reply-to", "rewrite-sender",
+        "dkim-key", "set-importance", "set-sensitivity", "set-classification", "notify", "auto-respond",
+    }  # fmt: skip
+
+
 def test_the_example_is_a_rule_file(tmp_path: Path) -> None:
     example = README.partition("## Example\n")[2].partition("```yaml\n")[2].partition("```")[0]
     (tmp_path / "10-example.yaml").write_text(example)
