@@ -54,11 +54,7 @@ async def find_policy(domain: str, walks: Walks, resolver: Resolver) -> Policy |
     organisational = await walks.organisational_domain(domain)
     record, asked_for = own, own.policy if own is not None else ""
     if record is None:
-        above = organisational.partition(".")[2]
-        record = await walks.record(organisational)
-        if record is None and above:
-            suffix = await walks.record(above)
-            record = suffix if suffix is not None and suffix.psd == "y" else None
+        record = await walks.record(organisational) or walks.suffix_above(organisational)
         if record is None:
             return None
         asked_for = record.below

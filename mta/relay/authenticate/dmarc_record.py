@@ -86,6 +86,11 @@ class Walks:
             self._records[domain] = read_dmarc(found[0]) if len(found) == 1 else None
         return self._records[domain]
 
+    def suffix_above(self, domain: str) -> DmarcRecord | None:
+        """The record of the public suffix right above an organisational domain, where the walk there met one."""
+        record = self._records.get(domain.partition(".")[2])
+        return record if record is not None and record.psd == "y" else None
+
     async def organisational_domain(self, domain: str) -> str:
         """The domain that those below it belong to (§4.10.2). Raises UnknownForNowError."""
         found = domain
