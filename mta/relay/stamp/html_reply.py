@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mta.relay.stamp import quote_lines
-from mta.relay.stamp.html_lines import BLOCKS, CELLS, Line, seen_in, text_below, visible_lines
+from mta.relay.stamp.html_lines import BLOCKS, CELLS, Line, text_below, visible_lines
 from mta.relay.stamp.html_scan import VOID, Token, attributes, tokens
 from mta.relay.stamp.place import BodyView
 from mta.relay.stamp.quote_marks import LINE_MAX, QuoteMarks, is_quiet
@@ -23,6 +23,7 @@ _SEEN = frozenset(("img", "input", "video", "svg", "object", "iframe", "button")
 _LINES_KEPT = 1 + quote_lines.NOTES_ABOVE
 _BARE_MAX = 3
 _LOOKS_AHEAD_MAX = 200
+_ATTRIBUTIONS_MAX = 5000
 _INTRODUCTION_MAX = 4000
 """Characters of HTML in which an attribution and the tags around it have room."""
 
@@ -64,6 +65,7 @@ class _Scan:
         self.above = 0
         self.bare_quotes = 0
         self.looks_ahead = 0
+        self.attributions = 0
 
     def run(self) -> _Found | None:
         at = 0
@@ -130,7 +132,7 @@ class _Scan:
             return quote_lines.is_header_block([text, *self._following(after)])
         if quote_lines.announces_header(text):
             following = self._following(after)
-            return bool(following and quote_lines.label(following[0])) and quote_lines.is_header_block(following)
+            return bool(following and quote_lines.label(following[0])) and quote_lines.is_header_block(following, 2)
         return False
 
     def _notes_header(self, text: str, after: int) -> _Found | None:
@@ -149,6 +151,9 @@ class _Scan:
 
     def _attribution(self, after: int) -> _Found | None:
         """A line that says who wrote, with nothing that marks the quote but the line itself."""
+        self.attributions += 1
+        if self.attributions > _ATTRIBUTIONS_MAX:
+            return None
         texts = [line.text() for line in self.lines]
         first = quote_lines.attribution_start(texts, len(texts) - 1)
         if first is None or not quote_lines.is_whole_attribution(" ".join(texts[first:])):
@@ -179,9 +184,10 @@ class _Scan:
             return True
         window = self.folded[token.end : token.end + _INTRODUCTION_MAX]
         quoted = window.find("<blockquote")
-        said = seen_in(window[:quoted] if quoted >= 0 else window)
-        if quoted >= 0 and len(said) <= LINE_MAX:
-            return not said or quote_lines.may_introduce(said)
+        if quoted >= 0:
+            window = window[:quoted]
+            if quote_lines.may_introduce(visible_lines(window, window, 0, 4)):
+                return True
         return self._begins_with_mark(visible_lines(self.text, self.folded, token.end, quote_lines.HEADER_LINES))
 
     def _begins_with_mark(self, lines: Sequence[str]) -> bool:

@@ -15,6 +15,8 @@ from mta.relay.stamp.quote_marks import DEFAULT_MARKS, LINE_MAX, QuoteMarks
 _BLANK_LINE_AT_END = re.compile(r"\n[ \t]*\n[ \t]*\Z")
 _SIGNS = (*"-_=*–—─", ">>>", *words.PROCESSED)
 _COLONS = (":", "\uff1a")
+_LOOKS_MAX = 20_000
+"""Lines with a colon or a rule above the quote; a text with more is hostile, or a log."""
 _SHORT = 20
 """Characters of a line without a colon that may be a label of Notes."""
 _GAP_MAX = 8
@@ -90,9 +92,14 @@ def reply_position(view: BodyView, is_reply: bool, marks: QuoteMarks = DEFAULT_M
 
 def _first_quote(lines: Sequence[str], is_reply: bool, marks: QuoteMarks) -> Quote | None:
     last_quoted = _last(lines, quote_lines.is_quoted)
+    looks = 0
     for index, line in enumerate(lines):
         if not line:
             continue
+        if ":" in line or line.startswith(_SIGNS):
+            looks += 1
+            if looks > _LOOKS_MAX:
+                return None
         rest = _rest_start(lines, index, marks)
         if rest is not None:
             return _rest(lines, rest, index)
@@ -216,6 +223,8 @@ def _attributed(lines: Sequence[str], last: int, last_quoted: int) -> Quote | No
     after = next((index for index in range(last + 1, near) if lines[index]), None)
     if after is not None and quote_lines.is_quoted(lines[after]):
         return Quote(first, False, after)
+    if after is not None and lines[after].startswith("|"):
+        return Quote(first, True, after)
     if after is None and near < len(lines):
         return None
     # What it introduces isn't marked, or was deleted.

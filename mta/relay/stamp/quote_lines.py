@@ -45,7 +45,7 @@ _UNRULED = re.compile(rf"{_DASH}*{_SPACE}*(?:{_any(words.ORIGINAL)}){_SPACE}*{_D
 _RULED_WORDS = re.compile(rf"{_DASH}{{3,}}{_SPACE}*[^\s\d_][^\n]{{2,60}}?{_DASH}{{3,}}\Z")
 _FORWARDED = re.compile(rf"(?:{_any(words.FORWARDED)}){_SPACE}*{_COLON}\Z")
 _PROCESSED = re.compile(rf"(?:{_any(words.PROCESSED)})\b")
-_GROUPWISE = re.compile(r">>>[^\n>]{3,150}\d[^\n>]{0,60}>>>\Z")
+_GROUPWISE = re.compile(r">>> ?[^\s>][^\n]{2,150}\d[^\n]{0,40}>>>\Z")
 _WROTE = re.compile(rf"(?:{_any(words.WROTE)})")
 _CUT_ATTRIBUTION = re.compile(rf">{_SPACE}*(?:{_any(words.WROTE)})?(?:\(а\)|\(a\))?{_SPACE}*{_COLON}\Z")
 _CLOCK = re.compile(r"\d{1,2}[:.h]\d\d")
@@ -61,6 +61,7 @@ _SAID_AT_END = re.compile(rf"\b(?:{_any(words.SAID)}){_SPACE}*{_COLON}\Z")
 _WHO_WROTE = re.compile(
     rf"[^\n<>:]{{1,80}}<[^\s<>@]+@[^\s<>]+>{_SPACE}*(?:{_any(words.WROTE)})(?:\(а\)|\(a\))?{_SPACE}*{_COLON}\Z"
 )
+_BEGINS_WITH_DATE = re.compile(rf"[-*\s]*(?:(?:{_any(words.ON)}).{{0,30}}\d|\d)")
 _FIRST_PERSON = re.compile(rf"\b(?:{_any(words.FIRST_PERSON)})\b")
 _OLD_GMAIL = re.compile(
     rf"\d{{4}}[-/]\d\d?[-/]\d\d?\b[^\n]{{0,200}}<[^<>@]+@[^<>]+>{_COLON}?\Z"
@@ -96,7 +97,7 @@ def label(line: str) -> frozenset[str]:
 def is_header_block(lines: Sequence[str], kinds_min: int = 3) -> bool:
     """Whether these lines (lower case, without blank ones between) begin with the header of a quoted message."""
     seen: set[str] = set()
-    whose = told = False
+    whose = timed = addressed = False
     strangers = 0
     for number, line in enumerate(lines[:HEADER_LINES]):
         kinds = label(line[:LINE_MAX])
@@ -110,9 +111,11 @@ def is_header_block(lines: Sequence[str], kinds_min: int = 3) -> bool:
             seen.add(min(fresh))
         # "From: 9:00, To: 10:00, Date: 5 May" is an appointment.
         whose = whose or ("from" in kinds and not _TIMED.search(line))
-        told = told or _MAILBOX.search(line) is not None or ("date" in kinds and _CLOCK.search(line) is not None)
+        timed = timed or ("date" in kinds and _TIME.search(line) is not None)
+        addressed = addressed or _MAILBOX.search(line) is not None
     # "From: Vienna, To: Rome, Date: 5 May" is a journey.
-    return whose and len(seen) >= kinds_min and (told or {"date", "subject"} <= seen)
+    told = addressed or ("to" in seen and (timed or len(seen) == len(_KINDS)))
+    return whose and told and len(seen) >= kinds_min
 
 
 def notes_header_start(above: Sequence[str], line: str, below: Sequence[str]) -> int | None:
@@ -194,13 +197,13 @@ def is_whole_attribution(text: str) -> bool:
     """Whether it is one even if nothing marks the text below as quoted: it tells who, when, and "wrote"."""
     if not is_attribution(text):
         return False
-    if _OLD_GMAIL.match(text) or _WHO_WROTE.match(text):
+    if _WHO_WROTE.match(text) or (_OLD_GMAIL.match(text) and (text.endswith(_COLONS) or "gmt" in text)):
         return True
     if _DATED.search(text) is None:
         return False
     mailbox = _MAILBOX.search(text) is not None
     if _WROTE.search(text) is not None:
-        return mailbox or _FIRST_PERSON.search(text) is None
+        return mailbox or (_BEGINS_WITH_DATE.match(text) is not None and _FIRST_PERSON.search(text) is None)
     # In languages whose word for "wrote" we don't know.
     if _DAY.search(text) is None or _TIME.search(text) is None:
         return False
@@ -212,11 +215,13 @@ def is_dated(text: str) -> bool:
     return _DATED.search(text) is not None
 
 
-def may_introduce(text: str) -> bool:
-    """Whether text right before a quote, in an element made for attributions, is one: in any language."""
-    if len(text) > LINE_MAX:
-        return False
-    return text.endswith(_COLONS) or is_original(text) or _DATED.search(text) is not None or label(text) != _NO_LABEL
+def may_introduce(lines: Sequence[str]) -> bool:
+    """Whether the lines right before a quote, in an element made for attributions, are one: in any language."""
+    if len(lines) > 3 or not lines or len(lines[-1]) > LINE_MAX:
+        return not lines
+    if len(lines) > 1:
+        return attribution_start(lines, len(lines) - 1) == 0
+    return lines[0].endswith(_COLONS) or is_original(lines[0]) or _DATED.search(lines[0]) is not None
 
 
 def attribution_start(lines: Sequence[str], last: int) -> int | None:

@@ -49,7 +49,7 @@ def test_no_client_falls_behind(found: list[Outcome]) -> None:
 
 
 def test_every_label_names_a_body_of_the_corpus_and_a_place_in_it() -> None:
-    texts = {}
+    texts: dict[tuple[str, str], str] = {}
     for entry in corpus():
         try:
             bodies = displayed(parse(entry.data))
