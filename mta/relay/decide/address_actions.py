@@ -199,5 +199,8 @@ class Response:
 
 def _addresses(who: Sequence[AddressValue], facts: Facts, index: int, rule: str) -> tuple[str, ...]:
     """Each once, in the order of the rule."""
-    found = [value.resolve(facts, index, rule) for value in who]
-    return tuple({address.key: str(address) for address in found}.values())
+    found: dict[str, str] = {}
+    for value in who:
+        address = value.resolve(facts, index, rule)
+        found.setdefault(address.key, str(address))
+    return tuple(found.values())
