@@ -17,7 +17,7 @@ _BREAKS = frozenset(
 _APART = frozenset(("p", "h1", "h2", "h3", "h4", "h5", "h6", "table", "ul", "ol", "blockquote"))
 _LINE, _PARAGRAPH = "\x01", "\x02"
 """Where a line, or a paragraph, ends unless one has ended just there."""
-_ENDS = re.compile(r"[ \n\x01\x02]*[\n\x01\x02][ \n\x01\x02]*")
+_ENDS = re.compile(r"[\n\x01\x02][ \n\x01\x02]*")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f]")
 _HIDDEN = re.compile(r"display\s*:\s*none", re.IGNORECASE)
 _RULE = "-" * 40
@@ -37,7 +37,8 @@ def text_of(source: str) -> str:
         reading.take(token)
     if not reading.hidden:
         reading.pieces.append(_data(source[at:]))
-    return _ENDS.sub(_end, "".join(reading.pieces)).strip("\n ")
+    lines = _ENDS.sub(_end, "".join(reading.pieces)).split("\n")
+    return "\n".join(_SPACES.sub(" ", line.strip()) for line in lines).strip("\n")
 
 
 def _end(match: re.Match[str]) -> str:
