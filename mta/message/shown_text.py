@@ -42,8 +42,17 @@ def shown_texts(message: Message) -> tuple[str, ...]:
 
 
 def readings(texts: Iterable[tuple[TextBody, str]]) -> tuple[str, ...]:
-    """The same from bodies and their text, or that part of it that is to count, in order."""
-    bodies = [(body, _alternatives(body.part), text[:TEXT_MAX]) for body, text in texts]
+    """The same from bodies and their text, or that part of it that is to count, in order.
+
+    Beyond twice TEXT_MAX, which is both readings, no more texts are taken.
+    """
+    bodies: list[tuple[TextBody, Part | None, str]] = []
+    room = 2 * TEXT_MAX
+    for body, text in texts:
+        bodies.append((body, _alternatives(body.part), text[: min(room, TEXT_MAX)]))
+        room -= min(len(text), TEXT_MAX)
+        if room <= 0:
+            break
     of_html = {id(around) for body, around, _ in bodies if body.is_html and around is not None}
     of_plain = {id(around) for body, around, _ in bodies if not body.is_html and around is not None}
     rich = [_seen(body, text) for body, around, text in bodies if body.is_html or id(around) not in of_html]

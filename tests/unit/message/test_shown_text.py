@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mta.message.parse import parse
-from mta.message.shown_text import shown_texts, text_of_html
+from mta.message.shown_text import TEXT_MAX, shown_texts, text_of_html
 
 
 @pytest.mark.parametrize(
@@ -59,3 +59,10 @@ def test_alternatives_beside_other_text() -> None:
     inner = message((PLAIN, "plain"), (HTML, "<b>rich")).replace(b"boundary=b", b"boundary=i").replace(b"--b", b"--i")
     raw = b"Content-Type: multipart/mixed; boundary=o\r\n\r\n--o\r\n" + inner + b"\r\n--o\r\n\r\nfooter\r\n--o--\r\n"
     assert shown_texts(parse(raw)) == ("rich\nfooter", "plain\nfooter")
+
+
+def test_very_long_texts_are_read_up_to_a_limit() -> None:
+    raw = message(*((PLAIN, f"{n}" * 400_000) for n in range(8)), kind="mixed")
+    (text,) = shown_texts(parse(raw))
+    assert len(text) == TEXT_MAX
+    assert text[-1] == "2"
