@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from mta.message import charsets, flowed, part_header, recode, transfer
+from mta.message.approximate import in_ascii
 from mta.message.edit import CannotEditError, Edit
 from mta.message.parse import Message, Part
 from mta.message.recode import TextChange
@@ -86,9 +87,21 @@ class TextBody:
     def change(self, changes: Sequence[Change]) -> list[Edit]:
         """Edits of the message that make `changes`, positions counted in `text` as it stands.
 
-        Text in between keeps its octets, in its transfer encoding too where that can be. Raises CannotEditError
+        Text in between keeps its octets, in its transfer encoding too where that can be. A plain text whose charset
+        nobody knows, or can't be declared, gets what is added in ASCII letters. Raises CannotEditError
         (mta.message.edit) where no safe way is; ValueError if changes overlap or are not inside the text.
         """
+        try:
+            return self._change(changes)
+        except CannotEditError:
+            if self.is_html or all(change.text.isascii() for change in changes):
+                raise
+            texts = [text for change in changes if (text := in_ascii(change.text)) is not None]
+            if len(texts) < len(changes):
+                raise
+            return self._change([change._replace(text=text) for change, text in zip(changes, texts, strict=True)])
+
+    def _change(self, changes: Sequence[Change]) -> list[Edit]:
         plan = self.plan(changes)
         if not plan.edits:
             return []

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from mta.message.edit import CannotEditError, Edit
 from mta.message.fields import HeaderField
 from mta.message.parameters import PARAMETER, TYPE
 from mta.message.part import Part
 
 _LYING = frozenset({b"content-md5", b"content-length", b"lines"})
+_SIGNED_LENGTH = re.compile(rb"(?:\A|;)\s*l\s*=\s*\d")
 
 
 def describe(part: Part, charset: str, encoding: str) -> list[Edit]:
@@ -49,13 +52,24 @@ def add_field(part: Part, block: bytes) -> Edit:
 
 
 def drop_lying_fields(part: Part) -> list[Edit]:
-    """Remove what tells the length or digest of a body that is changed, from the part and all around it."""
+    """Remove what tells the length or digest of a body that is changed, from the part and all around it.
+
+    A DKIM signature of so many octets (`l=`, RFC 6376 §8.2) goes, too: it would say that what is added behind them is
+    its signer's. Other signatures stay; whoever checks them sees that the body was changed.
+    """
     around: Part | None = part
     edits = []
     while around is not None:
-        edits += [Edit(field.start, field.end, b"") for field in around.fields if field.name in _LYING]
+        edits += [Edit(field.start, field.end, b"") for field in around.fields if _is_lying(around, field)]
         around = around.parent
     return edits
+
+
+def _is_lying(part: Part, field: HeaderField) -> bool:
+    if field.name in _LYING:
+        return True
+    is_signature = field.name == b"dkim-signature"
+    return is_signature and _SIGNED_LENGTH.search(part.data[field.value_start : field.end]) is not None
 
 
 def value_end(part: Part, field: HeaderField) -> int:

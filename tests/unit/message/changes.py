@@ -9,6 +9,7 @@ from mta.message.body_text import TextBody, displayed
 from mta.message.parse import Message, Part
 
 MARK = "\nMark 4711: Grüße, 10 €\n"
+IN_ASCII = "\nMark 4711: Grusse, 10 EUR\n"
 
 
 def tree_of(part: Part) -> object:
@@ -41,12 +42,14 @@ def _is_inserted(body: TextBody, text: str, place: int) -> bool:
         before, behind = before[:-1], "\r" + behind
     if not place and behind.startswith("\ufeff"):
         before, behind = "\ufeff", behind[1:]
-    mark = MARK.replace("\n", line_end)
+    marks = [MARK.replace("\n", line_end)]
+    if not body.is_html and (not body.is_certain or not body.part.header_is_closed):
+        marks.append(IN_ASCII.replace("\n", line_end))
     for end in ("", "\r\n"):
         if text.startswith(before) and text.endswith(behind + end):
             added = text[len(before) : len(text) - len(behind + end)]
             added = html.unescape(added) if body.is_html else added
-            if added in (mark, mark + line_end, line_end + mark):
+            if any(added in (mark, mark + line_end, line_end + mark) for mark in marks):
                 return True
     return False
 

@@ -11,6 +11,7 @@ import pytest
 
 from mta.message.body_text import Change, displayed
 from mta.message.edit import CannotEditError, joined
+from mta.message.flowed import Paragraph, paragraphs
 from mta.message.parse import parse
 from tests.unit.message.samples import append, by_stdlib, changed, crlf, insert, only_body, read, text_message, tree
 
@@ -353,7 +354,22 @@ def test_undeclared_utf_8_is_declared_when_more_of_it_is_added() -> None:
 def test_where_no_safe_way_is_nothing_is_changed(raw: bytes, content_type: str, encoding: str) -> None:
     data = text_message(raw, content_type, encoding)
     with pytest.raises(CannotEditError):
-        append(data, "grüße €\n")
+        append(data, "株式会社\n")
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "text/plain; charset=no-such-charset"])
+def test_a_text_whose_charset_nobody_knows_gets_ascii_letters(content_type: str) -> None:
+    data = text_message(b"gr\xfc\xdfe\r\n", content_type, "8bit")
+    added = "-- \nJörg Größer – “Œuvre” • 10 €, Łódź ☎.\n"
+    assert append(data, added) == data + b'-- \r\nJorg Grosser - "OEuvre" * 10 EUR, Lodz .\r\n'
+    with pytest.raises(CannotEditError):
+        append(data, "株式会社\n")
+
+
+def test_a_part_without_a_header_gets_ascii_letters() -> None:
+    data = crlf("Content-Type: multipart/mixed; boundary=b\n\n--b\nno header, no empty line\n--b--\n")
+    body = displayed(parse(data))[-1]
+    assert b"Grusse" in joined(data, body.change([Change(0, 0, "Grüße\n")]))
 
 
 def test_ascii_can_be_added_to_a_text_whose_charset_nobody_knows() -> None:
@@ -386,6 +402,14 @@ def test_fields_that_would_lie_about_a_changed_body_go() -> None:
     assert result == crlf(expected.replace("\n\ntext", "\n\nnew\ntext"))
 
 
+def test_a_signature_of_so_many_octets_goes_with_the_first_change() -> None:
+    signature = "DKIM-Signature: v=1; a=rsa-sha256; d=example.com;\n s=x; {}h=from; bh=ab==; b=cd=l=1\n"
+    for tag, stays in (("", True), ("l=20; ", False), ("dl=20; ", True), ("l =\n 7;", False)):
+        data = crlf(signature.format(tag) + "Subject: x\n\ntext\n")
+        result = joined(data, displayed(parse(data))[0].change([Change(0, 0, "new\n")]))
+        assert (b"DKIM-Signature" in result) is stays
+
+
 def test_several_texts_of_a_message_with_a_length_can_be_changed_together() -> None:
     data = crlf("Content-Length: 99\n" + multipart("alternative", PLAIN, HTML))
     edits = [edit for body in displayed(parse(data)) for edit in body.change([Change(0, 0, "new ")])]
@@ -408,6 +432,51 @@ def test_added_lines_are_fixed_and_space_stuffed_in_flowed_text() -> None:
 def test_an_addition_does_not_flow_into_the_paragraph_before() -> None:
     data = text_message(b"A paragraph \r\n", FLOWED, "7bit")
     assert append(data, "Signature\n") == data + b"\r\nSignature\r\n"
+
+
+def test_long_lines_are_broken_so_that_readers_join_them() -> None:
+    words = "Example Ltd is registered in England and Wales " * 4
+    for delsp, soft in (("no", b" \r\n"), ("yes", b"  \r\n")):
+        data = text_message(b"Hi\r\n", f"text/plain; charset=us-ascii; format=flowed; delsp={delsp}", "7bit")
+        result = append(data, f"{words}end\nFrom me\n").removeprefix(data)
+        assert max(map(len, result.split(b"\r\n"))) <= 78
+        assert soft in result
+        meant = [line.text for line in paragraphs(result.decode(), delsp=delsp == "yes")]
+        assert meant == [f"{words}end", "From me", ""]
+
+
+def test_what_has_no_spaces_is_not_broken() -> None:
+    data = text_message(b"Hi\r\n", FLOWED, "7bit")
+    link = "https://example.com/" + "x" * 200
+    assert append(data, f"{link}\n") == data + link.encode() + b"\r\n"
+
+
+@pytest.mark.parametrize("line_end", ["\r\n", "\n"])
+def test_nothing_flows_into_what_is_put_in_whatever_its_line_ends(line_end: str) -> None:
+    raw = base64.b64encode(f"A paragraph {line_end}".encode()) + b"\r\n"
+    result = append(text_message(raw, FLOWED, "base64"), "Signature\n")
+    meant = [line.text for line in paragraphs(read(result), delsp=True)]
+    assert meant == ["A paragraph", "Signature", ""]
+
+
+def test_a_replacement_in_flowed_text_changes_no_line_around_it() -> None:
+    data = text_message(b"Call 12345\r\nnow, \r\nplease.\r\n-- \r\nJane\r\n", FLOWED.replace("yes", "no"), "7bit")
+    assert read(changed(data, Change(5, 10, ""))).startswith("Call\r\nnow, \r\n")
+    assert read(changed(data, Change(5, 10, "me "))).startswith("Call me\r\nnow, \r\n")
+    assert read(changed(data, Change(0, 5, "Ring  "))).startswith("Ring  12345\r\n")
+    assert read(changed(data, Change(12, 15, "soon"))).startswith("Call 12345\r\nsoon, \r\nplease.")
+
+
+@pytest.mark.parametrize("text", ["> Old \r\n", "A line \r\n> Old\r\n", "-- \r\n", ">> a \r\n> b \r\n"])
+@pytest.mark.parametrize("added", ["New\n", "-- \nJane\n", " > x\n\n", "From us \n>\n"])
+@pytest.mark.parametrize("delsp", ["yes", "no"])
+def test_paragraphs_of_both_stay_what_they_are(text: str, added: str, delsp: str) -> None:
+    data = text_message(text.encode(), FLOWED.replace("yes", delsp), "7bit")
+    old = [line for line in paragraphs(text, delsp=delsp == "yes") if line.text]
+    new = [Paragraph(0, line if line == "-- " else line.rstrip(" ")) for line in added.split("\n") if line]
+    for place, expected in ((0, new + old), (len(text), old + new)):
+        result = read(insert(data, place, added))
+        assert [line for line in paragraphs(result, delsp=delsp == "yes") if line.text] == expected
 
 
 def test_the_first_line_is_not_stuffed_inside_a_line() -> None:
