@@ -13,7 +13,7 @@ from mta.relay.decide import required_text
 PATTERN_MAX = 2000
 """Characters of one regex."""
 _MEMORY_MAX = 8 << 20
-_BANK_MEMORY_MAX = 64 << 20
+_BANK_MEMORY_MAX = 16 << 20
 _BANK_MIN = 3
 """Patterns from which on one pass for all is quicker."""
 _UNSUPPORTED = (
@@ -62,8 +62,8 @@ class Match(Protocol):
 
 class Pattern(Protocol):
     @property
-    def regex(self) -> str:
-        """As RE2 has it."""
+    def gate(self) -> tuple[str, bool]:
+        """A regex that is found wherever the pattern is, cheap among many; and whether that is enough to know."""
         ...
 
     def search(self, text: str) -> Match | None:
@@ -114,11 +114,12 @@ def compile_regex(text: str) -> Pattern:
 class _Regex:
     """A compiled pattern; text without any of `needed` (case folded) has no match. Empty: nothing is known."""
 
-    __slots__ = ("_compiled", "_needed", "_words", "regex")
+    __slots__ = ("_compiled", "_needed", "_words", "gate")
 
     def __init__(self, regex: str, needed: tuple[str, ...], words: int = 0) -> None:
         """`words` is the group that holds what was looked for, where the match holds more than that."""
-        self.regex = regex
+        # Literals rather than the regex: what makes out words is large, and a set of many would be huge.
+        self.gate = ("|".join(map(re2.escape, needed)), False) if needed else (regex, True)
         self._compiled: Any = re2.compile(regex, _options())
         self._needed = needed
         self._words = words
@@ -174,17 +175,27 @@ class PatternBank:
         """The numbers of the patterns that the text has matches of."""
         known: frozenset[int] | None = text.known.get(self)
         if known is None:
-            known = text.known[self] = frozenset(self._found(text))
+            patterns = self._patterns
+            known = text.known[self] = frozenset(
+                number
+                for number in self._candidates(text)
+                if patterns[number].gate[1] or patterns[number].find(text) is not None
+            )
         return known
 
-    def _found(self, text: Text) -> Iterable[int]:
-        if len(self._patterns) >= _BANK_MIN:
-            if self._set is None:
-                self._set = self._compiled()
-            found = self._set.Match(text.octets) if self._set is not False else None
-            if found:
-                return (number for number in found if number < len(self._patterns))
-        return (number for number, pattern in enumerate(self._patterns) if pattern.find(text) is not None)
+    def _candidates(self, text: Text) -> Iterable[int]:
+        """The numbers of the patterns whose gate is open."""
+        count = len(self._patterns)
+        if self._set is None:
+            self._set = self._compiled() if count >= _BANK_MIN else False
+        found = self._set.Match(text.octets) if self._set else None
+        if found:
+            return (number for number in found if number < count)
+        return (
+            number
+            for number, pattern in enumerate(self._patterns)
+            if not pattern.gate[1] or pattern.find(text) is not None
+        )
 
     def _compiled(self) -> Any:
         options = _options()
@@ -192,7 +203,7 @@ class PatternBank:
         bank = re2.Set.SearchSet(options)
         try:
             for pattern in self._patterns:
-                bank.Add(pattern.regex)
+                bank.Add(pattern.gate[0])
             bank.Add("")
             bank.Compile()
         except re2.error:
