@@ -8,6 +8,7 @@ from typing import Protocol
 from mta.config.explain_errors import closest
 from mta.config.yaml_values import Loc
 from mta.model.address import AddressError, domain_key, parse_address
+from mta.relay.decide.claims import ClaimsInternal
 from mta.relay.decide.conditions import OnBehalfOf, RecipientIs, SenderIs
 from mta.relay.decide.ldap_filter import FilterError, compile_filter
 from mta.relay.decide.parties import (
@@ -32,7 +33,9 @@ from mta.relay.decide.relations import AttributesCompare, Between, FirstContact,
 
 ReportProblem = Callable[[Loc, str, str], None]
 CompileRegex = Callable[[str, Loc], Pattern]
-PartyCondition = SenderIs | OnBehalfOf | RecipientIs | AttributesCompare | Between | FirstContact | RelationIs
+PartyCondition = (
+    SenderIs | OnBehalfOf | ClaimsInternal | RecipientIs | AttributesCompare | Between | FirstContact | RelationIs
+)
 
 
 class DirectoryNames(Protocol):
@@ -58,6 +61,8 @@ class PartyCompiler:
             yield SenderIs(test, written.by)
         if written.on_behalf_of is not None:
             yield OnBehalfOf(expected=written.on_behalf_of)
+        if written.claims is not None:
+            yield ClaimsInternal()
 
     def recipient(self, written: OneRecipientTests, loc: Loc) -> Iterator[PartyCondition]:
         for test in self._party(written, loc):

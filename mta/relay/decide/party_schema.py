@@ -58,6 +58,8 @@ class SenderTests(PartyTests):
     """Who counts as the sender: the reverse-path, From, or who sent it on behalf of From (Sender)."""
     on_behalf_of: bool | None = None
     """Whether Sender names somebody else than From."""
+    claims: Literal["internal"] | None = None
+    """The header shows one of our addresses as the sender's, and nobody vouches for it."""
 
     @classmethod
     def ways(cls) -> frozenset[str]:
