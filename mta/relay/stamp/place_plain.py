@@ -16,7 +16,7 @@ _BLANK_LINE_AT_END = re.compile(r"\n[ \t]*\n[ \t]*\Z")
 _SIGNS = (*"-_=*–—─", ">>>", *words.PROCESSED)
 _COLONS = (":", "\uff1a")
 _LOOKS_MAX = 20_000
-"""Lines with a colon or a rule above the quote; a text with more is hostile, or a log."""
+"""Lines above the quote that could begin one; a text with more is hostile, or a log."""
 _SHORT = 20
 """Characters of a line without a colon that may be a label of Notes."""
 _GAP_MAX = 8
@@ -96,7 +96,7 @@ def _first_quote(lines: Sequence[str], is_reply: bool, marks: QuoteMarks) -> Quo
     for index, line in enumerate(lines):
         if not line:
             continue
-        if ":" in line or line.startswith(_SIGNS):
+        if ":" in line or line[0].isdecimal() or line.startswith(_SIGNS) or _may_be_notes(line):
             looks += 1
             if looks > _LOOKS_MAX:
                 return None
@@ -175,7 +175,12 @@ def _rest_start(lines: Sequence[str], index: int, marks: QuoteMarks) -> int | No
         return None
     if quote_lines.label(line):
         return _header_start(lines, index)
-    return _notes_start(lines, index) if quote_lines.may_be_notes(line) else None
+    return _notes_start(lines, index) if _may_be_notes(line) else None
+
+
+def _may_be_notes(line: str) -> bool:
+    """A quick test: whether it may be the line of a header of Lotus Notes that names the recipients."""
+    return (len(line) <= _SHORT or ":" in line or "\t" in line) and quote_lines.may_be_notes(line)
 
 
 def _header_start(lines: Sequence[str], index: int) -> int | None:
