@@ -15,13 +15,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
 import re2
 
-from mta.relay.stamp.html_scan import attributes, tokens
+from mta.relay.stamp.html_scan import tokens
 from mta.relay.stamp.place import MARKER, BodyView
 from mta.relay.stamp.quote_lines import Gate
 
@@ -128,7 +128,20 @@ def _known(key: str | None) -> str:
     return "" if key is None or key == _NONE else key
 
 
-def is_wrapper(written: str) -> bool:
-    """Whether an element with these attributes is the one around a stamp: class or id tell, a bookmark is inside."""
-    found = attributes(written.lower())
-    return any(_NAMED.search(found.get(name, "") + " ") for name in ("id", "class"))
+def elements(view: BodyView, is_wanted: Callable[[Marker], bool]) -> list[tuple[int, int]]:
+    """The elements around stamps whose class or id is wanted: outermost ones, that have an end, in order."""
+    starts = {marker.tag for marker in markers(view) if marker.name and is_wanted(marker)}
+    if not starts:
+        return []
+    spans: list[tuple[int, int]] = []
+    start = depth = 0
+    for token in tokens(view.text):
+        if token.name != "div" or token.kind == "raw":
+            continue
+        if depth:
+            depth += 1 if token.kind == "open" else -1
+            if not depth:
+                spans.append((start, token.end))
+        elif token.kind == "open" and token.start in starts:
+            start, depth = token.start, 1
+    return spans

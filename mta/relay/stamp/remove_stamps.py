@@ -20,7 +20,7 @@ from mta.model.actions import RemoveStamps, Stamp
 from mta.relay.stamp.bodies import ShownBody
 from mta.relay.stamp.content import Content, changed, merged
 from mta.relay.stamp.html_scan import VOID, Token, tokens
-from mta.relay.stamp.markers import key_of, markers
+from mta.relay.stamp.markers import Marker, elements, key_of
 from mta.relay.stamp.render import Rendered, Renderer
 from mta.relay.stamp.stamp_lines import Lines, lines_of, without_gaps
 from mta.relay.stamp.templates import RenderError
@@ -72,25 +72,11 @@ def _renderings(names: set[str] | frozenset[str], content: Content) -> Iterator[
 
 def _marked_spans(body: ShownBody, names: set[str] | frozenset[str], origin: str) -> list[Span]:
     """The elements around our stamps, outermost ones, that have an end."""
-    starts = {
-        marker.tag
-        for marker in markers(body)
-        if marker.name and marker.owner.origin in ("", origin) and any(marker.is_of(name) for name in names)
-    }
-    if not starts:
-        return []
-    spans: list[Span] = []
-    start = depth = 0
-    for token in tokens(body.text):
-        if token.name != "div" or token.kind == "raw":
-            continue
-        if depth:
-            depth += 1 if token.kind == "open" else -1
-            if not depth:
-                spans.append((start, token.end))
-        elif token.kind == "open" and token.start in starts:
-            start, depth = token.start, 1
-    return _joined(body.text, spans)
+
+    def is_wanted(marker: Marker) -> bool:
+        return marker.owner.origin in ("", origin) and any(marker.is_of(name) for name in names)
+
+    return _joined(body.text, elements(body, is_wanted))
 
 
 def _joined(text: str, spans: Sequence[Span]) -> list[Span]:

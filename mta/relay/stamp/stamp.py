@@ -107,6 +107,8 @@ class _Texts:
             self.stamping.plan(stamp)
         if self.stamping.makes_html:
             self.stamping.settle()
+        if self.stamping.present and self.stamping.planned:
+            self.stamping.stack()
 
     def _left(self, body: ShownBody) -> TextView:
         """The body without the stamps that are taken out: they don't keep new ones out."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mta.message.structure import Picture
 from mta.model.actions import Once, Place, Stamp
@@ -14,6 +14,7 @@ from mta.relay.stamp.markers import Owner, key_of, marked
 from mta.relay.stamp.once import Own, in_conversation, in_message
 from mta.relay.stamp.place import Placement
 from mta.relay.stamp.render import Rendered, Renderer
+from mta.relay.stamp.stacking import Present, beside
 from mta.relay.stamp.templates import RenderError
 
 _OF_SENDER = frozenset(("sender", "manager"))
@@ -41,6 +42,8 @@ class Planned:
     action: Stamp
     insertions: tuple[Insertion, ...]
     pictures: tuple[Picture, ...]
+    order: int
+    """Among the stamps of the rules."""
 
 
 def can_be_html(content: Content, body: ShownBody) -> bool:
@@ -69,6 +72,10 @@ class Stamping:
     readings: list[Reading] = field(init=False)
     renderer: Renderer = field(init=False)
     placements: dict[tuple[int, Place], Placement] = field(default_factory=dict)
+    present: list[Present] = field(default_factory=list)
+    """Stamps that stand there already."""
+    seen: int = 0
+    """Stamps planned or not so far."""
     refusing_html: set[int] = field(default_factory=set)
     """Bodies, by `id`."""
 
@@ -80,6 +87,7 @@ class Stamping:
 
     def plan(self, action: Stamp) -> None:
         """Render, look for an earlier stamp of ours, find the places."""
+        self.seen += 1
         if not self.content.bodies:
             self._skip(action, "no text that readers see")
             return
@@ -97,7 +105,8 @@ class Stamping:
         elif self._is_stamped(action, rendered, targets):
             self._skip(action, f"stamped already (once: {action.once.value})")
         else:
-            self.planned.append(Planned(action, self._insertions(action, rendered, targets), rendered.pictures))
+            insertions = self._insertions(action, rendered, targets)
+            self.planned.append(Planned(action, insertions, rendered.pictures, self.seen))
 
     def html_is_made(self, body: ShownBody) -> bool:
         """Whether a plain body gets an HTML alternative, which some stamp in it asks for."""
@@ -122,6 +131,17 @@ class Stamping:
                 self._skip(entry.action, "no html text")
         self.planned = kept
 
+    def stack(self) -> None:
+        """Put the new stamps beside those of the same place that another server put on, in rule order."""
+        self.planned = [
+            replace(entry, insertions=tuple(self._beside(insertion, entry) for insertion in entry.insertions))
+            for entry in self.planned
+        ]
+
+    def _beside(self, insertion: Insertion, entry: Planned) -> Insertion:
+        place = beside(insertion.body, entry.order, [it for it in self.present if it.place is entry.action.place])
+        return insertion if place is None else replace(insertion, place=place)
+
     def drop(self, body: ShownBody, error: str) -> bool:
         """Give up the stamps that go into a body which refuses them; whether there were any."""
         kept = [entry for entry in self.planned if all(insertion.body is not body for insertion in entry.insertions)]
@@ -139,9 +159,13 @@ class Stamping:
             return False  # whatever looks like our stamp, a stranger wrote
         own = Own(action.template, self._owner(action), self.renderer.key, rendered.text, rendered.html)
         if action.once is Once.CONVERSATION:
-            return in_conversation(self.views, own)
-        in_html = any(body.is_html for body in targets)
-        return in_message(self.views, own, in_html, self.content.is_reply, self.content.marks)
+            is_there = in_conversation(self.views, own)
+        else:
+            in_html = any(body.is_html for body in targets)
+            is_there = in_message(self.views, own, in_html, self.content.is_reply, self.content.marks)
+        if is_there:
+            self.present.append(Present(own, action.place, self.seen))
+        return is_there
 
     def _owner(self, action: Stamp) -> Owner:
         """With the sender, if the template speaks of them: another sender's stamp is another stamp then."""

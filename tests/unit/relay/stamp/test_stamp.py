@@ -76,6 +76,20 @@ class TestPlaces:
             else:
                 assert text.index("Old") < first
 
+    @pytest.mark.parametrize("place", list(Place))
+    @pytest.mark.parametrize("first", [["one"], ["two"], ["three"], ["one", "three"], ["two", "three"]])
+    @pytest.mark.parametrize("kind", ["plain", "html", "alternative"])
+    def test_they_stack_in_rule_order_beside_those_of_another_server(
+        self, tmp_path: Path, place: Place, first: list[str], kind: str
+    ) -> None:
+        chosen = templates(tmp_path, one="Number one stamp", two="Number two stamp", three="Number three stamp")
+        text, source = "Hi" + QUOTE, "<p>Hi</p>" + HTML_QUOTE + "\n"
+        data = {"plain": plain(text), "html": html(source), "alternative": alternative(text, source)}[kind]
+        every = [stamp(name, place) for name in ("one", "two", "three")]
+        there = stamped(data, [action for action in every if action.template in first], chosen)
+        both = stamped(there, every, chosen)
+        assert bodies(both) == bodies(stamped(data, every, chosen))
+
     def test_top_and_bottom_of_an_empty_body(self, notes: TemplateSet) -> None:
         (text,) = bodies(stamped(plain(""), [stamp("one"), stamp("two", Place.TOP)], notes))
         assert text.index("Second stamp") < text.index("First stamp")
