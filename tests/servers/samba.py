@@ -114,11 +114,14 @@ class Samba:
         return self.folder / "tls" / "ca.pem"
 
     def start(self) -> None:
-        """Returns when it answers."""
+        """Returns when it answers; does nothing where it does already."""
+        if self._process is not None:
+            return
+        # It ends when its standard input does: with us, whatever becomes of us.
         with (self.folder / "out").open("wb") as out:
             self._process = subprocess.Popen(
                 ["samba", "-i", "-s", str(self.settings), "--debug-stdout"],
-                stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
+                stdin=subprocess.PIPE, stdout=out, stderr=out, start_new_session=True,
             )  # fmt: skip
         wait_until(self._listens, 60, lambda: f"samba's ports: {(self.folder / 'out').read_text()[-2000:]}")
 
@@ -130,11 +133,22 @@ class Samba:
             return False
         return True
 
+    def freeze(self) -> None:
+        """It takes connections, and says nothing more, until `thaw` is called."""
+        assert self._process is not None
+        os.killpg(self._process.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        assert self._process is not None
+        os.killpg(self._process.pid, signal.SIGCONT)
+
     def stop(self) -> None:
         """All its processes, at once: as when the machine goes."""
         process, self._process = self._process, None
         if process is not None:
             os.killpg(process.pid, signal.SIGKILL)
+            assert process.stdin is not None
+            process.stdin.close()
             process.wait(30)
             wait_until(lambda: not self._listens(), 30, "samba's end")
 

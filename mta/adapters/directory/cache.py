@@ -48,7 +48,10 @@ class _Kept:
 class PeopleCache:
     """Entries by key, bounded in number and octets; those not asked for go first."""
 
-    def __init__(self, fetch: Fetch, settings: DirectoryCache, source: str) -> None:
+    def __init__(
+        self, fetch: Fetch, settings: DirectoryCache, source: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._clock = clock
         self._fetch = fetch
         self._source = source
         self._ttl_s = settings.ttl.total_seconds()
@@ -68,7 +71,7 @@ class PeopleCache:
 
     async def people(self, keys: Collection[str]) -> Mapping[str, Person]:
         """As `mta.ports.directory.Directory.people` says."""
-        now = time.monotonic()
+        now = self._clock()
         found: dict[str, Person] = {}
         unanswered: list[str] = []
         due = self._remembered(keys, found, now)
@@ -114,13 +117,15 @@ class PeopleCache:
                 waiting.append(key)
         flights = self._launch(due)
         wanted = {flights[key] for key in waiting if key in flights}
-        left_s = self._wait_s - (time.monotonic() - began)
+        left_s = self._wait_s - (self._clock() - began)
         if wanted and left_s > 0:
             await asyncio.wait(wanted, timeout=left_s)
-        return self._gathered(due, found, flights)
+        return self._gathered(due, found, flights, began)
 
-    def _gathered(self, due: Collection[str], found: dict[str, Person], asked: Collection[str]) -> list[str]:
-        now = time.monotonic()
+    def _gathered(
+        self, due: Collection[str], found: dict[str, Person], asked: Collection[str], began: float
+    ) -> list[str]:
+        now = self._clock()
         stale, oldest_s = 0, 0.0
         unanswered = []
         for key in due:
@@ -135,7 +140,7 @@ class PeopleCache:
                 continue
             entry.used = True
             found[key] = entry.person
-            if age_s > self._ttl_s:
+            if age_s > self._ttl_s and entry.read_at < began:
                 stale, oldest_s = stale + 1, max(oldest_s, age_s)
         if stale and now - self._stale_said_at > _SAY_STALE_EVERY_S:
             self._stale_said_at = now
@@ -177,12 +182,12 @@ class PeopleCache:
 
     def _failed(self, error: str) -> None:
         if self._down_since is None:
-            self._down_since = time.monotonic()
+            self._down_since = self._clock()
             events.directory_down(self._source, error=error)
 
     def _answered(self) -> None:
         if self._down_since is not None:
-            events.directory_up(self._source, down_s=time.monotonic() - self._down_since)
+            events.directory_up(self._source, down_s=self._clock() - self._down_since)
             self._down_since, self._stale_said_at = None, float("-inf")
 
     # --- keeping ------------------------------------------------------------------------------------------------------
@@ -194,7 +199,7 @@ class PeopleCache:
                 self._store(key, person)
 
     def _store(self, key: str, person: Person | None) -> None:
-        now = time.monotonic()
+        now = self._clock()
         former = self._kept.pop(key, None)
         if former is not None:
             self._octets -= former.octets

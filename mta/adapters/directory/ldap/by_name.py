@@ -34,30 +34,37 @@ class EntriesByName(Generic[T]):
 
     async def get(self, names: Iterable[str]) -> dict[str, T]:
         """By the names as given. Raises LdapError where one can't be read and wasn't before."""
-        asked = {name: name.lower() for name in names}
-        while due := {key: name for name, key in asked.items() if self._is_due(key)}:
-            await self._read(due)
-        return {name: self._known[key][0] for name, key in asked.items()}
+        now = time.monotonic()
+        found: dict[str, T] = {}
+        due: list[str] = []
+        for name in names:
+            known = self._known.get(name.lower())
+            if known is not None and now <= known[1]:
+                found[name] = known[0]
+            else:
+                due.append(name)
+        return found | await self._read(due) if due else found
 
     def remember(self, name: str, value: T) -> None:
         """What is known without asking."""
         self._known[name.lower()] = (value, time.monotonic() + self._ttl_s)
 
-    def _is_due(self, key: str) -> bool:
-        known = self._known.get(key)
-        return known is None or time.monotonic() > known[1]
-
-    async def _read(self, due: dict[str, str]) -> None:
+    async def _read(self, due: list[str]) -> dict[str, T]:
         if self._reading is None:
             self._reading = asyncio.Lock()
+        found: dict[str, T] = {}
         async with self._reading:  # who waited finds most of what it wanted read already
-            still = [name for key, name in due.items() if self._is_due(key)]
-            while len(self._known) + len(still) > REMEMBERED_MAX and self._known:
-                del self._known[next(iter(self._known))]
+            now = time.monotonic()
+            still = [name for name in due if (known := self._known.get(name.lower())) is None or now > known[1]]
             for start in range(0, len(still), _AT_ONCE):
-                await asyncio.gather(*(self._read_one(name) for name in still[start : start + _AT_ONCE]))
+                names = still[start : start + _AT_ONCE]
+                found |= dict(zip(names, await asyncio.gather(*map(self._read_one, names)), strict=True))
+            found |= {name: self._known[name.lower()][0] for name in due if name not in found}
+            while len(self._known) > REMEMBERED_MAX:
+                del self._known[next(iter(self._known))]
+        return found
 
-    async def _read_one(self, name: str) -> None:
+    async def _read_one(self, name: str) -> T:
         search = Search(name, Scope.BASE, Present("objectClass"), self._attributes, limit=1)
         try:
             entries = await self._servers.search(search)
@@ -67,5 +74,7 @@ class EntriesByName(Generic[T]):
                 raise
             # What was so a while ago is better than nothing.
             self._known[name.lower()] = (known[0], time.monotonic() + _AGAIN_AFTER_S)
-            return
-        self.remember(name, self._make(name, entries[0] if entries else None))
+            return known[0]
+        value = self._make(name, entries[0] if entries else None)
+        self.remember(name, value)
+        return value

@@ -28,6 +28,7 @@ from mta.adapters.directory.ldap.protocol import (
 
 ENTRIES_MAX = 100_000
 """Entries of one search that are held at once; where there may be more, it is made by pages."""
+CLOSE_S = 1.0
 _EMPTY = frozenset((Code.NO_SUCH_OBJECT, Code.REFERRAL, Code.INVALID_DN))
 _PARTIAL = frozenset((Code.SUCCESS, Code.SIZE_LIMIT_EXCEEDED))
 _AD_REASON = re.compile(r"\bdata ([0-9a-f]{3,8})\b")
@@ -84,6 +85,7 @@ class LdapConnection(asyncio.Protocol):
         self._last_id = 0
         self._lost: LdapError | None = None
         self._drained: asyncio.Event | None = None
+        self._gone = asyncio.Event()
         self.has_timed_out = False
         """Whether it is gone because the server was silent."""
 
@@ -222,6 +224,7 @@ class LdapConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._fail(LdapError("the server closed the connection"))
+        self._gone.set()
 
     @property
     def is_usable(self) -> bool:
@@ -229,11 +232,17 @@ class LdapConnection(asyncio.Protocol):
 
     async def close(self) -> None:
         """Say goodbye and close; what is being asked fails."""
-        if self.is_usable and self._transport is not None:
-            with suppress(OSError):
-                self._transport.write(unbind_request(self._next_id()))
+        if self._transport is None:
+            return
+        if self.is_usable:
+            self._transport.write(unbind_request(self._next_id()))
             self._fail(LdapError("closed"))
             self._transport.close()
+        try:
+            async with asyncio.timeout(CLOSE_S):
+                await self._gone.wait()
+        except TimeoutError:
+            self._transport.abort()
 
     async def close_when_idle(self) -> None:
         """Close as soon as what is being asked has its answers."""
