@@ -73,9 +73,19 @@ def test_the_reference_fits_with_every_key_switched_on(tmp_path: Path) -> None:
 README = (ROOT / "rules" / "README.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("test", re.findall(r"(?m)^\| `([a-z]+: [^`]+)` \|", README))
+TESTS, ACTIONS = README.split("\n## Actions")
+IN_A_ROW = re.compile(r"(?m)^\| `([a-z-]+: [^`]+)` \|")
+
+
+@pytest.mark.parametrize("test", IN_A_ROW.findall(TESTS))
 def test_the_tests_in_the_rules_readme_fit(test: str, tmp_path: Path) -> None:
     rule = f"rules:\n- name: r\n  when:\n    {test}\n  actions: [drop]\n"
+    assert judged_by_schema("rules", read(tmp_path, rule)) == []
+
+
+@pytest.mark.parametrize("action", IN_A_ROW.findall(ACTIONS))
+def test_the_actions_in_the_rules_readme_fit(action: str, tmp_path: Path) -> None:
+    rule = f"rules:\n- name: r\n  actions:\n  - {action}\n"
     assert judged_by_schema("rules", read(tmp_path, rule)) == []
 
 

@@ -11,7 +11,7 @@ import yaml
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from mta.app import open_directory
+from mta.adapters.directory import open_directory
 from mta.config.problems import ConfigurationError
 from mta.relay.snapshot import Snapshot, load_snapshot
 
@@ -44,7 +44,7 @@ def test_the_demonstrations_files_make_a_snapshot(installation: Path) -> None:
     snapshot = load(installation)
     (book,) = snapshot.books
     assert {"corporate", "compact"} <= book.templates.names()
-    assert [rule.name for rule in book.rules.rules][:2] == ["refuse-programs", "mark-external"]
+    assert [rule.name for rule in book.rules.rules][:2] == ["refuse-programs", "refuse-forgeries"]
     assert book.mark_keys == (b"0123456789abcdef" * 4,)
     assert book.organisation.accepted_domains == {"example.com"}
     assert book.signer.key_domain("mail.example.com") == "example.com"
