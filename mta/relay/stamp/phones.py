@@ -57,6 +57,7 @@ def _written(text: str, style: str, country: str) -> str | None:
         number = phonenumbers.parse(_TRUNK_ZERO.sub("", text), country or None)
     except phonenumbers.NumberParseException:
         return None
-    if not phonenumbers.is_possible_number(number):
+    # A number that can be dialled from nearby only, such as an extension, belongs to no country.
+    if phonenumbers.is_possible_number_with_reason(number) != phonenumbers.ValidationResult.IS_POSSIBLE:
         return None
     return phonenumbers.format_number(number, formats[style])

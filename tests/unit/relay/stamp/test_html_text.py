@@ -1,4 +1,4 @@
-# ruff: noqa: E501 - samples stand on one line
+
 """Text made from HTML, and HTML from text."""
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ def test_html_of() -> None:
     assert html_of("a < b\n& c") == "a &lt; b<br>\n&amp; c"
 
 
-@pytest.mark.parametrize("piece", ["<a href='https://x.example'>", "<div style='display:none'>", "<li>", "<img alt='x'>"])
+@pytest.mark.parametrize(
+    "piece", ["<a href='https://x.example'>", "<div style='display:none'>", "<li>", "<img alt='x'>"]
+)
 def test_time_is_bounded_for_many_elements(piece: str) -> None:
     assert len(text_of(piece * 20_000)) < 200_000
