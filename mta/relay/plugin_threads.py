@@ -18,7 +18,7 @@ WITHIN_S = 10.0
 _threads = ThreadPoolExecutor(THREADS, thread_name_prefix="plug-in")
 
 
-async def in_time(work: Callable[[], T], *, within_s: float = WITHIN_S) -> T:
+async def in_time(work: Callable[[], T]) -> T:
     """Do the work on one of the threads. Raises TimeoutError where it takes too long, waiting for a thread included."""
-    async with asyncio.timeout(within_s):
+    async with asyncio.timeout(WITHIN_S):
         return await asyncio.get_running_loop().run_in_executor(_threads, work)

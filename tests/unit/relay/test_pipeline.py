@@ -59,6 +59,10 @@ class RecordingTransport:
     """Takes everything, or answers as told; fulfils `mta.ports.transport.Transport`."""
 
     copies: list[tuple[bytes, tuple[str, ...]]] = field(default_factory=list)
+    senders: list[str] = field(default_factory=list)
+    """The reverse-path of each copy, "" for the null one."""
+    hop: NextHop | None = None
+    """The next hop that it was last made for."""
     answer: Callable[[RecipientEntry], Reply] = field(default=lambda entry: OK)
     gate: asyncio.Event | None = None
     is_blocked: bool = False
@@ -68,6 +72,7 @@ class RecordingTransport:
     ) -> list[RecipientResult]:
         if self.gate is not None:
             await self.gate.wait()
+        self.senders.append(str(envelope.reverse_path or ""))
         self.copies.append((b"".join(content), tuple(str(entry.address) for entry in recipients)))
         return [RecipientResult(entry.index, entry.address, self.answer(entry)) for entry in recipients]
 
@@ -92,8 +97,10 @@ class World:
     transport: RecordingTransport
     clock: TestClock
 
-    async def submit(self, data: bytes, *recipients: str, client: Client = TRUSTED) -> Reply:
-        envelope = Envelope(parse_address("jane@example.com"), tuple(parse_address(r) for r in recipients))
+    async def submit(
+        self, data: bytes, *recipients: str, client: Client = TRUSTED, sender: str = "jane@example.com"
+    ) -> Reply:
+        envelope = Envelope(parse_address(sender), tuple(parse_address(r) for r in recipients))
         return await self.pipeline.message(client, envelope, Body.of(data))
 
     async def finish(self) -> None:
@@ -119,6 +126,7 @@ async def open_world(folder: Path, relay: Relay) -> AsyncIterator[World]:
     clock, transport = TestClock(), RecordingTransport()
 
     def build(hop: NextHop) -> RecordingTransport:
+        transport.hop = hop
         return transport
 
     next_hops = NextHops(build)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mta import events
-from mta.config.schema import Host, MaildirHop, NextHop, SmtpHop
+from mta.config.schema import HopTls, Host, MaildirHop, NextHop, SmtpHop
 from mta.model.delivery import RecipientEntry, RecipientResult
 from mta.model.envelope import Envelope
 from mta.ports.transport import Segments
@@ -107,3 +107,48 @@ async def test_close_ends_all() -> None:
     hops.apply([smtp("a"), smtp("b")], default="a")
     await hops.close()
     assert [way.is_closed for way in built] == [True, True]
+
+
+def test_verified_tls_is_the_same_next_hop_with_tls_required() -> None:
+    built = Built()
+    hops = NextHops(built)
+    hops.apply([smtp("a"), ARCHIVE], default="a")
+    over_tls = hops.transport("a+tls")
+    assert over_tls is not hops.transport("a")
+    assert over_tls is hops.transport("a+tls")
+    made = built[-1].hop
+    assert isinstance(made, SmtpHop)
+    assert (made.name, made.tls.mode, made.hosts) == ("a", "required", smtp("a").hosts)
+    assert hops.transport("archive+tls") is hops.transport("archive")
+
+
+def test_a_next_hop_that_requires_tls_anyway_needs_no_other() -> None:
+    hops = NextHops(Built())
+    strict = smtp("a").model_copy(update={"tls": HopTls(mode="required")})
+    hops.apply([strict], default="a")
+    assert hops.transport("a+tls") is hops.transport("a")
+
+
+def test_a_next_hop_that_is_gone_does_not_take_the_need_of_tls_with_it() -> None:
+    built = Built()
+    hops = NextHops(built)
+    hops.apply([smtp("a")], default="a")
+    hops.transport("taken-away+tls")
+    made = built[-1].hop
+    assert isinstance(made, SmtpHop)
+    assert made.tls.mode == "required"
+
+
+async def test_a_reload_keeps_verified_tls_where_the_next_hop_stays(tmp_path: Path) -> None:
+    built = Built()
+    hops = NextHops(built)
+    hops.apply([smtp("a"), smtp("b")], default="a")
+    kept, changed = hops.transport("a+tls"), hops.transport("b+tls")
+    gone = hops.apply([smtp("a"), smtp("b", port=26)], default="a")
+    assert changed in gone
+    assert hops.transport("a+tls") is kept
+    assert hops.transport("b+tls") is not changed
+    built[2].is_blocked = True
+    assert hops.blocked() == {"a+tls"}
+    await hops.close()
+    assert built[2].is_closed

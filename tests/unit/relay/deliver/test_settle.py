@@ -1,17 +1,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 
 from mta.model.actions import Drop, Reject, Route
+from mta.model.address import parse_address
 from mta.model.delivery import AcceptedMessage, LeasedDelivery, RecipientResult, State, StoredVariant
 from mta.model.envelope import ListenerRole
 from mta.model.reply import Reply
 from mta.relay.deliver.settle import Cause, Failure, Settler, dsn_due, set_aside
 from tests.unit.relay.deliver.samples import NOON, RETRY, in_ten_minutes, leased, message
 
+POSTMASTER = parse_address("postmaster@relay.example.com")
 OK = Reply(250, "2.0.0", "taken")
 LATER = Reply(451, "4.4.1", "Can't connect: refused")
 UNKNOWN = Reply(550, "5.1.1", "no such user")
@@ -23,10 +26,12 @@ class Dsns:
 
     def __init__(self) -> None:
         self.asked: list[list[Failure]] = []
+        self.of: list[AcceptedMessage] = []
         self.written = message(("jane@example.com",), sender="")
 
     def __call__(self, of: AcceptedMessage, failures: Sequence[Failure], now: datetime) -> AcceptedMessage:
         self.asked.append(list(failures))
+        self.of.append(of)
         return self.written
 
 
@@ -163,3 +168,49 @@ def test_a_stranger_is_not_told_that_a_rule_of_ours_failed() -> None:
     settlement = settler(dsns).settlement(delivery, [refusal], NOON, by_policy={0})
     assert settlement.final == {0: State.FAILED}
     assert dsns.asked == []
+
+
+def by_rules() -> AcceptedMessage:
+    """To a, whom the envelope names, b, whom a rule added, and c, who stands for d."""
+    of = message(THREE)
+    a, b, c = of.decision.recipients
+    decided = (a, replace(b, added_by="copy"), replace(c, added_by="away", in_place_of="d@example.org"))
+    return replace(of, decision=replace(of.decision, recipients=decided))
+
+
+def test_the_sender_learns_nothing_of_copies_that_rules_made() -> None:
+    dsns, delivery = Dsns(), leased(by_rules())
+    remote = "mx.secret.example[192.0.2.9]:25"
+    given = [
+        RecipientResult(entry.index, entry.address, UNKNOWN, remote, f"550 5.1.1 <{entry.address}> unknown")
+        for entry in delivery.recipients
+    ]
+    told = replace(settler(dsns), postmaster=POSTMASTER).settlement(delivery, given, NOON)
+    assert len(told.spawned) == 2
+    to_sender, to_postmaster = dsns.asked
+    assert [str(failure.address) for failure in to_sender] == ["a@example.org", "d@example.org"]
+    assert (to_sender[1].remote, to_sender[1].remote_reply) == ("", "")
+    assert "c@example.org" not in str(to_sender)
+    assert [(str(f.address), f.for_postmaster) for f in to_postmaster] == [("b@example.org", True)]
+    assert [str(of.envelope.reverse_path) for of in dsns.of] == ["jane@example.com", str(POSTMASTER)]
+
+
+def test_copies_of_mail_that_nobody_sent_are_the_postmasters_business() -> None:
+    dsns = Dsns()
+    bounce = by_rules()
+    bounce = replace(bounce, envelope=replace(bounce.envelope, reverse_path=None))
+    delivery = leased(bounce)
+    refused = results(delivery, UNKNOWN, UNKNOWN, UNKNOWN)
+    replace(settler(dsns), postmaster=POSTMASTER).settlement(delivery, refused, NOON)
+    assert [[str(failure.address) for failure in asked] for asked in dsns.asked] == [["b@example.org"]]
+
+
+def test_a_hold_that_ran_out_is_told_likewise() -> None:
+    dsns = Dsns()
+    held = by_rules()
+    held = replace(held, recipients=tuple(replace(entry, state=State.HELD) for entry in held.recipients))
+    replace(settler(dsns), postmaster=POSTMASTER).hold_expired(leased(held), NOON)
+    assert [[(str(f.address), f.cause) for f in asked] for asked in dsns.asked] == [
+        [("a@example.org", Cause.HELD), ("d@example.org", Cause.HELD)],
+        [("b@example.org", Cause.HELD)],
+    ]

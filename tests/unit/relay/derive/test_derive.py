@@ -28,6 +28,7 @@ JANE, BUYER = "jane@example.com", "buyer@customer.example"
 POSTMASTER = parse_address("postmaster@relay.example.com")
 HOUSE = House("relay.example.com", POSTMASTER, lambda address: f"to-{address.domain_key}", frozenset({"example.com"}))
 PEOPLE = {JANE: Person(JANE, frozenset({"j.doe@example.com"}), {"displayName": "Jane Döe"})}
+PASSED = AuthenticationResults(spf="pass", dkim="pass", dmarc="pass")
 RESPOND = AutoRespond(template="away", rule="away", recipient=JANE)
 
 
@@ -60,7 +61,7 @@ class Case:
     reverse_path: str | None = BUYER
     role: ListenerRole = ListenerRole.INBOUND
     recipients: Sequence[str] = (JANE,)
-    authentication: AuthenticationResults | None = AuthenticationResults(spf="pass", dkim="pass", dmarc="pass")
+    authentication: AuthenticationResults | None = PASSED
     body: str = "Hello\r\n"
     actions: tuple[Action, ...] = ()
     queue_id: str = "Q1"
