@@ -10,7 +10,7 @@ from mta.model.person import Person
 from mta.ports.directory import Directory, DirectoryDownError
 from mta.relay.decide import OrganisationFacts, Policy, Readers, RuleSet
 from mta.relay.sign import Sealer, Signer
-from mta.relay.stamp.quote_lines import QuoteMarks
+from mta.relay.stamp.quote_marks import QuoteMarks
 from mta.relay.stamp.templates import TemplateSet
 
 

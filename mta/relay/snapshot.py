@@ -21,7 +21,7 @@ from mta.relay.decide import OrganisationFacts, Policy, Readers, RuleSet, Surrou
 from mta.relay.deliver.routing import RoutingTable
 from mta.relay.sign import DkimKeyError, Sealer, Signer
 from mta.relay.stamp.own_separators import SeparatorError, marks_of
-from mta.relay.stamp.quote_lines import QuoteMarks
+from mta.relay.stamp.quote_marks import QuoteMarks
 from mta.relay.stamp.readers import earlier_stamps, newest_texts
 from mta.relay.stamp.templates import TemplateSet, load_templates
 

@@ -9,7 +9,7 @@ from mta.message.parse import Part
 from mta.model.actions import Place
 from mta.relay.stamp import html_reply, place_html, place_plain
 from mta.relay.stamp.place import BodyView, Placement
-from mta.relay.stamp.quote_lines import QuoteMarks
+from mta.relay.stamp.quote_marks import QuoteMarks
 from mta.relay.stamp.visible_text import VisibleText
 from mta.relay.stamp.wording import letters, shown_text
 

@@ -23,7 +23,7 @@ from mta.message.parse import Message
 from mta.model.actions import Action, OnError
 from mta.relay.stamp.bodies import ShownBody
 from mta.relay.stamp.context import Failed, StampContext
-from mta.relay.stamp.quote_lines import QuoteMarks
+from mta.relay.stamp.quote_marks import QuoteMarks
 from mta.relay.stamp.templates import TemplateSet
 
 

@@ -23,7 +23,7 @@ import re2
 
 from mta.relay.stamp.html_scan import tokens
 from mta.relay.stamp.place import MARKER, BodyView
-from mta.relay.stamp.quote_lines import Gate
+from mta.relay.stamp.quote_marks import Gate
 
 _GATE: Gate = re2.compile(MARKER)
 _NAMED = re.compile(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from mta.relay.stamp.bodies import TextView
 from mta.relay.stamp.markers import Owner, markers
 from mta.relay.stamp.place_plain import own_text
-from mta.relay.stamp.quote_lines import QuoteMarks, is_quiet
+from mta.relay.stamp.quote_marks import QuoteMarks, is_quiet
 from mta.relay.stamp.wording import Words
 
 

@@ -7,12 +7,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from mta.relay.stamp import separators as words
-from mta.relay.stamp.quote_marks import DEFAULT_MARKS as DEFAULT_MARKS
 from mta.relay.stamp.quote_marks import LINE_MAX
-from mta.relay.stamp.quote_marks import Gate as Gate
-from mta.relay.stamp.quote_marks import QuoteMarks as QuoteMarks
-from mta.relay.stamp.quote_marks import compile_separators as compile_separators
-from mta.relay.stamp.quote_marks import is_quiet as is_quiet
 
 EDGES = " \t\r\n\f\u00a0\u200b\u200c\u200d\ufeff"
 """What readers don't see at the ends of a line."""

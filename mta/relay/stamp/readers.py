@@ -11,7 +11,7 @@ from mta.message.shown_text import readings
 from mta.relay.stamp import html_reply, place_plain
 from mta.relay.stamp.bodies import ShownBody
 from mta.relay.stamp.markers import key_of, markers
-from mta.relay.stamp.quote_lines import QuoteMarks
+from mta.relay.stamp.quote_marks import QuoteMarks
 
 
 def newest_texts(message: Message, classification: Classification, marks: QuoteMarks) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from mta.relay.stamp.content import Content, PartActions, TextAction, changed, m
 from mta.relay.stamp.context import Failed, Skipped, StampContext, StampOutcome
 from mta.relay.stamp.header_actions import header_edits
 from mta.relay.stamp.part_actions import change_parts
-from mta.relay.stamp.quote_lines import DEFAULT_MARKS, QuoteMarks
+from mta.relay.stamp.quote_marks import DEFAULT_MARKS, QuoteMarks
 from mta.relay.stamp.remove_stamps import remove_stamps, unneeded_pictures
 from mta.relay.stamp.stamping import Stamping
 from mta.relay.stamp.templates import TemplateSet
