@@ -12,6 +12,7 @@ from mta.message.attachments.libmagic import LibmagicMissingError, require
 from mta.relay.decide.condition_schema import AttachmentTests, OneAttachmentTests
 from mta.relay.decide.conditions import MessageTest
 from mta.relay.decide.facts import Facts
+from mta.relay.decide.texts import listed
 
 COST_COUNT = 30
 COST_CONTENT = 300
@@ -58,8 +59,8 @@ def missing_library(written: OneAttachmentTests) -> str:
 
 
 def _words(tests: Wanted) -> str:
-    listed = {"name": tests.names, "extension": tests.extensions, "type": tests.types}
-    words = [f"{key}: {', '.join(values)}" for key, values in listed.items() if values]
+    lists = {"name": tests.names, "extension": tests.extensions, "type": tests.types}
+    words = [f"{key}: {listed(values)}" for key, values in lists.items() if values]
     if limits := _limits(tests.over, tests.under):
         words.append(f"size: {limits}")
     yes_or_no = {"mismatch": tests.mismatch, "encrypted": tests.encrypted, "executable": tests.executable}

@@ -10,6 +10,7 @@ from mta.relay.decide.conditions import MessageTest, shortened
 from mta.relay.decide.dictionaries import Dictionary
 from mta.relay.decide.facts import Facts, charset_name
 from mta.relay.decide.patterns import Glob, Pattern, PatternBank, Text, has_wildcard
+from mta.relay.decide.texts import listed
 
 COST_BODY = 200
 COST_LANGUAGE = 300
@@ -21,9 +22,16 @@ class BodyPatterns:
 
     def __init__(self) -> None:
         self._banks: dict[tuple[bool, bool], PatternBank] = {}
+        self._known: dict[str, MessageTest] = {}
 
     def test(self, words: str, written: BodyTests, patterns: Sequence[Pattern]) -> MessageTest:
-        """Whether one of the patterns stands in the text."""
+        """Whether one of the patterns stands in the text; the same test for the same words."""
+        source = f"{_name(written)}.{words}"
+        if source not in self._known:
+            self._known[source] = self._test(source, written, patterns)
+        return self._known[source]
+
+    def _test(self, source: str, written: BodyTests, patterns: Sequence[Pattern]) -> MessageTest:
         texts = _scope(written)
         bank = self._banks.setdefault((written.within == "newest", written.with_subject), PatternBank())
         numbers = frozenset(bank.add(pattern) for pattern in patterns)
@@ -36,7 +44,7 @@ class BodyPatterns:
             return f"the text has {shortened(match.group().decode(errors='replace').strip())}"
 
         return MessageTest(
-            f"{_name(written)}.{words}",
+            source,
             lambda facts: any(not numbers.isdisjoint(bank.hits(text)) for text in texts(facts)),
             value,
             cost=COST_BODY,
@@ -85,7 +93,7 @@ def dictionary(written: BodyTests, words: Dictionary, over: int) -> MessageTest:
 def language(written: Sequence[str]) -> MessageTest:
     wanted = [languages.common_tag(tag) for tag in written]
     return MessageTest(
-        f"language: {', '.join(written)}",
+        f"language: {listed(written)}",
         lambda facts: any(languages.is_of(languages.common_tag(facts.language), tag) for tag in wanted),
         lambda facts: f"the language is {facts.language or 'not known'}",
         cost=COST_LANGUAGE,
@@ -97,7 +105,7 @@ def charset(written: Sequence[str]) -> MessageTest:
     wild = [label for label in written if has_wildcard(label)]
     glob = Glob(wild) if wild else None
     return MessageTest(
-        f"charset: {', '.join(written)}",
+        f"charset: {listed(written)}",
         lambda facts: (
             not exact.isdisjoint(facts.charsets)
             or (glob is not None and any(glob.search(name) is not None for name in facts.charsets))
@@ -111,7 +119,7 @@ def stamped(templates: Sequence[str] | None) -> MessageTest:
     """Whether a stamp of one of the templates (None: of any) stands in the message or in what it quotes."""
     wanted = None if templates is None else frozenset(name.lower() for name in templates)
     return MessageTest(
-        f"stamped: {'any' if templates is None else ', '.join(templates)}",
+        f"stamped: {'any' if templates is None else listed(templates)}",
         lambda facts: bool(facts.earlier_stamps) if wanted is None else not wanted.isdisjoint(facts.earlier_stamps),
         lambda facts: f"it has {', '.join(sorted(facts.earlier_stamps)) or 'no stamp'}",
         cost=COST_BODY,

@@ -22,10 +22,11 @@ from mta.relay.decide.condition_schema import (
 )
 from mta.relay.decide.conditions import MessageTest
 from mta.relay.decide.dictionaries import Dictionary, read_dictionary
-from mta.relay.decide.patterns import Pattern, compile_keywords, compile_phrases
+from mta.relay.decide.patterns import PATTERN_MAX, Pattern, compile_keywords, compile_phrases
 from mta.relay.decide.schedule import ScheduleError, compile_schedule
 from mta.relay.decide.shapes import ActiveTimes
 from mta.relay.decide.surroundings import Surroundings
+from mta.relay.decide.texts import listed
 
 
 class MessageTestCompiler:
@@ -90,18 +91,23 @@ class MessageTestCompiler:
     def _regexes(self, texts: Sequence[str] | None, loc: Loc) -> list[Pattern]:
         return [self._regex(text, (*loc, n)) for n, text in enumerate(texts or ())]
 
-    def _check_texts(self, texts: Sequence[str] | None, loc: Loc) -> None:
+    def _sound(self, texts: Sequence[str] | None, loc: Loc) -> list[str]:
+        """Those that can be looked for."""
+        sound = []
         for n, text in enumerate(texts or ()):
             if not text.strip(" *?"):
                 self._problem((*loc, n), f"{text!r} would match any text", "write the words to look for")
+            elif len(text) > PATTERN_MAX:
+                self._problem((*loc, n), f"longer than {PATTERN_MAX} characters", "look for a part of it")
+            else:
+                sound.append(text)
+        return sound
 
     def _subject(self, written: SubjectTests, loc: Loc) -> Iterator[MessageTest]:
-        self._check_texts(written.phrase, (*loc, "phrase"))
-        self._check_texts(written.keywords, (*loc, "keywords"))
         if written.phrase is not None:
-            yield message_tests.subject_phrase(written.phrase)
+            yield message_tests.subject_phrase(self._sound(written.phrase, (*loc, "phrase")))
         if written.keywords is not None:
-            yield message_tests.subject_keywords(written.keywords)
+            yield message_tests.subject_keywords(self._sound(written.keywords, (*loc, "keywords")))
         if written.regex is not None:
             yield message_tests.subject_regex(written.regex, self._regexes(written.regex, (*loc, "regex")))
         if written.empty is not None:
@@ -116,21 +122,21 @@ class MessageTestCompiler:
     def _header(self, written: HeaderTests, loc: Loc) -> Iterator[MessageTest]:
         if not message_tests.is_field_name(written.name):
             self._problem((*loc, "name"), f"{written.name!r} is no header name", "write a name such as X-Spam-Flag")
-        self._check_texts(written.contains, (*loc, "contains"))
+        sound = tuple(self._sound(written.contains, (*loc, "contains")))
+        if written.contains is not None:
+            written = written.model_copy(update={"contains": sound})
         yield message_tests.header(written, self._regexes(written.matches, (*loc, "matches")))
 
     def _body(self, written: BodyTests, folder: Path, loc: Loc) -> Iterator[MessageTest]:
-        self._check_texts(written.phrase, (*loc, "phrase"))
-        self._check_texts(written.keywords, (*loc, "keywords"))
         if written.empty is not None:
             yield body_tests.empty(written, expected=written.empty)
         for key, texts, compiled in (
-            ("phrase", written.phrase, [compile_phrases(written.phrase or ())]),
-            ("keywords", written.keywords, [compile_keywords(written.keywords or ())]),
+            ("phrase", written.phrase, [compile_phrases(self._sound(written.phrase, (*loc, "phrase")))]),
+            ("keywords", written.keywords, [compile_keywords(self._sound(written.keywords, (*loc, "keywords")))]),
             ("regex", written.regex, self._regexes(written.regex, (*loc, "regex"))),
         ):
             if texts is not None:
-                yield self._bodies.test(f"{key}: {', '.join(texts)}", written, compiled)
+                yield self._bodies.test(f"{key}: {listed(texts)}", written, compiled)
         if written.dictionary is not None:
             dictionary = self._dictionary(written.dictionary, folder, (*loc, "dictionary", "file"))
             if dictionary is not None:

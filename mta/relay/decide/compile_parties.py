@@ -30,6 +30,7 @@ from mta.relay.decide.parties import (
 from mta.relay.decide.party_schema import AttributeTest, GroupToGroup, OneRecipientTests, PartyTests, SenderTests
 from mta.relay.decide.patterns import Pattern, has_wildcard
 from mta.relay.decide.relations import AttributesCompare, Between, FirstContact, RelationIs
+from mta.relay.decide.texts import listed
 
 ReportProblem = Callable[[Loc, str, str], None]
 CompileRegex = Callable[[str, Loc], Pattern]
@@ -95,15 +96,15 @@ class PartyCompiler:
             yield ScopeIs(written.scope)
         if written.domain is not None:
             self._check_domains(written.domain, (*loc, "domain"))
-            yield DomainIs(written.domain, f"domain: {', '.join(written.domain)}")
+            yield DomainIs(written.domain, f"domain: {listed(written.domain)}")
         if written.group is not None:
             self.check_groups(written.group, (*loc, "group"))
-            yield InGroup(written.group, f"group: {', '.join(written.group)}")
+            yield InGroup(written.group, f"group: {listed(written.group)}")
         if written.address is not None:
             yield self._address(written.address, (*loc, "address"))
         if written.person is not None:
             keys = [self._key(text, (*loc, "person", n)) for n, text in enumerate(written.person)]
-            yield PersonIs(keys, f"person: {', '.join(written.person)}")
+            yield PersonIs(keys, f"person: {listed(written.person)}")
         if written.disabled is not None:
             yield IsDisabled(disabled=written.disabled)
         if written.attribute is not None:
@@ -158,7 +159,7 @@ class PartyCompiler:
                     self._problem((*loc, n), f"{text!r} has no @", "write it as *@example.com")
             else:
                 exact.append(self._key(text, (*loc, n)))
-        return AddressIs(exact, patterns, f"address: {', '.join(texts)}")
+        return AddressIs(exact, patterns, f"address: {listed(texts)}")
 
     def _key(self, text: str, loc: Loc) -> str:
         try:
@@ -176,7 +177,7 @@ class PartyCompiler:
         name = written.name
         self._check_attribute(name, (*loc, "name"))
         if written.equals is not None:
-            return AttributeEquals(name, written.equals, f"attribute.{name} equals {', '.join(written.equals)}")
+            return AttributeEquals(name, written.equals, f"attribute.{name} equals {listed(written.equals)}")
         if written.matches is not None:
             pattern = self._regex(written.matches, (*loc, "matches"))
             return AttributeMatches(name, pattern, f"attribute.{name} matches {written.matches}")

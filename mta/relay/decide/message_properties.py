@@ -12,6 +12,7 @@ from mta.relay.decide.conditions import MessageTest
 from mta.relay.decide.facts import Facts
 from mta.relay.decide.patterns import Glob
 from mta.relay.decide.schedule import Schedule
+from mta.relay.decide.texts import listed
 
 Network = IPv4Network | IPv6Network
 _LABEL = re.compile(r"MSIP_Label_([0-9A-Fa-f-]{36})_(Enabled|Name)\s*=\s*([^;]{0,200})")
@@ -29,7 +30,7 @@ COST_FIELD = 8
 def _one_of(name: str, words: Sequence[str], read: Callable[[Facts], str]) -> MessageTest:
     wanted = frozenset(words)
     return MessageTest(
-        f"{name}: {', '.join(words)}",
+        f"{name}: {listed(words)}",
         lambda facts: read(facts) in wanted,
         lambda facts: f"it is {read(facts)}",
         cost=COST_FIELD,
@@ -61,7 +62,7 @@ def classification(names: Sequence[str]) -> MessageTest:
     """Exchange's own field counts from trusted clients only; a label is what its sender says it is."""
     glob = Glob(names)
     return MessageTest(
-        f"classification: {', '.join(names)}",
+        f"classification: {listed(names)}",
         lambda facts: any(glob.search(name) is not None for name in classifications(facts)),
         lambda facts: ", ".join(classifications(facts)) or "it has none",
         cost=COST_FIELD,
@@ -145,7 +146,7 @@ def time(schedule: Schedule) -> MessageTest:
 def security(words: Sequence[str]) -> MessageTest:
     wanted = frozenset(words)
     return MessageTest(
-        f"security: {', '.join(words)}",
+        f"security: {listed(words)}",
         lambda facts: not wanted.isdisjoint(protections(facts)),
         lambda facts: f"it is {', '.join(protections(facts)) or 'not protected'}",
         cost=2,
@@ -173,7 +174,7 @@ def client_network(texts: Sequence[str], networks: Sequence[Network]) -> Message
         mapped = getattr(address, "ipv4_mapped", None)
         return any((mapped or address) in network for network in networks)
 
-    return MessageTest(f"client.network: {', '.join(texts)}", test, lambda facts: f"it is {_ip(facts)}", cost=4)
+    return MessageTest(f"client.network: {listed(texts)}", test, lambda facts: f"it is {_ip(facts)}", cost=4)
 
 
 def _ip(facts: Facts) -> str:
@@ -184,7 +185,7 @@ def client_text(key: str, texts: Sequence[str], read: Callable[[Facts], str]) ->
     """`key`: listener, helo or authenticated_as."""
     glob = Glob(texts)
     return MessageTest(
-        f"client.{key}: {', '.join(texts)}",
+        f"client.{key}: {listed(texts)}",
         lambda facts: bool(read(facts)) and glob.search(read(facts)) is not None,
         lambda facts: f"it is {read(facts) or 'none'}",
         cost=3,
@@ -220,7 +221,7 @@ def _result(method: str, results: Sequence[str]) -> MessageTest:
         return "" if facts.authentication is None else str(getattr(facts.authentication, method))
 
     return MessageTest(
-        f"authentication.{method}: {', '.join(results)}",
+        f"authentication.{method}: {listed(results)}",
         lambda facts: read(facts) in wanted,
         lambda facts: f"{method} is {read(facts) or 'not known'}",
         cost=2,
@@ -234,7 +235,7 @@ def _dkim_domain(domains: Sequence[str]) -> MessageTest:
         return () if facts.authentication is None else facts.authentication.dkim_domains
 
     return MessageTest(
-        f"authentication.dkim_domain: {', '.join(domains)}",
+        f"authentication.dkim_domain: {listed(domains)}",
         lambda facts: any(glob.search(domain) is not None for domain in read(facts)),
         lambda facts: ", ".join(read(facts)) or "no signature holds",
         cost=3,

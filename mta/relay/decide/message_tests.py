@@ -9,6 +9,7 @@ from mta.relay.decide.condition_schema import HeaderTests, SizeTests
 from mta.relay.decide.conditions import MessageTest, shortened
 from mta.relay.decide.facts import Facts
 from mta.relay.decide.patterns import Pattern, compile_keywords, compile_phrases, has_wildcard
+from mta.relay.decide.texts import listed
 
 _FIELD_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,76}\Z")
 COST_HEADER = 10
@@ -23,7 +24,7 @@ def is_field_name(name: str) -> bool:
 def kind(names: Sequence[str]) -> MessageTest:
     wanted = frozenset(names)
     return MessageTest(
-        f"kind: {', '.join(names)}",
+        f"kind: {listed(names)}",
         lambda facts: not wanted.isdisjoint(facts.kind_names),
         lambda facts: ", ".join(sorted(facts.kind_names)),
         cost=1,
@@ -58,13 +59,13 @@ def subject_phrase(phrases: Sequence[str]) -> MessageTest:
             pattern is not None and pattern.search(subject) is not None
         )
 
-    return MessageTest(f"subject.phrase: {', '.join(phrases)}", test, _subject_value, cost=3)
+    return MessageTest(f"subject.phrase: {listed(phrases)}", test, _subject_value, cost=3)
 
 
 def subject_keywords(keywords: Sequence[str]) -> MessageTest:
     pattern = compile_keywords([word.casefold() for word in keywords])
     return MessageTest(
-        f"subject.keywords: {', '.join(keywords)}",
+        f"subject.keywords: {listed(keywords)}",
         lambda facts: pattern.search(facts.folded_subject) is not None,
         _subject_value,
         cost=COST_REGEX,
@@ -73,7 +74,7 @@ def subject_keywords(keywords: Sequence[str]) -> MessageTest:
 
 def subject_regex(texts: Sequence[str], patterns: Sequence[Pattern]) -> MessageTest:
     return MessageTest(
-        f"subject.regex: {', '.join(texts)}",
+        f"subject.regex: {listed(texts)}",
         lambda facts: any(pattern.search(facts.subject) is not None for pattern in patterns),
         _subject_value,
         cost=COST_REGEX,
@@ -112,9 +113,9 @@ def header(written: HeaderTests, patterns: Sequence[Pattern]) -> MessageTest:
 def _header_text_test(written: HeaderTests, patterns: Sequence[Pattern]) -> tuple[Callable[[str], bool], str]:
     if written.equals is not None:
         wanted = frozenset(text.strip().casefold() for text in written.equals)
-        return lambda value: value.strip().casefold() in wanted, f"equals {', '.join(written.equals)}"
+        return lambda value: value.strip().casefold() in wanted, f"equals {listed(written.equals)}"
     if written.contains is not None:
         found = compile_phrases(written.contains)
-        return lambda value: found.search(value) is not None, f"contains {', '.join(written.contains)}"
-    words = f"matches {', '.join(written.matches or ())}"
+        return lambda value: found.search(value) is not None, f"contains {listed(written.contains)}"
+    words = f"matches {listed(written.matches or ())}"
     return lambda value: any(pattern.search(value) is not None for pattern in patterns), words

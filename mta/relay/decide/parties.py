@@ -10,6 +10,7 @@ from mta.model.decision import Role
 from mta.model.person import Person
 from mta.relay.decide.facts import Facts, Party
 from mta.relay.decide.patterns import Glob, Pattern, has_wildcard
+from mta.relay.decide.texts import listed
 
 
 class PartyTest(Protocol):
@@ -145,7 +146,7 @@ class GroupAddressIs:
 
     def __init__(self, groups: Sequence[str]) -> None:
         self._glob = Glob(groups)
-        self.source = f"group_address: {', '.join(groups)}"
+        self.source = f"group_address: {listed(groups)}"
 
     def holds(self, party: Party) -> bool:
         name = "" if party.person is None else party.person.group_name
@@ -169,7 +170,7 @@ class UnitIs:
         self._exact = tuple(path for path in paths if not has_wildcard(path))
         wild = [path for path in paths if has_wildcard(path)]
         self._glob = Glob([*wild, *(f"{path}/*" for path in wild)]) if wild else None
-        self.source = f"unit: {', '.join(units)}"
+        self.source = f"unit: {listed(units)}"
 
     def _has(self, unit: str) -> bool:
         if not unit:
@@ -241,7 +242,7 @@ class RoleIs:
 
     def __init__(self, roles: Sequence[str]) -> None:
         self._roles = tuple(Role(role) for role in roles)
-        self.source = f"role: {', '.join(roles)}"
+        self.source = f"role: {listed(roles)}"
 
     def holds(self, party: Party) -> bool:
         return party.role in self._roles

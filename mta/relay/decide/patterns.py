@@ -16,6 +16,8 @@ _MEMORY_MAX = 8 << 20
 _BANK_MEMORY_MAX = 16 << 20
 _BANK_MIN = 3
 """Patterns from which on one pass for all is quicker."""
+_CHUNK = 50
+"""Texts in one regex."""
 _UNSUPPORTED = (
     (re.compile(r"\(\?<?[=!]"), "RE2 has no lookahead or lookbehind; use unless, or two conditions under all"),
     (re.compile(r"\\[1-9]|\(\?P="), "RE2 has no back-references; write the alternatives out"),
@@ -153,6 +155,25 @@ class _Regex:
         return found
 
 
+class _AnyOf:
+    """Several patterns, of which one must be found."""
+
+    __slots__ = ("_patterns", "gate")
+
+    def __init__(self, patterns: Sequence[Pattern]) -> None:
+        self._patterns = tuple(patterns)
+        self.gate = ("|".join(f"(?:{pattern.gate[0]})" for pattern in patterns), False)
+
+    def search(self, text: str) -> Match | None:
+        return next(filter(None, (pattern.search(text) for pattern in self._patterns)), None)
+
+    def find(self, text: Text) -> Match | None:
+        return next(filter(None, (pattern.find(text) for pattern in self._patterns)), None)
+
+    def count(self, text: Text, most: int) -> int:
+        return min(most, sum(pattern.count(text, most) for pattern in self._patterns))
+
+
 class PatternBank:
     """Patterns that are all looked for in one pass over a text, which costs hardly more than looking for one.
 
@@ -239,15 +260,35 @@ def _wildcards(text: str, star: str, mark: str) -> str:
 
 
 def compile_phrases(texts: Sequence[str]) -> Pattern:
-    """Phrases of which one must stand anywhere in the text, `*` inside one line; any white space matches any other."""
+    """Phrases of which one must stand anywhere in the text, `*` inside one line; any white space matches any other.
+
+    Raises PatternError.
+    """
+    return _in_chunks(_phrases, texts)
+
+
+def compile_keywords(texts: Sequence[str]) -> Pattern:
+    """Words (or words in a row) of which one must stand by itself, not inside a longer word. Raises PatternError."""
+    return _in_chunks(_keywords, texts)
+
+
+def _in_chunks(build: Callable[[Sequence[str]], Pattern], texts: Sequence[str]) -> Pattern:
+    """RE2 takes no regex of any size, so long lists become several."""
+    if any(len(text) > PATTERN_MAX for text in texts):
+        raise PatternError(f"a text is longer than {PATTERN_MAX} characters", "look for a part of it")
+    if len(texts) <= _CHUNK:
+        return build(texts)
+    return _AnyOf([build(texts[start : start + _CHUNK]) for start in range(0, len(texts), _CHUNK)])
+
+
+def _phrases(texts: Sequence[str]) -> Pattern:
     alternatives = "|".join(
         r"\s+".join(_wildcards(word, ".*", ".") for word in text.split()) for text in texts if text.split()
     )
     return _Regex(f"(?:{alternatives})", required_text.in_words(texts))
 
 
-def compile_keywords(texts: Sequence[str]) -> Pattern:
-    """Words (or words in a row) of which one must stand by itself, not inside a longer word."""
+def _keywords(texts: Sequence[str]) -> Pattern:
     word = r"[\pL\pM\pN_]"
     other = r"[^\pL\pM\pN_]"
     alternatives = "|".join(

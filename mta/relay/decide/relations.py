@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mta.relay.decide.facts import Facts, Party
+from mta.relay.decide.texts import listed
 
 
 class AttributesCompare:
@@ -15,7 +16,7 @@ class AttributesCompare:
     def __init__(self, names: Sequence[str], *, same: bool) -> None:
         self._names = tuple(names)
         self._same = same
-        self.source = f"recipient.{'same' if same else 'different'}: {', '.join(names)}"
+        self.source = f"recipient.{'same' if same else 'different'}: {listed(names)}"
 
     def mask(self, facts: Facts) -> int:
         known = facts.masks.get(self)
@@ -50,7 +51,7 @@ class RelationIs:
 
     def __init__(self, names: Sequence[str]) -> None:
         self._names = frozenset(names)
-        self.source = f"recipient.is: {', '.join(names)}"
+        self.source = f"recipient.is: {listed(names)}"
 
     def mask(self, facts: Facts) -> int:
         known = facts.masks.get(self)
@@ -89,7 +90,7 @@ class Between:
 
     def __init__(self, first: Sequence[str], second: Sequence[str], *, either_way: bool) -> None:
         self._ways = [_lowered(first, second)] + ([_lowered(second, first)] if either_way else [])
-        names = ", ".join(first), ", ".join(second)
+        names = listed(first), listed(second)
         self.source = f"recipient.between: {names[0]} {'and' if either_way else 'to'} {names[1]}"
 
     def mask(self, facts: Facts) -> int:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
+
+_AMBIGUOUS = re.compile(r"""[,'"\\]|^\s|\s$|^$""")
 
 
 def _text(value: Any) -> Any:
@@ -54,3 +58,8 @@ def _or_one(value: Any) -> Any:
 Text = Annotated[str, BeforeValidator(_text, json_schema_input_type=str | int)]
 Texts = Annotated[tuple[Text, ...], Field(min_length=1), OrOne()]
 """One text, or a list of which any will do."""
+
+
+def listed(texts: Iterable[str]) -> str:
+    """Texts for an explanation; in quotes where one has a comma or a quote, so that no two lists look the same."""
+    return ", ".join(repr(text) if _AMBIGUOUS.search(text) else text for text in texts)

@@ -250,3 +250,20 @@ def test_what_makes_no_sense_is_reported(when: str, what: str) -> None:
         rules(rule(f"when: {when}"))
     assert what in str(caught.value)
     assert all(problem.mend for problem in caught.value.problems)
+
+
+@pytest.mark.parametrize("kind", ["{body: {phrase: %s}}", "{subject: {phrase: %s}}", "{subject: {keywords: %s}}"])
+def test_lists_that_look_the_same_are_not_the_same(kind: str) -> None:
+    list_of_two, one_text = kind % "[pay, the]", kind % "'pay, the'"
+    one, two = rule(f"when: {list_of_two}", name="one"), rule(f"when: {one_text}", name="two")
+    situation = replace(PLAIN, header={"Subject": "pay it"})
+    assert situation.applied(one + two.removeprefix("rules:\n")) == [("one",)]
+
+
+def test_lists_may_be_long() -> None:
+    words = ", ".join(f"word{n} some*" for n in range(1000))
+    assert Situation(body="Word999 something\r\n").matches(f"{{body: {{keywords: [{words}]}}}}")
+    assert not Situation(body="Word999 else\r\n").matches(f"{{body: {{keywords: [{words}]}}}}")
+    assert Situation(header={"Subject": "a word7 some"}).matches(f"{{subject: {{keywords: [{words}]}}}}")
+    with pytest.raises(ConfigurationError, match="longer than 2000 characters"):
+        rules(rule(f"when: {{body: {{phrase: {'x' * 2001}}}}}"))
