@@ -95,8 +95,11 @@ def build_transport(hostname: str, hop: NextHop) -> Transport:
 
 def build_resolver(configuration: Configuration) -> Resolver | None:
     """DNS, where a listener authenticates mail; else nobody asks, and it isn't even imported."""
-    if not configuration.authenticating:
-        return None
+    return open_resolver(configuration) if configuration.authenticating else None
+
+
+def open_resolver(configuration: Configuration) -> Resolver:
+    """DNS by the configured servers; importing it takes a tenth of a second."""
     from mta.adapters.dns.resolver import DnsResolver
 
     return DnsResolver(configuration.dns.servers, timeout_s=configuration.dns.timeout.total_seconds())

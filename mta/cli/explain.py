@@ -19,6 +19,7 @@ from mta.cli.command import (
     print_json,
     printable,
 )
+from mta.cli.explain_authentication import asked_results
 from mta.cli.explain_view import as_json, as_text
 from mta.cli.explained import Explained, GroupCopy
 from mta.config.problems import ConfigurationError
@@ -34,7 +35,7 @@ from mta.relay.decide import Facts, Participants, Trace, decide
 from mta.relay.derive import Derived
 from mta.relay.derive import Original as Source
 from mta.relay.following import following
-from mta.relay.organisations import divide
+from mta.relay.organisations import divide, participants_of
 from mta.relay.split.variants import Variant, variants
 from mta.relay.stamp.context import StampContext
 from mta.relay.stamp.stamp import stamp_message
@@ -96,7 +97,9 @@ def _explain(arguments: argparse.Namespace) -> list[Explained]:
     except LimitExceededError as exc:
         raise CommandFailedError(f"{arguments.message}: {exc}; no rule would see it") from exc
     classification = classify(message, envelope.reverse_path is None, is_trusted=client.is_trusted)
-    participants = Participants.of(message, envelope, client)
+    if circumstances.ASK in arguments.auth:
+        authentication = asked_results(snapshot.configuration, message, envelope, client, now)
+    participants, outside = participants_of(snapshot, message, envelope, client)
     explained = []
     for book, recipients in divide(snapshot, participants):
         share = replace(participants, recipients=recipients)
@@ -111,7 +114,19 @@ def _explain(arguments: argparse.Namespace) -> list[Explained]:
         own = replace(envelope, recipients=recipients)
         explained.append(
             Explained(
-                rules, book, data, message, classification, own, client, people, now, outcome, steps, authentication
+                rules,
+                book,
+                data,
+                message,
+                classification,
+                own,
+                client,
+                people,
+                now,
+                outcome,
+                steps,
+                authentication,
+                outside,
             )
         )
     return explained

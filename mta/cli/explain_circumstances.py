@@ -14,6 +14,8 @@ from mta.model.authentication import AuthenticationResults
 from mta.model.envelope import Client, ListenerRole
 from mta.relay.decide.condition_schema import ResultName
 
+ASK = "ask"
+"""As a result: DNS is to be asked."""
 _METHODS = ("spf", "dkim", "dmarc", "arc")
 _RESULTS = get_args(ResultName)
 
@@ -27,7 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--authenticated-as", metavar="ACCOUNT", default="", help="the account that the client proved")
     parser.add_argument(
         "--auth", action="append", default=[], metavar="METHOD=RESULT",
-        help="what authenticating it came to: spf, dkim, dmarc or arc=RESULT, dkim_domain=DOMAIN; may be repeated",
+        help="what authenticating it came to: spf, dkim, dmarc or arc=RESULT, dkim_domain=DOMAIN; may be repeated. "
+        "Or ask: ask DNS now, as for a message from --client with --helo",
     )  # fmt: skip
     parser.add_argument(
         "--known-contact", action="append", default=[], metavar="ADDRESS",
@@ -81,6 +84,8 @@ def authentication(arguments: argparse.Namespace) -> AuthenticationResults | Non
     results: dict[str, str] = {}
     domains: list[str] = []
     for text in arguments.auth:
+        if text == ASK:
+            continue
         method, _, value = text.lower().partition("=")
         if method == "dkim_domain" and value:
             domains.append(domain_key(value))
@@ -89,7 +94,7 @@ def authentication(arguments: argparse.Namespace) -> AuthenticationResults | Non
         else:
             hint = f"write {', '.join(_METHODS)} with one of {', '.join(_RESULTS)}, or dkim_domain=example.com"
             raise CommandFailedError(f"{text!r} is no result: {hint}", ExitCode.BAD_CONFIGURATION)
-    if not arguments.auth:
+    if not results and not domains:
         return None
     spf, dkim, dmarc, arc = (results.get(method, "") for method in _METHODS)
     return AuthenticationResults(spf=spf, dkim=dkim, dmarc=dmarc, arc=arc, dkim_domains=tuple(domains))

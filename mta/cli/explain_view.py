@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
+from mta.cli.explain_authentication import result_lines
 from mta.cli.explain_reception import is_already_processed, refusal
 from mta.cli.explained import Explained, GroupCopy
 from mta.model.address import Address
@@ -25,6 +26,10 @@ def as_text(explained: Explained, copies: dict[int, GroupCopy], derived: Derived
         f"kind: {classification.kind.value}; sender: {outcome.decision.sender or '<>'}; "
         f"listener: {client.listener} ({client.role.value})"
     )
+    if explained.authentication is not None:
+        yield from result_lines(explained.authentication)
+    if explained.outside:
+        yield f"it has our domain in From but comes from outside ({explained.outside}): nobody vouches for From"
     if _is_processed(explained):
         yield "it carries our valid mark and is passed on as it is; below is what the rules say without the mark"
     if classification.untouchable:
@@ -128,6 +133,8 @@ def as_json(explained: Explained, copies: dict[int, GroupCopy], derived: Derived
     return {
         "organisation": explained.book.name,
         "kind": explained.classification.kind.value,
+        "authentication": asdict(explained.authentication) if explained.authentication is not None else None,
+        "outside": explained.outside,
         "sender": outcome.decision.sender,
         "listener": explained.client.listener,
         "already_processed": _is_processed(explained),

@@ -35,6 +35,8 @@ class Explained:
     steps: Sequence[Sequence[Step]]
     """Per recipient, every rule in its order."""
     authentication: AuthenticationResults | None = None
+    outside: str = ""
+    """What tells that our own server passes it on for a stranger."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,8 +38,7 @@ from mta.relay.derive import NOTHING, Derived, Original
 from mta.relay.equipment import Equipment, Rulebook
 from mta.relay.following import following
 from mta.relay.octets import off_the_loop
-from mta.relay.organisations import divide
-from mta.relay.origin import outside_origin
+from mta.relay.organisations import divide, participants_of
 from mta.relay.plugin_threads import WITHIN_S, in_time
 from mta.relay.receive.trace import TOO_MANY_HOPS, added_fields, judge_hops, received_field
 
@@ -157,19 +156,10 @@ async def authenticate(equipment: Equipment, arrival: Arrival) -> Reply | None:
 
 async def identify(equipment: Equipment, arrival: Arrival) -> Reply | None:
     """Whose mail it is: the verified sender's organisation's, else each recipient's own."""
-    envelope, client = arrival.envelope, arrival.client
-    if arrival.parsed is None:
-        participants = Participants.of_envelope(envelope, client)
-    else:
-        participants = Participants.of(arrival.parsed, envelope, client)
     snapshot = arrival.rulebook.snapshot
-    if client.is_trusted and arrival.parsed is not None:
-        reason = outside_origin(
-            arrival.parsed, envelope, snapshot.accepted_domains, snapshot.configuration.authserv_ids
-        )  # fmt: skip
-        if reason:
-            participants = participants.from_outside()
-            events.from_outside(arrival.queue_id, reason=reason)
+    participants, outside = participants_of(snapshot, arrival.parsed, arrival.envelope, arrival.client)
+    if outside:
+        events.from_outside(arrival.queue_id, reason=outside)
     arrival.participants = participants
     if len(snapshot.books) > 1:
         parts = divide(snapshot, participants)

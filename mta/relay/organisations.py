@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+from mta.message.parse import Message
 from mta.model.address import Address
+from mta.model.envelope import Client, Envelope
 from mta.relay.book import Book
 from mta.relay.decide import Participants
+from mta.relay.origin import outside_origin
 from mta.relay.snapshot import Snapshot
+
+
+def participants_of(
+    snapshot: Snapshot, message: Message | None, envelope: Envelope, client: Client
+) -> tuple[Participants, str]:
+    """Who a message is from and to, and what tells that our own server passes it on for a stranger ("" if nothing)."""
+    if message is None:
+        return Participants.of_envelope(envelope, client), ""
+    participants = Participants.of(message, envelope, client)
+    if not client.is_trusted:
+        return participants, ""
+    accepted, ids = snapshot.accepted_domains, snapshot.configuration.authserv_ids
+    reason = outside_origin(message, envelope, accepted, ids)
+    return (participants.from_outside() if reason else participants), reason
 
 
 def divide(snapshot: Snapshot, participants: Participants) -> list[tuple[Book, tuple[Address, ...]]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mta.cli import main
+from tests.servers.dns import dns_server
 from tests.unit.cli.installation import demonstration
 
 MESSAGE = (
@@ -198,3 +199,30 @@ def test_circumstances_that_cannot_be(
 ) -> None:
     assert explain(config, message, *told) != 0
     assert what in capsys.readouterr().err
+
+
+def test_dns_is_asked_where_that_is_wanted(config: Path, message: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    records = {
+        "example.com": [("TXT", "v=spf1 ip4:192.0.2.7 -all")],
+        "_dmarc.example.com": [("TXT", "v=DMARC1; p=reject")],
+    }
+    with dns_server(records) as server:
+        with config.open("a") as file:
+            file.write(f"dns:\n  servers: ['{server.address}']\n")
+        asked = ["--auth", "ask", "--listener", "inbound", "--client"]
+        assert explain(config, message, *asked, "192.0.2.7") == 0
+        text = capsys.readouterr().out
+        assert "spf: pass for example.com\ndkim: none\ndmarc: pass for example.com\narc: none\n" in text
+        assert explain(config, message, *asked, "192.0.2.8", "--json") == 0
+        found = json.loads(capsys.readouterr().out)
+        assert (found["authentication"]["spf"], found["authentication"]["dmarc"]) == ("fail", "fail")
+
+
+def test_what_our_server_passes_on_for_a_stranger_is_told(
+    config: Path, message: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = ["explain", str(message), "--from", "x@stranger.example", "--to", "buyer@customer.example"]
+    assert main([*told, "--config", str(config)]) == 0
+    text = capsys.readouterr().out
+    assert "it has our domain in From but comes from outside (reverse-path)" in text
+    assert "buyer@customer.example: forwarded, cc" in text

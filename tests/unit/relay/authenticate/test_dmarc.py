@@ -62,8 +62,8 @@ def test_records(record: str, words: tuple[str, str, str]) -> None:
 
 @pytest.mark.parametrize(
     "record",
-    ["", "v=DMARC2; p=reject", "p=reject; v=DMARC1", "v=DMARC1; p=deny", "v=DMARC1 p=reject", "v=DMARC1; p=none; p=none",
-     "v=spf1 -all", "v=DMARC1; p=none; x" + "x" * 9000],
+    ["", "v=DMARC2; p=reject", "p=reject; v=DMARC1", "v=DMARC1; p=deny", "v=DMARC1 p=reject",
+     "v=DMARC1; p=none; p=none", "v=spf1 -all", "v=DMARC1; p=none; x" + "x" * 9000],
 )  # fmt: skip
 def test_what_is_no_record(record: str) -> None:
     assert read_dmarc(record.encode()) is None

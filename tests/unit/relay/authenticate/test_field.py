@@ -70,7 +70,7 @@ def test_our_field_is_read_again() -> None:
          " header.d=none;dmarc=bestguesspass action=none\r\n header.from=example.org;compauth=fail reason=001",
          ["exchange-online"], ("fail", "none", "none", "example.org", (), "example.org")),
         # Proofpoint
-        ("ppops.net; spf=softfail smtp.mailfrom=jane@example.org;\r\n\tdkim=pass header.s=selector1 header.d=example.org;"
+        ("ppops.net; spf=softfail smtp.mailfrom=jane@example.org;\r\n\tdkim=pass header.s=s1 header.d=example.org;"
          "\r\n\tdmarc=pass header.from=example.org", ["PPOPS.net"],
          ("softfail", "pass", "pass", "example.org", ("example.org",), "example.org")),
         # Mimecast
