@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 
@@ -13,10 +14,10 @@ def keep_file(folder: Path, name: str, octets: bytes) -> None:
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = folder / name
-    if path.is_file() and path.stat().st_size == len(octets):
+    if path.is_file() and not path.is_symlink() and path.stat().st_size == len(octets):
         os.utime(path)  # whoever clears the folder by age keeps what came again
         return
-    unfinished = folder / f".{name[:60]}.{os.getpid()}.unfinished"
+    unfinished = folder / f".{name[:60]}.{os.getpid()}-{threading.get_ident()}.unfinished"
     try:
         with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "wb") as file:
             file.write(octets)

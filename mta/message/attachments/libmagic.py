@@ -16,6 +16,13 @@ _NO_CHECKS = 0x200000 | 0x020000 | 0x100000 | 0x001000 | 0x040000 | 0x010000 | 0
 """Of encodings, text, tokens, compressed content, compound files, ELF details, CSV and JSON."""
 
 
+_WEAK = frozenset({
+    "application/octet-stream", "image/x-tga", "application/x-dosexec", "application/x-compress-ttcomp",
+    "font/x-amiga-font", "text/pgp", "image/g3fax", "application/x-crypt-nc", "audio/x-syx",
+})  # fmt: skip
+"""What it says of random octets, too: it knows these by one or two of them."""
+
+
 class LibmagicMissingError(Exception):
     """The library or its database is not installed."""
 
@@ -66,4 +73,4 @@ def by_libmagic(head: bytes) -> str:
     if isinstance(loaded, LibmagicMissingError):
         return ""
     found = loaded.media_type(head[:OCTETS_MAX])
-    return found if "/" in found and not found.startswith("inode/") else ""
+    return found if "/" in found and not found.startswith("inode/") and found not in _WEAK else ""

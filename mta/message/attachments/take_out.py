@@ -33,7 +33,7 @@ def take_out(notices: Mapping[Part, str]) -> list[Edit]:
 def needs_notice(part: Part, taken: Collection[Part]) -> bool:
     """Whether something has to stand in the part's place."""
     parent = part.parent
-    if parent is None or parent.related_root is part:
+    if parent is None or (parent.content_type == "multipart/related" and parent.related_root is part):
         return True
     return parent.children[0] is part and all(sibling in taken for sibling in parent.children)
 
