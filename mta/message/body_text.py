@@ -154,7 +154,8 @@ class TextBody:
             begins_line = not before or before.endswith("\n")
             ends_line = behind in ("", "\r", "\n")
             lines = flowed.fitted(lines, begins_line=begins_line, ends_line=ends_line, delsp=self.is_delsp)
-            if lines and _SOFT_BREAK.search(before) and not _SIGNATURE.search(before):
+            is_word = start < end and "\n" not in text[start:end]  # of that paragraph, to stay in it
+            if lines and not is_word and _SOFT_BREAK.search(before) and not _SIGNATURE.search(before):
                 lines = "\n" + lines  # or it would flow into the paragraph before
             if not lines and ends_line and text[end - 1 : end] != " ":
                 start = len(text[:start].rstrip(" "))  # or the next line would flow into this one
