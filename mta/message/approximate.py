@@ -9,7 +9,7 @@ import re
 import unicodedata
 
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
-_WRITTEN = str.maketrans({
+WRITTEN = str.maketrans({
     "ß": "ss", "ẞ": "SS", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "ø": "o", "Ø": "O", "đ": "d", "Đ": "D",
     "ð": "d", "Ð": "D", "þ": "th", "Þ": "TH", "ł": "l", "Ł": "L", "ħ": "h", "Ħ": "H", "ı": "i", "ŋ": "n", "Ŋ": "N",
     "‘": "'", "’": "'", "‚": "'", "‛": "'", "“": '"', "”": '"', "„": '"', "«": "<<", "»": ">>", "‹": "<", "›": ">",
@@ -21,7 +21,7 @@ _WRITTEN = str.maketrans({
 
 def in_ascii(text: str) -> str | None:
     """The text in ASCII; None where it has letters or digits that no ASCII letter stands for. Other signs vanish."""
-    written = unicodedata.normalize("NFKD", text.translate(_WRITTEN))
+    written = unicodedata.normalize("NFKD", text.translate(WRITTEN))
     if any(char.isalnum() for run in _NOT_ASCII.findall(written) for char in run):
         return None
     return _NOT_ASCII.sub("", written)

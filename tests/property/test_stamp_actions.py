@@ -208,5 +208,5 @@ def test_letters_are_found_at_their_places(text: str) -> None:
     found = locate(text, is_html=False)
     assert found.letters == letters(text) or not text.isascii()  # some characters only make one together
     assert len(found.letters) == len(found.starts) == len(found.ends)
-    assert found.starts == sorted(found.starts)
+    assert list(found.starts) == sorted(found.starts)
     assert all(0 <= start < end <= len(text) for start, end in zip(found.starts, found.ends, strict=True))

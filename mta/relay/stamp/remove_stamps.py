@@ -28,6 +28,8 @@ from mta.relay.stamp.wording import Located, Words, locate
 
 _PEOPLE_MAX = 20
 _RENDERINGS_MAX = 200
+_SEARCHED_MAX = 500_000
+"""Characters of a text in which stamps are looked for by their words: it takes about a second for a million."""
 _NEVER_WHOLE = frozenset(("html", "head", "body", "blockquote", "td", "th", "tr", "tbody", "thead", "tfoot"))
 _CID = re.compile(r"cid:([^\"'\s<>)]+)", re.IGNORECASE)
 
@@ -93,6 +95,8 @@ def _joined(text: str, spans: Sequence[Span]) -> list[Span]:
 def _without_words(body: ShownBody, spans: Sequence[Span], renderings: Sequence[Rendered]) -> list[Change]:
     """The spans, and where the words of stamps stand outside of them."""
     changes = [Change(start, end, "") for start, end in spans]
+    if len(body.text) > _SEARCHED_MAX:
+        return changes
     lines: list[Lines] = []
     located: Located | None = None
     for rendered in renderings:

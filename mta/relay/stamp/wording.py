@@ -10,11 +10,13 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
+from array import array
 from bisect import bisect_left
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeAlias
 
+from mta.message.approximate import WRITTEN
 from mta.relay.stamp.html_scan import tokens
 
 RECOGNISED_MIN = 12
@@ -24,6 +26,7 @@ _BESIDE = r"<(?:https?|mailto|tel|ftp|cid):[^<>]{0,2000}>|\[[^\[\]]{0,300}\]|\b(
 _QUOTES = re.compile(_QUOTE, re.MULTILINE)
 _ADDRESSES = re.compile(_BESIDE, re.IGNORECASE)
 _NOT_LETTERS = re.compile(r"[\W_]+")
+_RUN = re.compile(r"[^\W_]+|[^\x00-\x7f]+")
 _WORD = re.compile(r"[a-z0-9]{4,}", re.IGNORECASE)
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,30});?")
 _INLINE = frozenset(("a", "span", "b", "i", "u", "font", "strong", "em", "small", "o:p", "img", "sub", "sup"))
@@ -31,8 +34,15 @@ _INLINE = frozenset(("a", "span", "b", "i", "u", "font", "strong", "em", "small"
 
 def letters(text: str) -> str:
     """What is compared of a plain text."""
-    bare = _ADDRESSES.sub(" ", _QUOTES.sub("", text)) if ">" in text or "[" in text or ":" in text else text
-    return _NOT_LETTERS.sub("", unicodedata.normalize("NFKC", bare).casefold())
+    return _bare(_ADDRESSES.sub(" ", _QUOTES.sub(" ", text)) if ">" in text or "[" in text or ":" in text else text)
+
+
+def _bare(text: str) -> str:
+    """Letters without their marks: in a charset that nobody knows, our own stamps have ASCII letters."""
+    if not text.isascii():
+        text = unicodedata.normalize("NFKD", text.translate(WRITTEN)).casefold()
+        text = unicodedata.normalize("NFKD", text)
+    return _NOT_LETTERS.sub("", text.lower())
 
 
 def shown_text(source: str) -> str:
@@ -45,6 +55,9 @@ def shown_text(source: str) -> str:
             pieces.append("\n")
         at = token.end
     return html.unescape("".join([*pieces, source[at:]]))
+
+
+_bare_character = lru_cache(maxsize=4096)(_bare)
 
 
 class Searched(Protocol):
@@ -93,12 +106,15 @@ def _wanted(text: str, source: str) -> tuple[tuple[str, str], ...]:
     return tuple((word, wanted) for wanted, word in found.items())
 
 
+Places: TypeAlias = "array[int]"
+
+
 class Located(NamedTuple):
     """A text's letters, and where in the text each of them begins and ends."""
 
     letters: str
-    starts: list[int]
-    ends: list[int]
+    starts: Places
+    ends: Places
 
     def find(self, wanted: str) -> Iterator[tuple[int, int]]:
         """Every place of these letters, as indexes of the first and behind the last."""
@@ -112,57 +128,76 @@ class Located(NamedTuple):
         return bisect_left(self.starts, position)
 
 
+class _Shown(NamedTuple):
+    """Characters that are shown, and the span of the text that each stands for."""
+
+    text: str
+    starts: Places
+    ends: Places
+
+    def without(self, left_out: re.Pattern[str]) -> _Shown:
+        """A space in the place of each match: nothing on its sides is one word."""
+        pieces: list[str] = []
+        starts, ends = array("L"), array("L")
+        at = 0
+        for match in left_out.finditer(self.text):
+            pieces += (self.text[at : match.start()], " ")
+            starts += self.starts[at : match.start() + 1]
+            ends += self.ends[at : match.start() + 1]
+            at = match.end()
+        if not pieces:
+            return self
+        return _Shown("".join([*pieces, self.text[at:]]), starts + self.starts[at:], ends + self.ends[at:])
+
+
 def locate(text: str, *, is_html: bool) -> Located:
     """The letters of a text as `letters` finds them, with their places."""
-    shown = list(_shown(text)) if is_html else [(char, at, at + 1) for at, char in enumerate(text)]
-    for left_out in (_QUOTES, _ADDRESSES):
-        shown = _without(shown, left_out)
-    joined = "".join(char for char, _, _ in shown)
+    shown = _shown(text) if is_html else _Shown(text, array("L", range(len(text))), array("L", range(1, len(text) + 1)))
+    shown = shown.without(_QUOTES).without(_ADDRESSES)
     found: list[str] = []
-    starts: list[int] = []
-    ends: list[int] = []
-    at = 0
-    while at < len(shown):
-        end = at + 1
-        while end < len(shown) and unicodedata.combining(joined[end]):
-            end += 1
-        composed = _NOT_LETTERS.sub("", unicodedata.normalize("NFKC", joined[at:end]).casefold())
-        found.append(composed)
-        starts.extend([shown[at][1]] * len(composed))
-        ends.extend([shown[end - 1][2]] * len(composed))
-        at = end
+    starts, ends = array("L"), array("L")
+    for match in _RUN.finditer(shown.text):
+        first, behind = match.span()
+        if match[0].isascii():
+            found.append(match[0].lower())
+            starts += shown.starts[first:behind]
+            ends += shown.ends[first:behind]
+            continue
+        for at in range(first, behind):
+            bare = _bare_character(shown.text[at])
+            found.append(bare)
+            starts.extend([shown.starts[at]] * len(bare))
+            ends.extend([shown.ends[at]] * len(bare))
     return Located("".join(found), starts, ends)
 
 
-_Shown = tuple[str, int, int]
-
-
-def _without(shown: list[_Shown], left_out: re.Pattern[str]) -> list[_Shown]:
-    joined = "".join(char for char, _, _ in shown)
-    kept: list[_Shown] = []
-    at = 0
-    for match in left_out.finditer(joined):
-        kept += shown[at : match.start()]
-        # A space in its place: nothing on its sides is one word.
-        kept.append((" ", *shown[match.start()][1:]))
-        at = match.end()
-    return [*kept, *shown[at:]]
-
-
-def _shown(source: str) -> Iterator[_Shown]:
-    """Every character that HTML shows, and the span of the source that it stands for."""
+def _shown(source: str) -> _Shown:
+    """What HTML shows, as `shown_text` has it."""
+    pieces: list[str] = []
+    starts, ends = array("L"), array("L")
     at = 0
     for token in tokens(source):
-        yield from _data(source, at, token.start)
+        _add(pieces, starts, ends, source, at, token.start)
         if token.name not in _INLINE:
-            yield "\n", token.start, token.start
+            pieces.append("\n")
+            starts.append(token.start)
+            ends.append(token.start)
         at = token.end
-    yield from _data(source, at, len(source))
+    _add(pieces, starts, ends, source, at, len(source))
+    return _Shown("".join(pieces), starts, ends)
 
 
-def _data(source: str, start: int, end: int) -> Iterator[_Shown]:
-    for match in _ENTITY.finditer(source, start, end):
-        yield from ((source[at], at, at + 1) for at in range(start, match.start()))
-        yield from ((char, match.start(), match.end()) for char in html.unescape(match[0]))
-        start = match.end()
-    yield from ((source[at], at, at + 1) for at in range(start, end))
+def _add(pieces: list[str], starts: Places, ends: Places, source: str, at: int, end: int) -> None:
+    """Text between tags, its character references read."""
+    for match in _ENTITY.finditer(source, at, end):
+        pieces.append(source[at : match.start()])
+        starts.extend(range(at, match.start()))
+        ends.extend(range(at + 1, match.start() + 1))
+        chars = html.unescape(match[0])
+        pieces.append(chars)
+        starts.extend([match.start()] * len(chars))
+        ends.extend([match.end()] * len(chars))
+        at = match.end()
+    pieces.append(source[at:end])
+    starts.extend(range(at, end))
+    ends.extend(range(at + 1, end + 1))
