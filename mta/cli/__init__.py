@@ -22,6 +22,7 @@ COMMANDS = {
     "explain": ("mta.cli.explain", "show which rules a message would meet, and why"),
     "schema": ("mta.cli.schema", "print the JSON Schema of a kind of file"),
     "preview": ("mta.cli.preview", "show a template as readers will see it"),
+    "directory": ("mta.cli.directory", "show people as templates see them, and who lacks what templates print"),
     "queue": ("mta.cli.queue", "list the queue and work it"),
     "bypass": ("mta.cli.bypass", "relay everything unstamped, at once"),
     "demo": ("mta.cli.demo", "show the relay at work on sample mail"),

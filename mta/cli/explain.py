@@ -133,7 +133,10 @@ def _explain(arguments: argparse.Namespace) -> list[Explained]:
 
 
 async def _people(book: Book, participants: Participants) -> dict[str, Person]:
-    return dict(await people_of(book.directory, participants.directory_keys))
+    try:
+        return dict(await people_of(book.directory, participants.directory_keys))
+    finally:
+        await book.directory.close()
 
 
 def _read(path: Path) -> bytes:

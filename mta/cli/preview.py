@@ -191,7 +191,10 @@ def _people(book: Book, sender: Address, recipient: Address) -> Mapping[str, Per
 
 
 async def _asked(book: Book, sender: Address, recipient: Address) -> Mapping[str, Person]:
-    return await book.directory.people({sender.key, recipient.key})
+    try:
+        return await book.directory.people({sender.key, recipient.key})
+    finally:
+        await book.directory.close()
 
 
 def _address(text: str) -> Address:

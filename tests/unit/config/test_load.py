@@ -13,11 +13,12 @@ import trustme
 import yaml
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 
+from mta.config.directory_schema import YamlDirectory
 from mta.config.load import examine_configuration, load_configuration, validate
 from mta.config.problems import ConfigurationError
-from mta.config.schema import Configuration, MaildirHop, SmtpHop
+from mta.config.schema import Configuration, DirectorySettings, MaildirHop, SmtpHop
 from mta.config.yaml_values import parse_document
 
 CONF = Path(__file__).parents[3] / "conf"
@@ -55,8 +56,27 @@ def uncommented() -> bytes:
     return re.sub(r"(?m)^( *)#(?=[a-z_]+:)", r"\1", REFERENCE.read_text(encoding="utf-8")).encode()
 
 
+def other_directories() -> list[str]:
+    """The other kinds of `directory` that the reference shows as comments: the YAML of each."""
+    text = REFERENCE.read_text(encoding="utf-8")
+    blocks = re.findall(r"(?m)^  #   directory:\n((?:  #     .*\n)+)", text)
+    return [re.sub(r"(?m)^  #     ", "", block) for block in blocks]
+
+
+def test_the_other_directories_of_the_reference_fit_the_schema_and_show_the_real_defaults() -> None:
+    adapter: TypeAdapter[DirectorySettings] = TypeAdapter(DirectorySettings)
+    kinds = []
+    for block in other_directories():
+        plain = adapter.validate_python(parse_document(REFERENCE, block.encode()).value)
+        everything = re.sub(r"(?m)^( *)#(?=[a-z_]+:)", r"\1", block)
+        written = adapter.validate_python(parse_document(REFERENCE, everything.encode()).value)
+        compare(written, plain, "", {"groups_file", "ca_file", "verify_name", "port"})
+        kinds.append(plain.kind)
+    assert kinds == ["csv", "ldap"]
+
+
 def test_the_reference_explains_every_key() -> None:
-    text = uncommented().decode()
+    text = uncommented().decode() + "".join(re.sub(r"(?m)^( *)#(?=[a-z_]+:)", r"\1", b) for b in other_directories())
     for model in set(models(Configuration)):
         for key in model.model_fields:
             assert re.search(rf"(?m)(^[ -]*|[{{,] ?){key}:", text), f"{model.__name__}.{key} is not in {REFERENCE.name}"
@@ -83,18 +103,19 @@ def test_the_reference_shows_the_real_defaults() -> None:
         "certificate", "key", "ca_file", "verify_name",  # no default
         "rules", "templates", "file", "folder", "socket",  # made absolute in one of them
     }  # fmt: skip
+    compare(written, plain.value, "", differing)
 
-    def compare(one: Any, other: Any, name: str) -> None:
-        if isinstance(one, BaseModel):
-            for field in type(one).model_fields:
-                compare(getattr(one, field), getattr(other, field), f"{name}.{field}")
-        elif isinstance(one, tuple) and one and isinstance(one[0], BaseModel):
-            for number, (left, right) in enumerate(zip(one, other, strict=True)):
-                compare(left, right, f"{name}.{number}")
-        elif name.rpartition(".")[2] not in differing:
-            assert one == other, name
 
-    compare(written, plain.value, "")
+def compare(one: Any, other: Any, name: str, differing: set[str]) -> None:
+    """Whether two configurations say the same, but for keys whose values differ."""
+    if isinstance(one, BaseModel):
+        for field in type(one).model_fields:
+            compare(getattr(one, field), getattr(other, field), f"{name}.{field}", differing)
+    elif isinstance(one, tuple) and one and isinstance(one[0], BaseModel):
+        for number, (left, right) in enumerate(zip(one, other, strict=True)):
+            compare(left, right, f"{name}.{number}", differing)
+    elif name.rpartition(".")[2] not in differing:
+        assert one == other, name
 
 
 def test_the_demonstration_fits_the_schema() -> None:
@@ -111,6 +132,7 @@ def test_paths_are_relative_to_the_file() -> None:
     assert configuration.spool.folder == root / "var/spool"
     assert configuration.organisation is not None
     assert configuration.organisation.rules == root / "rules"
+    assert isinstance(configuration.organisation.directory, YamlDirectory)
     assert configuration.organisation.directory.file == CONF / "people.yaml"
     assert configuration.organisation.dkim[0].key.file == root / "var/secrets/dkim-example.com.pem"
     hop = configuration.next_hops[0]
