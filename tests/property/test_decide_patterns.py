@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import re2
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from mta.relay.decide.patterns import PatternError, compile_keywords, compile_phrases, compile_regex
+from mta.relay.decide.patterns import (
+    PatternBank,
+    PatternError,
+    Text,
+    compile_keywords,
+    compile_phrases,
+    compile_regex,
+)
 from mta.relay.decide.required_text import in_regex
 
 modest = settings(max_examples=400, deadline=None)
@@ -76,6 +85,21 @@ def test_phrases_and_keywords_are_found_in_any_case(
     for text in (filled, filled.upper(), filled.replace("k", "\u212a").replace("s", "ſ")):
         assert compile_phrases(wanted).search(f"{before}{text}{after}")
         assert compile_keywords(wanted).search(f"{before} {text} {after}")
+
+
+@modest
+@given(st.lists(broken_regexes, min_size=3, max_size=6), st.lists(words, min_size=1, max_size=3), texts, texts)
+def test_together_patterns_find_what_each_finds(regexes: list[str], wanted: list[str], before: str, after: str) -> None:
+    patterns = [compile_phrases(wanted), compile_keywords(wanted)]
+    for regex in regexes:
+        with suppress(PatternError):
+            patterns.append(compile_regex(regex))
+    bank = PatternBank()
+    for pattern in patterns:
+        bank.add(pattern)
+    for subject in (before, f"{before} {wanted[0]} {after}", regexes[0].upper(), f"{after}ſ\u212a".join(wanted)):
+        alone = {number for number, pattern in enumerate(patterns) if pattern.search(subject) is not None}
+        assert bank.hits(Text(subject)) == alone
 
 
 def test_what_a_regex_needs() -> None:
