@@ -20,7 +20,7 @@ from mta.relay.book import Book
 from mta.relay.decide import OrganisationFacts, Policy, Readers, RuleSet, Surroundings, load_rules
 from mta.relay.deliver.routing import RoutingTable
 from mta.relay.sign import DkimKeyError, Sealer, Signer
-from mta.relay.stamp.own_separators import SeparatorError, marks_of
+from mta.relay.stamp.own_separators import marks_of, separator_errors
 from mta.relay.stamp.quote_marks import QuoteMarks
 from mta.relay.stamp.readers import earlier_stamps, newest_texts
 from mta.relay.stamp.templates import TemplateSet, load_templates
@@ -203,11 +203,12 @@ def _in_order(problems: list[Problem]) -> list[Problem]:
 
 
 def _quote_marks(located: Located[Configuration], place: Loc, own: QuoteSeparators) -> QuoteMarks:
-    try:
-        return marks_of(own.lines, own.patterns)
-    except SeparatorError as exc:
-        loc = (*place, "quote_separators", *exc.loc)
-        raise ConfigurationError([located.problem(loc, str(exc), exc.mend)]) from exc
+    place = (*place, "quote_separators")
+    errors = separator_errors(own.lines, own.patterns)
+    problems = [located.problem((*place, *error.loc), str(error), error.mend) for error in errors]
+    if problems:
+        raise ConfigurationError(problems)
+    return marks_of(own.lines, own.patterns)
 
 
 def _signing(path: Path, organisation: Organisation) -> tuple[Signer, Sealer | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import re2
 
@@ -35,16 +35,23 @@ def marks_of(lines: Sequence[str] = (), patterns: Sequence[str] = ()) -> QuoteMa
     Case doesn't count, nor do the spaces around a line; any white space in a literal matches any other. The same marks
     serve plain text and HTML. Raises SeparatorError for the first that can't be used.
     """
-    if not lines and not patterns:
-        return DEFAULT_MARKS
+    for error in separator_errors(lines, patterns):
+        raise error
+    return compile_separators(DEFAULT.adding(lines, patterns)) if lines or patterns else DEFAULT_MARKS
+
+
+def separator_errors(lines: Sequence[str], patterns: Sequence[str]) -> Iterator[SeparatorError]:
+    """What is wrong with each that can't be used."""
     if len(lines) + len(patterns) > SEPARATORS_MAX:
-        key, number = ("patterns", len(patterns) - 1) if patterns else ("lines", len(lines) - 1)
-        raise SeparatorError((key, number), f"more than {SEPARATORS_MAX} separators", "join patterns by |")
-    for number, line in enumerate(lines):
-        _check_line(("lines", number), line)
-    for number, pattern in enumerate(patterns):
-        _check_pattern(("patterns", number), pattern)
-    return compile_separators(DEFAULT.adding(lines, patterns))
+        loc = ("patterns", len(patterns) - 1) if patterns else ("lines", len(lines) - 1)
+        yield SeparatorError(loc, f"more than {SEPARATORS_MAX} separators", "join patterns by |")
+        return
+    for check, key, entries in ((_check_line, "lines", lines), (_check_pattern, "patterns", patterns)):
+        for number, entry in enumerate(entries):
+            try:
+                check((key, number), entry)
+            except SeparatorError as exc:
+                yield exc
 
 
 def _check_line(loc: tuple[str, int], line: str) -> None:

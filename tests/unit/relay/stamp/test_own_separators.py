@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mta.model.actions import Place
-from mta.relay.stamp.own_separators import SEPARATORS_MAX, SeparatorError, marks_of
+from mta.relay.stamp.own_separators import SEPARATORS_MAX, SeparatorError, marks_of, separator_errors
 from mta.relay.stamp.place import BodyView
 from mta.relay.stamp.place_html import place_html
 from mta.relay.stamp.place_plain import place_plain
@@ -86,3 +86,8 @@ def test_what_is_wrong_with_a_separator(
         marks_of(lines, patterns)
     assert caught.value.loc == loc
     assert mend in caught.value.mend
+
+
+def test_every_separator_that_cannot_be_used_is_told() -> None:
+    errors = separator_errors(["a", "", " "], ["ok", "(", ".*"])
+    assert [error.loc for error in errors] == [("lines", 1), ("lines", 2), ("patterns", 1), ("patterns", 2)]
