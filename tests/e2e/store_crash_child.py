@@ -16,11 +16,21 @@ from datetime import timedelta
 from pathlib import Path
 
 from mta.adapters.store.sqlite import SqliteSpool
-from mta.model.delivery import RecipientResult, Settlement, State, StoredVariant
+from mta.model.delivery import (
+    AcceptedMessage,
+    OnceKey,
+    RecipientResult,
+    Settlement,
+    Spawned,
+    State,
+    StoredVariant,
+)
 from mta.model.reply import Reply
 from tests.spool_samples import sample_message
 
 PRODUCERS = 10
+SPAWNS = "<spawns@example.com>"
+"""The Message-ID of those that bring another for certain."""
 BUSY = Reply(451, "4.3.2", "Try later")
 
 
@@ -38,8 +48,11 @@ async def produce(spool: SqliteSpool, number: int, until: float) -> None:
             path = spool.spill_path()
             path.write_bytes(data)
             message = replace(message, body=replace(message.body, data=None, path=path))
-        await spool.accept(message)
-        say("accepted", message.queue_id, hashlib.sha256(data).hexdigest())
+        if chance.random() < 0.3:
+            message = with_child(message, once=chance.choice(("a", "b", "")))
+        accepted = await spool.accept(message)
+        for queue_id in (message.queue_id, *accepted.spawned):
+            say("accepted", queue_id, hashlib.sha256(data).hexdigest())
         settlement = Settlement(message.queue_id, "default", (), {0: State.DELIVERED})
         outcome = chance.random()
         if outcome < 0.1:
@@ -53,6 +66,15 @@ async def produce(spool: SqliteSpool, number: int, until: float) -> None:
             say("settling", message.queue_id)
             await spool.settle(settlement)
             say("settled", message.queue_id)
+
+
+def with_child(message: AcceptedMessage, *, once: str) -> AcceptedMessage:
+    """A message that brings another with the same body, which nobody settles; `once` is a claim, "" for none."""
+    child = sample_message(due_at=message.accepted_at)
+    child = replace(child, body=message.body, message_id=f"<of-{message.queue_id}>")
+    claims = (OnceKey(once),) if once else ()
+    message_id = message.message_id if once else SPAWNS
+    return replace(message, message_id=message_id, spawned=(Spawned(child, claims),))
 
 
 async def main() -> None:

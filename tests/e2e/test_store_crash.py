@@ -23,6 +23,7 @@ import pytest
 
 from mta.adapters.store.sqlite import SqliteSpool
 from mta.model.delivery import Body, LeasedDelivery, QueueFilter, Settlement, State
+from tests.e2e.store_crash_child import SPAWNS
 
 POINTS = ("body-written", "before-commit", "after-commit", "before-settle", "after-settle")
 CHILD = "tests.e2e.store_crash_child"
@@ -81,7 +82,10 @@ def _digest(body: Body) -> str:
 async def check(folder: Path, said: Said) -> list[LeasedDelivery]:
     """The store as a successor finds it; gives what it has to deliver now."""
     spool = await SqliteSpool.open(folder, slot=0, reserve=0)
-    queued = {entry.queue_id for entry in await spool.entries(QueueFilter())}
+    entries = await spool.entries(QueueFilter(), limit=100_000)
+    queued = {entry.queue_id for entry in entries}
+    ids = {entry.message_id for entry in entries}
+    assert {f"<of-{entry.queue_id}>" for entry in entries if entry.message_id == SPAWNS} <= ids, "half a transaction"
     lost = said.accepted.keys() - said.settling - queued
     assert not lost, "acknowledged and lost"
     assert not queued & said.settled, "settled and back again"
