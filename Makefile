@@ -8,7 +8,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 # The real servers and tools that the tests drive.
 DEBIAN_PACKAGES := postfix opendkim opendkim-tools strace faketime systemd chromium-headless-shell \
-    libmail-dkim-perl \
+    libmail-dkim-perl rspamd \
     samba samba-ad-dc samba-ad-provision
 PYTEST := $(BIN)/python -m pytest
 PYTEST_ARGS ?=

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import mail_dkim, opendkim, postfix, samba
+from tests.servers import mail_dkim, opendkim, postfix, rspamd, samba
 
 
 def pytest_configure() -> None:
@@ -49,3 +49,9 @@ def samba_domain(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def needs_mail_dkim() -> None:
     """For tests that verify with Mail::DKIM."""
     _need(mail_dkim.missing())
+
+
+@pytest.fixture
+def needs_rspamd() -> None:
+    """For tests that verify with rspamd."""
+    _need(rspamd.missing())

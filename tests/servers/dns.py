@@ -99,8 +99,8 @@ def dns_server(records: Records, *, ttl_s: int = 60) -> Iterator[DnsServer]:
 
     class Tcp(socketserver.StreamRequestHandler):
         def handle(self) -> None:
-            length = int.from_bytes(self.rfile.read(2), "big")
-            reply = server.answer(self.rfile.read(length), is_tcp=True)
+            packet = self.rfile.read(int.from_bytes(self.rfile.read(2), "big"))
+            reply = server.answer(packet, is_tcp=True) if packet else None
             if reply is not None:
                 self.wfile.write(len(reply).to_bytes(2, "big") + reply)
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import dkim
@@ -19,10 +20,11 @@ from mta.relay.authenticate.material import Material
 from mta.relay.sign import DkimKeyError, Sealer
 from tests.servers.dns import dns_server
 from tests.servers.mail_dkim import mail_dkim_says, sealed_by_mail_dkim
+from tests.servers.rspamd import rspamd
 from tests.unit.relay.authenticate.test_dkim import MESSAGE, Key
 from tests.unit.relay.authenticate.zones import TIMEOUT, Zones
 
-NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
+NOW = datetime(2025, 11, 22, 10, 0, tzinfo=UTC)
 RESULTS = b"mx.example.com;\r\n\tspf=pass smtp.mailfrom=example.org;\r\n\tdmarc=pass header.from=example.org"
 
 
@@ -110,6 +112,22 @@ Change = Callable[[bytes], bytes]
 
 def _replace(old: bytes, new: bytes, count: int = 1) -> Change:
     return lambda content: content.replace(old, new, count)
+
+
+@pytest.mark.server
+@pytest.mark.usefixtures("needs_rspamd")
+def test_seals_are_verified_by_rspamd(chain: Chain) -> None:
+    with (
+        TemporaryDirectory(prefix="rspamd-") as folder,
+        dns_server(chain.zones) as server,
+        rspamd(Path(folder), server.address) as judge,
+    ):
+        first = chain.seal(MESSAGE, "none", "example.org")
+        changed = first.replace(b"Hello", b"Hullo")
+        assert "ARC_ALLOW" in judge(first)
+        assert "ARC_ALLOW" in judge(chain.seal(b"X-Note: one more\r\n" + first, "pass"))
+        assert "ARC_REJECT" in judge(changed)
+        assert "ARC_REJECT" in judge(chain.seal(changed, "fail"))
 
 
 @pytest.mark.parametrize(
