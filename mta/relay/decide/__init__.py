@@ -6,8 +6,9 @@ gives equal decisions one copy.
 """
 
 from mta.relay.decide.explanation import Step, Trace, Verdict
-from mta.relay.decide.facts import Facts, OrganisationFacts, Participants, Parties, Readers
+from mta.relay.decide.facts import Facts, Readers
 from mta.relay.decide.outcome import Audited, Outcome, Policy, RuleFailure, Withheld
+from mta.relay.decide.participants import OrganisationFacts, Participants, Parties
 from mta.relay.decide.rules import RuleSet, load_rules
 from mta.relay.decide.surroundings import Surroundings
 from mta.relay.decide.walk import decide, undecided

@@ -19,8 +19,8 @@ from mta.model.actions import (
 )
 from mta.model.address import Address, parse_address
 from mta.model.decision import RecipientDecision, Role
-from mta.relay.decide.facts import Parties
 from mta.relay.decide.outcome import RuleFailure
+from mta.relay.decide.participants import Parties
 
 ADDED_MAX = 100
 """Recipients that rules may add to one message; redirections don't count."""

@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from mta.model.decision import Direction
-from mta.relay.decide.facts import Facts, Party
+from mta.relay.decide.facts import Facts
+from mta.relay.decide.participants import Party
 from mta.relay.decide.parties import PartyTest
 
 

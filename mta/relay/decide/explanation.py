@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
-from mta.relay.decide.facts import Facts, indexes
+from mta.relay.decide.facts import Facts
+from mta.relay.decide.participants import indexes
 from mta.relay.decide.rules import Rule, RuleSet
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from mta.model.actions import Action, Stamp
-from mta.relay.decide.facts import indexes
+from mta.relay.decide.participants import indexes
 
 
 @dataclass(slots=True)

@@ -13,7 +13,8 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from mta.config.explain_errors import closest
 from mta.message.headers import addresses
 from mta.model.person import Person
-from mta.relay.decide.facts import Facts, Party
+from mta.relay.decide.facts import Facts
+from mta.relay.decide.participants import Party
 
 VALUE_MAX = 900
 """Characters of a rendered value: the field stays under the 998 octets of RFC 5322 §2.1.1 in one line of ASCII."""

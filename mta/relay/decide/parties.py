@@ -8,7 +8,8 @@ from typing import Protocol
 from mta.model.address import domain_key
 from mta.model.decision import Role
 from mta.model.person import Person
-from mta.relay.decide.facts import Facts, Party
+from mta.relay.decide.facts import Facts
+from mta.relay.decide.participants import Party
 from mta.relay.decide.patterns import Glob, Pattern, has_wildcard
 from mta.relay.decide.texts import listed
 

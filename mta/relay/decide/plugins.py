@@ -25,9 +25,10 @@ from mta.model.actions import ACTION_KINDS, Action, NameRecipients, RemoveHeader
 from mta.model.address import AddressError, parse_address
 from mta.relay.decide.actions import is_protected
 from mta.relay.decide.address_values import sendable
-from mta.relay.decide.facts import Facts, Party
+from mta.relay.decide.facts import Facts
 from mta.relay.decide.header_values import ActionError
 from mta.relay.decide.outcome import PluginRun
+from mta.relay.decide.participants import Party
 
 GROUP = "stampline.actions"
 ACTIONS_MAX = 100

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mta.relay.decide.facts import Facts, Party
+from mta.relay.decide.facts import Facts
+from mta.relay.decide.participants import Party
 from mta.relay.decide.texts import listed
 
 

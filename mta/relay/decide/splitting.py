@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from mta.message.headers import addresses
 from mta.model.actions import Action, Drop, Reject
 from mta.model.decision import Role
-from mta.relay.decide.facts import HEADER_ADDRESSES_MAX, Facts, indexes
+from mta.relay.decide.facts import Facts
 from mta.relay.decide.groups import ActionList
+from mta.relay.decide.participants import HEADER_ADDRESSES_MAX, indexes
 
 _RANK = {Role.TO: 0, Role.CC: 1, Role.HIDDEN: 2}
 

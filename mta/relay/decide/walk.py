@@ -13,10 +13,11 @@ from mta.model.reply import INTERNAL_ERROR, Reply
 from mta.relay.decide.actions import ASIDE, FINAL, STEERING, ActionMaker
 from mta.relay.decide.aside import NOBODY_ELSE, Aside, Sent, role_of, send
 from mta.relay.decide.explanation import Trace, Verdict
-from mta.relay.decide.facts import Facts, Parties, indexes
+from mta.relay.decide.facts import Facts
 from mta.relay.decide.groups import ActionList, group, numbers
 from mta.relay.decide.header_values import ActionError
 from mta.relay.decide.outcome import Audited, Outcome, Policy, RuleFailure, Withheld
+from mta.relay.decide.participants import Parties, indexes
 from mta.relay.decide.rules import Rule, RuleSet
 from mta.relay.decide.splitting import spokesman, uniform
 
