@@ -15,8 +15,12 @@ _AT_RULE = re.compile(r"@(?>(?:[^{};\"']|\"[^\"]*\"|'[^']*')*)(?:;|\{(?>(?:[^{}]
 _KEPT_RULE = re.compile(r"[^{}]*(?:\[data-og|:hover|:visited)[^{}]*\{[^{}]*\}")
 """Rules that mean something in a style sheet only: Outlook.com's dark mode, states of links."""
 _CSS_COMMENT = re.compile(r"/\*.*?\*/|<!--|-->", re.DOTALL)
-_BLOCK = re.compile(r"(<!--stamplinejinja\d+x-->)")
+_COMMENT = re.compile(r"<!--stamplinejinja(\d+)x-->")
+_BLOCK = re.compile(r"\{%[-+]?\s*(?:block|endblock|extends)\b")
 _PARSER_ADDS = frozenset(("tbody", "style"))
+_END_IS_OPTIONAL = frozenset(
+    ("style", "p", "li", "td", "th", "tr", "dt", "dd", "tbody", "thead", "tfoot", "option", "colgroup")
+)
 _TBODY = re.compile(r"</?tbody>")
 _AROUND = (("", ""), ("<table><tbody>", "</tbody></table>"), ("<table><tbody><tr>", "</tr></tbody></table>"))
 """Elements without which an HTML parser drops rows and cells."""
@@ -46,7 +50,7 @@ def inline_css(html: HtmlSource, more: str, added: str = "") -> None:
                 html.trouble(token.start, "{% … %} between attributes", "put it inside the value of an attribute")
                 return
         body = re.sub(r"</style\s*>", "", _without(html.text, styles), flags=re.IGNORECASE)
-        inlined = _inlined(_comments_in_text(body), rules)
+        inlined = _inlined(html, _comments_in_text(body), rules)
         if inlined is None:
             mend = "close every element, keep rows in tables, and write <tbody> in every table or in none"
             html.trouble(at, "CSS can't be inlined into HTML that isn't well-formed", mend)
@@ -61,7 +65,7 @@ def outside_quotes(tag: str) -> str:
     return re.sub(r"\"[^\"]*\"|'[^']*'", "", tag)
 
 
-def _inlined(body: str, rules: str) -> str | None:
+def _inlined(html: HtmlSource, body: str, rules: str) -> str | None:
     """The body with the rules in its elements; None where the inliner would change its shape.
 
     A file that fills blocks of another one holds pieces of HTML, each of which may belong into another element.
@@ -69,14 +73,19 @@ def _inlined(body: str, rules: str) -> str | None:
     whole = _inlined_piece(body, rules)
     if whole is not None:
         return whole
-    pieces = [
-        piece if not piece.strip() or WORD.fullmatch(piece[4:-3]) else _inlined_piece(piece, rules)
-        for piece in _BLOCK.split(body)
-    ]
+    pieces: list[str | None] = []
+    at = 0
+    for match in _COMMENT.finditer(body):
+        if _BLOCK.match(html.masked[int(match[1])]):
+            pieces += (_inlined_piece(body[at : match.start()], rules), match[0])
+            at = match.end()
+    pieces.append(_inlined_piece(body[at:], rules))
     return None if None in pieces else "".join(piece for piece in pieces if piece is not None)
 
 
 def _inlined_piece(body: str, rules: str) -> str | None:
+    if "<" not in body:
+        return body
     for before, after in _AROUND:
         try:
             inlined = _INLINER.inline_fragment(f"{before}{body}{after}", rules)
@@ -134,8 +143,12 @@ def _pieces(text: str) -> Iterator[tuple[str, bool]]:
     yield text[at:], True
 
 
-def _shape(text: str) -> tuple[list[str], Counter[str]]:
-    """What inlining must not change: the masks in text, in order, and how often each element stands there."""
-    masks = re.findall(r"<!--(stamplinejinja\d+x)-->", text)
-    opened = (token.name for token in tokens(text) if token.kind in ("open", "raw"))
-    return masks, Counter(name for name in opened if name not in _PARSER_ADDS)
+def _shape(text: str) -> tuple[list[str], Counter[str], Counter[str]]:
+    """What inlining must not change: the masks in text, in order, and how often each element stands there.
+
+    End tags count for elements that must have one; a parser adds the others where they are left out.
+    """
+    found = list(tokens(text))
+    opened = (token.name for token in found if token.kind in ("open", "raw") and token.name not in _PARSER_ADDS)
+    closed = (token.name for token in found if token.kind == "close" and token.name not in _END_IS_OPTIONAL)
+    return _COMMENT.findall(text), Counter(opened), Counter(closed)

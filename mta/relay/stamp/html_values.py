@@ -7,6 +7,7 @@ a style.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from mta.relay.stamp.html_css import outside_quotes
 from mta.relay.stamp.html_masks import WORD, HtmlSource
@@ -69,36 +70,47 @@ def _check_tag(html: HtmlSource, tag: Token) -> None:
 
 def make_values_safe(html: HtmlSource) -> None:
     """Send values in links through `url`, or `mailbox`, and those in styles through `css`."""
+    filtered: list[tuple[int, int]] = []
     for tag in html.tags():
         if tag.kind == "raw":
             if tag.name == "style":
                 _wrap_values(html, html.text[tag.start : tag.end], "css")
             continue
-        for match in _ATTRIBUTE.finditer(html.text[tag.start : tag.end]):
-            name, value = match[1].lower(), match[2] or match[3] or ""
+        for match in _ATTRIBUTE.finditer(html.text, tag.start, tag.end):
+            name, group = match[1].lower(), 2 if match[2] is not None else 3
             if name == "style":
-                _wrap_values(html, value, "css")
-            elif name in _LINKS:
-                _make_link_safe(html, value)
+                _wrap_values(html, match[group], "css")
+            elif name in _LINKS and _is_open(html, match[group]):
+                filtered.append(match.span(group))
+    _filter_whole(html, filtered)
 
 
-def _make_link_safe(html: HtmlSource, value: str) -> None:
-    words = list(WORD.finditer(value))
+def _is_open(html: HtmlSource, link: str) -> bool:
+    """Whether it is still open where the link leads; a value that alone decides it is wrapped at once."""
+    words = list(WORD.finditer(link))
     if not words:
-        return
-    if address := _MAILTO.match(value):
+        return False
+    if address := _MAILTO.match(link):
         _wrap_values(html, address[1], "mailbox")
-        return
-    if _FIXED.search(value, 0, words[0].start()):
-        return
-    if len(words) == 1 and not value[: words[0].start()].strip():
-        if html.is_value(words[0]):
-            html.wrap(words[0], "url")
-        return
-    # Several pieces, any of which may turn out to be the first: together they are one address.
-    first, last = int(words[0][1]), int(words[-1][1])
-    html.masked[first] = "{% filter url %}" + html.masked[first]
-    html.masked[last] += "{% endfilter %}"
+        return False
+    if _FIXED.search(link, 0, words[0].start()):
+        return False
+    if len(words) == 1 and html.is_value(words[0]) and not link[: words[0].start()].strip():
+        html.wrap(words[0], "url")
+        return False
+    return True
+
+
+def _filter_whole(html: HtmlSource, spans: Sequence[tuple[int, int]]) -> None:
+    """Links of several pieces, any of which may turn out to be the first, are sent through `url` as a whole."""
+    out: list[str] = []
+    at = 0
+    for start, end in spans:
+        line = html.line(start)
+        begin, finish = html.mask("{% filter url %}", line), html.mask("{% endfilter %}", line)
+        out += (html.text[at:start], begin, html.text[start:end].strip(), finish)
+        at = end
+    html.text = "".join(out) + html.text[at:]
 
 
 def _wrap_values(html: HtmlSource, text: str, name: str) -> None:

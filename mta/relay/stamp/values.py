@@ -13,7 +13,9 @@ KEY = re.compile(r"(?:sender|recipient|manager|organisation|message)\.\w[\w-]*\Z
 """How settings write a value's name."""
 VALUE_MAX = 1_000
 """Characters of a value; what is longer is cut, with an ellipsis."""
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
+_CONTROLS = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufff9-\ufffb\ufffe\uffff\U000e0000-\U000e007f]"
+)
 
 
 class MissingValueError(TemplateRuntimeError):
