@@ -10,23 +10,19 @@ from mta.config.yaml_values import Loc
 from mta.model.address import AddressError, domain_key, parse_address
 from mta.relay.decide.claims import ClaimsInternal
 from mta.relay.decide.conditions import OnBehalfOf, RecipientIs, SenderIs
-from mta.relay.decide.ldap_filter import FilterError, compile_filter
-from mta.relay.decide.parties import (
-    AddressIs,
+from mta.relay.decide.directory_tests import (
     AttributeEmpty,
     AttributeEquals,
     AttributeMatches,
-    DomainIs,
     GroupAddressIs,
     InGroup,
     IsDisabled,
     LdapFilterHolds,
-    PartyTest,
     PersonIs,
-    RoleIs,
-    ScopeIs,
     UnitIs,
 )
+from mta.relay.decide.ldap_filter import FilterError, compile_filter
+from mta.relay.decide.parties import AddressIs, DomainIs, PartyTest, RoleIs, ScopeIs
 from mta.relay.decide.party_schema import AttributeTest, GroupToGroup, OneRecipientTests, PartyTests, SenderTests
 from mta.relay.decide.patterns import Pattern, has_wildcard
 from mta.relay.decide.relations import AttributesCompare, Between, FirstContact, RelationIs
