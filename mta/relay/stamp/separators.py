@@ -184,6 +184,9 @@ FOOTER = _words(
     "--|__|==|sent from|gesendet von|envoyé de|enviado desde|inviato da|verzonden vanaf|skickat från|sendt fra",
     "get outlook|outlook für|to unsubscribe|unsubscribe|you received this message|you are receiving this|wysłane z",
     "отправлено из|diese e-mail wurde|this email|this e-mail|this message|this communication|confidential|disclaimer",
+    "to post|to subscribe|to view|to reply|subscribe|archives|manage your|report this|the information|this electronic",
+    "important notice|notice:|diese nachricht|wichtiger hinweis|le informazioni|avis de|aviso|esta mensagem",
+    "deze e-mail|dit bericht|detta meddelande|denne e-mail|tämä viesti|ta wiadomość|tato zpráva|это сообщение",
     "posted on|mailing list|list-|you can reply|view this|reply to this|ce message|este mensaje|questo messaggio",
 )
 
