@@ -10,7 +10,7 @@ from mta.relay.stamp.banners import VALUES as BANNER_VALUES
 from mta.relay.stamp.html_masks import Trouble
 from mta.relay.stamp.html_source import PreparedHtml
 from mta.relay.stamp.regions import region_troubles
-from mta.relay.stamp.template_files import TemplateFiles, TemplateFolder
+from mta.relay.stamp.template_files import SUBJECT, TemplateFiles, TemplateFolder
 from mta.relay.stamp.variables import Usage, with_files
 
 MESSAGE_VALUES = frozenset(("subject", "date", "from", "to", "cc", "message_id"))
@@ -46,13 +46,16 @@ def check_templates(
 ) -> list[Problem]:
     """Every problem of the files and of the templates as a whole."""
     problems: list[Problem] = []
+    subjects = {f"{template.name}/{SUBJECT}": template.located for template in files.templates}
     for name, usage in usages.items():
-        path = files.path(name)
-        problems += _at(path, usage.troubles)
-        problems += _at(path, _unknown_files(files, usage))
-        problems += _at(path, _unknown_values(usage, known))
+        troubles = [*usage.troubles, *_unknown_files(files, usage), *_unknown_values(usage, known)]
         if name in prepared:
-            problems += _at(path, prepared[name].troubles)
+            troubles += prepared[name].troubles
+        located = subjects.get(name)
+        if located is None:
+            problems += _at(files.path(name), troubles)
+        else:
+            problems += (located.problem(("subject",), trouble.what, trouble.mend) for trouble in troubles)
     for template in files.templates:
         problems += _bad_keys(template, known)
         problems += _bad_region(template)
