@@ -18,7 +18,7 @@ from mta.message.headers import addresses, prepend
 from mta.message.mark import HEADER as MARK_HEADER
 from mta.message.mark import make_mark
 from mta.message.parse import Buffer, Message
-from mta.model.actions import OnError, RewriteSender, SignWith, Stamp
+from mta.model.actions import OnError, RewriteSender, SignWith
 from mta.model.address import Address, parse_address
 from mta.model.decision import Direction
 from mta.model.delivery import AcceptedMessage, RecipientEntry

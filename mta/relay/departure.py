@@ -8,6 +8,7 @@ copy is sent twice, none is lost.
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from mta.crash import crash_point
 from mta.message.classify import Classification, classify
 from mta.message.edit import Edit, apply
 from mta.message.parse import Buffer, LimitExceededError, Message, parse
-from mta.model.actions import Stamp
+from mta.model.actions import Stamp, StripAttachments
 from mta.model.delivery import AcceptedMessage, LeasedDelivery, RecipientResult, Settlement, State, StoredVariant
 from mta.model.person import Person
 from mta.model.reply import INTERNAL_ERROR, MailError, Reply
@@ -27,6 +28,7 @@ from mta.relay.copies import Original, envelopes, finished, stamped
 from mta.relay.deliver.attempt import Copy, attempt
 from mta.relay.deliver.settle import set_aside
 from mta.relay.equipment import Equipment, Rulebook
+from mta.relay.kept_files import keep_file
 from mta.relay.octets import buffer_of, off_the_loop
 from mta.relay.outcome_log import log_settlement
 from mta.relay.split.variants import Variant, variants
@@ -105,7 +107,10 @@ async def stamp(equipment: Equipment, departure: Departure) -> None:
     if not departure.people:
         departure.people = await people_of(departure.book.directory, _people_named(departure.message))
     for variant in wanted:
-        made = await off_the_loop(len(departure.data), stamped, departure.original, variant, departure.people)
+        # Keeping files syncs them, which nothing on the loop may wait for.
+        keeps = any(isinstance(action, StripAttachments) and action.folder for action in variant.actions)
+        octets = sys.maxsize if keeps else len(departure.data)
+        made = await off_the_loop(octets, stamped, departure.original, variant, departure.people, keep_file)
         departure.edits[variant.group] = made.edits
         if made.refused is not None:
             departure.refused[variant.group] = made.refused
