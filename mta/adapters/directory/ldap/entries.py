@@ -136,7 +136,7 @@ class EntryReader:
 
 def is_key(text: str) -> bool:
     """Whether it can be somebody's address key."""
-    return _key(text) == text
+    return bool(text) and _key(text) == text
 
 
 def _spellings(key: str) -> list[bytes]:

@@ -107,10 +107,10 @@ def search_request(message_id: int, search: Search, time_limit_s: int) -> bytes:
     if not search.page_size:
         return _message(message_id, operation)
     value = tlv(ber.SEQUENCE, integer(search.page_size), tlv(ber.OCTET_STRING, search.cookie))
-    # Critical only from the second page on: a server that can't page may answer the first in one piece.
-    control = tlv(
-        ber.SEQUENCE, text(_PAGED_RESULTS), boolean(bool(search.cookie)), tlv(ber.OCTET_STRING, value)
-    )  # fmt: skip
+    # Critical only from the second page on: a server that can't page may answer the first in one piece. A value that is
+    # the default is left out (RFC 4511 §5.1).
+    critical = boolean(True) if search.cookie else b""
+    control = tlv(ber.SEQUENCE, text(_PAGED_RESULTS), critical, tlv(ber.OCTET_STRING, value))
     return _message(message_id, operation, tlv(0xA0, control))
 
 
