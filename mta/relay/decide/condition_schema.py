@@ -15,7 +15,16 @@ from mta.relay.decide.texts import OrOne, ShortFor, Text, Texts
 
 NULL_REVERSE_PATH = "null-reverse-path"
 """Beside the message kinds: mail whose reverse-path is `<>`."""
-KIND_NAMES = (*(kind.value for kind in Kind), NULL_REVERSE_PATH)
+MEETING_KINDS = {
+    "request": "meeting-request", "reply": "meeting-response", "counter": "meeting-response",
+    "declinecounter": "meeting-response", "cancel": "meeting-cancellation",
+}  # fmt: skip
+"""What a meeting is called besides, by its iTIP method (RFC 5546 §1.4)."""
+OTHER_CALENDAR = "calendar"
+"""A calendar object that neither invites, answers nor calls off: published events, or no method at all."""
+KIND_NAMES = (
+    *(kind.value for kind in Kind), *dict.fromkeys(MEETING_KINDS.values()), OTHER_CALENDAR, NULL_REVERSE_PATH,
+)  # fmt: skip
 DirectionName = Literal["outbound", "inbound", "internal", "forwarded"]
 Directions = Annotated[tuple[DirectionName, ...], Field(min_length=1), OrOne()]
 ImportanceName = Literal["low", "normal", "high"]

@@ -17,7 +17,7 @@ from mta.model.authentication import AuthenticationResults
 from mta.model.envelope import Client
 from mta.model.person import Person
 from mta.relay.decide import languages
-from mta.relay.decide.condition_schema import NULL_REVERSE_PATH
+from mta.relay.decide.condition_schema import MEETING_KINDS, NULL_REVERSE_PATH, OTHER_CALENDAR
 from mta.relay.decide.outcome import PluginRun
 from mta.relay.decide.participants import OrganisationFacts, Participants, Parties
 from mta.relay.decide.patterns import Text
@@ -80,14 +80,16 @@ class Facts(Parties):
 
     @property
     def kind_names(self) -> frozenset[str]:
-        """The message's kind, and `null-reverse-path` where it is so."""
-        return _names(self.classification.kind, self.participants.null_reverse_path)
+        """The message's kind, of a meeting's mail also which it is, and `null-reverse-path` where it is so."""
+        found = self.classification
+        return _names(found.kind, found.meeting_method, self.participants.null_reverse_path)
 
     @property
     def asked_by_name(self) -> frozenset[str]:
         """Kinds of which a rule must name one before it may change the content; empty for ordinary mail."""
-        kind = self.classification.kind
-        return _names(kind if kind in _ASKED_BY_NAME else None, self.participants.null_reverse_path)
+        if self.classification.kind in _ASKED_BY_NAME:
+            return self.kind_names
+        return _names(None, "", self.participants.null_reverse_path)
 
     @property
     def subject(self) -> str:
@@ -158,6 +160,8 @@ def charset_name(label: str) -> str:
 
 
 @lru_cache
-def _names(kind: Kind | None, null_reverse_path: bool) -> frozenset[str]:
+def _names(kind: Kind | None, meeting_method: str, null_reverse_path: bool) -> frozenset[str]:
     names = {kind.value} if kind is not None else set()
+    if kind is Kind.MEETING:
+        names.add(MEETING_KINDS.get(meeting_method, OTHER_CALENDAR))
     return frozenset(names | {NULL_REVERSE_PATH} if null_reverse_path else names)

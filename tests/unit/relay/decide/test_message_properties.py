@@ -201,3 +201,33 @@ def test_what_makes_no_sense_is_reported(when: str, what: str) -> None:
         rules(rule(f"when: {when}"))
     assert what in str(caught.value)
     assert all((problem.line, bool(problem.mend)) == (3, True) for problem in caught.value.problems)
+
+
+def calendar(method: str) -> Situation:
+    content_type = f"text/calendar; method={method}" if method else "text/calendar"
+    header = {"Content-Type": content_type, "Content-Class": "urn:content-classes:calendarmessage"}
+    return Situation(header=header, body="BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n")
+
+
+@pytest.mark.parametrize(
+    ("method", "kind"),
+    [
+        ("REQUEST", "meeting-request"),
+        ("REPLY", "meeting-response"),
+        ("COUNTER", "meeting-response"),
+        ("CANCEL", "meeting-cancellation"),
+        ("PUBLISH", "calendar"),
+        ("", "calendar"),
+    ],
+)
+def test_mail_of_a_calendar(method: str, kind: str) -> None:
+    kinds = ["meeting", "meeting-request", "meeting-response", "meeting-cancellation", "calendar", "new"]
+    assert [name for name in kinds if calendar(method).matches(f"{{kind: {name}}}")] == ["meeting", kind]
+
+
+@pytest.mark.parametrize(("kind", "is_touched"), [("meeting-request", True), ("meeting", True), ("[new, dsn]", False)])
+def test_a_meeting_is_changed_only_by_a_rule_that_names_it(kind: str, is_touched: bool) -> None:
+    when = rule(f"when: {{any: [{{kind: {kind}}}, {{direction: outbound}}]}}")
+    outcome = calendar("REQUEST").decide(when)
+    assert bool(outcome.decision.recipients[0].actions) is is_touched
+    assert bool(outcome.withheld) is not is_touched
