@@ -7,7 +7,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 # The real servers and tools that the tests drive.
-DEBIAN_PACKAGES := postfix opendkim opendkim-tools strace faketime systemd chromium-headless-shell \ libmagic1
+DEBIAN_PACKAGES := postfix opendkim opendkim-tools strace faketime systemd chromium-headless-shell libmagic1 \
     libmail-dkim-perl rspamd \
     samba samba-ad-dc samba-ad-provision
 PYTEST := $(BIN)/python -m pytest
