@@ -42,6 +42,8 @@ class Accept(Operation[Accepted]):
     @property
     def has_its_files(self) -> bool:
         """False where the sweep took one, for it waited so long for this commit."""
+        if self.rows.file is None and not self.spawned:
+            return True
         files = [rows.file for rows in (self.rows, *self.spawned) if rows.file is not None]
         return all((self.folder / file).exists() for file in files)
 

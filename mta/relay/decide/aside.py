@@ -87,16 +87,17 @@ def send(parties: Parties, sendings: Sequence[tuple[int, _Sending]], finals: Seq
     """
     if not sendings:
         return NOBODY_ELSE
+    identity = _Identities(parties)
     wanted = [(index, action) for index, action in sendings if not gets_nothing(finals[index])]
     redirected = {
         index: action.rule
         for index, action in wanted
         if isinstance(action, Redirect)
-        and _identity(parties, parties.recipients[index].address)
-        not in {_identity(parties, parse_address(address)) for address in action.addresses}
+        and identity.of(parties.recipients[index].address)
+        not in {identity.of(parse_address(address)) for address in action.addresses}
     }
     served = {
-        _identity(parties, party.address)
+        identity.of(party.address)
         for index, party in enumerate(parties.recipients)
         if index not in redirected and not gets_nothing(finals[index])
     }
@@ -104,8 +105,8 @@ def send(parties: Parties, sendings: Sequence[tuple[int, _Sending]], finals: Seq
     failures: dict[str, RuleFailure] = {}
     copies = 0
     for candidate in _candidates(parties, wanted):
-        identity = _identity(parties, candidate.address)
-        if identity in served:
+        name = identity.of(candidate.address)
+        if name in served:
             continue
         if not candidate.in_place_of:
             if copies == ADDED_MAX:
@@ -113,7 +114,7 @@ def send(parties: Parties, sendings: Sequence[tuple[int, _Sending]], finals: Seq
                 failures[candidate.rule] = RuleFailure(candidate.rule, text, OnError.DELIVER_UNSTAMPED, ())
                 continue
             copies += 1
-        served.add(identity)
+        served.add(name)
         added.append(candidate)
     return Sent(tuple(added), redirected, tuple(failures.values()))
 
@@ -125,10 +126,16 @@ def _candidates(parties: Parties, wanted: Sequence[tuple[int, _Sending]]) -> Ite
             yield Added(parse_address(address), index, action.rule, instead)
 
 
-def _identity(parties: Parties, address: Address) -> str:
+class _Identities:
     """One key for all addresses of a person, as far as the directory was asked for them."""
-    person = parties.people.get(address.key)
-    return person.address if person is not None else address.key
+
+    def __init__(self, parties: Parties) -> None:
+        self._known = {
+            key: person.address for person in parties.people.values() for key in (person.address, *person.aliases)
+        }
+
+    def of(self, address: Address) -> str:
+        return self._known.get(address.key, address.key)
 
 
 def role_of(added: Added, leader: RecipientDecision) -> Role:

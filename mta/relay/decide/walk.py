@@ -62,19 +62,16 @@ def _decision(
     sent: Sent = NOBODY_ELSE,
     once: Sequence[OnceFor] = (),
 ) -> Decision:
-    routes, over_tls, redirected = aside.routes, aside.over_tls, sent.redirected
     recipients = [
         RecipientDecision(
-            party.address,
-            parties.direction(party),
-            party.role,
-            actions,
-            number,
-            _hop(routes.get(index) or policy.next_hop(party.address), index in over_tls),
-            redirected_by=redirected.get(index, ""),
+            party.address, parties.direction(party), party.role, actions, number, policy.next_hop(party.address)
         )
-        for index, (party, actions, number) in enumerate(zip(parties.recipients, finals, numbers(finals), strict=True))
+        for party, actions, number in zip(parties.recipients, finals, numbers(finals), strict=True)
     ]
+    for index in {*aside.routes, *aside.over_tls, *sent.redirected}:
+        entry = recipients[index]
+        hop = _hop(aside.routes.get(index) or entry.next_hop, index in aside.over_tls)
+        recipients[index] = replace(entry, next_hop=hop, redirected_by=sent.redirected.get(index, ""))
     for added in sent.added:
         leader = recipients[added.index]
         recipients.append(
@@ -83,7 +80,7 @@ def _decision(
                 recipient=added.address,
                 direction=parties.direction(parties.party(added.address)),
                 role=role_of(added, leader),
-                next_hop=_hop(policy.next_hop(added.address), added.index in over_tls),
+                next_hop=_hop(policy.next_hop(added.address), added.index in aside.over_tls),
                 added_by=added.rule,
                 in_place_of=added.in_place_of,
                 redirected_by="",
