@@ -40,7 +40,8 @@ def _directories(configuration: Configuration) -> Iterator[tuple[Loc, DirectoryS
 
 def _ldap(loc: Loc, settings: LdapDirectory) -> Iterator[Finding]:
     if (settings.password is None) != (not settings.bind_dn):
-        yield Finding(loc, "bind_dn and password belong together", "write both, or neither to ask anonymously")
+        key = "bind_dn" if settings.bind_dn else "password"
+        yield Finding((*loc, key), "bind_dn and password belong together", "write both, or neither to ask anonymously")
     tls = settings.tls
     if tls.mode == "none":
         for key in ("ca_file", "verify_name"):

@@ -153,6 +153,7 @@ class _CsvDocument(Document):
 
     def __init__(self, people: Path, groups: Path) -> None:
         super().__init__(people, {"people": [], "contacts": [], "groups": []})
+        self.values = {(kind,): (1, 1) for kind in self.value}
         self._groups_file = groups
         self._members: dict[str, list[str]] = {}
 
@@ -199,7 +200,7 @@ class _CsvDocument(Document):
     def _add(self, kind: str, entry: dict[str, Any], row: _Row) -> None:
         loc: Loc = (kind, len(self.value[kind]))
         self.value[kind].append(entry)
-        self.values[loc] = (row.line, 1)
+        self.values[loc] = self.values[(*loc, "attributes")] = (row.line, 1)
         for name, cell in row.cells.items():
             self.values[(*loc, name)] = self.values[(*loc, "attributes", name)] = (cell.line, cell.column)
 
