@@ -15,6 +15,7 @@ from functools import partial, wraps
 
 from mta import events
 from mta.crash import crash_point
+from mta.message.authentication_results import write_field
 from mta.message.classify import Classification, classify
 from mta.message.mark import HEADER as MARK_HEADER
 from mta.message.mark import MarkState, check_mark
@@ -28,7 +29,7 @@ from mta.model.envelope import Client, Envelope
 from mta.model.person import Person
 from mta.model.queue_id import new_queue_id
 from mta.model.reply import INTERNAL_ERROR, MailError, Reply
-from mta.relay.authenticate import Received, write_field
+from mta.relay.authenticate import Received
 from mta.relay.authenticate import authenticate as authenticate_received
 from mta.relay.book import Book, people_of
 from mta.relay.contacts import known_contacts, new_contacts

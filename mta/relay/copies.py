@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from mta import events
+from mta.message.authentication_results import fields_of, results_on_top
 from mta.message.classify import Classification
 from mta.message.edit import Edit, apply, combine
 from mta.message.headers import addresses, prepend
@@ -25,7 +26,6 @@ from mta.model.delivery import AcceptedMessage, RecipientEntry
 from mta.model.envelope import Envelope
 from mta.model.person import Person
 from mta.model.reply import Reply
-from mta.relay.authenticate import fields_of
 from mta.relay.book import Book
 from mta.relay.split.variants import Variant
 from mta.relay.stamp.content import on_error_of
@@ -35,8 +35,6 @@ from mta.relay.stamp.stamp import stamp_message
 _OURS = frozenset({Direction.OUTBOUND, Direction.INTERNAL})
 _FIELD = re.compile(rb"[!-9;-~]+[ \t]*:")
 _DATE_FIELD = re.compile(rb"(?mi)^Date: ([^\r]+)\r$")
-_RESULTS_FIELD = re.compile(rb"Authentication-Results: ((?:[^\r]|\r\n[ \t])*)\r\n")
-"""Ours, on top of the trace of mail from outside."""
 _CHAIN = re.compile(rb";\s+arc=(none|pass|fail)(?=[\s;]|\Z)")
 _MARK_NAME = MARK_HEADER.decode()
 _OF_EXCHANGE = (b"x-ms-exchange-organization-", b"x-ms-exchange-crosstenant-")
@@ -140,12 +138,12 @@ def _topped(edits: tuple[Edit, ...], fields: bytes) -> tuple[Edit, ...]:
 def _sealed(original: Original, variant: Variant, unsigned: tuple[Edit, ...]) -> tuple[Edit, ...]:
     """With our ARC set on mail from outside whose results we have, where it is known what became of its chain."""
     message, sealer = original.message, original.book.sealer
-    stated = _RESULTS_FIELD.match(message.trace) if sealer is not None else None
-    status = _CHAIN.search(stated[1]) if stated is not None else None
+    stated = results_on_top(message.trace) if sealer is not None else None
+    status = _CHAIN.search(stated) if stated is not None else None
     if sealer is None or stated is None or status is None:
         return unsigned
     word = status[1].decode("ascii")
-    made = sealer.seal(apply(original.data, unsigned), stated[1], word, message.accepted_at)
+    made = sealer.seal(apply(original.data, unsigned), stated, word, message.accepted_at)
     if made is None:
         return unsigned
     events.sealed(

@@ -10,11 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Set
 
+from mta.message.authentication_results import fields_of
 from mta.message.headers import addresses
 from mta.message.parse import Message
 from mta.model.address import Address
 from mta.model.envelope import Envelope
-from mta.relay.authenticate import fields_of
 
 _REWRITTEN = re.compile(r"(?i)(?:\A|\+)SRS[01]?[=+-]")
 """Sender rewriting, as openspf and Exchange Online do it: the domain is ours, the sender is not."""

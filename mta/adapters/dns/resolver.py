@@ -20,7 +20,7 @@ from mta.adapters.dns.cache import AnswerCache, Question
 from mta.config.authentication_schema import address_and_port
 from mta.ports.resolver import Answer, MailExchanger, Outcome
 
-AT_ONCE = 200
+AT_ONCE = 400
 """Questions on their way to the servers."""
 WAITING_MAX = 5000
 """Questions in hand; what is beyond that gets no answer."""

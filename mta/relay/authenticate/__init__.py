@@ -10,6 +10,5 @@ against others instead: dkimpy, Mail::DKIM, opendkim, rspamd, and the SPF projec
 """
 
 from mta.relay.authenticate.authenticate import Received, authenticate
-from mta.relay.authenticate.field import fields_of, write_field, written_results
 
-__all__ = ["Received", "authenticate", "fields_of", "write_field", "written_results"]
+__all__ = ["Received", "authenticate"]

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from mta.message.canonical import relaxed_field
-from mta.model.address import domain_key
+from mta.message.domain_names import is_host_name
 from mta.ports.resolver import Resolver
 from mta.relay.authenticate.keys import KeyProblem, PublicKey, key_of
 from mta.relay.authenticate.material import Material
-from mta.relay.authenticate.names import is_host_name
-from mta.relay.authenticate.signature import Signature, public_key, read_signature, verify_signature
+from mta.relay.authenticate.signature import Signature, name_of, public_key, read_signature, verify_signature
 from mta.relay.authenticate.tags import TagListError, read_tags, without_signature, without_white
 from mta.relay.octets import off_the_loop
 
@@ -109,7 +108,7 @@ def _instance(value: bytes, name: bytes) -> int:
 
 def _seal(value: bytes, number: int) -> _Seal:
     tags = read_tags(value)
-    domain, selector = (domain_key(tags.get(tag, b"").decode("utf_8", "replace")) for tag in (b"d", b"s"))
+    domain, selector = (name_of(tags.get(tag, b"")) for tag in (b"d", b"s"))
     status = tags.get(b"cv", b"").decode("latin_1").lower()
     if status != ("none" if number == 1 else "pass"):
         raise _BrokenChainError("chain had failed before" if status == "fail" else "a seal has a wrong cv=")

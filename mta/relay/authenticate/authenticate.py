@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from mta.config.authentication_schema import Authentication
+from mta.message.authentication_results import stated_results
 from mta.message.parse import Message
 from mta.model.authentication import AuthenticationResults, SignatureResult
 from mta.model.envelope import Client, Envelope
@@ -16,7 +17,6 @@ from mta.relay.authenticate.bounded import BoundedResolver
 from mta.relay.authenticate.dkim import in_one_word, verify_dkim
 from mta.relay.authenticate.dmarc import DmarcResult, Policy, author_domain, find_policy, judge
 from mta.relay.authenticate.dmarc_record import UnknownForNowError, Walks
-from mta.relay.authenticate.field import stated_results
 from mta.relay.authenticate.material import Material
 from mta.relay.authenticate.spf import SpfResult, check_spf
 

@@ -13,6 +13,9 @@ T = TypeVar("T")
 QUESTIONS_MAX = 200
 """SPF may take about 120 (ten MX look-ups of ten hosts each), the longest ARC chain 51, ten signatures 10."""
 
+AT_ONCE = 10
+"""So that few messages with many dead names can't take up all that may be asked at a time."""
+
 
 class BoundedResolver:
     """Answers TEMPFAIL once the time or the questions are used up."""
@@ -21,6 +24,7 @@ class BoundedResolver:
         self._resolver = resolver
         self._deadline = asyncio.get_running_loop().time() + timeout_s
         self._left = QUESTIONS_MAX
+        self._at_once = asyncio.Semaphore(AT_ONCE)
 
     async def txt(self, name: str) -> Answer[bytes]:
         return await self._within(self._resolver.txt, name)
@@ -45,7 +49,7 @@ class BoundedResolver:
         if self._left < 0:
             return Answer(Outcome.TEMPFAIL)
         try:
-            async with asyncio.timeout_at(self._deadline):
+            async with asyncio.timeout_at(self._deadline), self._at_once:
                 return await ask(what)
         except TimeoutError:
             return Answer(Outcome.TEMPFAIL)

@@ -12,7 +12,7 @@ from mta.relay.authenticate.tags import TagListError, read_tags
 POLICIES = ("none", "quarantine", "reject")
 LONGEST_PARENT = 7
 """Labels of the longest parent that is asked about, so that a walk takes eight questions at most."""
-_RECORD_OCTETS_MAX = 8000
+_RECORD_OCTETS_MAX = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class UnknownForNowError(Exception):
     """DNS gave no answer, so there may be a record or none."""
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=512)
 def read_dmarc(record: bytes) -> DmarcRecord | None:
     """Read a record; None where it is none, or says nothing that counts."""
     if not record.startswith(b"v=DMARC1") or len(record) > _RECORD_OCTETS_MAX:

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from mta.message.canonical import relaxed_field
+from mta.message.domain_names import NAME_MAX, is_host_name, is_within
 from mta.model.address import domain_key
 from mta.model.authentication import SignatureResult
 from mta.ports.resolver import Answer, Resolver
 from mta.relay.authenticate.keys import KeyProblem, PublicKey, key_of
 from mta.relay.authenticate.material import Material
-from mta.relay.authenticate.names import is_host_name, is_within
 from mta.relay.authenticate.tags import TagListError, read_tags, without_signature, without_white
 
 ALGORITHMS = frozenset({"rsa-sha256", "ed25519-sha256"})
@@ -65,7 +65,7 @@ def read_signature(material: Material, index: int, now: datetime) -> Signature |
         tags = read_tags(material.value(index))
     except TagListError as exc:
         return SignatureResult("neutral", reason=str(exc))
-    domain, selector = _text(tags.get(b"d", b"")), _text(tags.get(b"s", b""))
+    domain, selector = name_of(tags.get(b"d", b"")), name_of(tags.get(b"s", b""))
     if not (is_host_name(domain) and is_host_name(selector)):
         return SignatureResult("neutral", reason="signature names no domain and selector")
     algorithm = tags.get(b"a", b"").decode("latin_1").lower()[:20]
@@ -92,7 +92,7 @@ def _read(
         raise SignatureError("neutral", "unknown canonicalisation, or too many fields")
     if b"from" not in names:
         raise SignatureError("permerror", "From is not signed")
-    identity = _text(tags[b"i"].rpartition(b"@")[2]) if b"@" in tags.get(b"i", b"") else domain
+    identity = name_of(tags[b"i"].rpartition(b"@")[2]) if b"@" in tags.get(b"i", b"") else domain
     if not is_within(identity, domain):
         raise SignatureError("permerror", "i= is not within d=")
     if b"q" in tags and b"dns/txt" not in tags[b"q"].lower():
@@ -106,8 +106,9 @@ def _read(
     )  # fmt: skip
 
 
-def _text(value: bytes) -> str:
-    return domain_key(value.decode("utf_8", "replace"))  # UTF-8 by RFC 8616
+def name_of(value: bytes) -> str:
+    """A domain or selector of a tag as a `domain_key`; "" for one that is too long to be one."""
+    return domain_key(value.decode("utf_8", "replace")) if len(value) <= 4 * NAME_MAX else ""  # UTF-8 by RFC 8616
 
 
 def _number(tags: dict[bytes, bytes], tag: bytes) -> int | None:

@@ -9,8 +9,10 @@ from ipaddress import IPv4Network, IPv6Network
 
 from mta.relay.authenticate.spf_macros import check_domain_spec, check_macro_string
 
-RECORD_OCTETS_MAX = 16_000
+RECORD_OCTETS_MAX = 8000
 """Far above what anybody publishes."""
+_KEPT_OCTETS_MAX = 600
+"""Longer records are read anew each time: a thousand read ones of strangers would take much memory."""
 
 _VERSION = re.compile(rb"v=spf1(?: |\Z)", re.IGNORECASE)
 _MODIFIER = re.compile(r"([A-Za-z][A-Za-z0-9_.-]*)=")
@@ -55,9 +57,12 @@ def is_spf(record: bytes) -> bool:
     return _VERSION.match(record) is not None
 
 
-@lru_cache(maxsize=1024)
 def read_record(record: bytes) -> SpfRecord:
     """Read a whole record. Raises SpfSyntaxError for any error anywhere in it."""
+    return _read_kept(record) if len(record) <= _KEPT_OCTETS_MAX else _read(record)
+
+
+def _read(record: bytes) -> SpfRecord:
     if len(record) > RECORD_OCTETS_MAX:
         raise SpfSyntaxError("record is too long")
     try:
@@ -81,6 +86,9 @@ def read_record(record: bytes) -> SpfRecord:
         elif not check_macro_string(value):
             raise SpfSyntaxError("a modifier has a bad value")
     return SpfRecord(tuple(mechanisms), modifiers.get("redirect", ""))
+
+
+_read_kept = lru_cache(maxsize=512)(_read)
 
 
 def _mechanism(term: str) -> Mechanism:

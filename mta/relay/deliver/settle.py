@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import Enum
 
 from mta.config.schema import Retry
+from mta.message.authentication_results import failed_authentication
 from mta.model.actions import Drop, Reject
 from mta.model.address import Address, parse_address
 from mta.model.delivery import (
@@ -93,15 +94,16 @@ def set_aside(delivery: LeasedDelivery) -> SetAside:
 def dsn_due(message: AcceptedMessage, cause: Cause, accepted_domains: Collection[str]) -> bool:
     """Whether the sender is told of a failure: never at `<>`; of a rule's `reject` only if they are verifiably ours.
 
-    Delivery failures are always told, as RFC 5321 §6.1 demands of who has answered 250. A `reject` is our own choice;
+    Delivery failures are told, as RFC 5321 §6.1 demands of who has answered 250; but nobody is told in whose name
+    somebody else has sent, by SPF's or DMARC's word. A `reject` is our own choice;
     telling a stranger's forged reverse-path of it would be backscatter. `accepted_domains` are domain keys.
     """
     reverse_path = message.envelope.reverse_path
     if reverse_path is None:
         return False
-    if cause is not Cause.POLICY:
-        return True
     is_trusted = message.client is not None and message.client.is_trusted
+    if cause is not Cause.POLICY:
+        return is_trusted or not failed_authentication(message.trace)
     return is_trusted and reverse_path.domain_key in accepted_domains
 
 

@@ -142,6 +142,24 @@ def test_who_is_told(sender: str, role: ListenerRole, cause: Cause, told: bool) 
     assert dsn_due(message(sender=sender, role=role), cause, {"example.com"}) is told
 
 
+@pytest.mark.parametrize(
+    ("results", "told"),
+    [
+        ("spf=fail smtp.mailfrom=example.net;\r\n\tdmarc=none", False),
+        ("spf=pass smtp.mailfrom=example.net;\r\n\tdmarc=fail polrec.p=none header.from=example.net", False),
+        ("spf=fail smtp.mailfrom=example.net;\r\n\tdmarc=pass header.from=example.net", True),
+        ("spf=softfail smtp.mailfrom=example.net;\r\n\tdmarc=temperror", True),
+        ("spf=pass smtp.mailfrom=example.net", True),
+        ("none", True),
+    ],
+)
+def test_nobody_is_told_in_whose_name_somebody_else_has_sent(results: str, told: bool) -> None:
+    trace = f"Authentication-Results: relay.example.com;\r\n\t{results}\r\nReceived: from x by y\r\n".encode()
+    stranger = message(sender="stranger@example.net", role=ListenerRole.INBOUND)
+    assert dsn_due(replace(stranger, trace=trace), Cause.EXPIRED, {"example.com"}) is told
+    assert dsn_due(replace(message(), trace=trace), Cause.EXPIRED, {"example.com"})
+
+
 def test_a_reject_for_some_is_told_as_policy() -> None:
     dsns = Dsns()
     delivery = leased(message(THREE, actions={1: (Reject(text="No invoices to this address"),)}))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from mta.message.authentication_results import fields_of, read_field, stated_results, write_field
 from mta.message.parse import parse
 from mta.model.authentication import AuthenticationResults, SignatureResult
-from mta.relay.authenticate.field import fields_of, read_field, stated_results, write_field
 
 RESULTS = AuthenticationResults(
     spf="softfail", dkim="pass", dmarc="pass", arc="none", spf_domain="bounces.example.org",

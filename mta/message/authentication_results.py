@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from mta.message.domain_names import NAME_MAX, is_host_name
 from mta.message.fields import HeaderField
 from mta.message.parse import Message
 from mta.model.address import domain_key
 from mta.model.authentication import AuthenticationResults, SignatureResult
-from mta.relay.authenticate.names import is_host_name
 
 NAME = "Authentication-Results"
 EXCHANGE_ONLINE = "exchange-online"
@@ -17,6 +17,7 @@ EXCHANGE_ONLINE = "exchange-online"
 FIELD_OCTETS_MAX = 20_000
 WORDS = frozenset({"pass", "fail", "softfail", "neutral", "none", "policy", "temperror", "permerror"})
 
+_ON_TOP = re.compile(rb"Authentication-Results: ((?:[^\r]|\r\n[ \t])*)\r\n")
 _FOLD = "\r\n\t"
 _BASE64 = re.compile(r"[A-Za-z0-9+/=]{1,16}\Z")
 _TOKEN = re.compile(r'"((?>(?:[^"\\]|\\.)*))"?|\(|\)|;|=|[^\s"();=]+|\\.?', re.DOTALL)
@@ -37,6 +38,12 @@ def written_results(results: AuthenticationResults, authserv_id: str) -> str:
     said += [_dmarc(results), f"arc={results.arc}" if results.arc else ""]
     said = [each for each in said if each]
     return f";{_FOLD}".join([authserv_id, *(said or ["none"])])
+
+
+def results_on_top(trace: bytes) -> bytes | None:
+    """The value of our own field, where it stands on top of a copy's trace; folded, without its last CRLF."""
+    match = _ON_TOP.match(trace)
+    return match[1] if match else None
 
 
 def _reason(results: AuthenticationResults, method: str) -> str:
@@ -152,7 +159,23 @@ def stated_results(message: Message, trusted_ids: frozenset[str]) -> Authenticat
     """What the topmost field of a trusted server says; empty results where there is none."""
     ids = frozenset("" if name == EXCHANGE_ONLINE else name for name in trusted_ids)
     fields = fields_of(message, ids)
-    stated = read_field(message.raw(fields[0])) if fields else None
+    return _read_results(message.raw(fields[0])) if fields else AuthenticationResults()
+
+
+def failed_authentication(trace: bytes) -> bool:
+    """Whether our own results on top of a trace say that the mail is not of the sender that it names.
+
+    Without DMARC's word SPF's counts, for it is about the reverse-path.
+    """
+    value = results_on_top(trace)
+    if value is None:
+        return False
+    results = _read_results(value)
+    return results.dmarc == "fail" or (results.dmarc != "pass" and results.spf == "fail")
+
+
+def _read_results(value: bytes) -> AuthenticationResults:
+    stated = read_field(value)
     if stated is None:
         return AuthenticationResults()
     by_method: dict[str, list[StatedResult]] = {}
@@ -185,7 +208,8 @@ def _best(signatures: tuple[SignatureResult, ...]) -> str:
 
 def _domain(stated: StatedResult, *names: str) -> str:
     text = next((stated.properties[name] for name in names if name in stated.properties), "")
-    domain = domain_key(text.rpartition("@")[2])
+    written = text.rpartition("@")[2]
+    domain = domain_key(written) if len(written) <= NAME_MAX else ""
     return domain if is_host_name(domain) else ""
 
 
