@@ -28,8 +28,6 @@ _BLOCK = re.compile(
     re.IGNORECASE,
 )
 _TAG = re.compile(rf"<[a-z/!?]{_ATTRIBUTES}", re.IGNORECASE)
-_SPACES = re.compile(r"[ \t\r\n\f\u00a0]+")
-_LINES = re.compile(r" ?(?:\n ?)+")
 _UNSEEN_CHARACTERS = re.compile(r"[\u00ad\u200b\u2060\ufeff]+")
 
 
@@ -76,15 +74,15 @@ def _seen(body: TextBody, text: str) -> str:
     text = text_of_html(text) if body.is_html else text.replace("\r\n", "\n").replace("\u00a0", " ")
     if text.isascii():
         return text
-    return unicodedata.normalize("NFC", _UNSEEN_CHARACTERS.sub("", text))
+    text = _UNSEEN_CHARACTERS.sub("", text)
+    return text if unicodedata.is_normalized("NFC", text) else unicodedata.normalize("NFC", text)
 
 
 def text_of_html(source: str) -> str:
     """The words of a piece of HTML, hidden ones too; a line for each block. Linear in its length."""
-    text = _UNSEEN.sub(" ", source)
-    text = _SPACES.sub(" ", text)
+    text = " ".join(_UNSEEN.sub(" ", source).split())
     text = _BLOCK.sub("\n", text)
     text = _TAG.sub("", text)
     if "&" in text:
         text = html.unescape(text).replace("\u00a0", " ")
-    return _LINES.sub("\n", text).strip()
+    return "\n".join(filter(None, map(str.strip, text.split("\n"))))
