@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mta.cli.chromium import find_chromium
 from tests.servers import mail_dkim, opendkim, postfix, rspamd, samba
 
 
@@ -55,3 +56,11 @@ def needs_mail_dkim() -> None:
 def needs_rspamd() -> None:
     """For tests that verify with rspamd."""
     _need(rspamd.missing())
+
+
+@pytest.fixture
+def chromium() -> str:
+    """Path of a headless browser, for tests that make pictures."""
+    path = find_chromium()
+    _need("" if path else "no Chromium is installed")
+    return path or ""
