@@ -20,7 +20,7 @@ _BLANK = re.compile(
 _PARTS = frozenset(("td", "th", "tr", "tbody", "thead", "tfoot", "li", "dd", "dt", "caption", "option"))
 _INLINE = frozenset(("a", "span", "b", "i", "font", "strong", "em", "u", "o:p", "small"))
 _SEEN = frozenset(("img", "input", "video", "svg", "object", "iframe", "button"))
-_LINES_KEPT = 1 + quote_lines.NOTES_ABOVE
+_LINES_KEPT = 2 + quote_lines.NOTES_ABOVE
 _BARE_MAX = 3
 _LOOKS_AHEAD_MAX = 200
 _ATTRIBUTIONS_MAX = 5000
@@ -140,6 +140,8 @@ class _Scan:
         back = quote_lines.notes_header_start(texts[:-1], text, self._following(after))
         if back is None:
             return None
+        if back + 1 < len(texts) and quote_lines.announces_header(texts[-2 - back]):
+            back += 1
         return self._found(self.lines[-1 - back], False, sum(map(len, texts[-1 - back :])))
 
     def _following(self, start: int) -> list[str]:

@@ -185,12 +185,17 @@ def _may_be_notes(line: str) -> bool:
 
 def _header_start(lines: Sequence[str], index: int) -> int | None:
     """First line of the header that begins with the line: a line that announces it belongs to it."""
-    before = next((number for number in range(index - 1, max(index - 4, -1), -1) if lines[number]), None)
-    announced = before is not None and quote_lines.announces_header(lines[before])
-    kinds_min = 2 if announced and before is not None and lines[before].startswith(_SIGNS) else 3
+    first = _announced(lines, index)
+    kinds_min = 2 if first < index and lines[first].startswith(_SIGNS) else 3
     if quote_lines.is_header_block(_following(lines, index, quote_lines.HEADER_LINES), kinds_min):
-        return before if announced else index
+        return first
     return _notes_start(lines, index) if quote_lines.may_be_notes(lines[index]) else None
+
+
+def _announced(lines: Sequence[str], header: int) -> int:
+    """The line above a header that announces it; the header's first line if there is none."""
+    before = next((number for number in range(header - 1, max(header - 4, -1), -1) if lines[number]), header)
+    return before if quote_lines.announces_header(lines[before]) else header
 
 
 def _notes_start(lines: Sequence[str], index: int) -> int | None:
@@ -199,7 +204,7 @@ def _notes_start(lines: Sequence[str], index: int) -> int | None:
     above = [number for number in reach if lines[number]]
     below = [line for line in lines[index + 1 : index + 2 * quote_lines.HEADER_LINES] if line]
     back = quote_lines.notes_header_start([lines[number] for number in above], lines[index], below)
-    return None if back is None else above[-back]
+    return None if back is None else _announced(lines, above[-back])
 
 
 def _following(lines: Sequence[str], start: int, count: int) -> list[str]:

@@ -66,6 +66,7 @@ _ZOHO = re.compile(rf"-{{2,}}{_SPACE}*[^\n]{{10,300}}?-{{2,}}\Z")
 _NO_COLON = re.compile(rf"(?:{_any(words.WROTE)})\Z")
 _FOOTER = re.compile(rf"(?:{_any(words.FOOTER)})")
 RULE = re.compile(r"(?:_{5,}|-{5,}|={5,}|\*{5,}|—{3,}|─{3,}|━+)\Z")
+_NOTES_SUMMARY = re.compile(r"[^\n]{1,80}?---\d[^\n]{6,30}?---")
 _NOTES_TO = re.compile(rf"(?:{_any(words.NOTES_TO)}){_SPACE}*(?:{_COLON}|\t|\Z)")
 _NOTES_SUBJECT = re.compile(rf"(?:{_any(words.NOTES_SUBJECT)}){_SPACE}*(?:{_COLON}|\t|\Z)")
 NOTES_ABOVE = 4
@@ -152,8 +153,9 @@ def is_original(line: str) -> bool:
 def announces_header(line: str) -> bool:
     """A rule, words between rules, or words for "original message": they count where a header block follows."""
     if len(line) > 80:
-        return bool(RULE.match(line))
-    return bool(RULE.match(line) or _UNRULED.match(line) or _RULED_WORDS.match(line))
+        return bool(RULE.match(line) or _NOTES_SUMMARY.match(line))
+    tests = (RULE, _UNRULED, _RULED_WORDS, _NOTES_SUMMARY)
+    return any(test.match(line) for test in tests)
 
 
 def ends_attribution(line: str) -> bool:

@@ -148,7 +148,7 @@ WROTE = _words(
     "wrote|writes|schrieb|schreibt|geschrieben|a écrit|écrit|escribió|escribio|ha scritto|scrisse|scritto|escreveu",
     "schreef|geschreven|skrev|skreiv|kirjoitti|napsal|napísal|napisał|pisze|написал|писал|пишет|написав|пише|написа",
     "yazdı|írta|a scris|έγραψε|napisao|napisala|je pisao|piše|rašė|parašė|kirjutas|rakstīja|写道|寫道|写信|書きました",
-    "님이 작성|작성|さんは書きました|님의 말|כתב|כתבה",
+    "님이 작성|작성|쓴 글|さんは書きました|님의 말|כתב|כתבה",
     "كتب|تمت كتابة|napisana przez|napisała|писав|menulis|đã viết|va escriure|skrifaði|schrieben|skreven|a ecrit",
 )
 SAID = _words(
@@ -163,7 +163,7 @@ ON = tuple(
     word + " "
     for word in _words(
         "on|am|le|el|il|em|op|den|på|dne|w dniu|dnia|на|в|у|no dia|a|ne|la data de|în data de|pe|dana|kl|at|vào|στις",
-        "pada|il giorno|wiadomość napisana|at|in|vom|den|בתאריך|في|el día|na dan|ב|於|于",
+        "pada|il giorno|wiadomość napisana|at|in|vom|den|בתאריך|في|el día|na dan|ב|於|于|在",
     )
 )
 NOTES_TO = _words(

@@ -53,6 +53,68 @@ PLAIN = {
     "signature below the quote": "Thanks, all of this is right.\n\n|On 2 May 2024, Jane wrote:\n> Old\n\nBob Ray\nSales\n",
     "disclaimer below the quote": "Ok\n\n|On 2 May 2024, Jane wrote:\n> Old\n\nThis message is confidential and meant for nobody but him whom it is addressed to.\n",
 }  # fmt: skip
+MORE = [
+    "Hi\n\n|------------------ 原始邮件 ------------------\n发件人: \"x\" <x@example.com>;\n发送时间: 2024年5月2日(星期四) 上午10:00\n收件人: \"y\"<y@example.com>;\n主题: Re: x\n\nOld\n",
+    "Hi\n\n|At 2016-12-15 10:00:00, \"X\" <x@example.com> wrote:\n>Old\n",
+    "Hi\n\n|在 2016-12-15 10:00:00，\"X\" <x@163.com> 写道：\nOld\n",
+    "Hi\n\n|> 在 2016年12月12日，下午8:45，X <x@example.com> 写道：\n> \n> Old\n",
+    "Hi\n\n|From: Jane Doe <jane@example.com<mailto:jane@example.com>>\nReply-To: \"x\" <y@example.com>\nDate: Monday, February 8, 2016 11:44 AM\nTo: x\nSubject: y\n\nOld\n",
+    "Hi\n\n|<info@example.com> wrote:\n> Old\n",
+    "Hi\n\n|\"Jane Doe\" <jane@example.com> schrieb am 02.05.2024 um 10:00:\n> Old\n",
+    "Hi\n\n|jane@example.com kirjoitti 2.5.2024 10:00:\n> Old\n",
+    "Hi\n\n|On 02/05/2024 10:00, Jane Doe via Group wrote:\nOld\n",
+    "Hi\n\n|Le 02/05/2024 à 10:00, Jane Doe a écrit :\nOld\n",
+    "Hi\n\n|Il 02/05/2024 10:00, Jane Doe ha scritto:\nOld\n",
+    "Hi\n\n|El 02/05/2024 a las 10:00, Jane Doe escribió:\nOld\n",
+    "Hi\n\n|Em 02/05/2024 10:00, Jane Doe escreveu:\nOld\n",
+    "Hi\n\n|W dniu 02.05.2024 o 10:00, Jane Doe pisze:\nOld\n",
+    "Hi\n\n|Dne 02.05.2024 v 10:00 Jane Doe napsal(a):\nOld\n",
+    "Hi\n\n|Jane Doe kirjoitti 2.5.2024 klo 10.00:\n> Old\n",
+    "Hi\n\n|2024. 05. 02. 10:00 keltezéssel, Jane Doe írta:\nOld\n",
+    "Hi\n\n|Den 2024-05-02 kl. 10:00, skrev Jane Doe:\nOld\n",
+    "Hi\n\n|Den 02.05.2024 10:00, skrev Jane Doe:\nOld\n",
+    "Hi\n\n|Op 02-05-2024 om 10:00 schreef Jane Doe:\nOld\n",
+    "Hi\n\n|02.05.2024 10:00, Jane Doe пишет:\nOld\n",
+    "Hi\n\n|02.05.24 10:00, Jane Doe пише:\nOld\n",
+    "Hi\n\n|On 02/05/2024 10:00, Jane Doe wrote:\n\nOld\n",
+    "Hi\n\n|בתאריך 02/05/2024 10:00, Jane Doe כתב:\nOld\n",
+    "Hi\n\n|في 02/05/2024 10:00، كتب/كتبت Jane Doe:\nOld\n",
+    "Hi\n\n|On 2024/05/02 10:00, Jane Doe wrote:\nOld\n",
+    "Hi\n\n|On 2024-05-02 10:00, Jane Doe wrote:\nOld\n",
+    "Hi\n\n|2024-05-02 오전 10:00에 Jane Doe 이(가) 쓴 글:\nOld\n",
+    "Hi\n\n|2024/05/02 10:00, Jane Doe wrote:\nOld\n",
+    "Hi\n\n|於 2024/5/2 上午 10:00, Jane Doe 寫道:\nOld\n",
+    "Hi\n\n|在 2024/5/2 10:00, Jane Doe 写道:\nOld\n",
+    "Hi\n\n|Pe 02.05.2024 10:00, Jane Doe a scris:\nOld\n",
+    "Hi\n\n|Στις 2/5/2024 10:00, ο/η Jane Doe έγραψε:\nOld\n",
+    "Hi\n\n|2.05.2024 10:00 tarihinde Jane Doe yazdı:\nOld\n",
+    "Hi\n\n|---------- Weitergeleitete Nachricht ----------\nVon: x\n",
+    "Hi\n\n|-------- Weitergeleitete Nachricht --------\nBetreff: 	x\nDatum: 	Thu, 2 May 2024 10:00:00 +0200\nVon: 	Jane <jane@example.com>\nAn: 	Bob\n\nOld",
+    "Hi\n\n|-------- Пересылаемое сообщение --------\n02.05.2024, 10:00, \"Jane\" <jane@example.com>:\n",
+    "Hi\n\n|-------- 转发的消息 --------\n主题: 	x\n日期: 	Thu, 2 May 2024 10:00:00 +0200\n发件人: 	Jane <jane@example.com>\n收件人: 	Bob\n",
+    "Hi\n\n|-------- 전달된 메시지 --------\n제목: x\n날짜: Thu, 2 May 2024 10:00\n보낸 사람: Jane <j@example.com>\n받는 사람: b\n",
+    "Hi\n\n|-----Messaggio originale-----\nDa: x\n",
+    "Hi\n\n|-----Oorspronkelijk bericht-----\nVan: x\n",
+    "Hi\n\n|-----Original-Nachricht-----\nBetreff: x\n",
+    "Hi\n\n|-----Eredeti üzenet-----\n",
+    "Hi\n\n|-----Mesaj original-----\nDe la: x\n",
+    "Hi\n\n|-----Αρχικό μήνυμα-----\n",
+    "Hi\n\n|-----Original Appointment-----\nFrom: x\n",
+    "Hi\n\n|----- Reply message -----\nFrom: x\n",
+    "Hi\n\n|----- Reenviado por Jane/ORG el 02/05/2024 10:00 -----\n\nDe: x\nPara: y\nFecha: 02/05/2024 10:00\nAsunto: z\n",
+    "Hi\n\n|----- Forwarded by Jane Doe/ORG on 05/02/2024 10:00 AM -----\n\nFrom:   x\nTo:     y\nDate:   05/02/2024 10:00 AM\nSubject:        z\n",
+    "Hi\n\n|----- Weitergeleitet von Jane Doe/ORG am 02.05.2024 10:00 -----\n\nJane Doe/ORG\n02.05.2024 09:00\n\nAn\nx\nKopie\n\nThema\nz\n",
+    "Hi\n\n|From:   Jane/ORG\nTo:     Bob\nDate:   05/02/2024 10:00 AM\nSubject:        Re: x\n\n\nOld\n",
+    "Hi\n\n|Von:    \"Jane\" <jane@example.com>\nAn:     Bob\nDatum:  02.05.2024 10:00\nBetreff:        Re: x\nGesendet von: y\n\nOld\n",
+    "Hi\n\n|Jane Doe---05/02/2024 10:00:00 AM---Dear Bob, this is the first line of it\n\nFrom:   Jane/ORG\nTo: Bob\nDate: 05/02/2024 10:00 AM\nSubject: x\n\nOld\n",
+    "Hi\n\n|Jane Doe\n02.05.2024 10:00\nGesendet von: Sec\n\nAn: Bob\nKopie:\nThema: x\n\nOld\n",
+    "Hi\n\n|-- Original Message --\nFrom: x\n",
+    "Hi\n\n|------ Original Message ------\nFrom: \"Jane\" <j@example.com>\nTo: x\nSent: 02/05/2024 10:00:00\nSubject: y\n\nOld\n",
+    "Hi\n\n|------ Originalnachricht ------\nVon \"Jane\" <j@example.com>\nAn \"Bob\" <b@example.com>\nDatum 02.05.2024 10:00:00\nBetreff x\n\nOld\n",
+    "Hi\n\n|________________________________________\nVon: Jane\nGesendet: Donnerstag, 2. Mai 2024 10:00\nAn: Bob\nCc: x\nBetreff: AW: y\n\nOld\n",
+    "Hi\n\n|De : Jane <jane@example.com>\nEnvoyé : jeudi 2 mai 2024 10:00\nÀ : Bob\nObjet : RE: x\n\nOld\n",
+]  # fmt: skip
+"""Attributions of Thunderbird, headers of Notes, marks of forwards, in all kinds of languages."""
 PLAIN_END = {
     "mbox": ">From the coast to the hills it is far.\nYours\n|",
     "header, then an answer": "From: Jane <jane@example.com>\nDate: Thu, 2 May 2024 10:00\n\n> Do it?\n\nYes.\n|",
@@ -107,6 +169,17 @@ def test_plain(client: str, line_end: str) -> None:
     mark = expected.index("|")
     text = expected[:mark] + expected[mark + 1 :]
     assert place_plain(BodyView(text), Place.REPLY, True).position == mark
+
+
+@pytest.mark.parametrize("expected", MORE)
+def test_more(expected: str) -> None:
+    mark = expected.index("|")
+    text = expected.replace("|", "", 1)
+    assert place_plain(BodyView(text), Place.REPLY, True).position == mark
+    if "\n>" not in text:
+        html = "<br>".join(escape(line) for line in text.split("\n"))
+        above = "<br>".join([*map(escape, text[:mark].split("\n")[:-1]), ""])
+        assert place_html(BodyView(html), Place.REPLY, True).position == len(above)
 
 
 @pytest.mark.parametrize("client", PLAIN_END)
