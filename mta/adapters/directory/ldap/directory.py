@@ -152,8 +152,9 @@ class LdapDirectory:
         sid = found.primary_group_sid
         groups = await self._groups.all_of([*found.group_dns, *((f"<SID={sid}>",) if sid else ())])
         person = found.person
-        own = {person.group_name} if person.group_name else frozenset()
-        return replace(person, groups=groups - own, manager=manager or None)
+        if person.group_name:
+            groups -= {person.group_name}
+        return replace(person, groups=groups, manager=manager or None)
 
     def _address(self, _: str, entry: Entry | None) -> str:
         return self._reader.address(entry) if entry is not None else ""

@@ -17,6 +17,8 @@ from mta.model.person import Person
 
 VALUE_MAX = 4000
 """Characters of an attribute that are kept."""
+_SHARED_MAX = 20_000
+_NOBODY = frozenset[str]()
 _OWN = (
     "objectClass", "cn", "sAMAccountName", "mail", "proxyAddresses", "targetAddress", "userPrincipalName",
     "userAccountControl", "manager", "memberOf", "primaryGroupID", "objectSid",
@@ -52,6 +54,8 @@ class EntryReader:
         for name, attribute in names.items():
             key = attribute.lower()
             self._shown[key] = (*self._shown.get(key, ()), name)
+        self._texts: dict[str, str] = {}
+        """Values by themselves: departments, towns and titles are many people's, and kept once."""
         wanted = {attribute.lower(): attribute for attribute in (*names.values(), *_OWN)}
         self.attributes = (*sorted(wanted.values()), *filter(None, [self._photo]))
 
@@ -113,7 +117,10 @@ class EntryReader:
             ranked.append(_first(entry, "userPrincipalName"))
         ranked += [text[5:] for text in proxies if text.startswith("smtp:")]
         keys = [key for text in (*ranked, _target(entry)) if (key := _key(text))]
-        return (keys[0], frozenset(keys[1:]) - {keys[0]}) if keys else ("", frozenset())
+        if not keys:
+            return "", _NOBODY
+        address, aliases = keys[0], frozenset(keys[1:]) - {keys[0]}
+        return address, aliases or _NOBODY
 
     def _attributes(self, entry: Entry, address: str) -> Mapping[str, str]:
         found: dict[str, str] = {"mail": address}
@@ -125,6 +132,9 @@ class EntryReader:
                 text = b", ".join(values).decode()[:VALUE_MAX]
             except UnicodeDecodeError:  # binary, such as a certificate: nothing to print
                 continue
+            if len(self._texts) > _SHARED_MAX:
+                self._texts.clear()
+            text = self._texts.setdefault(text, text)
             for name in names:
                 found[name] = text
         return found

@@ -16,6 +16,7 @@ from mta.adapters.directory.ldap.servers import LdapServers
 
 GROUPS_MAX = 5000
 """Groups that one entry can be in."""
+_SETS_MAX = 5000
 NAME_ATTRIBUTES = ("cn", "sAMAccountName")
 
 
@@ -30,6 +31,8 @@ class GroupTree:
     """The groups read so far, each for `ttl_s`."""
 
     def __init__(self, servers: LdapServers, ttl_s: float) -> None:
+        self._sets: dict[frozenset[str], frozenset[str]] = {}
+        """What many people are in alike, kept once."""
         self._groups = EntriesByName(servers, (*NAME_ATTRIBUTES, "memberOf"), _group, ttl_s)
 
     async def all_of(self, dns: Iterable[str]) -> frozenset[str]:
@@ -43,7 +46,10 @@ class GroupTree:
             for group in found.values():
                 names |= group.names
             waiting = {parent for group in found.values() for parent in group.parents} - reached
-        return frozenset(names)
+        if len(self._sets) > _SETS_MAX:
+            self._sets.clear()
+        found_names = frozenset(names)
+        return self._sets.setdefault(found_names, found_names)
 
 
 def names_of_group(entry: Entry) -> frozenset[str]:
