@@ -22,6 +22,7 @@ _SIGNS = re.compile(
     re.IGNORECASE,
 )
 _FOOTER_MIN = 300
+_BETWEEN_MIN = 80
 
 
 class Opinion(NamedTuple):
@@ -39,8 +40,10 @@ def opinion(lines: Sequence[Line]) -> Opinion:
             if line.depth and _is_answered_below(lines, first, index):
                 return Opinion("bottom", first)
             return Opinion("above", first)
-        if _is_header_block(lines, index) or _DASHED.match(line.text):
-            return Opinion("above", index - 1 if index and not any(map(str.isalnum, lines[index - 1].text)) else index)
+        if _is_header_block(lines, index) or (_DASHED.match(line.text) and _is_labelled(lines, index + 1)):
+            return Opinion("above", index - 1 if index and _announces(lines[index - 1].text) else index)
+        if any(below.depth for below in lines[index + 1 : index + 4]):
+            continue
         if line.text.endswith(":") and _DATED.search(line.text) and _MAILBOX.search(line.text):
             return Opinion("above", _attribution_start(lines, index + 1))
     return Opinion("none", len(lines))
@@ -55,6 +58,16 @@ def _attribution_start(lines: Sequence[Line], quote: int) -> int:
         if _DATED.search(lines[above].text) and len(lines[above].text) < 200:
             first = above
     return first
+
+
+def _announces(text: str) -> bool:
+    """A rule, or words between rules."""
+    return not any(map(str.isalnum, text)) or _DASHED.match(text) is not None
+
+
+def _is_labelled(lines: Sequence[Line], index: int) -> bool:
+    """Whether several of the next lines begin with a word and a colon."""
+    return sum(_LABELLED.match(line.text) is not None for line in lines[index : index + 4]) > 1
 
 
 def _is_header_block(lines: Sequence[Line], index: int) -> bool:
@@ -74,4 +87,6 @@ def _is_answered_below(lines: Sequence[Line], first: int, quote: int) -> bool:
     last = max(index for index, line in enumerate(lines) if line.depth)
     between = sum(len(line.text) for line in lines[quote:last] if not line.depth)
     below = sum(len(line.text) for line in lines[last + 1 :])
-    return between > 80 or below > max(above, 0 if not above else _FOOTER_MIN)
+    if not above:
+        return between + below > 0
+    return between > _BETWEEN_MIN or below > max(above, _FOOTER_MIN)
