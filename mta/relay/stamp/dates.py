@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, date, datetime
 from email.utils import parsedate_to_datetime
@@ -34,6 +35,14 @@ def locale_of(name: str) -> Locale | None:
         with suppress(UnknownLocaleError, ValueError, TypeError):
             return Locale.parse(candidate)
     return None
+
+
+def load_locales(names: Iterable[str]) -> None:
+    """Read what writing dates in these languages needs."""
+    from babel.dates import format_datetime
+
+    for locale in filter(None, map(locale_of, {"en", *names})):
+        format_datetime(datetime(2026, 12, 1), "full", locale=locale)  # noqa: DTZ001 - only formatted
 
 
 def check_pattern(pattern: str) -> None:

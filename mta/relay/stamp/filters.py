@@ -80,11 +80,11 @@ def _trouble(name: str, argument: str, written: Any) -> tuple[str, str] | None:
     return None
 
 
-def load_libraries(names: Set[str]) -> None:
-    """Import what these filters need now, for it takes longer than a message may wait."""
+def load_libraries(names: Set[str], locales: Set[str]) -> None:
+    """Load now what these filters need, for it takes longer than a message may wait."""
     if "phone" in names:
         importlib.import_module("phonenumbers")
     if names & {"date", "time"}:
-        importlib.import_module("babel.dates")
+        dates.load_locales(locales)
     if "qr" in names:
         importlib.import_module("segno")

@@ -165,7 +165,9 @@ def load_templates(
         templates[template.name] = _compile(environment, files, template, own[template.name], problems)
     if problems:
         raise ConfigurationError(sorted(set(problems)))
-    load_libraries({name for found in own.values() for usage in found for name in usage.filters})
+    locales = {template.settings.locale for template in files.templates}
+    locales.add(organisation.get("locale", "") if isinstance(organisation, Mapping) else "")
+    load_libraries({name for found in own.values() for usage in found for name in usage.filters}, locales)
     return TemplateSet(templates, own)
 
 
