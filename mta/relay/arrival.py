@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import time
+import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -43,6 +44,7 @@ from mta.relay.organisations import divide, participants_of
 from mta.relay.plugin_threads import WITHIN_S, in_time
 from mta.relay.receive.trace import TOO_MANY_HOPS, added_fields, judge_hops, received_field
 
+NOTHING_KNOWN = AuthenticationResults(spf="temperror", dkim="temperror", dmarc="temperror")
 HEADER_LOOKED_AT = 200_000
 """Octets in which hops are counted where the message is over our limits."""
 _RECEIVED = re.compile(rb"(?mi)^received:")
@@ -140,10 +142,16 @@ async def authenticate(equipment: Equipment, arrival: Arrival) -> Reply | None:
         return None
     began = time.perf_counter()
     received = Received(arrival.parsed, arrival.envelope, arrival.client)
-    arrival.authentication = results = await authenticate_received(
-        received, settings, equipment.resolver, timeout_s=configuration.dns.timeout.total_seconds(), now=arrival.now,
-        has_seal=any(book.sealer is not None for book in arrival.rulebook.snapshot.books),
-    )  # fmt: skip
+    try:
+        results = await authenticate_received(
+            received, settings, equipment.resolver, timeout_s=configuration.dns.timeout.total_seconds(),
+            now=arrival.now, has_seal=any(book.sealer is not None for book in arrival.rulebook.snapshot.books),
+        )  # fmt: skip
+    except Exception as exc:  # noqa: BLE001 - a fault of ours keeps no mail out; rules hear that nothing is known
+        trace = "".join(traceback.format_exception(exc))
+        events.internal_error("authenticate", error=repr(exc), queue_id=arrival.queue_id, traceback=trace)
+        results = NOTHING_KNOWN
+    arrival.authentication = results
     if results != AuthenticationResults():
         arrival.results_field = write_field(results, (settings.authserv_id or configuration.hostname).lower())
     events.authenticated(
