@@ -20,6 +20,7 @@ from mta.config.findings import Finding, bad_ca_file, secret_value, unreadable
 from mta.config.schema import Configuration, DkimKey, Listener, MaildirHop, SmtpHop
 from mta.config.yaml_values import Loc
 from mta.model.address import AddressError, domain_key, parse_address
+from mta.model.delivery import VERIFIED_TLS
 
 MARK_KEY_MIN_OCTETS = 32
 DKIM_KEY_MIN_BITS = 1024  # RFC 8301 §3.2
@@ -29,6 +30,7 @@ def check_consistency(configuration: Configuration) -> list[Finding]:
     """Whether the parts of the configuration fit each other; looks at nothing outside it."""
     return [
         *_repeated_names(configuration),
+        *_next_hop_names(configuration),
         *_listeners(configuration),
         *authentication_consistency(configuration),
         *_routing(configuration),
@@ -88,6 +90,13 @@ def _tls_has_files(listener: Listener, loc: Loc) -> Iterator[Finding]:
     for key, value in (("certificate", listener.tls.certificate), ("key", listener.tls.key)):
         if value is None:
             yield Finding(loc, f"tls is {listener.tls.mode}, but has no {key}", f"add '{key}: PATH' of a PEM file")
+
+
+def _next_hop_names(configuration: Configuration) -> Iterator[Finding]:
+    for index, hop in enumerate(configuration.next_hops):
+        if hop.name.endswith(VERIFIED_TLS):
+            what = f"{hop.name!r} is how the queue names a next hop over required TLS"
+            yield Finding(("next_hops", index, "name"), what, f"give it a name that doesn't end in {VERIFIED_TLS}")
 
 
 def _routing(configuration: Configuration) -> Iterator[Finding]:

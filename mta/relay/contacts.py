@@ -44,5 +44,7 @@ def new_contacts(organisation: str, decision: Decision, known: frozenset[str]) -
     return tuple(
         OnceKey(contact_key(organisation, decision.sender, entry.recipient.key), period=REMEMBERED_FOR)
         for entry in decision.recipients
-        if entry.recipient.key not in known and not any(isinstance(action, Reject | Drop) for action in entry.actions)
+        if not entry.is_added
+        and entry.recipient.key not in known
+        and not any(isinstance(action, Reject | Drop) for action in entry.actions)
     )
