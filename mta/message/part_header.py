@@ -9,7 +9,7 @@ from mta.message.fields import HeaderField
 from mta.message.parameters import PARAMETER, TYPE
 from mta.message.part import Part
 
-_LYING = frozenset({b"content-md5", b"content-length", b"lines"})
+_LYING = frozenset({b"content-md5", b"content-length", b"lines", b"dkim-signature"})
 _SIGNED_LENGTH = re.compile(rb"(?:\A|;)\s*l\s*=\s*\d")
 
 
@@ -60,16 +60,19 @@ def drop_lying_fields(part: Part) -> list[Edit]:
     around: Part | None = part
     edits = []
     while around is not None:
-        edits += [Edit(field.start, field.end, b"") for field in around.fields if _is_lying(around, field)]
+        edits += [
+            Edit(field.start, field.end, b"")
+            for field in around.fields
+            if field.name in _LYING and _is_lying(around, field)
+        ]
         around = around.parent
     return edits
 
 
 def _is_lying(part: Part, field: HeaderField) -> bool:
-    if field.name in _LYING:
+    if field.name != b"dkim-signature":
         return True
-    is_signature = field.name == b"dkim-signature"
-    return is_signature and _SIGNED_LENGTH.search(part.data[field.value_start : field.end]) is not None
+    return _SIGNED_LENGTH.search(part.data[field.value_start : field.end]) is not None
 
 
 def value_end(part: Part, field: HeaderField) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mta.message.body_text import Change
@@ -56,13 +56,17 @@ class BodyEdits:
                     position = moved_out(insertion.place.position, changes)
                     below = entry.action.place is not Place.TOP
                     by_place.setdefault((position, below), []).append(insertion)
-        return dict(sorted(by_place.items()))
+        return by_place if len(by_place) < 2 else dict(sorted(by_place.items()))
 
-    def _stamps(self, by_place: Places) -> Iterator[Change]:
-        added: dict[int, str] = {}
+    def _stamps(self, by_place: Places) -> list[Change]:
+        changes: list[Change] = []
         for (position, _), insertions in by_place.items():
-            added[position] = added.get(position, "") + _joined(insertions, self.body.is_html)
-        return (Change(position, position, text) for position, text in added.items() if text)
+            text = _joined(insertions, self.body.is_html)
+            if changes and changes[-1].start == position:
+                changes[-1] = Change(position, position, changes[-1].text + text)
+            elif text:
+                changes.append(Change(position, position, text))
+        return changes
 
     def _pictures(self) -> list[Picture]:
         pictures: dict[str, Picture] = {}

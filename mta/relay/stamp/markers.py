@@ -80,6 +80,7 @@ def marked(template: str, owner: Owner, message: str, html: str) -> str:
     return f'<div class="{named}" id="{named}-{message}">{bookmarked}</div>'
 
 
+@lru_cache(maxsize=256)
 def _bookmarked(html: str, name: str) -> str:
     """The first words inside of an anchor with that name; a link around them takes it. Neither can be seen."""
     at = 0

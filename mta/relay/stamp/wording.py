@@ -66,10 +66,7 @@ class Searched(Protocol):
     is_html: bool
 
     @property
-    def text(self) -> str: ...
-
-    @property
-    def folded(self) -> str: ...
+    def octets(self) -> bytes: ...
 
     @property
     def letters(self) -> str: ...
@@ -89,20 +86,20 @@ class Words:
     def stand_in(self, view: Searched) -> bool:
         """Whether the stamp stands in the body, quoted or not."""
         return any(
-            (not word or word in view.folded or (view.is_html and "&" in view.text)) and wanted in view.letters
+            (not word or word in view.octets or (view.is_html and b"&" in view.octets)) and wanted in view.letters
             for word, wanted in self._wanted
         )
 
 
 @lru_cache(maxsize=256)
-def _wanted(text: str, source: str) -> tuple[tuple[str, str], ...]:
+def _wanted(text: str, source: str) -> tuple[tuple[bytes, str], ...]:
     """For each of the forms its longest word of plain letters, a quick test, and all its letters."""
     found = {}
     for form in (text, shown_text(source)):
         wanted = letters(form)
         if len(wanted) >= RECOGNISED_MIN:
             words = _WORD.findall(_ADDRESSES.sub(" ", form))
-            found[wanted] = max(words, key=len).lower() if words else ""
+            found[wanted] = max(words, key=len).lower().encode() if words else b""
     return tuple((word, wanted) for wanted, word in found.items())
 
 
