@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -171,11 +172,17 @@ class TestTogetherWithStamps:
 
 
 class TestPictures:
-    FILES = {"p/signature.html.j2": '<p><img src="logo.png">Example Ltd, London</p>', "p/logo.png": PNG}
+    FILES: ClassVar[dict[str, str | bytes]] = {
+        "p/signature.html.j2": '<p><img src="logo.png">Example Ltd, London</p>',
+        "p/logo.png": PNG,
+    }
 
     @pytest.fixture
     def chosen(self, tmp_path: Path) -> TemplateSet:
-        files = {**self.FILES, "p/template.yaml": "pictures:\n  - {cid: logo, file: logo.png}\n"}
+        files: dict[str, str | bytes] = {
+            **self.FILES,
+            "p/template.yaml": "pictures:\n  - {cid: logo, file: logo.png}\n",
+        }
         return load_templates(write_templates(tmp_path, files))
 
     def test_they_go_with_the_stamp_that_showed_them(self, chosen: TemplateSet) -> None:
