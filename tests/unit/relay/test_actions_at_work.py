@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -275,11 +276,12 @@ def slow(view: View) -> Sequence[Action]:
 
 
 def install(folder: Path, name: str, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As pip would: metadata of a distribution on the path."""
+    """As pip would: metadata of a distribution on the path. `what` is in this module, or `module:name`."""
     info = folder / "example_plugin-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: example-plugin\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(f"[stampline.actions]\n{name} = {__name__}:{what}\n")
+    target = what if ":" in what else f"{__name__}:{what}"
+    (info / "entry_points.txt").write_text(f"[stampline.actions]\n{name} = {target}\n")
     monkeypatch.setattr(sys, "path", [str(folder), *sys.path])
 
 
@@ -306,3 +308,18 @@ async def test_a_plug_in_that_takes_too_long_puts_the_client_off(
         monkeypatch.setattr(plugin_threads, "WITHIN_S", 0.01)
         assert (await world.submit(MESSAGE, "bob@example.net")).code == 451
         assert await world.queue() == []
+
+
+async def test_the_plug_in_of_the_documentation_works(
+    at_work: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (Path(__file__).parents[3] / "docs" / "plug-ins.md").read_text()
+    (tmp_path / "project_archive.py").write_text(text.partition("```python\n")[2].partition("```")[0])
+    name, _, target = re.findall(r"^([\w-]+)( = )\"(\S+)\"$", text, re.MULTILINE)[0]
+    (action,) = re.findall(r"^  - (plugin: .*)$", text, re.MULTILINE)
+    install(tmp_path, name, target, monkeypatch)
+    async with at_work(f"{{{action}}}") as world:
+        await world.submit(MESSAGE.replace(b"Offer", b"Offer for P-12345"), "bob@example.net")
+        await sent(world)
+        assert parse(world.copy_for("bob@example.net")).header("x-project") == "12345"
+        assert world.copy_for("p12345@archive.example.com")
