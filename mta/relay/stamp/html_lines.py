@@ -18,6 +18,7 @@ BLOCKS = frozenset(
     )
 )  # fmt: skip
 CELLS = frozenset(("td", "th"))
+_LINES_BELOW_MAX = 100
 _QUOTED = re.compile(r"<(/?)blockquote\b[^>]*+(?:>|\Z)")
 _TAG = re.compile(r"<!--(?:.*?-->|.*\Z)|<(?:style|script|title)\b[^>]*+(?:>|\Z)[^<]*+|<[^>]*+(?:>|\Z)", re.DOTALL)
 
@@ -60,10 +61,11 @@ def visible_lines(text: str, folded: str, start: int, count: int) -> list[str]:
     return [*found, line] if line else found
 
 
-def text_below(folded: str, start: int) -> list[str]:
-    """Visible text outside of blockquotes, behind the first one after `start`: one entry per gap, the last one the end.
+def text_below(folded: str, start: int) -> tuple[list[str], list[str]]:
+    """What is seen outside of blockquotes, behind the first one after `start`: each gap between them, and the lines
+    under the last.
 
-    Empty if no blockquote follows or nothing stands behind the last.
+    Empty if no blockquote follows, or one is never closed.
     """
     depth = 0
     gaps: list[str] = []
@@ -75,15 +77,12 @@ def text_below(folded: str, start: int) -> list[str]:
                 closed = match.end()
         else:
             if depth == 0 and closed >= 0:
-                gaps.append(seen_in(folded[closed : match.start()]))
+                gaps.append(_seen_in(folded[closed : match.start()]))
             depth += 1
     if closed < 0 or depth:
-        return []
-    last = seen_in(folded[closed:])
-    between = [gap for gap in gaps if gap]
-    return [*between, last] if between or last else []
+        return [], []
+    return [gap for gap in gaps if gap], visible_lines(folded[closed:], folded[closed:], 0, _LINES_BELOW_MAX)
 
 
-def seen_in(part: str) -> str:
-    """The text of a stretch of HTML, on one line."""
+def _seen_in(part: str) -> str:
     return _SPACES.sub(" ", html.unescape(_TAG.sub(" ", part))).strip()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from mta.relay.stamp import quote_lines
 from mta.relay.stamp.html_lines import BLOCKS, CELLS, Line, text_below, visible_lines
@@ -171,6 +172,8 @@ class _Scan:
         if token.name == "blockquote":
             texts = [line.text() for line in self.lines]
             first = quote_lines.attribution_start(texts, len(texts) - 1) if texts else None
+            if first is None:
+                first = quote_lines.header_above(texts, len(texts))
             if first is not None:
                 return self._found(self.lines[first], True, sum(map(len, texts[first:])))
         if separator is None and not self._is_bare_quote(token):
@@ -221,7 +224,7 @@ class _Scan:
         if token.name != "blockquote" or not self.is_reply or self.bare_quotes >= _BARE_MAX:
             return False
         self.bare_quotes += 1
-        return not text_below(self.folded, token.start)
+        return not any(text_below(self.folded, token.start))
 
     def _found(self, line: Line, by_blockquote: bool, own: int) -> _Found:
         return _Found(_outermost(line.start, line.trail), by_blockquote, self.above - own)
@@ -252,12 +255,9 @@ def _outermost(position: int, trail: Sequence[Token]) -> int:
 
 def _is_answered_below(folded: str, found: _Found) -> bool:
     """Whether visible text follows between or under the quotes that begin at the place, rather than above them."""
-    below = text_below(folded, found.position)
-    if not below:
-        return False
-    *between, last = below
+    between, below = text_below(folded, found.position)
     written = sum(len(text) for text in between if not quote_lines.is_attribution(text[-LINE_MAX:]))
-    ending = 0 if quote_lines.is_footer(last) else len(last)
+    ending = sum(len(line) for line in takewhile(lambda line: not quote_lines.is_footer(line), below))
     if found.above == 0:
         return written + ending > 0
     return written > 0 or ending > found.above

@@ -105,7 +105,8 @@ def _first_quote(lines: Sequence[str], is_reply: bool, marks: QuoteMarks) -> Quo
             return _rest(lines, rest, index)
         if quote_lines.is_quoted(line):
             if _counts(lines, index, is_reply):
-                return Quote(_header_above(lines, index), False, index)
+                header = quote_lines.header_above(lines, index)
+                return Quote(index if header is None else header, False, index)
         elif quote_lines.ends_attribution(line) and (quote := _attributed(lines, index, last_quoted)) is not None:
             return quote
     return None
@@ -124,20 +125,6 @@ def _counts(lines: Sequence[str], index: int, is_reply: bool) -> bool:
     if lines[index].startswith(">from "):
         return lines[index + 1 : index + 2] != [] and quote_lines.is_quoted(lines[index + 1])
     return is_reply or sum(map(quote_lines.is_quoted, lines)) > 1
-
-
-def _header_above(lines: Sequence[str], quoted: int) -> int:
-    """First line of the header that stands right above quoted lines; the first quoted line if there is none."""
-    first = quoted
-    kinds: set[str] = set()
-    for index in range(quoted - 1, max(quoted - 1 - quote_lines.HEADER_LINES, -1), -1):
-        found = quote_lines.label(lines[index][:LINE_MAX])
-        if found:
-            first = index
-            kinds |= found
-        elif lines[index] or first < quoted:
-            break
-    return first if "from" in kinds and len(kinds) > 1 else quoted
 
 
 def _first_to_end(lines: Sequence[str], start: int, marks: QuoteMarks) -> int | None:

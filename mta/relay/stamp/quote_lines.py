@@ -114,6 +114,23 @@ def is_header_block(lines: Sequence[str], kinds_min: int = 3) -> bool:
     return whose and told and len(seen) >= kinds_min
 
 
+def header_above(lines: Sequence[str], end: int) -> int | None:
+    """Index of the first line of the header that ends before line `end`; None if there is none.
+
+    Right above lines that are marked as quoted, sender and date are enough.
+    """
+    first = None
+    kinds: set[str] = set()
+    for index in range(end - 1, max(end - 1 - HEADER_LINES, -1), -1):
+        found = label(lines[index][:LINE_MAX])
+        if found:
+            first = index
+            kinds |= found
+        elif lines[index] or first is not None:
+            break
+    return first if "from" in kinds and len(kinds) > 1 else None
+
+
 def notes_header_start(above: Sequence[str], line: str, below: Sequence[str]) -> int | None:
     """How many of the lines above belong to the header of Lotus Notes that `line` is in; None if it is in none.
 
@@ -229,12 +246,19 @@ def attribution_start(lines: Sequence[str], last: int) -> int | None:
     if not ends_attribution(lines[last]):
         return None
     first = last
+    whole = _DAY.search(lines[last]) is not None and is_attribution(lines[last])
     for above in range(last - 1, max(last - 3, -1), -1):
-        if not lines[above] or is_quoted(lines[above]):
+        line = lines[above]
+        if not line or is_quoted(line) or (whole and lines[first].startswith(words.ON)):
             break
-        if begins_attribution(lines[above]):
+        if begins_attribution(line) and not (whole and _is_sentence(line)):
             first = above
     return first if is_attribution(" ".join(lines[first : last + 1])) else None
+
+
+def _is_sentence(line: str) -> bool:
+    """Whether a line with a time of day is the end of the reply rather than the beginning of an attribution."""
+    return line.endswith((".", "!", "?", "\u3002")) or _BEGINS_WITH_DATE.match(line) is None
 
 
 def is_footer(line: str) -> bool:

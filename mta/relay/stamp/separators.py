@@ -181,7 +181,7 @@ FIRST_PERSON = _words(
 )
 """Who writes of himself quotes nobody: "as I wrote on 2 May:"."""
 FOOTER = _words(
-    "--|__|==|sent from|gesendet von|envoyé de|enviado desde|inviato da|verzonden vanaf|skickat från|sendt fra",
+    "--|- --|__|==|sent from|gesendet von|envoyé de|enviado desde|inviato da|verzonden vanaf|skickat från|sendt fra",
     "get outlook|outlook für|to unsubscribe|unsubscribe|you received this message|you are receiving this|wysłane z",
     "отправлено из|diese e-mail wurde|this email|this e-mail|this message|this communication|confidential|disclaimer",
     "to post|to subscribe|to view|to reply|subscribe|archives|manage your|report this|the information|this electronic",

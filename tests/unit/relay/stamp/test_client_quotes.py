@@ -137,9 +137,12 @@ HTML = {
     "a forward without a header": 'See below|<div class="moz-forward-container">Old<br></div>',
     "Gmail, an unknown language": '<div>Hi</div>|<div class="gmail_quote">เมื่อ พฤ. 2 พ.ค. 2024 Jane &lt;jane@example.com&gt; เขียนว่า:<br><blockquote class="gmail_quote">Old</blockquote></div>',
     "Gmail, forwarded": '<div>Hi</div>|<div class="gmail_quote"><div class="gmail_attr">---------- Forwarded message ---------<br>Von: <b>Jane</b> &lt;jane@example.com&gt;<br>Date: Do., 2. Mai 2024 um 10:00 Uhr<br>Subject: x<br>To: &lt;bob@example.net&gt;<br></div>Old</div>',
+    "one's own time of day above the attribution": "<div>Until 10:00 then.</div><div><br></div>|<div>On 2 May 2024, Bob Ray wrote:</div><blockquote>Old</blockquote>",
+    "a footer of many lines below": "<div>Yes</div>|<div>On 2 May 2024, Bob Ray wrote:</div><blockquote>Old</blockquote><div>- -------------------</div><div>To unsubscribe, e-mail list-unsubscribe@example.com, and so on</div>",
 }  # fmt: skip
 HTML_END = [
     '<div dir="ltr">Hi</div><div class="gmail_quote">My own words in it, and nothing is quoted.</div>|',
+    "<div>From: Jane &lt;jane@example.com&gt;</div><div>Date: 2 May 2024</div><blockquote type=cite>Do it?</blockquote><div>Yes.</div>|",
 ]
 OWN_WORDS = [
     "Hi,\n\nas I wrote on 2 May 2024:\n- one\n- two\n\nJane\n",
