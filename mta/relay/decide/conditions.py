@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from mta.model.decision import Direction
+from mta.ports.directory import DirectoryDownError
 from mta.relay.decide.facts import Facts
 from mta.relay.decide.participants import Party
 from mta.relay.decide.parties import PartyTest
@@ -50,6 +51,14 @@ class Always:
         return self.source, "matches everything"
 
 
+def _answer(part: Condition, facts: Facts, index: int) -> bool | None:
+    """Whether it holds for a recipient; None where the directory had to be asked, and did not answer."""
+    try:
+        return bool(part.mask(facts) >> index & 1)
+    except DirectoryDownError:
+        return None
+
+
 class All:
     """Holds where every part holds."""
 
@@ -62,16 +71,21 @@ class All:
         self.source = "all"
 
     def mask(self, facts: Facts) -> int:
-        mask = facts.everyone
+        mask, unanswered = facts.everyone, None
         for part in self._cheap_first:
-            mask &= part(facts)
+            try:
+                mask &= part(facts)
+            except DirectoryDownError as exc:  # it matters only where everything else holds
+                unanswered = exc
             if not mask:
                 return 0
+        if unanswered is not None:
+            raise unanswered
         return mask
 
     def decider(self, facts: Facts, index: int) -> tuple[str, str]:
         for part in self.parts:
-            if not part.mask(facts) >> index & 1:
+            if _answer(part, facts, index) is False:
                 return part.decider(facts, index)
         deciders = [part.decider(facts, index) for part in self.parts]
         return "; ".join(source for source, _ in deciders), "; ".join(value for _, value in deciders)
@@ -90,16 +104,21 @@ class Any:
 
     def mask(self, facts: Facts) -> int:
         everyone = facts.everyone
-        mask = 0
+        mask, unanswered = 0, None
         for part in self._cheap_first:
-            mask |= part(facts)
+            try:
+                mask |= part(facts)
+            except DirectoryDownError as exc:  # it matters only where nothing else holds
+                unanswered = exc
             if mask == everyone:
                 return mask
+        if unanswered is not None:
+            raise unanswered
         return mask
 
     def decider(self, facts: Facts, index: int) -> tuple[str, str]:
         for part in self.parts:
-            if part.mask(facts) >> index & 1:
+            if _answer(part, facts, index):
                 return part.decider(facts, index)
         deciders = [part.decider(facts, index) for part in self.parts]
         return "none of: " + "; ".join(source for source, _ in deciders), "; ".join(value for _, value in deciders)
