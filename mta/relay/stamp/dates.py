@@ -49,6 +49,8 @@ def check_pattern(pattern: str) -> None:
     """Raises ValueError for what is neither a style nor a CLDR pattern, such as `d. MMMM y`."""
     from babel.dates import format_datetime, parse_pattern
 
+    if len(pattern) > _TEXT_MAX:
+        raise ValueError("too long")
     if pattern not in STYLES:
         parse_pattern(pattern).apply(datetime(2026, 12, 1), "en")  # noqa: DTZ001 - only formatted
         format_datetime(datetime(2026, 12, 1), pattern, locale="en")  # noqa: DTZ001 - only formatted
@@ -65,7 +67,7 @@ def date_text(context: Context, value: Any, style: str = "long", locale: str = "
         rendering.today()
     from babel.dates import format_date
 
-    return _printable(format_date(moment, style, locale=_locale(rendering, locale)))
+    return _printable(format_date(moment, _pattern(style), locale=_locale(rendering, locale)))
 
 
 @pass_context
@@ -77,7 +79,9 @@ def time_text(context: Context, value: Any, style: str = "short", locale: str = 
         return str(value)
     from babel.dates import format_time
 
-    return _printable(format_time(moment, style, tzinfo=rendering.region.zone, locale=_locale(rendering, locale)))
+    return _printable(
+        format_time(moment, _pattern(style), tzinfo=rendering.region.zone, locale=_locale(rendering, locale))
+    )
 
 
 @pass_context
@@ -105,6 +109,12 @@ def years_since(context: Context, value: Any) -> int | str:
         return ""
     today = rendering.today()
     return today.year - day.year - ((today.month, today.day) < (day.month, day.day))
+
+
+def _pattern(written: Any) -> str:
+    if not isinstance(written, str) or len(written) > _TEXT_MAX:
+        raise TemplateRuntimeError("date: no such pattern")
+    return written
 
 
 def _locale(rendering: Rendering, name: str) -> Locale:

@@ -45,8 +45,7 @@ def photo(context: Context, person: Any, instead: str = "") -> str:
     digest = hashlib.sha256(data).digest()
     cid = f"photo-{digest.hex()[:12]}"
     # Nobody needs the person's name in the file's.
-    rendering.pictures[cid] = PictureSource(cid, f"photo.{kind[1]}", kind[0], data, digest)
-    return f"cid:{cid}"
+    return rendering.add(PictureSource(cid, f"photo.{kind[1]}", kind[0], data, digest))
 
 
 def photo_type(data: bytes) -> tuple[str, str] | None:
@@ -84,8 +83,7 @@ def qr(
     data = _png(content, level, scale, border, dark, light)
     digest = hashlib.sha256(data).digest()
     cid = f"qr-{digest.hex()[:12]}"
-    rendering_of(context).pictures[cid] = PictureSource(cid, "qr.png", "image/png", data, digest)
-    return f"cid:{cid}"
+    return rendering_of(context).add(PictureSource(cid, "qr.png", "image/png", data, digest))
 
 
 @lru_cache(maxsize=2000)

@@ -15,6 +15,8 @@ TEXT_MAX = 100_000
 """Characters of one rendering, and of any text on the way to it."""
 ITERATIONS_MAX = 2_000
 CALLS_MAX = 2_000
+PICTURES_MAX = 20
+"""Pictures that one rendering may make; QR codes take their time."""
 NAME = "stampline_rendering"
 """The name in a template's context under which filters find the rendering; templates can't say it."""
 _UTC = ZoneInfo("UTC")
@@ -98,6 +100,13 @@ class Rendering:
     def hold_for(self, period: Period) -> None:
         """Say that what is printed here is right for that period only."""
         self.period = self.period.meet(period)
+
+    def add(self, picture: PictureSource) -> str:
+        """Send a picture with the message; returns its address for `src`. Raises LimitError."""
+        self.pictures[picture.cid] = picture
+        if len(self.pictures) > PICTURES_MAX:
+            raise LimitError(f"more than {PICTURES_MAX} pictures")
+        return f"cid:{picture.cid}"
 
     def today(self) -> date:
         """The day of acceptance; from now on the result is right for that day only."""

@@ -1,4 +1,3 @@
-
 """Text made from HTML, and HTML from text."""
 
 from __future__ import annotations

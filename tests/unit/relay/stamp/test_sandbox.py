@@ -58,6 +58,9 @@ BOMBS = [
     "{% set a = 'xxxxxxxxxxxxxxxx' %}" + "{% set a %}{{ a }}{{ a }}{% endset %}" * 40 + "{{ a }}",
     "{% set a = 'xxxxxxxxxxxxxxxx' %}" + "{% set a = a|replace('x', 'xxxxxxxx') %}" * 40 + "{{ a }}",
     "{% set a = 99999 %}" + "{% set a = a * a %}" * 40 + "{{ a }}",
+    "{% for a in range(2000) %}{{ a|qr }}{% endfor %}",
+    "{{ now|date('" + "y" * 90 + "') }}",
+    "{{ ['a']|choose(by=sender.info) }}",
     "{{ 'x' * 1000 }}{% for a in range(2000) %}{{ 'y' }}{% endfor %}",
 ]
 
