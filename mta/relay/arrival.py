@@ -1,7 +1,7 @@
-"""Before the reply: scan, guard, complete, look up, decide, commit. What these stages say is said to the client.
+"""Before the reply: from scan to decide. What these stages say is said to the client.
 
-Each stage returns None to go on, or the reply that ends the way here. Nothing is durable before `commit`, and 250 is
-said only after it.
+Each stage returns None to go on, or the reply that ends the way here. Nothing is durable before `acceptance.commit`,
+and 250 is said only after it.
 """
 
 from __future__ import annotations
@@ -15,32 +15,30 @@ from datetime import datetime
 from functools import partial, wraps
 
 from mta import events
-from mta.crash import crash_point
 from mta.message.authentication_results import write_field
 from mta.message.classify import Classification, classify
 from mta.message.mark import HEADER as MARK_HEADER
 from mta.message.mark import MarkState, check_mark
 from mta.message.parse import Buffer, LimitExceededError, Message, parse
-from mta.model.actions import Hold, Notify, OnError, Stamp
 from mta.model.address import Address
 from mta.model.authentication import AuthenticationResults
-from mta.model.decision import Decision, RecipientDecision
-from mta.model.delivery import Accepted, AcceptedMessage, Body, LeasedDelivery, OnceKey, RecipientEntry, Spawned, State
+from mta.model.decision import Decision
+from mta.model.delivery import Body, LeasedDelivery
 from mta.model.envelope import Client, Envelope
 from mta.model.person import Person
 from mta.model.queue_id import new_queue_id
-from mta.model.reply import INTERNAL_ERROR, MailError, Reply
+from mta.model.reply import INTERNAL_ERROR, Reply
 from mta.relay.authenticate import Received
 from mta.relay.authenticate import authenticate as authenticate_received
 from mta.relay.book import Book, people_of
-from mta.relay.contacts import known_contacts, new_contacts
+from mta.relay.contacts import known_contacts
 from mta.relay.decide import Facts, Outcome, Participants, Parties, undecided
 from mta.relay.decide import decide as decide_by_rules
-from mta.relay.derive import NOTHING, Derived, Original
+from mta.relay.derive import NOTHING, Derived
 from mta.relay.equipment import Equipment, Rulebook
-from mta.relay.following import following
 from mta.relay.octets import off_the_loop
 from mta.relay.organisations import divide, participants_of
+from mta.relay.outcome_log import log_outcome
 from mta.relay.plugin_threads import WITHIN_S, in_time
 from mta.relay.receive.trace import TOO_MANY_HOPS, added_fields, judge_hops, received_field
 
@@ -273,7 +271,7 @@ async def decide(equipment: Equipment, arrival: Arrival) -> Reply | None:
         return INTERNAL_ERROR
     arrival.decision = outcome.decision
     arrival.decide_s = time.perf_counter() - began
-    _log_outcome(arrival.queue_id, outcome)
+    log_outcome(arrival.queue_id, outcome)
     if outcome.reply is not None:
         arrival.refused_by = ",".join(dict.fromkeys(names[-1] for names in outcome.rules if names))
     return outcome.reply
@@ -284,199 +282,3 @@ async def _decided(book: Book, facts: Facts) -> Outcome:
     decide_it = partial(decide_by_rules, book.rules, facts, book.policy)
     # Rules may look into the text, which in a large message takes a while.
     return await (in_time(decide_it) if book.rules.has_plugins else off_the_loop(facts.size_octets, decide_it))
-
-
-@per_organisation
-async def follow(equipment: Equipment, arrival: Arrival) -> Reply | None:
-    """Make what follows from the message: archive copies, notices, auto-responses."""
-    if arrival.decision is None or not arrival.decision.once:
-        return None
-    arrival.derived = derived = await _derived(arrival)
-    for left_out in derived.left_out:
-        events.not_followed(arrival.queue_id, kind=left_out.kind, rule=left_out.rule, reason=left_out.reason)
-    for failed in derived.failed:
-        events.rule_failed(arrival.queue_id, rule=failed.rule, error=failed.error, outcome=failed.on_error.value)
-    outcomes = {failed.on_error: failed.rule for failed in derived.failed}
-    if OnError.DEFER in outcomes:
-        return INTERNAL_ERROR
-    if (rule := outcomes.get(OnError.REJECT)) is not None:
-        arrival.refused_by = rule
-        return Reply(550, "5.3.0", f"Rule {rule} could not be carried out")
-    return None
-
-
-async def _derived(arrival: Arrival, *, is_refused: bool = False) -> Derived:
-    assert arrival.parsed is not None
-    assert arrival.classification is not None
-    original = Original(
-        _accepted(arrival, due_at=arrival.now), arrival.parsed, arrival.classification, arrival.people,
-        arrival.authentication,
-    )  # fmt: skip
-    configuration = arrival.rulebook.snapshot.configuration
-    return await off_the_loop(
-        len(arrival.data), partial(following, is_refused=is_refused), original, arrival.book, configuration
-    )
-
-
-async def commit(equipment: Equipment, arrival: Arrival) -> Reply | None:
-    """Store message and decision in one transaction; from here on the mail is ours. Raises MailError where it can't be.
-
-    The worker that accepts a message keeps its lease and delivers it at once, unless it has too much in hand already.
-    """
-    has_time = equipment.in_hand.has_room(arrival.body.size_octets)
-    message = _accepted(arrival, due_at=None if has_time else arrival.now)
-    if contacts := tuple(claim for each in (arrival, *arrival.siblings) for claim in _new_contacts(each)):
-        # All with the main message: what a sibling claims decides whether it is queued.
-        message = replace(message, claims=message.claims + contacts)
-    if arrival.siblings:
-        follow_them = tuple(spawned for sibling in arrival.siblings for spawned in sibling.derived.spawned)
-        others = tuple(Spawned(_accepted(sibling, due_at=arrival.now)) for sibling in arrival.siblings)
-        message = replace(message, spawned=message.spawned + follow_them + others)
-    began = time.perf_counter()
-    accepted = await equipment.spool.accept(message)
-    crash_point("accepted")
-    spool_s = time.perf_counter() - began
-    _log_acceptance(arrival, message, spool_s=spool_s)
-    for each in (arrival, *arrival.siblings):
-        _log_followers(each, accepted)
-    for sibling, spawned in zip(arrival.siblings, message.spawned[-len(arrival.siblings) :], strict=False):
-        _log_acceptance(sibling, spawned.message, spool_s=spool_s)
-    if has_time:
-        arrival.deliveries = _deliveries(message)
-    if not has_time or message.spawned:
-        equipment.queue_changed.set()
-    return None
-
-
-def _new_contacts(arrival: Arrival) -> tuple[OnceKey, ...]:
-    if arrival.known_contacts is None or arrival.decision is None:
-        return ()
-    return new_contacts(arrival.book.name, arrival.decision, arrival.known_contacts)
-
-
-def _accepted(arrival: Arrival, *, due_at: datetime | None) -> AcceptedMessage:
-    """What is committed of one organisation's message."""
-    assert arrival.decision is not None
-    return AcceptedMessage(
-        queue_id=arrival.queue_id,
-        accepted_at=arrival.now,
-        envelope=arrival.envelope,
-        client=arrival.client,
-        body=arrival.body,
-        decision=arrival.decision,
-        recipients=_entries(arrival.decision),
-        message_id=arrival.message_id,
-        trace=arrival.trace,
-        snapshot=arrival.rulebook.snapshot.name,
-        due_at=due_at,
-        spawned=arrival.derived.spawned,
-    )
-
-
-def _log_outcome(queue_id: str, outcome: Outcome) -> None:
-    """What deciding says besides the decision."""
-    for audited in outcome.audited:
-        events.audited(queue_id, rule=audited.rule, recipients=audited.recipients, actions=audited.actions)
-    for failure in outcome.failures:
-        events.rule_failed(queue_id, rule=failure.rule, error=failure.error, outcome=failure.on_error.value)
-    for withheld in outcome.withheld:
-        events.withheld(queue_id, rule=withheld.rule, reason=withheld.reason, recipients=withheld.recipients)
-    for run in outcome.plugin_runs:
-        events.plugin_called(queue_id, rule=run.rule, plugin=run.plugin, took_ms=run.took_s * 1000)
-    if outcome.too_many_variants:
-        events.too_many_variants(queue_id, wanted=outcome.too_many_variants)
-
-
-def _entries(decision: Decision) -> tuple[RecipientEntry, ...]:
-    return tuple(
-        RecipientEntry(index, entry.recipient, entry.group, entry.next_hop, _state(entry))
-        for index, entry in enumerate(decision.recipients)
-    )
-
-
-def _state(entry: RecipientDecision) -> State:
-    """In which the recipient enters the queue; who is redirected gets nothing, others stand for them."""
-    if entry.is_redirected:
-        return State.DROPPED
-    return State.HELD if any(isinstance(action, Hold) for action in entry.actions) else State.QUEUED
-
-
-def _deliveries(message: AcceptedMessage) -> tuple[LeasedDelivery, ...]:
-    """The queued recipients by next hop."""
-    by_hop: dict[str, list[RecipientEntry]] = {}
-    for entry in message.recipients:
-        if entry.state is State.QUEUED:
-            by_hop.setdefault(entry.next_hop, []).append(entry)
-    return tuple(LeasedDelivery(message, hop, tuple(entries), 0) for hop, entries in by_hop.items())
-
-
-def _log_acceptance(arrival: Arrival, message: AcceptedMessage, *, spool_s: float) -> None:
-    kind = arrival.classification.kind.value if arrival.classification is not None else ""
-    events.message_accepted(
-        message.queue_id, listener=arrival.client.listener, client=arrival.client.ip,
-        sender=str(arrival.envelope.reverse_path or "<>"), recipients=arrival.envelope.recipients,
-        size=message.body.size_octets, message_id=message.message_id, kind=kind, snapshot=message.snapshot,
-        tls=arrival.client.tls, decide_ms=arrival.decide_s * 1000, spool_ms=spool_s * 1000,
-    )  # fmt: skip
-    groups: dict[int, list[RecipientDecision]] = {}
-    for entry in message.decision.recipients:
-        groups.setdefault(entry.group, []).append(entry)
-    for group, entries in groups.items():
-        actions = entries[0].actions
-        directions = dict.fromkeys(entry.direction.value for entry in entries)
-        events.decided(
-            message.queue_id, group=group, recipients=[entry.recipient for entry in entries],
-            rules=dict.fromkeys(action.rule for action in actions), direction=",".join(directions),
-            actions=[f"stamp:{a.template}" if isinstance(a, Stamp) else a.kind for a in actions],
-        )  # fmt: skip
-    for entry in message.decision.recipients:
-        if entry.is_added:
-            events.recipient_added(
-                message.queue_id, recipient=entry.recipient, rule=entry.added_by, in_place_of=entry.in_place_of
-            )
-    held = [entry for entry in message.recipients if entry.state is State.HELD]
-    if held:
-        events.held(message.queue_id, recipients=[entry.address for entry in held], reason="rule")
-
-
-def _log_followers(arrival: Arrival, accepted: Accepted) -> None:
-    """What follows, and what a sibling of the message, or an earlier one, has brought already."""
-    for follower in arrival.derived.followers:
-        message = follower.spawned.message
-        if message.queue_id in accepted.spawned:
-            events.followed(
-                arrival.queue_id, kind=follower.kind, rule=follower.rule, spawned=message.queue_id,
-                recipients=message.envelope.recipients,
-            )  # fmt: skip
-        else:
-            events.not_followed(arrival.queue_id, kind=follower.kind, rule=follower.rule, reason="done already")
-
-
-async def tell_of_refusal(equipment: Equipment, arrival: Arrival, reply: Reply) -> None:
-    """Queue the notices that rules want although the message is refused; nothing else follows from it.
-
-    A spool that can't take them changes nothing about the refusal.
-    """
-    for each in (arrival, *arrival.siblings):
-        decision = each.decision
-        if not reply.is_permanent or decision is None or not any(isinstance(o.action, Notify) for o in decision.once):
-            continue
-        each.derived = await _derived(each, is_refused=True)
-        message = _accepted(each, due_at=each.now)
-        nobody = tuple(replace(entry, state=State.DROPPED) for entry in message.recipients)
-        try:
-            accepted = await equipment.spool.accept(replace(message, body=Body.of(b""), recipients=nobody))
-        except MailError as exc:
-            events.internal_error("notify", error=repr(exc), queue_id=each.queue_id)
-            continue
-        _log_followers(each, accepted)
-        equipment.queue_changed.set()
-
-
-def log_refusal(arrival: Arrival, reply: Reply) -> None:
-    """One line on why the client was refused."""
-    events.message_refused(
-        arrival.client.listener, client=arrival.client.ip, sender=str(arrival.envelope.reverse_path or "<>"),
-        recipients=len(arrival.envelope.recipients), reply=str(reply), rule=arrival.refused_by,
-        message_id=arrival.message_id,
-    )  # fmt: skip

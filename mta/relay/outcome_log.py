@@ -8,6 +8,7 @@ from datetime import datetime
 
 from mta import events
 from mta.model.delivery import LeasedDelivery, RecipientResult, Settlement, State
+from mta.relay.decide import Outcome
 
 
 def log_settlement(delivery: LeasedDelivery, settlement: Settlement, now: datetime, *, attempt_s: float) -> None:
@@ -50,3 +51,17 @@ def _alike(settlement: Settlement, groups: dict[int, int]) -> dict[_Fate, Sequen
         state = settlement.final.get(result.index)
         alike[groups.get(result.index, -1), state, result.remote, reply].append(result)
     return dict(alike)
+
+
+def log_outcome(queue_id: str, outcome: Outcome) -> None:
+    """What deciding says besides the decision."""
+    for audited in outcome.audited:
+        events.audited(queue_id, rule=audited.rule, recipients=audited.recipients, actions=audited.actions)
+    for failure in outcome.failures:
+        events.rule_failed(queue_id, rule=failure.rule, error=failure.error, outcome=failure.on_error.value)
+    for withheld in outcome.withheld:
+        events.withheld(queue_id, rule=withheld.rule, reason=withheld.reason, recipients=withheld.recipients)
+    for run in outcome.plugin_runs:
+        events.plugin_called(queue_id, rule=run.rule, plugin=run.plugin, took_ms=run.took_s * 1000)
+    if outcome.too_many_variants:
+        events.too_many_variants(queue_id, wanted=outcome.too_many_variants)

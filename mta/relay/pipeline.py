@@ -15,8 +15,9 @@ from mta.model.envelope import Client, Envelope
 from mta.model.queue_id import new_queue_id
 from mta.model.reply import STORAGE_FULL, MailError, Reply
 from mta.ports.spool import LEASE
-from mta.relay import arrival, departure
+from mta.relay import acceptance, arrival, departure
 from mta.relay.arrival import Arrival
+from mta.relay.arrival_log import log_refusal
 from mta.relay.departure import Departure
 from mta.relay.equipment import Equipment
 from mta.relay.octets import buffer_of
@@ -31,8 +32,8 @@ BEFORE_THE_REPLY = (
     arrival.complete,
     arrival.look_up,
     arrival.decide,
-    arrival.follow,
-    arrival.commit,
+    acceptance.follow,
+    acceptance.commit,
 )
 AFTER_THE_REPLY = (
     departure.open_message,
@@ -72,8 +73,8 @@ class Pipeline:
         for stage in BEFORE_THE_REPLY:
             reply = await stage(equipment, work)
             if reply is not None:
-                arrival.log_refusal(work, reply)
-                await arrival.tell_of_refusal(equipment, work, reply)
+                log_refusal(work, reply)
+                await acceptance.tell_of_refusal(equipment, work, reply)
                 return reply
         if work.deliveries:
             self._send(
