@@ -55,7 +55,7 @@ def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     parser.add_argument("--version", action="version", version=f"stampline {__version__}")
-    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND ...", required=True)
     called = next((argument for argument in given if not argument.startswith("-")), "")
     for name, (module, summary) in COMMANDS.items():
         if name == called:
