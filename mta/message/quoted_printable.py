@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import binascii
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 
 from mta.message.edit import Edit
@@ -17,6 +17,9 @@ _SOFT_BREAK_AT_END = re.compile(rb"=\Z")
 _DASHES = re.compile(rb"^(--+)(?=([^\r\n]?))", re.MULTILINE)
 _DASHES_A_LINE = 25
 _TOO_LONG = re.compile(rb"^([^\r\n]{74,75})(=20|=09)(?=\r\n|\Z)", re.MULTILINE)
+_FEW = 4
+_WORK_MAX = 5_000_000  # octets looked at
+_HARD_LINE_END = re.compile(rb"(?<!=)\r\n|(?<![=\r])\n")
 _REACH = 100  # octets that are rather walked through than halved
 _KEPT_OCTETS_MAX = 20_000
 _LAST_UNIT = re.compile(rb"(?:=[0-9A-Fa-f]{2}|[^=\r\n])\Z")
@@ -131,6 +134,36 @@ def splice(raw: bytes, length: int, change: Edit, boundaries: Collection[bytes] 
     if decode(lines) != decode(prefix) + octets + decode(suffix) or has_delimiter(lines, boundaries):
         raise SpliceError
     return Edit(first - moved, last, added)
+
+
+def splices(raw: bytes, length: int, changes: Sequence[Edit], boundaries: Collection[bytes] = ()) -> list[Edit]:
+    """Several changes, sorted. Many are carried over line by line, each hard line end being a new beginning.
+
+    Raises SpliceError as `splice` does, and where the lines are so long that this would take quadratic time.
+    """
+    if len(changes) <= _FEW:
+        return [splice(raw, length, change, boundaries) for change in changes]
+    ends = [match.end() for match in _HARD_LINE_END.finditer(raw)]
+    ends += [len(raw)] if not ends or ends[-1] < len(raw) else []
+    edits = []
+    line = work = 0
+    start, before, behind = 0, 0, len(decode(raw[: ends[0]]))
+    for change in changes:
+        while behind <= change.start and line + 1 < len(ends):
+            line += 1
+            start, before = ends[line - 1], behind
+            behind += len(decode(raw[start : ends[line]]))
+        while behind < change.end and line + 1 < len(ends):
+            line += 1
+            behind += len(decode(raw[ends[line - 1] : ends[line]]))
+        window = raw[start : ends[line]]
+        work += len(window)
+        if work > _WORK_MAX + len(raw):
+            raise SpliceError
+        inside = Edit(change.start - before, change.end - before, change.replacement)
+        edit = splice(window, behind - before, inside, boundaries)
+        edits.append(Edit(edit.start + start, edit.end + start, edit.replacement))
+    return edits
 
 
 def _lead(prefix: bytes, added: bytes, suffix: bytes, *, is_at_end: bool) -> tuple[int, bytes]:

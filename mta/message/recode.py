@@ -10,6 +10,8 @@ from typing import NamedTuple
 from mta.message.charsets import Decoded
 from mta.message.edit import CannotEditError, Edit
 
+_FEW = 8
+"""Places from which on all are counted in one go instead of each by itself."""
 _JIS_LINE_MAX = 10_000
 _TO_ASCII = b"\x1b(B"
 _DESIGNATION = re.compile(rb"\x1b(?:\$[@AB]|\$\([CDOPQ]|\([IJ])")
@@ -39,7 +41,8 @@ def recode(
     HTML keeps its charset: what that can't hold becomes a character reference. Plain text moves to UTF-8 only if it
     must, and only if nothing is lost. Raises CannotEditError.
     """
-    if decoded.codec.family == "stateful":
+    is_costly = decoded.codec.family == "iso-2022-jp" and len(changes) > _FEW
+    if decoded.codec.family == "stateful" or is_costly:
         return _encode_all(decoded, changes, is_html=is_html)
     charset = ""
     if is_html:
@@ -115,7 +118,7 @@ def _splices(decoded: Decoded, octets: bytes, changes: Sequence[TextChange], add
 def _offsets(decoded: Decoded, octets: bytes, positions: Sequence[int]) -> dict[int, int]:
     """Octet offsets of rising character positions."""
     text, codec = decoded.text, decoded.codec
-    if codec.family == "utf-8":
+    if codec.family == "utf-8" and len(positions) <= _FEW:
         return {position: _utf_8_offset(text, octets, position) for position in positions}
     offsets = {}
     done = offset = 0

@@ -120,7 +120,7 @@ def _longest_line(octets: bytes) -> int:
 def _splice_quoted_printable(
     raw: bytes, length: int, splices: Sequence[Edit], boundaries: Collection[bytes]
 ) -> list[Edit]:
-    edits = [quoted_printable.splice(raw, length, piece, boundaries) for piece in splices]
+    edits = quoted_printable.splices(raw, length, splices, boundaries)
     if len(edits) > 1:
         try:
             changed = joined(raw, edits)

@@ -18,7 +18,9 @@ from mta.message.parse import Message
 from mta.message.part import Part
 
 _WHOLE_MAX = 100_000
-"""Octets as sent: of what is larger only the beginning is decoded for its type."""
+"""Octets as sent: the size of what is larger is told without decoding it."""
+_HEAD_OCTETS = 8192
+"""Octets by which nearly all types are told; some need more."""
 _NOT_LETTERS = re.compile(rb"[^A-Za-z0-9+/]+")
 _NO_DIRECTION = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069\x00-\x1f\x7f]")
 _PDF_ENCRYPTED = re.compile(rb"/Encrypt\s{0,20}(?:\d{1,10}\s{1,20}\d{1,5}\s{1,20}R|<<)")
@@ -64,12 +66,13 @@ class Attachment:
         raw = part.raw_body
         return (len(raw) - raw.count(b"\n") - raw.count(b"\r") - raw[-8:].count(b"=")) * 3 // 4
 
-    @cached_property
-    def _head(self) -> bytes:
+    def _head(self, octets: int) -> bytes:
+        """The beginning, decoded as far as it is needed."""
         part = self.part
-        if "octets" in self.__dict__ or part.body_end - part.body_start <= _WHOLE_MAX:
-            return self.octets[:HEAD_OCTETS]
-        return _decoded(part.data[part.body_start : part.body_start + _WHOLE_MAX], part.encoding)[:HEAD_OCTETS]
+        if "octets" in self.__dict__ or part.body_end - part.body_start <= _HEAD_OCTETS:
+            return self.octets[:octets]
+        end = min(part.body_end, part.body_start + 2 * octets)
+        return _decoded(part.data[part.body_start : end], part.encoding)[:octets]
 
     @cached_property
     def media_type(self) -> str:
@@ -81,8 +84,8 @@ class Attachment:
 
     @cached_property
     def _by_content(self) -> str:
-        head = self._head
-        found = by_signature(head)
+        head = self._head(_HEAD_OCTETS)
+        found = by_signature(head) or (by_signature(self._head(HEAD_OCTETS)) if len(head) == _HEAD_OCTETS else "")
         if not found:
             found = by_beginning(head) if is_text(head) else markup(head) or canonical(by_libmagic(head)) or UNKNOWN
         if found == UNKNOWN and zip_archive.holds_archive(self.octets):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import quopri
+
 import pytest
 
 from mta.message.body_text import displayed
@@ -219,3 +221,33 @@ def test_hostile_html_takes_no_time(body: str) -> None:
 def test_hostile_flowed_text_takes_no_time() -> None:
     for body in ("> " * 100_000, (" \n" * 100_000), (">" * 200_000), ("a \n> \n" * 30_000)):
         changed(flowed(body), SECRET)
+
+
+def quoted(lines: list[str], label: str = "utf-8") -> bytes:
+    field = f"Content-Type: text/plain; charset={label}\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+    octets = "\r\n".join(lines).encode(label) + b"\r\n"
+    return HEADER + field.encode() + quopri.encodestring(octets).replace(b"\n", b"\r\n").replace(b"\r\r", b"\r")
+
+
+def test_many_changes_leave_every_other_line_as_it_is_encoded() -> None:
+    lines = [f"Zeile {n}: Grüße " + ("secret stuff " if n % 3 == 0 else "nothing else ") * 9 + "=" for n in range(60)]
+    raw = quoted(lines)
+    new = changed(raw, ReplaceText(find="secret stuff", replacement="Ω"))
+    assert text(new) == text(raw).replace("secret stuff", "Ω")
+    assert max(map(len, new.split(b"\r\n"))) <= 76
+    untouched = [line for line in raw.split(b"\r\n") if b"nothing" in line]
+    assert [line for line in new.split(b"\r\n") if b"nothing" in line] == untouched
+
+
+def test_many_changes_in_one_endless_line() -> None:
+    raw = quoted(["ä secret stuff " * 3000])
+    new = changed(raw, ReplaceText(find="secret stuff", replacement="x"))
+    assert text(new) == text(raw).replace("secret stuff", "x")
+
+
+@pytest.mark.parametrize("label", ["iso-2022-jp", "shift_jis", "utf-8", "utf-7", "gb18030"])
+def test_many_changes_in_any_charset(label: str) -> None:
+    body = "日本語 secret stuff 日本\r\n" * 40
+    field = f"Content-Type: text/plain; charset={label}\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
+    raw = HEADER + field.encode() + body.encode(label)
+    assert text(changed(raw, ReplaceText(find="secret stuff", replacement="本"))) == body.replace("secret stuff", "本")
