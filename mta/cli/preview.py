@@ -152,6 +152,8 @@ def _preview(arguments: argparse.Namespace, book: Book, sender: Address, recipie
     except RenderError as exc:
         raise CommandFailedError(str(exc)) from exc
     said = list(warnings(rendered.html, rendered.text, rendered.pictures))
+    if sender.key not in people and sender.domain_key in book.organisation.accepted_domains:
+        said.insert(0, f"{sender} is not in the directory")
     shown = page(html, pictures, f"{name}, as {sender}")
     return Preview(name, shown, text, subject, rendered, lacks(book.templates, name, values), said)
 

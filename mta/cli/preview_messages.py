@@ -15,6 +15,8 @@ from email.utils import format_datetime
 from markupsafe import escape
 
 _CID = re.compile(r"([\"'])cid:([^\"']+)\1")
+_BEFORE_BODY = re.compile(r"\A(?:(?!<body\b).)*<body\b[^>]*>", re.DOTALL | re.IGNORECASE)
+_AFTER_BODY = re.compile(r"</body>(?:(?!</body>).)*\Z", re.DOTALL | re.IGNORECASE)
 _FONT = "font-family: Calibri, 'Segoe UI', Arial, sans-serif; font-size: 15px; line-height: 21px"
 _WORDS = (
     "Thank you for your call this morning. As promised, you find the details below; do write if anything is missing."
@@ -98,5 +100,5 @@ def page(html: str, pictures: Sequence[Picture], title: str) -> str:
             return match[0]
         return f'"data:{picture.content_type};base64,{base64.b64encode(picture.data).decode()}"'
 
-    body = re.sub(r"(?i)</?(?:html|body)\b[^>]*>", "", html)
+    body = _AFTER_BODY.sub("", _BEFORE_BODY.sub("", html, count=1), count=1)
     return _PAGE.format(title=escape(title), body=_CID.sub(shown, body).strip())

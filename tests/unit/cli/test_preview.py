@@ -83,6 +83,12 @@ class TestReport:
         assert report["kB"]["html"] > 1
         assert [Path(file).suffix for file in report["files"]] == [".html", ".txt"]
 
+    def test_who_is_not_in_the_directory(self, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert preview(config, "disclaimer", sender="jane.do@example.com") == 0
+        assert "warning: jane.do@example.com is not in the directory\n" in capsys.readouterr().out
+        assert preview(config, "disclaimer", sender="eve@partner.example") == 0
+        assert "warning" not in capsys.readouterr().out
+
     @pytest.mark.parametrize(
         ("html", "expected"),
         [
