@@ -35,13 +35,26 @@ def spokesman(facts: Facts, among: int) -> int:
     return min(candidates, key=order)
 
 
+def may_be_named(facts: Facts, chosen: int, among: int) -> bool:
+    """Whether what they all get may speak of that recipient: of a hidden one the others would learn by it."""
+    return bool(facts.visible >> chosen & 1) or among == 1 << chosen
+
+
 def uniform(facts: Facts, lists: Sequence[ActionList]) -> list[ActionList]:
     """Everybody's actions, with the content actions of one recipient in place of their own."""
     getting = sum(1 << index for index, entry in enumerate(lists) if not _gets_nothing(entry))
     if not getting:
         return list(lists)
-    content = [action for action in lists[spokesman(facts, getting)].actions if action.changes_content]
+    chosen = spokesman(facts, getting)
+    said = lists[chosen].actions if may_be_named(facts, chosen, getting) else lists[chosen].impersonal()
+    content = [action for action in said if action.changes_content]
     return [entry if _gets_nothing(entry) else _with_content(entry, content) for entry in lists]
+
+
+def shared(made: Sequence[tuple[Action, bool]], *, is_named: bool) -> tuple[Action, ...]:
+    """Actions made for one recipient, each with whether it depends on who that is, as everybody gets them."""
+    one = ActionList([action for action, _ in made], {n for n, (_, personal) in enumerate(made) if personal})
+    return tuple(one.actions) if is_named else one.impersonal()
 
 
 def _gets_nothing(entry: ActionList) -> bool:

@@ -19,7 +19,7 @@ from mta.relay.decide.header_values import ActionError
 from mta.relay.decide.outcome import Audited, Outcome, Policy, RuleFailure, Withheld
 from mta.relay.decide.participants import Parties, indexes
 from mta.relay.decide.rules import Rule, RuleSet
-from mta.relay.decide.splitting import spokesman, uniform
+from mta.relay.decide.splitting import may_be_named, shared, spokesman, uniform
 
 _FAILED_REJECT = Reply(550, "5.3.0", "Local error in processing")
 
@@ -182,7 +182,8 @@ class _Walk:
         content = [maker for maker in makers if maker.changes_content]
         chosen = spokesman(self.facts, self.walking)
         if content and matched >> chosen & 1:
-            self._apply_to(rule, content, self.walking, chosen, is_shared=True)
+            is_named = may_be_named(self.facts, chosen, self.walking)
+            self._apply_to(rule, content, self.walking, chosen, is_shared=True, is_named=is_named)
         if self.trace is not None:
             self.trace.note(rule, self.walking, f"splitting off: content as for {self.facts.recipients[chosen].key}")
         return [maker for maker in makers if not maker.changes_content]
@@ -195,24 +196,29 @@ class _Walk:
         index: int,
         *,
         is_shared: bool = False,
+        is_named: bool = True,
         may_change: bool = True,
     ) -> None:
-        """Make the actions for one recipient, and give them to all of the mask, for whom they are the same."""
+        """Make the actions for one recipient, and give them to all of the mask, for whom they are the same.
+
+        Shared ones may speak of that recipient only where `is_named`.
+        """
         made: list[tuple[Action, bool]] = []
         try:
             for maker in makers:
                 action = maker.make(self.facts, index)
-                personal = maker.personal and not is_shared
                 if isinstance(action, tuple):
-                    made += [(each, personal) for each in action if may_change or not each.changes_content]
+                    made += [(each, maker.personal) for each in action if may_change or not each.changes_content]
                 elif action is not None:
-                    made.append((action, personal))
+                    made.append((action, maker.personal))
         except ActionError as exc:
             self._fail(rule, mask, str(exc))
             return
         except Exception as exc:  # noqa: BLE001 - as above: for example, a directory that does not answer
             self._fail(rule, mask, f"actions: {type(exc).__name__}")
             return
+        if is_shared:
+            made = [(action, False) for action in shared(made, is_named=is_named)]
         actions = [action for action, _ in made]
         is_plain = not any(personal or isinstance(action, STEERING) for action, personal in made)
         for number in indexes(mask):

@@ -109,3 +109,31 @@ def test_a_stamp_that_speaks_of_the_recipient_speaks_of_the_one_who_decides() ->
     outcome = decided(Situation(to=("john@example.com", "buyer@customer.example")), text)
     stamps = [entry.actions[0] for entry in outcome.decision.recipients]
     assert {getattr(stamp, "recipient", "") for stamp in stamps} == {"buyer@customer.example"}
+
+
+HIDDEN = Situation(to=("john@example.com", "buyer@customer.example"), header={"To": "john@example.com"})
+SPEAKING = """
+rules:
+  - name: dear
+    when: {recipient: {scope: external}}
+    actions:
+      - stamp: {template: dear}
+      - set-header: {name: X-For, value: "{{ recipient.mail }}"}
+      - tag-subject: {text: Outside}
+"""
+
+
+def test_a_hidden_recipient_may_decide_and_is_not_told_of() -> None:
+    for outcome in (
+        decided(HIDDEN, SPEAKING),
+        HIDDEN.decide(SPEAKING.replace("    when", "    splitting: off\n    when")),
+    ):
+        for entry in outcome.decision.recipients:
+            assert kinds(entry) == ["stamp", "tag-subject"]
+            assert "buyer" not in repr(entry.actions)
+
+
+def test_a_hidden_recipient_who_is_alone_is_spoken_of() -> None:
+    outcome = decided(Situation(header={"To": "undisclosed-recipients:;"}), SPEAKING)
+    assert kinds(outcome.decision.recipients[0]) == ["stamp", "set-header", "tag-subject"]
+    assert getattr(outcome.decision.recipients[0].actions[0], "recipient", "") == "buyer@customer.example"
