@@ -18,7 +18,7 @@ DOWN = (*PEOPLE, UNKNOWN)
 def outcome(
     when: str, *, sender: str = "new@example.com", on_error: str = "reject", trace: Trace | None = None
 ) -> Outcome:
-    text = f"rules:\n  - name: x\n    when: {when}\n    on_error: {on_error}\n    actions: [route: {{next_hop: archive}}]\n"
+    text = f"rules:\n- name: x\n  when: {when}\n  on_error: {on_error}\n  actions: [route: {{next_hop: archive}}]\n"
     return Situation(sender=sender, people=DOWN).decide(text, trace)
 
 
