@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import binascii
 import re
+from collections.abc import Iterator
 from functools import cached_property
 
 from mta.message import transfer
@@ -14,7 +15,7 @@ from mta.message.attachments.held import NAMES_MAX, NOTHING, Held
 from mta.message.attachments.libmagic import by_libmagic
 from mta.message.attachments.signatures import EMPTY, HEAD_OCTETS, OLE, PDF, RAR, SEVEN_ZIP, UNKNOWN, ZIP, by_signature
 from mta.message.attachments.texts import MESSAGE, PGP_MESSAGE, by_beginning, is_text, markup
-from mta.message.parse import Message
+from mta.message.parse import LimitExceededError, Message, parse
 from mta.message.part import Part
 
 _WHOLE_MAX = 100_000
@@ -23,6 +24,7 @@ _HEAD_OCTETS = 8192
 """Octets by which nearly all types are told; some need more."""
 _NOT_LETTERS = re.compile(rb"[^A-Za-z0-9+/]+")
 _NO_DIRECTION = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069\x00-\x1f\x7f]")
+_LINE_END = re.compile(rb"\r*\n|\r")
 _PDF_ENCRYPTED = re.compile(rb"/Encrypt\s{0,20}(?:\d{1,10}\s{1,20}\d{1,5}\s{1,20}R|<<)")
 _CONTAINERS = {
     ZIP: zip_archive.look_into, OLE: compound_file.look_into, RAR: rar.look_into, SEVEN_ZIP: seven_zip.look_into,
@@ -45,8 +47,7 @@ class Attachment:
     @cached_property
     def names(self) -> tuple[str, ...]:
         """In lower case, folders and trailing dots and spaces off, as Windows saves it; both if two fields differ."""
-        found = (self.part.filename, self.part.params.get("name", ""))
-        return tuple(dict.fromkeys(_saved_as(name) for name in found if name)) or ("",)
+        return tuple(dict.fromkeys(map(_saved_as, _names_of(self.part)))) or ("",)
 
     @property
     def extension(self) -> str:
@@ -100,10 +101,20 @@ class Attachment:
     @cached_property
     def held_names(self) -> tuple[str, ...]:
         """Names of what is inside: an archive's entries, an attached message's files."""
-        if self.part.encloses_message:
-            inside = [part.filename for part in self.part.walk() if part is not self.part]
-            return tuple(name for name in inside if name)[:NAMES_MAX]
+        if self.media_type == MESSAGE:
+            return tuple(name for part in self._inner_message() for name in _names_of(part))[:NAMES_MAX]
         return self._held.names
+
+    def _inner_message(self) -> Iterator[Part]:
+        """The parts of an attached message, which may be encoded."""
+        if self.part.encloses_message:
+            yield from self.part.walk()
+            return
+        try:
+            inner = parse(_LINE_END.sub(b"\r\n", self.octets))
+        except LimitExceededError:
+            return
+        yield from inner.root.walk()
 
     @cached_property
     def is_encrypted(self) -> bool:
@@ -141,11 +152,25 @@ class Attachment:
         return promised.isdisjoint(families(media_type))
 
     @property
+    def poses(self) -> bool:
+        """Whether a part inside a multipart/related is no picture, film, sound or style, though it may say so."""
+        parent = self.part.parent
+        if parent is None or parent.content_type != "multipart/related" or parent.related_root is self.part:
+            return False
+        declared = self.part.content_type
+        if declared == "text/css":
+            return bool(self.runs_because)
+        says = families(canonical(declared)) & _SHOWN
+        return not says or says.isdisjoint(families(self.media_type)) or any(map(is_executable, self.names))
+
+    @property
     def shown_name(self) -> str:
         """For explanations and notices: on one line, not too long."""
         return _shown(self.name) or "(no name)"
 
 
+_TEXT = frozenset({"text/plain", "text/html"})
+_SHOWN = frozenset({"image", "audio", "video", "font"})
 _WITHOUT_SIGNATURE = frozenset({"mp3", "aac", "wma", "wmv", "tar", "tgz"})
 
 
@@ -186,6 +211,20 @@ def _uudecoded(raw: bytes) -> bytes:
     return b"".join(octets)
 
 
+def _names_of(part: Part) -> Iterator[str]:
+    return (name for name in (part.filename, part.params.get("name", "")) if name)
+
+
 def attachments(message: Message) -> list[Attachment]:
-    """The message's attachments, in order."""
-    return [Attachment(part, message) for part in message.attachments()]
+    """The message's attachments, in order, and what only poses as a picture of the text."""
+    found: list[Attachment] = []
+    waiting = [message.root]
+    while waiting:
+        part = waiting.pop()
+        if part.is_attachment:
+            found.append(Attachment(part, message))
+        elif part.is_multipart:
+            waiting.extend(reversed(part.children))
+        elif part.content_type not in _TEXT and (posing := Attachment(part, message)).poses:
+            found.append(posing)
+    return found

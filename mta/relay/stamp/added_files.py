@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+from mta.message.file_part import file_part
 from mta.model.actions import AddAttachment
 from mta.relay.stamp.context import StampContext
 from mta.relay.stamp.values import one_line
@@ -14,6 +15,10 @@ from mta.relay.stamp.vcards import vcard_file
 
 FILE_MAX = 10_000_000
 """Octets of a file that a rule attaches."""
+
+
+_KEPT_MAX = 4
+"""Files whose content stays in memory; most organisations attach one or two."""
 
 
 class AddedFile(NamedTuple):
@@ -32,7 +37,7 @@ def read_file(action: AddAttachment) -> AddedFile:
     return AddedFile(action.filename, _content(path, status.st_mtime_ns, status.st_size))
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=_KEPT_MAX)
 def _content(path: Path, changed_at_ns: int, size: int) -> bytes:
     """Read again when the file has changed."""
     return path.read_bytes()
@@ -44,3 +49,9 @@ def sender_card(action: AddAttachment, context: StampContext) -> AddedFile | Non
     if person is None:
         return None
     return AddedFile(action.filename, vcard_file(lambda name: one_line(person.attributes.get(name, ""))))
+
+
+@lru_cache(maxsize=_KEPT_MAX)
+def part_of(file: AddedFile) -> bytes:
+    """Header and body of the part that the file becomes."""
+    return file_part(file.filename, file.data)

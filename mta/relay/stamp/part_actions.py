@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from mta.message.attachments import attachments
 from mta.message.attachments.attach import attach
 from mta.message.edit import CannotEditError, Edit, combine, composed, joined
-from mta.message.file_part import file_part
 from mta.message.parse import Message, parse
 from mta.model.actions import Action, AddAttachment, StripAttachments
 from mta.model.reply import MailError
-from mta.relay.stamp.added_files import AddedFile, read_file, sender_card
+from mta.relay.stamp.added_files import AddedFile, part_of, read_file, sender_card
 from mta.relay.stamp.content import Content, PartOutcome
 from mta.relay.stamp.context import Failed
 from mta.relay.stamp.strip import Stripping
@@ -63,7 +62,7 @@ def _files(
 
 
 def _with_files(message: Message, edits: Sequence[Edit], files: Sequence[AddedFile]) -> Sequence[Edit]:
-    parts = [file_part(file.filename, file.data) for file in files]
+    parts = [part_of(file) for file in files]
     if not edits or message.root.is_multipart:
         return combine((*edits, *attach(message, parts)))
     # A message that was one attachment: what it is now gets its new structure.

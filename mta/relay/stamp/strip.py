@@ -73,7 +73,7 @@ class Stripping:
             known = {each.part for each in found}
             pictures = [part for part in self.message.root.walk() if _is_picture(part) and part not in known]
             return found + [Attachment(part, self.message) for part in pictures]
-        return [each for each in found if not self._is_shown(each.part)]
+        return [each for each in found if not (each.media_type.startswith("image/") and self._is_shown(each.part))]
 
     def _is_shown(self, part: Part) -> bool:
         """Whether a text shows it by its Content-ID."""

@@ -305,6 +305,31 @@ def test_wanted_asks_one_attachment_for_everything() -> None:
     assert not Wanted(under=len(PNG)).meets(song)
 
 
+def test_an_attached_message_may_be_encoded() -> None:
+    inner = mixed(TEXT, part(b"x", "virus.exe"), boundary=b"=_inner").replace(b"\r\n", b"\n")
+    raw = mixed(TEXT, part(b"Received: by a\nReceived: by b\n" + inner, "mail.eml", "message/rfc822"))
+    (found,) = attachments(parse(raw))
+    assert found.runs_because == "holds virus.exe"
+
+
+@pytest.mark.parametrize(
+    ("data", "name", "kind", "is_file"),
+    [
+        (PNG, "a.png", "image/png", False),
+        (PNG, "a.png", "image/x-png", False),
+        (b"p { color: red }", "a.css", "text/css", False),
+        (PE, "a.png", "image/png", True),
+        (PNG, "a.exe", "image/png", True),
+        (PDF, "a.pdf", "application/pdf", True),
+        (b"x", "a.js", "text/css", True),
+    ],
+)
+def test_what_only_poses_as_a_picture_of_the_text_is_a_file(data: bytes, name: str, kind: str, is_file: bool) -> None:
+    shown = b'Content-Type: text/html\r\n\r\n<img src="cid:a">'
+    beside = part(data, name, kind, b"Content-ID: <a>\r\n")
+    assert [each.name for each in attachments(parse(mixed(shown, beside, kind="related")))] == [name] * is_file
+
+
 def test_parts_that_are_no_files_are_none() -> None:
     def found(raw: bytes) -> list[Attachment]:
         return attachments(parse(raw))

@@ -202,6 +202,14 @@ def test_pictures_in_the_text_stay_unless_asked() -> None:
     assert shown in changed(raw, replace(STRIP, inline=True))
 
 
+def test_a_program_that_the_text_shows_as_a_picture_is_taken() -> None:
+    shown = b'Content-Type: text/html\r\n\r\n<img src="cid:a">'
+    raw = mixed(shown, part(PE, "a.png", "image/png", b"Content-ID: <a>\r\n"), kind="related")
+    new = changed(raw, replace(STRIP, executable=True))
+    assert shown in new
+    assert b"TVo" not in new
+
+
 def test_attached_messages_count_as_one_and_are_not_looked_through() -> None:
     inner = mixed(TEXT, part(PE, "b.exe"), boundary=b"=_i")
     raw = mixed(TEXT, b"Content-Type: message/rfc822\r\n\r\n" + inner, part(PDF, "a.pdf"))
