@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from ipaddress import ip_network
 from pathlib import Path, PurePosixPath
 
+from mta.config.clock_words import ScheduleError
 from mta.config.explain_errors import closest
 from mta.config.problems import ConfigurationError, Problem
 from mta.config.yaml_values import Loc
@@ -23,7 +24,7 @@ from mta.relay.decide.condition_schema import (
 from mta.relay.decide.conditions import MessageTest
 from mta.relay.decide.dictionaries import Dictionary, read_dictionary
 from mta.relay.decide.patterns import PATTERN_MAX, Pattern, compile_keywords, compile_phrases
-from mta.relay.decide.schedule import ScheduleError, compile_schedule
+from mta.relay.decide.schedule import compile_schedule
 from mta.relay.decide.shapes import ActiveTimes
 from mta.relay.decide.surroundings import Surroundings
 from mta.relay.decide.texts import listed

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from mta.config.clock_words import ScheduleError
 from mta.config.load import validate
 from mta.config.problems import ConfigurationError, Problem
 from mta.config.yaml_values import Document, Loc, read_document
@@ -21,7 +22,7 @@ from mta.relay.decide.conditions import All, Always, Condition, Not
 from mta.relay.decide.facts import Facts
 from mta.relay.decide.plugins import PluginMaker
 from mta.relay.decide.rule_schema import RuleEntry, RuleFile
-from mta.relay.decide.schedule import Schedule, ScheduleError, compile_schedule
+from mta.relay.decide.schedule import Schedule, compile_schedule
 from mta.relay.decide.shapes import ActiveTimes
 from mta.relay.decide.surroundings import Surroundings
 

@@ -6,12 +6,11 @@ import re
 from calendar import monthrange
 from dataclasses import dataclass
 from datetime import date, datetime, time
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+from zoneinfo import ZoneInfo
 
-from mta.config.explain_errors import closest
+from mta.config.clock_words import WEEKDAYS, ScheduleError, hours_of, weekdays_of, zone_of
 from mta.relay.decide.shapes import ActiveTimes
 
-_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 LAST = 0
 """The last one of a month."""
 _ORDINALS = {
@@ -19,16 +18,6 @@ _ORDINALS = {
     "last": LAST,
 }  # fmt: skip
 _DAY_RANGE = re.compile(r"([0-9]{1,2})(?:-([0-9]{1,2}))?\Z")
-_HOURS = re.compile(r"(\d{1,2}):(\d{2})\s*-\s*(\d{1,2}):(\d{2})\Z")
-
-
-class ScheduleError(ValueError):
-    """What is wrong with which key, and how to mend it."""
-
-    def __init__(self, key: str, what: str, mend: str) -> None:
-        super().__init__(what)
-        self.key = key
-        self.mend = mend
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +85,11 @@ def compile_schedule(written: ActiveTimes, name: str = "active") -> Schedule:
     if written.nth_weekday is not None:
         words["nth_weekday"] = ", ".join(written.nth_weekday)
     return Schedule(
-        _zone(written.timezone),
+        zone_of(written.timezone),
         written.from_,
         written.until,
-        None if written.weekdays is None else _weekdays(written.weekdays),
-        None if written.hours is None else _hours(written.hours),
+        None if written.weekdays is None else weekdays_of(written.weekdays),
+        None if written.hours is None else hours_of(written.hours),
         None if written.day is None else _days(written.day),
         None if written.nth_weekday is None else frozenset(map(_nth_weekday, written.nth_weekday)),
         f"{name}: " + ", ".join(f"{key} {value}" for key, value in words.items()),
@@ -124,49 +113,8 @@ def _nth_weekday(text: str) -> tuple[int, int]:
     which, _, day = text.lower().strip().partition(" ")
     number = _ORDINALS.get(which)
     day = day.strip()[:3]
-    if number is None or day not in _DAYS:
+    if number is None or day not in WEEKDAYS:
         raise ScheduleError(
             "nth_weekday", f"{text!r} is no weekday of a month", "write first mon, 2nd tue, or last fri"
         )
-    return number, _DAYS.index(day)
-
-
-def _zone(name: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as exc:
-        zones = available_timezones()
-        hint = closest(name, zones)
-        raise ScheduleError(
-            "timezone", f"no time zone {name!r}", hint if hint.startswith("did") else "write it as Europe/London"
-        ) from exc
-
-
-def _weekdays(text: str) -> frozenset[int]:
-    days: set[int] = set()
-    for part in text.lower().replace(" ", "").split(","):
-        first, dash, last = part.partition("-")
-        if first not in _DAYS or (dash and last not in _DAYS):
-            raise ScheduleError("weekdays", f"{part!r} are no weekdays", "write mon-fri, or mon,wed,sat-sun")
-        begin = _DAYS.index(first)
-        length = (_DAYS.index(last) - begin) % 7 if dash else 0
-        days.update((begin + n) % 7 for n in range(length + 1))
-    return frozenset(days)
-
-
-def _hours(text: str) -> tuple[time, time]:
-    match = _HOURS.match(text)
-    try:
-        if match is None:
-            raise ValueError(text)
-        begin, end = _clock(match[1], match[2]), _clock(match[3], match[4])
-    except ValueError as exc:
-        raise ScheduleError("hours", f"{text!r} are no hours", "write 08:00-18:00") from exc
-    if begin == end:
-        raise ScheduleError("hours", "the hours begin and end at the same time", "leave hours out for the whole day")
-    return begin, end
-
-
-def _clock(hour: str, minute: str) -> time:
-    # 24:00 ends a day; as a time it is the next day's beginning.
-    return time(0, 0) if (int(hour), int(minute)) == (24, 0) else time(int(hour), int(minute))
+    return number, WEEKDAYS.index(day)

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
+from mta.config.clock_words import ScheduleError, zone_of
 from mta.relay.stamp.dates import locale_of
 from mta.relay.stamp.rendering import Region
-from mta.relay.stamp.schedules import ScheduleError, zone_of
 
 COUNTRY = re.compile(r"[A-Z]{2}\Z")
 

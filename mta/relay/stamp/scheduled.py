@@ -7,8 +7,9 @@ from jinja2.ext import Extension
 from jinja2.parser import Parser
 from jinja2.runtime import Context
 
+from mta.config.clock_words import ScheduleError
 from mta.relay.stamp.rendering import rendering_of
-from mta.relay.stamp.schedules import ScheduleError, schedule_of
+from mta.relay.stamp.schedules import schedule_of
 
 _NAME = "stampline_scheduled"
 

@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
+from mta.config.clock_words import ScheduleError, hours_of, weekdays_of, zone_of
 from mta.relay.stamp.rendering import Period, day_of, minute_of
-
-WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_HOURS = re.compile(r"(\d{1,2}):(\d{2})\s*-\s*(\d{1,2}):(\d{2})\Z")
-
-
-class ScheduleError(ValueError):
-    """What is wrong with which key of a schedule, and how to mend it."""
-
-    def __init__(self, key: str, what: str, mend: str) -> None:
-        super().__init__(what)
-        self.key = key
-        self.mend = mend
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,18 +65,10 @@ def schedule_of(written: tuple[tuple[str, str], ...]) -> Schedule:
     return Schedule(
         start,
         until,
-        _weekdays(given["weekdays"]) if "weekdays" in given else None,
-        _hours(given["hours"]) if "hours" in given else None,
+        weekdays_of(given["weekdays"]) if "weekdays" in given else None,
+        hours_of(given["hours"]) if "hours" in given else None,
         zone_of(given["timezone"]) if "timezone" in given else None,
     )
-
-
-def zone_of(name: str) -> ZoneInfo:
-    """Raises ScheduleError."""
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as exc:
-        raise ScheduleError("timezone", f"no time zone {name!r}", "write it as Europe/London") from exc
 
 
 def _moment(key: str, text: str, *, is_end: bool) -> datetime:
@@ -101,33 +81,3 @@ def _moment(key: str, text: str, *, is_end: bool) -> datetime:
     except (ValueError, OverflowError) as exc:
         raise ScheduleError(key, f"{text!r} is no day", "write 2026-12-01, or 2026-12-01 18:00") from exc
     return moment
-
-
-def _weekdays(text: str) -> frozenset[int]:
-    days: set[int] = set()
-    for part in text.lower().replace(" ", "").split(","):
-        first, dash, last = part.partition("-")
-        if first not in WEEKDAYS or (dash and last not in WEEKDAYS):
-            raise ScheduleError("weekdays", f"{part!r} are no weekdays", "write mon-fri, or mon,wed,sat-sun")
-        begin = WEEKDAYS.index(first)
-        length = (WEEKDAYS.index(last) - begin) % 7 if dash else 0
-        days.update((begin + n) % 7 for n in range(length + 1))
-    return frozenset(days)
-
-
-def _hours(text: str) -> tuple[time, time]:
-    match = _HOURS.match(text)
-    try:
-        if match is None:
-            raise ValueError(text)
-        begin, end = time(int(match[1]), int(match[2])), _end(int(match[3]), int(match[4]))
-    except ValueError as exc:
-        raise ScheduleError("hours", f"{text!r} are no hours", "write 08:00-18:00") from exc
-    if begin == end:
-        raise ScheduleError("hours", "the hours begin and end at the same time", "leave hours out for the whole day")
-    return begin, end
-
-
-def _end(hour: int, minute: int) -> time:
-    # 24:00 ends a day; as a time it is the next day's beginning.
-    return time(0, 0) if (hour, minute) == (24, 0) else time(hour, minute)

@@ -6,11 +6,12 @@ import hashlib
 import re
 from pathlib import Path
 
+from mta.config.clock_words import ScheduleError
 from mta.config.load import Located
 from mta.config.problems import Problem
 from mta.config.yaml_values import Loc
 from mta.relay.stamp.rendering import PictureSource
-from mta.relay.stamp.schedules import ScheduleError, schedule_of
+from mta.relay.stamp.schedules import schedule_of
 from mta.relay.stamp.template_settings import PictureFile, Settings
 
 NAME = re.compile(r"[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*\Z")

@@ -141,7 +141,7 @@ class TestRegion:
         ("settings", "expected"),
         [
             ("locale: klingon", "t/template.yaml:1:9: no locale 'klingon' (write it as en_GB)"),
-            ("timezone: London", "t/template.yaml:1:11: no time zone 'London' (write it as Europe/London)"),
+            ("timezone: London", "t/template.yaml:1:11: no time zone 'London' (did you mean 'Europe/London'?)"),
             (
                 "country: Germany",
                 "t/template.yaml:1:10: 'Germany' is no country (write two capital letters, such as GB)",
