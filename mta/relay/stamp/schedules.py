@@ -20,7 +20,7 @@ class Schedule:
     """Both naive, by the clocks of the place."""
     weekdays: frozenset[int] | None = None
     hours: tuple[time, time] | None = None
-    """From, included, to, excluded; past midnight where the second is earlier. The weekday is that of the beginning."""
+    """From, included, to, excluded; past midnight where the second is earlier; the day is that of the beginning."""
     zone: ZoneInfo | None = None
 
     @property
@@ -37,17 +37,16 @@ class Schedule:
         return answer, minute_of(now) if by_clock else day_of(now, zone)
 
     def _runs(self, local: datetime) -> bool:
-        day = local.date()
         if self.hours is not None:
             begin, end = self.hours
             if begin < end:
                 if not begin <= local.time() < end:
                     return False
             elif local.time() < end:
-                day -= timedelta(days=1)
+                local -= timedelta(days=1)
             elif local.time() < begin:
                 return False
-        if self.weekdays is not None and day.weekday() not in self.weekdays:
+        if self.weekdays is not None and local.weekday() not in self.weekdays:
             return False
         return (self.start is None or local >= self.start) and (self.until is None or local < self.until)
 
