@@ -84,16 +84,16 @@ class Participants:
         return replace(self, sender=self.reverse_path, verified=False)
 
     @property
-    def directory_keys(self) -> frozenset[str]:
-        """Address keys that the directory is asked for."""
+    def directory_keys(self) -> tuple[str, ...]:
+        """Address keys that the directory is asked for; those of whom the rules judge come first."""
         keys = {address.key for address in self.recipients}
         senders = (self.sender, self.reverse_path, self.author, self.delegate)
         keys.update(address.key for address in senders if address is not None)
         named = self.to_keys | self.cc_keys
-        if not keys <= named:
-            # Somebody is not named as such: the header may name them by an alias, or by a group that was expanded.
-            keys |= named
-        return frozenset(keys)
+        if keys <= named:
+            return tuple(keys)
+        # Somebody is not named as such: the header may name them by an alias, or by a group that was expanded.
+        return (*keys, *(named - keys))
 
 
 def _first(message: Message, name: str) -> Address | None:
