@@ -66,13 +66,13 @@ def stamped(
     if original.parsed is None or original.classification is None:
         return Stamped()
     message, book = original.message, original.book
-    is_trusted = message.client is None or message.client.is_trusted
+    is_ours = message.client is None or any(each.direction in _OURS for each in message.decision.recipients)
     context = StampContext(
         people,
         message.decision.sender,
         message.accepted_at,
         book.values,
-        is_trusted,
+        is_ours,
         book.settings.accepted_domains[0],
         keep,
     )

@@ -18,17 +18,20 @@ from mta.model.envelope import Envelope
 
 _REWRITTEN = re.compile(r"(?i)(?:\A|\+)SRS[01]?[=+-]")
 """Sender rewriting, as openspf and Exchange Online do it: the domain is ours, the sender is not."""
+_AUTHORS = ("From", "Sender")
+"""Rules may judge by either."""
 _AUTHENTICATED_AS = ("x-ms-exchange-organization-authas", "x-ms-exchange-crosstenant-authas")
 
 
 def outside_origin(
     message: Message, envelope: Envelope, accepted_domains: Set[str], authserv_ids: frozenset[str]
 ) -> str:
-    """What tells that a trusted client's message with our domain in From is not ours; "" where nothing does.
+    """What tells that a trusted client's message with our domain in From or Sender is not ours; "" where nothing does.
 
     `accepted_domains` are domain keys, `authserv_ids` those of our own results, which stand on mail from outside only.
     """
-    if not any(is_ours(mailbox.address, accepted_domains) for mailbox in addresses(message, "From")):
+    authors = (mailbox.address for name in _AUTHORS for mailbox in addresses(message, name))
+    if not any(is_ours(author, accepted_domains) for author in authors):
         return ""
     reverse_path = envelope.reverse_path
     if reverse_path is not None:

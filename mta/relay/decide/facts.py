@@ -128,7 +128,8 @@ class Facts(Parties):
         """Templates whose stamps stand in the message or in what it quotes, lower case."""
         find = self.readers.earlier_stamps
         # A stranger can write any marker, to keep a warning out.
-        return frozenset(find(self.message)) if find is not None and self.participants.verified else frozenset()
+        is_ours = self.sender is not None and self.sender.ours
+        return frozenset(find(self.message)) if find is not None and is_ours else frozenset()
 
     @cached_property
     def charsets(self) -> frozenset[str]:

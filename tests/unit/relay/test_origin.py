@@ -68,3 +68,9 @@ def test_what_does_not_claim_to_be_ours_is_not_asked_about(header: str) -> None:
 
 def test_one_of_several_authors_is_enough() -> None:
     assert origin("x@stranger.example", "From: x@stranger.example, jane@example.com") == "reverse-path"
+
+
+def test_who_sends_on_behalf_of_the_author_claims_to_be_ours_too() -> None:
+    header = "From: x@stranger.example\r\nSender: boss@example.com"
+    assert origin("x@stranger.example", header) == "reverse-path"
+    assert origin("list-bounces@example.com", header) == ""

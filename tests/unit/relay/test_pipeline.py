@@ -478,3 +478,34 @@ rules:
         assert tagged[("bob@example.net",)] is False  # the second message; the first had the same recipients
         assert tagged[("ann@example.net",)] is True
         assert b"[first]" in world.transport.copies[0][0]
+
+
+WARNING = """
+rules:
+  - name: warn
+    direction: inbound
+    actions: [stamp: {template: note, place: top, once: conversation}]
+  - name: thread
+    when: {stamped: note}
+    actions: [tag-subject: {text: Known}]
+"""
+
+
+async def test_a_stranger_whose_mail_our_server_passes_on_keeps_no_warning_out(tmp_path: Path) -> None:
+    relay = Relay(tmp_path / "relay", 1)
+    relay.write_rules(WARNING)
+    relay.write_template("note", "<p>Beware of this mail</p>", "Beware of this mail\n")
+    quoting = (
+        MESSAGE.replace(b"jane@", b"x@").replace(b"example.com>", b"stranger.example>").replace(b"/plain", b"/html")
+    )
+    async with open_world(tmp_path, relay) as world:
+        await world.submit(quoting, "john@example.com", client=STRANGER, sender="x@stranger.example")
+        await world.finish()
+        stamped = world.copy_for("john@example.com")
+        again = quoting + stamped.partition(b"\r\n\r\n")[2]
+        for client in (STRANGER, TRUSTED):
+            world.transport.copies.clear()
+            await world.submit(again, "john@example.com", client=client, sender="x@stranger.example")
+            await world.finish()
+            assert world.copy_for("john@example.com").count(b"Beware of this mail") == 2
+            assert b"Subject: Offer" in world.copy_for("john@example.com")
