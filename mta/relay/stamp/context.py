@@ -29,8 +29,8 @@ class StampContext:
     organisation: Mapping[str, str] = field(default_factory=dict)
     """The organisation's attributes from the configuration, and `name`."""
     is_trusted: bool = True
-    """Whether the message is of ourselves or of a verified sender of ours. What a stranger sends, by whatever way, holds
-    no stamp of a server of ours, only words and markers like it, written there to keep a warning out."""
+    """Whether the message is of ourselves or of a verified sender of ours. What a stranger sends, by whatever way,
+    holds no stamp of a server of ours, only words and markers like it, written there to keep a warning out."""
     origin: str = ""
     """What tells the organisation's stamps from those of others who run this program: its first accepted domain."""
 
