@@ -158,7 +158,8 @@ async def test_a_large_group_deep_inside_others(second: Samba) -> None:
     members = "\n".join(f"member: CN=Member {n},OU=Staff,{BASE}" for n in range(500))
     groups = [f"dn: CN=Level 0,OU=Staff,{BASE}\nobjectClass: group\nsAMAccountName: large\n{members}\n"]
     groups += [
-        f"dn: CN=Level {n},OU=Staff,{BASE}\nobjectClass: group\nsAMAccountName: level {n}\nmember: CN=Level {n - 1},OU=Staff,{BASE}\n"
+        f"dn: CN=Level {n},OU=Staff,{BASE}\nobjectClass: group\nsAMAccountName: level {n}\n"
+        f"member: CN=Level {n - 1},OU=Staff,{BASE}\n"
         for n in range(1, 12)
     ]
     second.add("\n".join([*people, *groups]))

@@ -15,6 +15,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
 import trustme
@@ -29,6 +30,7 @@ ACCOUNT = f"CN=stampline,OU=Staff,{BASE}"
 ACCOUNT_PASSWORD = "Re4d-0nly!account"
 _PYTHON = "/usr/bin/python3"
 """The one that Debian's Samba has its modules for."""
+_numbers = count(os.getpid())
 _SETTINGS = """\
 [global]
     realm = {realm}
@@ -83,17 +85,16 @@ def missing() -> str:
 
 
 def free_address() -> str:
-    """A loopback address on whose LDAP ports nobody listens."""
-    number = os.getpid()
-    while True:
+    """A loopback address that no other server of this or another test process has."""
+    for number in _numbers:
         address = f"127.{77 + number // 62500 % 100}.{number // 250 % 250}.{number % 250 + 1}"
-        number += 1
         with socket.socket() as probe:
             try:
                 probe.bind((address, 389))
             except OSError:
                 continue
             return address
+    raise AssertionError("unreachable")
 
 
 @dataclass(slots=True)
