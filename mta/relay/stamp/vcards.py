@@ -9,6 +9,7 @@ from mta.relay.stamp.links import url
 
 VERSIONS = ("3.0", "4.0")
 _ESCAPED = re.compile(r"[\\;,]")
+_FOLD_AT = 75
 
 
 def vcard(look_up: Callable[[str], str], version: str = "3.0") -> str:
@@ -19,6 +20,12 @@ def vcard(look_up: Callable[[str], str], version: str = "3.0") -> str:
 def short_vcard(look_up: Callable[[str], str]) -> str:
     """Name and ways to reach the person, without places: short enough for a QR code on a screen."""
     return _card("3.0", _name(look_up, "3.0"))
+
+
+def vcard_file(look_up: Callable[[str], str], version: str = "3.0") -> bytes:
+    """The same as a file: UTF-8, CRLF, lines folded at 75 octets."""
+    lines = vcard(look_up, version).splitlines()
+    return b"".join(piece + b"\r\n" for line in lines for piece in _folded(line.encode()))
 
 
 def _card(version: str, properties: Iterable[str]) -> str:
@@ -63,3 +70,16 @@ _ATTRIBUTES = ("displayName", "givenName", "sn", "title", "department", "company
 def _escaped(text: str) -> str:
     # Line ends can't occur: what `look_up` gives is one line.
     return _ESCAPED.sub(r"\\\g<0>", text)
+
+
+def _folded(line: bytes) -> Iterator[bytes]:
+    """Pieces of at most 75 octets, no character torn apart; all but the first begin with a space."""
+    room = _FOLD_AT
+    lead = b""
+    while len(line) > room:
+        at = room
+        while line[at] & 0xC0 == 0x80:
+            at -= 1
+        yield lead + line[:at]
+        line, room, lead = line[at:], _FOLD_AT - 1, b" "
+    yield lead + line

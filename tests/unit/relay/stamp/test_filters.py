@@ -13,7 +13,7 @@ from mta.relay.stamp.dates import parsed
 from mta.relay.stamp.links import css, mailbox, with_parameters
 from mta.relay.stamp.made_pictures import PHOTO_MAX, photo_type
 from mta.relay.stamp.templates import RenderError, load_templates
-from mta.relay.stamp.vcards import vcard
+from mta.relay.stamp.vcards import vcard, vcard_file
 from tests.unit.relay.stamp.render_samples import JPEG, PNG, html, person, render, text
 from tests.unit.relay.stamp.samples import NOW, write_templates
 
@@ -267,6 +267,13 @@ class TestCards:
         lines = vcard(lambda name: self.VALUES.get(name, ""), "4.0").splitlines()
         assert lines[1] == "VERSION:4.0"
         assert 'TEL;TYPE="work,voice":+44 1' in lines
+
+    def test_a_file_is_folded_at_75_octets_between_characters(self) -> None:
+        data = vcard_file(lambda name: "ü" * 200 if name == "title" else "")
+        lines = data.split(b"\r\n")
+        assert all(len(line) <= 75 for line in lines)
+        assert b"TITLE:" + "ü".encode() * 200 in data.replace(b"\r\n ", b"")
+        assert all(line.decode() is not None for line in lines)
 
     def test_no_value_adds_a_property(self, tmp_path: Path) -> None:
         source = "{{ sender|vcard }}"
