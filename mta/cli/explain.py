@@ -30,14 +30,13 @@ from mta.model.delivery import AcceptedMessage, Body, RecipientEntry
 from mta.model.envelope import Envelope
 from mta.model.person import Person
 from mta.relay.book import Book, people_of
-from mta.relay.copies import Original, finished, stamped
+from mta.relay.copies import Original, finished, stamp_context, stamped
 from mta.relay.decide import Facts, Participants, Trace, decide
 from mta.relay.derive import Derived
 from mta.relay.derive import Original as Source
 from mta.relay.following import following
 from mta.relay.organisations import divide, participants_of
 from mta.relay.split.variants import Variant, variants
-from mta.relay.stamp.context import StampContext
 from mta.relay.stamp.stamp import stamp_message
 
 _BARE_LINE_END = re.compile(rb"\r?\n|\r")
@@ -211,8 +210,7 @@ def _write_followers(derived: Derived, folder: Path) -> None:
 def _left_out(original: Original, explained: Explained, variant: Variant) -> tuple[str, ...]:
     """The stamps that this copy doesn't get although a rule says so."""
     book = explained.book
-    sender, origin = explained.outcome.decision.sender, book.settings.accepted_domains[0]
-    context = StampContext(explained.people, sender, explained.now, book.values, origin=origin)
+    context = stamp_context(original, explained.people)
     outcome = stamp_message(
         explained.message, explained.classification, variant.actions, context, book.templates, book.quote_marks
     )

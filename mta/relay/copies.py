@@ -66,16 +66,7 @@ def stamped(
     if original.parsed is None or original.classification is None:
         return Stamped()
     message, book = original.message, original.book
-    is_ours = message.client is None or any(each.direction in _OURS for each in message.decision.recipients)
-    context = StampContext(
-        people,
-        message.decision.sender,
-        message.accepted_at,
-        book.values,
-        is_ours,
-        book.settings.accepted_domains[0],
-        keep,
-    )
+    context = stamp_context(original, people, keep)
     try:
         outcome = stamp_message(
             original.parsed, original.classification, variant.actions, context, book.templates, book.quote_marks
@@ -87,6 +78,21 @@ def stamped(
     for failed in outcome.failed:
         events.rule_failed(message.queue_id, rule=failed.rule, error=failed.error, outcome=failed.on_error.value)
     return Stamped(outcome.edits, _refusal(outcome.failed))
+
+
+def stamp_context(original: Original, people: Mapping[str, Person], keep: KeepFile | None = None) -> StampContext:
+    """What the templates of every copy are rendered with."""
+    message, book = original.message, original.book
+    is_ours = message.client is None or any(each.direction in _OURS for each in message.decision.recipients)
+    return StampContext(
+        people,
+        message.decision.sender,
+        message.accepted_at,
+        book.values,
+        is_ours,
+        book.settings.accepted_domains[0],
+        keep,
+    )
 
 
 def _nothing_stamped(message: AcceptedMessage, variant: Variant, error: Exception) -> StampOutcome:

@@ -226,3 +226,22 @@ def test_what_our_server_passes_on_for_a_stranger_is_told(
     text = capsys.readouterr().out
     assert "it has our domain in From but comes from outside (reverse-path)" in text
     assert "buyer@customer.example: forwarded, cc" in text
+
+
+def test_what_a_stranger_quotes_keeps_no_warning_out_here_either(
+    config: Path, message: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    foreign = MESSAGE.replace(b"jane.doe@example.com", b"x@stranger.example").replace(b"/plain", b"/html")
+    message.write_bytes(foreign)
+    out = tmp_path / "out"
+    arguments = ["--from", "x@stranger.example", "--to", "john.roe@example.com", "--config", str(config)]
+    inbound = [*arguments, "--listener", "inbound"]
+    assert main(["explain", str(message), *inbound, "--out", str(out)]) == 0
+    stamped = (out / "group-0.eml").read_bytes().partition(b"\r\n\r\n")[2]
+    message.write_bytes(foreign + b"<blockquote type=cite>" + stamped + b"</blockquote>")
+    capsys.readouterr()
+    for listener in (inbound, arguments):
+        assert main(["explain", str(message), *listener]) == 0
+        shown = capsys.readouterr().out
+        assert "stamp (warn-of-strangers)" in shown
+        assert "left out" not in shown
