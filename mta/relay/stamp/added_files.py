@@ -48,7 +48,11 @@ def sender_card(action: AddAttachment, context: StampContext) -> AddedFile | Non
     person = context.people.get(context.sender)
     if person is None:
         return None
-    return AddedFile(action.filename, vcard_file(lambda name: one_line(person.attributes.get(name, ""))))
+
+    def look_up(name: str) -> str:
+        return one_line(person.attributes.get(name, "") or (person.address if name == "mail" else ""))
+
+    return AddedFile(action.filename, vcard_file(look_up))
 
 
 @lru_cache(maxsize=_KEPT_MAX)
