@@ -168,9 +168,9 @@ class ActionEntry(Strict):
     remove_keywords: Annotated[RemoveKeywordsAction | None, ShortFor("keywords"), Field(alias="remove-keywords")] = None
     mask: MaskAction | None = None
     strip_attachments: Annotated[StripAttachmentsAction | None, Field(alias="strip-attachments")] = None
-    add_attachment: Annotated[
-        AddAttachmentAction | None, ShortFor("file", (str,)), Field(alias="add-attachment")
-    ] = None
+    add_attachment: Annotated[AddAttachmentAction | None, ShortFor("file", (str,)), Field(alias="add-attachment")] = (
+        None
+    )
     reject: RejectAction | None = None
     defer: DeferAction | None = None
     drop: DropAction | None = None
