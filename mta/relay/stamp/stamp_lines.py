@@ -49,7 +49,8 @@ def without_gaps(text: str, spans: Iterable[Lines]) -> Iterator[tuple[int, int]]
         last = joined[-1] if joined else None
         if last is not None and span.start < last.end:
             continue
-        if last is not None and last.are_whole and span.are_whole and _is_blank(text[last.end : span.start]):
+        between = text[last.end : span.start] if last is not None else ""
+        if last is not None and last.are_whole and span.are_whole and _is_blank(between, _depth(text, span.start)):
             joined[-1] = Lines(last.start, span.end, True)
         else:
             joined.append(span)
@@ -58,13 +59,13 @@ def without_gaps(text: str, spans: Iterable[Lines]) -> Iterator[tuple[int, int]]
 
 
 def _with_blank_line(text: str, start: int, end: int) -> tuple[int, int]:
-    above = _line_above(text, start)
-    if start and not _is_blank(above):
+    above, depth = _line_above(text, start), _depth(text, start)
+    if start and not _is_blank(above, depth):
         return start, end
     if end == len(text):
         return start - len(above), end
     below = text[end : _line_end(text, end)]
-    return (start, end + len(below)) if _is_blank(below) else (start, end)
+    return (start, end + len(below)) if _is_blank(below, depth) else (start, end)
 
 
 def _edge(lines: Sequence[str]) -> list[str]:
@@ -111,5 +112,12 @@ def _bare(line: str) -> str:
     return line[match.end() if match else 0 :].strip()
 
 
-def _is_blank(lines: str) -> bool:
-    return all(not _bare(line) for line in lines.split("\n"))
+def _depth(text: str, start: int) -> int:
+    """How often the line that begins at `start` is quoted."""
+    match = _QUOTE.match(text, start)
+    return match[0].count(">") if match else 0
+
+
+def _is_blank(lines: str, depth: int) -> bool:
+    """Whether the lines are blank; one that is quoted deeper than the stamp is somebody else's line."""
+    return all(not _bare(line) and _depth(line, 0) <= depth for line in lines.split("\n"))

@@ -227,3 +227,8 @@ def test_people_of_whom_nothing_is_known(notes: TemplateSet) -> None:
     nobody = context(Person("nobody@example.com"))
     assert texts(stamped(plain("Hi\n\n> First stamp text\n"), [ALL], notes, nobody)) == ["Hi\n"]
     assert as_text("<p>a</p>") == "a\n"
+
+
+def test_an_empty_quoted_line_beside_a_stamp_stays(notes: TemplateSet) -> None:
+    body = "First stamp text\n\n> \n\nFirst stamp text\n"
+    assert texts(stamped(plain(body), [ALL], notes)) == ["> \n"]
