@@ -34,6 +34,11 @@ def addresses(message: Message, name: str) -> list[Mailbox]:
     return found[:_MAILBOXES_MAX]
 
 
+def is_doubtful(message: Message, name: str) -> bool:
+    """Whether something that readers may take for an address is left out of `addresses`."""
+    return any(_read_list(decode_undeclared(message.raw(field)), []) for field in message.fields_named(name))
+
+
 @remembered
 def read_mailboxes(raw: bytes) -> tuple[Mailbox, ...]:
     """The mailboxes of one field's value."""
@@ -75,8 +80,9 @@ def _display(text: str) -> str:
     return _SPACE.sub(" ", text)
 
 
-def _read_list(text: str, found: list[Mailbox]) -> None:
-    entry = _Entry()
+def _read_list(text: str, found: list[Mailbox]) -> bool:
+    """Add the mailboxes to `found`; whether anything with an @ is none of them."""
+    entry, is_doubtful = _Entry(), False
     position = 0
     while position < len(text) and len(found) < _MAILBOXES_MAX:
         match = _TOKEN.match(text, position)
@@ -89,22 +95,26 @@ def _read_list(text: str, found: list[Mailbox]) -> None:
             entry.quoted.add(len(entry.words))
             entry.words.append(_ESCAPED.sub(r"\1", quoted))
         elif bracketed is not None:
+            is_doubtful |= entry.address is not None and "@" in bracketed
             entry.address = bracketed if entry.address is None else entry.address
         elif word is not None:
             entry.words.append(_without_group(entry, word))
         elif separator is not None:
-            _add(entry, found)
+            is_doubtful |= _add(entry, found)
             entry = _Entry()
         else:
             comment, position = _comment(text, position)
             entry.comments.append(comment)
-    _add(entry, found)
+    return _add(entry, found) or is_doubtful
 
 
-def _add(entry: _Entry, found: list[Mailbox]) -> None:
+def _add(entry: _Entry, found: list[Mailbox]) -> bool:
+    """Add the entry's mailbox; whether it has none although there is an @ in it."""
     mailbox = entry.finish() if entry.words or entry.address is not None else None
     if mailbox is not None:
         found.append(mailbox)
+        return False
+    return "@" in (entry.address or "") or any("@" in word for word in entry.words)
 
 
 def _without_group(entry: _Entry, word: str) -> str:

@@ -146,11 +146,14 @@ def _stated(words: list[str]) -> StatedResult | None:
 
 
 def fields_of(message: Message, authserv_ids: frozenset[str]) -> list[HeaderField]:
-    """The fields that claim to be of one of these servers (lower case), from the top down (§5)."""
+    """The fields that claim to be of one of these servers (lower case), from the top down (§5).
+
+    One that is too long to be read may be anybody's: others may read it.
+    """
     found = []
     for field in message.fields_named(NAME):
         stated = read_field(message.raw(field))
-        if stated is not None and stated.authserv_id in authserv_ids:
+        if stated is None or stated.authserv_id in authserv_ids:
             found.append(field)
     return found
 

@@ -122,7 +122,7 @@ def _seal(value: bytes, number: int) -> _Seal:
 
 
 def _message_signature(material: Material, index: int, now: datetime) -> Signature:
-    read = read_signature(material, index, now)
+    read = read_signature(material, index, now, has_version=False)
     if not isinstance(read, Signature):
         raise _BrokenChainError(read.reason)
     if SEAL in read.names:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mta.message.addresses import addresses, is_doubtful
 from mta.message.domain_names import is_host_name, is_within
-from mta.message.headers import addresses
 from mta.message.parse import Message
 from mta.model.authentication import SignatureResult
 from mta.ports.resolver import Outcome, Resolver
@@ -44,6 +44,8 @@ def author_domain(message: Message) -> DmarcResult | str:
     domains = {mailbox.address.domain_key.rstrip(".") for mailbox in addresses(message, "from")}
     if len(domains) != 1:
         return DmarcResult("permerror", reason="From of several domains" if domains else "From has no address")
+    if is_doubtful(message, "from"):
+        return DmarcResult("permerror", reason="From is malformed")
     domain = domains.pop()
     return domain if is_host_name(domain) else DmarcResult("permerror", reason="From has no domain name")
 

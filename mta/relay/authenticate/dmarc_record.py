@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,6 +14,7 @@ POLICIES = ("none", "quarantine", "reject")
 LONGEST_PARENT = 7
 """Labels of the longest parent that is asked about, so that a walk takes eight questions at most."""
 _RECORD_OCTETS_MAX = 2000
+_VERSION = re.compile(rb"v[ \t]*=[ \t]*DMARC1[ \t]*(?:;|\Z)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +39,11 @@ class UnknownForNowError(Exception):
 @lru_cache(maxsize=512)
 def read_dmarc(record: bytes) -> DmarcRecord | None:
     """Read a record; None where it is none, or says nothing that counts."""
-    if not record.startswith(b"v=DMARC1") or len(record) > _RECORD_OCTETS_MAX:
+    if _VERSION.match(record) is None or len(record) > _RECORD_OCTETS_MAX:
         return None
     try:
         tags = read_tags(record)
     except TagListError:
-        return None
-    if tags.get(b"v") != b"DMARC1" or next(iter(tags)) != b"v":
         return None
     asked = [_word(tags, tag) for tag in (b"p", b"sp", b"np") if tag in tags]
     if any(policy not in POLICIES for policy in asked):
@@ -82,7 +82,7 @@ class Walks:
             answer: Answer[bytes] = await self.resolver.txt(f"_dmarc.{domain}")
             if answer.outcome is Outcome.TEMPFAIL:
                 raise UnknownForNowError
-            found = [record for record in answer.records if record.startswith(b"v=DMARC1")]
+            found = [record for record in answer.records if _VERSION.match(record) is not None]
             self._records[domain] = read_dmarc(found[0]) if len(found) == 1 else None
         return self._records[domain]
 
@@ -98,9 +98,9 @@ class Walks:
             record = await self.record(name)
             if record is None:
                 continue
-            if record.psd == "n":
+            if record.psd == "n" or (record.psd == "y" and name == domain):
                 return name
-            if record.psd == "y" and name != domain:
+            if record.psd == "y":
                 return ".".join(domain.split(".")[-name.count(".") - 2 :])
             found = name
         return found

@@ -20,6 +20,8 @@ from mta.relay.authenticate.tags import TagListError, read_tags, without_white
 RSA_BITS_MIN = 1024
 RSA_BITS_MAX = 8192
 """RFC 8301 §3.2 wants 1024 to 4096; much larger ones are made to keep verifiers busy."""
+EXPONENT_BITS_MAX = 32
+"""Everybody has 65537; with one as long as the modulus a verification takes a hundred times as long."""
 RECORD_OCTETS_MAX = 4000
 RECORDS_MAX = 5
 """Records of one name that are tried."""
@@ -111,6 +113,8 @@ def _decoded(tags: dict[bytes, bytes]) -> PublicKey | KeyProblem:
         return KeyProblem("policy", f"key has {key.key_size} bits")
     if key.key_size > RSA_BITS_MAX:
         return KeyProblem("policy", "key is too long")
+    if key.public_numbers().e.bit_length() > EXPONENT_BITS_MAX:
+        return KeyProblem("policy", "key has an unusual exponent")
     return PublicKey(key, is_strict)
 
 

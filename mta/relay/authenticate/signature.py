@@ -59,8 +59,10 @@ class SignatureError(ValueError):
         self.result = result
 
 
-def read_signature(material: Material, index: int, now: datetime) -> Signature | SignatureResult:
-    """Read the field at `index`; a result where it can't or needn't be tried."""
+def read_signature(
+    material: Material, index: int, now: datetime, *, has_version: bool = True
+) -> Signature | SignatureResult:
+    """Read the field at `index`; a result where it can't or needn't be tried. DKIM's has a version, ARC's none."""
     try:
         tags = read_tags(material.value(index))
     except TagListError as exc:
@@ -68,6 +70,8 @@ def read_signature(material: Material, index: int, now: datetime) -> Signature |
     domain, selector = name_of(tags.get(b"d", b"")), name_of(tags.get(b"s", b""))
     if not (is_host_name(domain) and is_host_name(selector)):
         return SignatureResult("neutral", reason="signature names no domain and selector")
+    if not has_version:
+        tags = {b"v": b"1", **tags}
     algorithm = tags.get(b"a", b"").decode("latin_1").lower()[:20]
     start = without_white(tags.get(b"b", b""))[:_START].decode("ascii", "replace")
     try:
@@ -80,7 +84,7 @@ def read_signature(material: Material, index: int, now: datetime) -> Signature |
 def _read(
     index: int, tags: dict[bytes, bytes], domain: str, selector: str, algorithm: str, start: str, now: datetime
 ) -> Signature:
-    if tags.get(b"v", b"1") != b"1":
+    if tags.get(b"v") != b"1":
         raise SignatureError("neutral", "signature of another version")
     if algorithm not in ALGORITHMS:
         known = algorithm == "rsa-sha1"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from unicodedata import normalize
 
 from mta.message.headers import addresses
 from mta.model.address import domain_key
@@ -12,6 +13,7 @@ from mta.relay.decide.facts import Facts
 _FIELDS = ("From", "Sender", "Resent-From", "Resent-Sender")
 _DOMAIN_IN_TEXT = re.compile(r"@\s?([^\s@<>()\[\],;:\"']{1,255})")
 _SHOWN_MAX = 1000
+_WRITTEN_MAX = 10_000
 
 
 class ClaimsInternal:
@@ -48,8 +50,15 @@ def _shown_domains(facts: Facts) -> Iterator[str]:
     for name in _FIELDS:
         for mailbox in addresses(facts.message, name):
             yield mailbox.address.domain_key
-            for match in _DOMAIN_IN_TEXT.finditer(mailbox.display[:_SHOWN_MAX]):
-                yield domain_key(match[1].strip("."))
+            yield from _written_domains(mailbox.display[:_SHOWN_MAX])
+        for text in facts.message.headers(name):
+            yield from _written_domains(text[:_WRITTEN_MAX])
+
+
+def _written_domains(text: str) -> Iterator[str]:
+    """In whatever stands there, for mail programs show broken addresses, too, and full-width letters as others."""
+    for match in _DOMAIN_IN_TEXT.finditer(normalize("NFKC", text)):
+        yield domain_key(match[1].strip("."))
 
 
 def _is_within(domain: str, accepted: frozenset[str]) -> bool:

@@ -23,7 +23,7 @@ SIGNED = (
 )  # fmt: skip
 _SET = (b"arc-authentication-results", b"arc-message-signature", b"arc-seal")
 _WANTED = frozenset((*SIGNED, *_SET))
-_INSTANCE = re.compile(rb"[:;] ?i ?= ?([1-9][0-9]?) ?(?:;|\Z)")
+_INSTANCE = re.compile(rb"(?:\A[a-z-]+:|;) ?i ?= ?([1-9][0-9]?) ?(?:;|\Z)")
 _FAILED = re.compile(rb"; ?cv ?= ?fail ?(?:;|\Z)", re.IGNORECASE)
 
 

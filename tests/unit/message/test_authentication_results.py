@@ -122,6 +122,13 @@ def test_forged_fields_are_found(value: str) -> None:
     assert len(found) == (0 if "\\" in value else 1)
 
 
+def test_a_field_too_long_to_be_read_may_be_ours() -> None:
+    for padding in (f"mx.example.com; dmarc=pass ({'x' * 30_000})", f"({'x' * 30_000}) mx.example.com; dmarc=pass"):
+        message = parse(f"Authentication-Results: {padding}\r\nFrom: a@example.com\r\n\r\n".encode())
+        assert len(fields_of(message, frozenset({"mx.example.com"}))) == 1
+        assert stated_results(message, frozenset({"mx.example.com"})) == AuthenticationResults()
+
+
 def test_other_servers_fields_stay() -> None:
     message = parse(b"Authentication-Results: mx.example.com.evil.example; dmarc=pass\r\nFrom: a@example.com\r\n\r\n")
     assert fields_of(message, frozenset({"mx.example.com"})) == []

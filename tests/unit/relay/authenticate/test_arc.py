@@ -186,6 +186,14 @@ async def test_a_failed_chain_is_marked_once_and_then_left(chain: Chain) -> None
     assert sealer.seal([marked], RESULTS, "fail", NOW) is None
 
 
+async def test_a_list_of_names_tells_no_instance(chain: Chain) -> None:
+    first = chain.seal(MESSAGE, "none", "example.org")
+    odd = first.replace(b"Signature: i=1;", b"Signature: h=from:i=7; i=1;")
+    assert odd != first
+    sealed = chain.seal(odd, "fail")
+    assert sealed.startswith(b"ARC-Seal: i=2;")
+
+
 async def test_fifty_sets_are_the_most(chain: Chain) -> None:
     content = chain.seal(MESSAGE, "none")
     for _ in range(49):

@@ -47,6 +47,7 @@ async def result(
     [
         ("v=DMARC1; p=reject", ("reject", "reject", "reject")),
         ("v=DMARC1;p=quarantine;sp=none;np=reject;", ("quarantine", "none", "reject")),
+        ("v = DMARC1 ; p = reject", ("reject", "reject", "reject")),
         ("v=DMARC1; P=reject", ("none", "none", "none")),
         ("v=DMARC1; p=reject; sp=quarantine", ("reject", "quarantine", "quarantine")),
         ("v=DMARC1; rua=mailto:a@example.com", ("none", "none", "none")),
@@ -62,7 +63,7 @@ def test_records(record: str, words: tuple[str, str, str]) -> None:
 
 @pytest.mark.parametrize(
     "record",
-    ["", "v=DMARC2; p=reject", "p=reject; v=DMARC1", "v=DMARC1; p=deny", "v=DMARC1 p=reject",
+    ["", "v=DMARC2; p=reject", "v=DMARC11; p=reject", "p=reject; v=DMARC1", "v=DMARC1; p=deny", "v=DMARC1 p=reject",
      "v=DMARC1; p=none; p=none", "v=spf1 -all", "v=DMARC1; p=none; x" + "x" * 9000],
 )  # fmt: skip
 def test_what_is_no_record(record: str) -> None:
@@ -84,6 +85,7 @@ async def test_a_domain_without_policy() -> None:
          "b.example.com", "none"),
         ("a.example.bank", {"bank": "v=DMARC1; p=reject; psd=y"}, "example.bank", "reject"),
         ("bank", {"bank": "v=DMARC1; p=reject; psd=y"}, "bank", "reject"),
+        ("gov.uk", {"gov_uk": "v=DMARC1; p=reject; psd=y", "uk": "v=DMARC1; p=none"}, "gov.uk", "reject"),
         ("a.example.com", {"example_com": "v=DMARC1; p=none; np=reject"}, "example.com", "reject"),
         ("a.example.com", {"example_com": "v=DMARC1; p=reject; t=y"}, "example.com", "quarantine"),
         ("example.com", {"example_com": ["x", "v=DMARC1; p=reject"]}, "example.com", "reject"),
@@ -173,6 +175,11 @@ async def test_no_answer_for_a_walk() -> None:
         ("From: A <a@example.com>, B <b@example.net>", "From of several domains"),
         ("From: a@example.com\r\nFrom: b@example.com", "several From fields"),
         ("From: undisclosed", "From has no address"),
+        ("From: <ceo@example.com.>, <x@example.net>", "From is malformed"),
+        ("From: <x@example.net> <ceo@example.com>", "From is malformed"),
+        ("From: ceo@example.com ceo@example.com, <x@example.net>", "From is malformed"),
+        ("From: ceo@example.com <x@example.net>", "example.net"),
+        ("From: Team: a@example.com (at @), b@example.com;", "example.com"),
         ("Subject: x", "no From field"),
     ],
 )
