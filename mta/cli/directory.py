@@ -188,11 +188,11 @@ def _snapshot(arguments: argparse.Namespace) -> Snapshot:
 def _books(snapshot: Snapshot, name: str | None) -> tuple[Book, ...]:
     if name is None:
         return snapshot.books
-    names = [book.name for book in snapshot.books]
-    if name not in names:
-        text = f"there is no organisation {name!r}; {closest(name, names)}"
+    books = {book.name: book for book in snapshot.books}
+    if name not in books:
+        text = f"there is no organisation {name!r}; {closest(name, books)}"
         raise CommandFailedError(text, ExitCode.BAD_CONFIGURATION)
-    return (snapshot.book(name),)
+    return (books[name],)
 
 
 @asynccontextmanager

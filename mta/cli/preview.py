@@ -165,11 +165,11 @@ def _seen(data: bytes) -> tuple[str, str, tuple[SeenPicture, ...]]:
 
 def _book(snapshot: Snapshot, name: str | None, sender: Address, recipient: Address) -> Book:
     if name is not None:
-        names = [book.name for book in snapshot.books]
-        if name not in names:
-            text = f"there is no organisation {name!r}; {closest(name, names)}"
+        books = {book.name: book for book in snapshot.books}
+        if name not in books:
+            text = f"there is no organisation {name!r}; {closest(name, books)}"
             raise CommandFailedError(text, ExitCode.BAD_CONFIGURATION)
-        return snapshot.book(name)
+        return books[name]
     found = snapshot.book_of(sender.domain_key) or snapshot.book_of(recipient.domain_key)
     return found or snapshot.books[0]
 

@@ -84,6 +84,11 @@ class Decision:
     """It came with our own valid mark: relayed as it is, mark included."""
     once: tuple[OnceFor, ...] = ()
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether the sender is: verified, and in an accepted domain."""
+        return any(entry.direction in (Direction.OUTBOUND, Direction.INTERNAL) for entry in self.recipients)
+
     def group_actions(self) -> dict[int, tuple[Action, ...]]:
         """Actions that shape the bytes, per group."""
         return {entry.group: entry.actions for entry in self.recipients}

@@ -49,6 +49,8 @@ class Original:
     parsed: Message | None
     classification: Classification | None
     book: Book
+    is_orphaned: bool = False
+    """The organisation that decided is gone, and `book` is another one's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,8 @@ def stamped(
     if original.parsed is None or original.classification is None:
         return Stamped()
     message, book = original.message, original.book
+    if original.is_orphaned:
+        return _refused_or_not(message, _all_failed(variant, "the organisation is gone"))
     context = stamp_context(original, people, keep)
     try:
         outcome = stamp_message(
@@ -75,6 +79,10 @@ def stamped(
         outcome = _nothing_stamped(message, variant, exc)
     for skipped in outcome.skipped:
         events.stamp_skipped(message.queue_id, group=variant.group, template=skipped.template, reason=skipped.reason)
+    return _refused_or_not(message, outcome)
+
+
+def _refused_or_not(message: AcceptedMessage, outcome: StampOutcome) -> Stamped:
     for failed in outcome.failed:
         events.rule_failed(message.queue_id, rule=failed.rule, error=failed.error, outcome=failed.on_error.value)
     return Stamped(outcome.edits, _refusal(outcome.failed))
@@ -83,7 +91,7 @@ def stamped(
 def stamp_context(original: Original, people: Mapping[str, Person], keep: KeepFile | None = None) -> StampContext:
     """What the templates of every copy are rendered with."""
     message, book = original.message, original.book
-    is_ours = message.client is None or any(each.direction in _OURS for each in message.decision.recipients)
+    is_ours = message.client is None or message.decision.is_ours
     return StampContext(
         people,
         message.decision.sender,
@@ -98,9 +106,12 @@ def stamp_context(original: Original, people: Mapping[str, Person], keep: KeepFi
 def _nothing_stamped(message: AcceptedMessage, variant: Variant, error: Exception) -> StampOutcome:
     trace = "".join(traceback.format_exception(error))
     events.internal_error("stamp", error=repr(error), queue_id=message.queue_id, traceback=trace)
-    name = type(error).__name__
+    return _all_failed(variant, type(error).__name__)
+
+
+def _all_failed(variant: Variant, error: str) -> StampOutcome:
     content = [action for action in variant.actions if action.changes_content]
-    return StampOutcome(failed=tuple(Failed(action.rule, name, on_error_of(action)) for action in content))
+    return StampOutcome(failed=tuple(Failed(action.rule, error, on_error_of(action)) for action in content))
 
 
 def _refusal(failures: tuple[Failed, ...]) -> Reply | None:
@@ -122,8 +133,11 @@ def finished(original: Original, variant: Variant, content: tuple[Edit, ...]) ->
         return (Edit(0, 0, message.trace + gap),)
     if message.decision.already_processed:
         return (prepend(parsed, message.trace),)
-    trace = _mark(original, variant, parsed) + message.trace
+    mark = b"" if original.is_orphaned else _mark(original, variant, parsed)
+    trace = mark + message.trace
     unsigned = combine((prepend(parsed, trace), *content, *_not_theirs(original, parsed, content)))  # the first is at 0
+    if original.is_orphaned:
+        return unsigned
     domain = _signing_domain(original, variant, parsed, content)
     if not domain:
         return _sealed(original, variant, unsigned)

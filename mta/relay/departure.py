@@ -30,6 +30,7 @@ from mta.relay.deliver.settle import set_aside
 from mta.relay.equipment import Equipment, Rulebook
 from mta.relay.kept_files import keep_file
 from mta.relay.octets import buffer_of, off_the_loop
+from mta.relay.organisations import book_for
 from mta.relay.outcome_log import log_settlement
 from mta.relay.split.variants import Variant, variants
 
@@ -64,12 +65,21 @@ class Departure:
 
     @property
     def book(self) -> Book:
-        """Of the organisation that decided."""
-        return self.rulebook.snapshot.book(self.message.decision.organisation)
+        """Of the organisation that decided; the first one's where that is gone, and for messages of our own."""
+        snapshot = self.rulebook.snapshot
+        return book_for(snapshot, self.message.decision) or snapshot.books[0]
+
+    @property
+    def is_orphaned(self) -> bool:
+        """The organisation that decided is gone: its copies go without what only it has."""
+        message = self.message
+        return message.client is not None and book_for(self.rulebook.snapshot, message.decision) is None
 
     @property
     def original(self) -> Original:
-        return Original(self.message, self.data, self.parsed, self.classification, self.book)
+        return Original(
+            self.message, self.data, self.parsed, self.classification, self.book, is_orphaned=self.is_orphaned
+        )
 
 
 async def open_message(equipment: Equipment, departure: Departure) -> None:
@@ -104,7 +114,7 @@ async def stamp(equipment: Equipment, departure: Departure) -> None:
     wanted = [v for v in departure.variants if v.actions and v.group not in departure.stored]
     if not wanted or equipment.bypass.is_on(equipment.clock.now()):
         return
-    if not departure.people:
+    if not departure.people and not departure.is_orphaned:
         departure.people = await people_of(departure.book.directory, _people_named(departure.message))
     for variant in wanted:
         # Keeping files syncs them, which nothing on the loop may wait for.

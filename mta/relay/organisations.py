@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mta.message.parse import Message
 from mta.model.address import Address
+from mta.model.decision import Decision
 from mta.model.envelope import Client, Envelope
 from mta.relay.book import Book
 from mta.relay.decide import Participants
@@ -43,3 +44,17 @@ def divide(snapshot: Snapshot, participants: Participants) -> list[tuple[Book, t
         book = owner or default
         shares.setdefault(book.name, (book, []))[1].append(recipient)
     return [(book, tuple(addresses)) for book, addresses in shares.values()]
+
+
+def book_for(snapshot: Snapshot, decision: Decision) -> Book | None:
+    """The organisation that decided on a message; None where it is gone since.
+
+    One that is renamed since is known by its domains: the sender's, or for mail from outside a recipient's.
+    """
+    by_name = next((book for book in snapshot.books if book.name == decision.organisation), None)
+    if by_name is not None:
+        return by_name
+    if decision.is_ours:
+        return snapshot.book_of(decision.sender.rpartition("@")[2])
+    found = (snapshot.book_of(entry.recipient.domain_key) for entry in decision.recipients)
+    return next((book for book in found if book is not None), None)

@@ -47,10 +47,6 @@ class Snapshot:
         by_domain = {domain: book for book in self.books for domain in book.organisation.accepted_domains}
         object.__setattr__(self, "_by_domain", by_domain)
 
-    def book(self, name: str) -> Book:
-        """The organisation of that name; the first one where it is gone since the message was accepted."""
-        return next((book for book in self.books if book.name == name), self.books[0])
-
     def book_of(self, domain: str) -> Book | None:
         """The organisation whose accepted domain this is (a domain key)."""
         return self._by_domain.get(domain)

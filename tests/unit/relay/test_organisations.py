@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
+from mta.app import read_snapshot, rulebook
 from mta.message.mark import HEADER, check_mark
 from mta.message.parse import parse
 from mta.model.address import parse_address
@@ -37,10 +40,14 @@ async def submit(world: World, client: Client, sender: str, recipients: Sequence
     return reply
 
 
-def relay_with(folder: Path, second: str) -> Relay:
+def relay_with(folder: Path, second: str, *, notes: bool = False) -> Relay:
     relay = Relay(folder / "relay", 1)
     relay.write_rules(FIRST)
     relay.add_organisation("second", "second.example", second)
+    if notes:
+        for name, place in (("first", relay.folder), ("second", relay.folder / "second")):
+            (place / "templates" / "note").mkdir()
+            (place / "templates" / "note" / "signature.txt.j2").write_text(f"A note of the {name}\n")
     return relay
 
 
@@ -110,3 +117,55 @@ async def test_one_that_defers_defers_the_message(tmp_path: Path) -> None:
         assert reply.code == 451
         assert world.transport.copies == []
         assert await world.queue() == []
+
+
+STAMPING = "rules:\n  - name: second\n    actions: [stamp: {template: note}]\n    on_error: "
+
+
+@pytest.mark.parametrize("client", [TRUSTED, STRANGER])
+@pytest.mark.parametrize(("on_error", "arrives"), [("deliver-unstamped", True), ("reject", False)])
+async def test_what_waits_of_one_that_is_gone_gets_nothing_of_another(
+    tmp_path: Path, client: Client, on_error: str, arrives: bool
+) -> None:
+    async with waiting(tmp_path, STAMPING + on_error, client) as (world, relay):
+        del relay.settings["organisations"][1]
+        await reload_and_deliver(world, relay)
+        copies = [data for data, _ in world.transport.copies if b"Subject: Offer" in data]
+        assert len(copies) == arrives
+        assert not any(b"A note" in data or HEADER in data for data in copies)
+
+
+@pytest.mark.parametrize("client", [TRUSTED, STRANGER])
+async def test_what_waits_of_one_that_is_renamed_is_still_its_own(tmp_path: Path, client: Client) -> None:
+    async with waiting(tmp_path, STAMPING + "reject", client) as (world, relay):
+        relay.settings["organisations"][1]["name"] = "third"
+        await reload_and_deliver(world, relay)
+        ((data, _),) = world.transport.copies
+        assert b"A note of the second" in data
+
+
+@asynccontextmanager
+async def waiting(folder: Path, rules: str, client: Client) -> AsyncIterator[tuple[World, Relay]]:
+    """A message of the second organisation, accepted and not yet looked at again; both have a template `note`."""
+    relay = relay_with(folder, rules, notes=True)
+    sender, recipient = "john@second.example", "jane@example.com"
+    if client is STRANGER:
+        sender, recipient = "buyer@customer.example", "john@second.example"
+    async with open_world(folder, relay) as world:
+        in_hand = world.equipment.in_hand
+        in_hand.octets_max = 0
+        in_hand.tasks.add(asyncio.create_task(asyncio.sleep(0)))  # so much that the next one has to wait
+        reply = await world.pipeline.message(
+            client, Envelope(parse_address(sender), (parse_address(recipient),)), Body.of(message(sender))
+        )
+        assert reply.code == 250
+        in_hand.tasks.clear()
+        yield world, relay
+
+
+async def reload_and_deliver(world: World, relay: Relay) -> None:
+    relay.write_settings()
+    world.equipment.rulebook = rulebook(read_snapshot(relay.configuration))
+    await world.run_queue()
+    await world.run_queue()
+    assert await world.queue() == []
