@@ -32,7 +32,7 @@ from mta.relay.stamp.context import StampContext
 from mta.relay.stamp.mail import RenderedMail, render_mail
 from mta.relay.stamp.render import Rendered, Renderer
 from mta.relay.stamp.stamp import stamp_message
-from mta.relay.stamp.templates import RenderError
+from mta.relay.stamp.templates.template_set import RenderError
 
 READER = "reader@example.net"
 VIEWS = {

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from mta.message.structure import Picture
-from mta.relay.stamp.html_scan import attributes, tokens
-from mta.relay.stamp.templates import TemplateSet
-from mta.relay.stamp.values import Missing, Values
+from mta.relay.stamp.html.scan import attributes, tokens
+from mta.relay.stamp.templates.template_set import TemplateSet
+from mta.relay.stamp.templates.values import Missing, Values
 
 CLIPPED_AT = 100_000
 """Octets of HTML; Gmail hides what is beyond some 102 kB of a message."""

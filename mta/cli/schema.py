@@ -14,7 +14,7 @@ from mta.cli.command import CommandFailedError, ExitCode, new_parser
 from mta.config.schema import Configuration
 from mta.relay.decide.dictionaries import DictionaryFile
 from mta.relay.decide.rule_schema import RuleFile
-from mta.relay.stamp.template_settings import Settings
+from mta.relay.stamp.templates.settings import Settings
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 SCHEMAS: dict[str, tuple[type[BaseModel], str]] = {

@@ -10,8 +10,8 @@ from mta.model.person import Person
 from mta.ports.directory import Directory, DirectoryDownError
 from mta.relay.decide import OrganisationFacts, Policy, Readers, RuleSet
 from mta.relay.sign import Sealer, Signer
-from mta.relay.stamp.quote_marks import QuoteMarks
-from mta.relay.stamp.templates import TemplateSet
+from mta.relay.stamp.place.quote_marks import QuoteMarks
+from mta.relay.stamp.templates.template_set import TemplateSet
 
 
 async def people_of(directory: Directory, keys: Collection[str]) -> Mapping[str, Person]:

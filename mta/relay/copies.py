@@ -28,7 +28,7 @@ from mta.model.person import Person
 from mta.model.reply import Reply
 from mta.relay.book import Book
 from mta.relay.split.variants import Variant
-from mta.relay.stamp.content import on_error_of
+from mta.relay.stamp.content.changes import on_error_of
 from mta.relay.stamp.context import Failed, KeepFile, StampContext, StampOutcome
 from mta.relay.stamp.stamp import stamp_message
 

@@ -8,7 +8,7 @@ from mta.relay.book import Book
 from mta.relay.derive import CannotWriteError, Derived, House, Letter, Original, derive
 from mta.relay.stamp.context import StampContext
 from mta.relay.stamp.mail import render_mail
-from mta.relay.stamp.templates import RenderError
+from mta.relay.stamp.templates.template_set import RenderError
 
 
 def postmaster(configuration: Configuration) -> Address:

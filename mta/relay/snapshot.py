@@ -20,10 +20,10 @@ from mta.relay.book import Book
 from mta.relay.decide import OrganisationFacts, Policy, Readers, RuleSet, Surroundings, load_rules
 from mta.relay.deliver.routing import RoutingTable
 from mta.relay.sign import DkimKeyError, Sealer, Signer
-from mta.relay.stamp.own_separators import marks_of, separator_errors
-from mta.relay.stamp.quote_marks import QuoteMarks
+from mta.relay.stamp.place.own_separators import marks_of, separator_errors
+from mta.relay.stamp.place.quote_marks import QuoteMarks
 from mta.relay.stamp.readers import earlier_stamps, newest_texts
-from mta.relay.stamp.templates import TemplateSet, load_templates
+from mta.relay.stamp.templates.template_set import TemplateSet, load_templates
 
 T = TypeVar("T")
 OpenDirectory = Callable[[DirectorySettings], Directory]

@@ -20,10 +20,10 @@ from mta.message.edit import joined
 from mta.message.file_part import file_part
 from mta.message.parse import Part, parse
 from mta.model.actions import AddAttachment, ReplaceText, StripAttachments
-from mta.relay.stamp.kept_names import kept_name
+from mta.relay.stamp.content.kept_names import kept_name
+from mta.relay.stamp.html.visible_text import VisibleText
 from mta.relay.stamp.stamp import stamp_message
-from mta.relay.stamp.templates import TemplateSet
-from mta.relay.stamp.visible_text import VisibleText
+from mta.relay.stamp.templates.template_set import TemplateSet
 from tests.unit.message.attachment_samples import (
     HEADER,
     PDF,

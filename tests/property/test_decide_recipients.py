@@ -13,7 +13,7 @@ from mta.model.actions import Drop, Reject
 from mta.model.decision import Decision, RecipientDecision
 from mta.model.person import Person
 from mta.relay.decide import Outcome
-from mta.relay.stamp.header_actions import header_edits
+from mta.relay.stamp.content.header_actions import header_edits
 from tests.unit.relay.decide.situation import Situation
 
 PEOPLE = (

@@ -13,8 +13,8 @@ from mta.message.body_text import displayed
 from mta.message.edit import Edit, combine, composed, joined
 from mta.message.parse import Message, Part, parse
 from mta.model.actions import Action, Once, Place, RemoveStamps, Stamp
-from mta.relay.stamp.templates import TemplateSet
-from mta.relay.stamp.wording import letters, locate, shown_text
+from mta.relay.stamp.earlier.wording import letters, locate, shown_text
+from mta.relay.stamp.templates.template_set import TemplateSet
 from tests.unit.relay.stamp.samples import HEADER, html, multipart, outcome, plain, templates
 
 NAMES = ("alpha", "beta", "gamma")

@@ -7,11 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mta.model.actions import Place
-from mta.relay.stamp.html_scan import tokens
-from mta.relay.stamp.html_text import html_of, text_of
-from mta.relay.stamp.place import BodyView, lowered
-from mta.relay.stamp.place_html import place_html
-from mta.relay.stamp.place_plain import place_plain
+from mta.relay.stamp.html.scan import tokens
+from mta.relay.stamp.html.text import html_of, text_of
+from mta.relay.stamp.place.place_html import place_html
+from mta.relay.stamp.place.place_plain import place_plain
+from mta.relay.stamp.place.placement import BodyView, lowered
 
 PIECES = st.sampled_from(
     [

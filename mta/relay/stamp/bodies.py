@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from mta.message.body_text import TextBody
 from mta.message.parse import Part
 from mta.model.actions import Place
-from mta.relay.stamp import html_reply, place_html, place_plain
-from mta.relay.stamp.place import BodyView, Placement
-from mta.relay.stamp.quote_marks import QuoteMarks
-from mta.relay.stamp.visible_text import VisibleText
-from mta.relay.stamp.wording import letters, shown_text
+from mta.relay.stamp.earlier.wording import letters, shown_text
+from mta.relay.stamp.html.visible_text import VisibleText
+from mta.relay.stamp.place import html_reply, place_html, place_plain
+from mta.relay.stamp.place.placement import BodyView, Placement
+from mta.relay.stamp.place.quote_marks import QuoteMarks
 
 
 class TextView(BodyView):

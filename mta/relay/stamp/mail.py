@@ -10,7 +10,7 @@ from mta.message.parse import Message
 from mta.message.structure import Picture
 from mta.relay.stamp.context import StampContext
 from mta.relay.stamp.render import Renderer
-from mta.relay.stamp.templates import SignatureTemplate
+from mta.relay.stamp.templates.template_set import SignatureTemplate
 
 SUBJECT_MAX = 500
 """Characters; a longer subject is cut."""

@@ -15,12 +15,12 @@ from mta.message.structure import Picture
 from mta.model.actions import Stamp
 from mta.model.person import Person
 from mta.ports.directory import DirectoryDownError
-from mta.relay.stamp.banners import Campaigns
 from mta.relay.stamp.context import StampContext
-from mta.relay.stamp.html_text import html_of, text_of
-from mta.relay.stamp.rendering import Period, PictureSource, Rendering
-from mta.relay.stamp.templates import RenderError, SignatureTemplate
-from mta.relay.stamp.values import Missing, Values
+from mta.relay.stamp.html.text import html_of, text_of
+from mta.relay.stamp.templates.banners import Campaigns
+from mta.relay.stamp.templates.rendering import Period, PictureSource, Rendering
+from mta.relay.stamp.templates.template_set import RenderError, SignatureTemplate
+from mta.relay.stamp.templates.values import Missing, Values
 
 _TRAILING = re.compile(r"(?<!^--)[ \t]+$", re.MULTILINE)  # `-- ` on a line of its own keeps its space
 _BLANKS = re.compile(r"\n{3,}")

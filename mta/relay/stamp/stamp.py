@@ -16,15 +16,15 @@ from mta.message.parse import Message, parse
 from mta.model.actions import Action, AddAttachment, RemoveStamps, ReplaceText, Stamp, StripAttachments
 from mta.relay.stamp.bodies import ShownBody, TextView
 from mta.relay.stamp.body_edits import BodyEdits
-from mta.relay.stamp.content import Content, PartActions, TextAction, changed, merged, on_error_of
+from mta.relay.stamp.content.changes import Content, PartActions, TextAction, changed, merged, on_error_of
+from mta.relay.stamp.content.header_actions import header_edits
+from mta.relay.stamp.content.part_actions import change_parts
+from mta.relay.stamp.content.text_actions import replace_text
 from mta.relay.stamp.context import Failed, Skipped, StampContext, StampOutcome
-from mta.relay.stamp.header_actions import header_edits
-from mta.relay.stamp.part_actions import change_parts
-from mta.relay.stamp.quote_marks import DEFAULT_MARKS, QuoteMarks
-from mta.relay.stamp.remove_stamps import remove_stamps, unneeded_pictures
+from mta.relay.stamp.earlier.remove_stamps import remove_stamps, unneeded_pictures
+from mta.relay.stamp.place.quote_marks import DEFAULT_MARKS, QuoteMarks
 from mta.relay.stamp.stamping import Stamping
-from mta.relay.stamp.templates import TemplateSet
-from mta.relay.stamp.text_actions import replace_text
+from mta.relay.stamp.templates.template_set import TemplateSet
 
 TEXT_ACTIONS: Mapping[type[Action], TextAction] = {RemoveStamps: remove_stamps, ReplaceText: replace_text}
 """What changes texts."""

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field, replace
 from mta.message.structure import Picture
 from mta.model.actions import Once, Place, Stamp
 from mta.relay.stamp.bodies import Reading, ShownBody, TextView, choose, place_in, readings
-from mta.relay.stamp.content import Content
+from mta.relay.stamp.content.changes import Content
 from mta.relay.stamp.context import Failed, Skipped
-from mta.relay.stamp.markers import Owner, key_of, marked
-from mta.relay.stamp.once import Own, in_conversation, in_message
-from mta.relay.stamp.place import Placement
+from mta.relay.stamp.earlier.markers import Owner, key_of, marked
+from mta.relay.stamp.earlier.once import Own, in_conversation, in_message
+from mta.relay.stamp.earlier.stacking import Present, beside
+from mta.relay.stamp.place.placement import Placement
 from mta.relay.stamp.render import Rendered, Renderer
-from mta.relay.stamp.stacking import Present, beside
-from mta.relay.stamp.templates import RenderError
+from mta.relay.stamp.templates.template_set import RenderError
 
 _OF_SENDER = frozenset(("sender", "manager"))
 _BELONGS_TOGETHER = frozenset(("multipart/alternative", "multipart/related"))

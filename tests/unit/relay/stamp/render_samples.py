@@ -11,7 +11,7 @@ from mta.model.actions import Stamp
 from mta.model.person import Person
 from mta.relay.stamp.context import StampContext
 from mta.relay.stamp.render import Rendered, Renderer
-from mta.relay.stamp.templates import TemplateSet, load_templates
+from mta.relay.stamp.templates.template_set import TemplateSet, load_templates
 from tests.unit.relay.stamp.samples import JANE, MARIA, NOW, write_templates
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 20

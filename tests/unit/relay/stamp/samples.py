@@ -14,7 +14,7 @@ from mta.model.actions import Action, Once, Place, Stamp
 from mta.model.person import Person
 from mta.relay.stamp.context import StampContext, StampOutcome
 from mta.relay.stamp.stamp import stamp_message
-from mta.relay.stamp.templates import TemplateSet, load_templates
+from mta.relay.stamp.templates.template_set import TemplateSet, load_templates
 
 SAMPLES = Path(__file__).parents[4] / "templates"
 JANE = Person(

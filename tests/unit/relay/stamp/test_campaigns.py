@@ -12,9 +12,9 @@ import pytest
 from mta.config.clock_words import ScheduleError
 from mta.config.problems import ConfigurationError
 from mta.model.person import Person
-from mta.relay.stamp.rendering import day_of
-from mta.relay.stamp.schedules import schedule_of
-from mta.relay.stamp.templates import TemplateSet, load_templates
+from mta.relay.stamp.templates.rendering import day_of
+from mta.relay.stamp.templates.schedules import schedule_of
+from mta.relay.stamp.templates.template_set import TemplateSet, load_templates
 from tests.unit.relay.stamp.render_samples import PNG, html, person, render, text
 from tests.unit.relay.stamp.samples import JANE, MARIA, NOW, write_templates
 

@@ -11,9 +11,9 @@ from html import escape
 import pytest
 
 from mta.model.actions import Place
-from mta.relay.stamp.place import BodyView
-from mta.relay.stamp.place_html import place_html
-from mta.relay.stamp.place_plain import place_plain
+from mta.relay.stamp.place.place_html import place_html
+from mta.relay.stamp.place.place_plain import place_plain
+from mta.relay.stamp.place.placement import BodyView
 
 PLAIN = {
     "Samsung": "Hi\n\n|-------- Original message --------\nFrom: Jane <jane@example.com>\nDate: 02/05/2024 10:00 (GMT+01:00)\nTo: Bob\nSubject: x\n\nOld\n",

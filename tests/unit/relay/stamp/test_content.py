@@ -10,8 +10,8 @@ from mta.message.body_text import Change, displayed
 from mta.message.edit import joined
 from mta.message.parse import parse
 from mta.model.actions import Action, AddAttachment, Place, RemoveStamps, ReplaceText, StripAttachments, TagSubject
-from mta.relay.stamp.content import changed, merged, moved_out
-from mta.relay.stamp.templates import TemplateSet
+from mta.relay.stamp.content.changes import changed, merged, moved_out
+from mta.relay.stamp.templates.template_set import TemplateSet
 from tests.unit.relay.stamp.samples import (
     HEADER,
     alternative,

@@ -17,9 +17,9 @@ from mta.message.classify import Classification, classify
 from mta.message.edit import Edit, joined
 from mta.message.parse import LimitExceededError, Message, Part, parse
 from mta.model.actions import Action, AddAttachment, ReplaceText, StripAttachments
+from mta.relay.stamp.html.visible_text import VisibleText
 from mta.relay.stamp.stamp import stamp_message
-from mta.relay.stamp.templates import TemplateSet
-from mta.relay.stamp.visible_text import VisibleText
+from mta.relay.stamp.templates.template_set import TemplateSet
 from tests.shared import CorpusMessage, corpus
 from tests.unit.relay.stamp.samples import context
 

@@ -14,8 +14,8 @@ from mta.message.edit import joined
 from mta.message.parse import LimitExceededError, Message, parse
 from mta.model.actions import Place
 from mta.relay.stamp.bodies import ShownBody, place_in
-from mta.relay.stamp.html_scan import tokens
-from mta.relay.stamp.quote_marks import DEFAULT_MARKS
+from mta.relay.stamp.html.scan import tokens
+from mta.relay.stamp.place.quote_marks import DEFAULT_MARKS
 from mta.relay.stamp.stamp import stamp_message
 from tests.shared import CorpusMessage, corpus
 from tests.unit.relay.stamp.samples import context, stamp, templates

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from mta.config.problems import ConfigurationError
-from mta.relay.stamp.dates import parsed
-from mta.relay.stamp.links import css, mailbox, with_parameters
-from mta.relay.stamp.made_pictures import PHOTO_MAX, photo_type
-from mta.relay.stamp.templates import RenderError, load_templates
-from mta.relay.stamp.vcards import vcard, vcard_file
+from mta.relay.stamp.templates.filters.dates import parsed
+from mta.relay.stamp.templates.filters.links import css, mailbox, with_parameters
+from mta.relay.stamp.templates.filters.made_pictures import PHOTO_MAX, photo_type
+from mta.relay.stamp.templates.filters.vcards import vcard, vcard_file
+from mta.relay.stamp.templates.template_set import RenderError, load_templates
 from tests.unit.relay.stamp.render_samples import JPEG, PNG, html, person, render, text
 from tests.unit.relay.stamp.samples import NOW, write_templates
 

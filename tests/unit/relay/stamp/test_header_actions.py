@@ -11,7 +11,7 @@ import pytest
 from mta.message.edit import joined
 from mta.message.parse import parse
 from mta.model.actions import Action, NameRecipients, RemoveHeader, RewriteSender, SetHeader, SetReplyTo, TagSubject
-from mta.relay.stamp.header_actions import header_edits
+from mta.relay.stamp.content.header_actions import header_edits
 
 HEADER = (
     b"From: =?utf-8?q?J=C3=BCrgen?= <jane@example.com>\r\n"

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from mta.relay.stamp.html_scan import attributes, tokens
+from mta.relay.stamp.html.scan import attributes, tokens
 
 
 def seen(text: str) -> list[tuple[str, str]]:

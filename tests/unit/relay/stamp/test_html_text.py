@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mta.relay.stamp.html_text import html_of, text_of
+from mta.relay.stamp.html.text import html_of, text_of
 
 
 @pytest.mark.parametrize(

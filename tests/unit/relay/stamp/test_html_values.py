@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mta.config.problems import ConfigurationError
-from mta.relay.stamp.templates import load_templates
+from mta.relay.stamp.templates.template_set import load_templates
 from tests.unit.relay.stamp.render_samples import html, person
 from tests.unit.relay.stamp.samples import write_templates
 

@@ -7,9 +7,9 @@ from html import escape
 import pytest
 
 from mta.model.actions import Place
-from mta.relay.stamp.place import BodyView
-from mta.relay.stamp.place_html import place_html
-from mta.relay.stamp.place_plain import place_plain
+from mta.relay.stamp.place.place_html import place_html
+from mta.relay.stamp.place.place_plain import place_plain
+from mta.relay.stamp.place.placement import BodyView
 from tests.unit.relay.stamp.quote_samples import LANGUAGES, WHO, Language
 
 pytestmark = pytest.mark.parametrize("name", LANGUAGES)

@@ -12,8 +12,8 @@ from mta.message.body_text import displayed
 from mta.message.edit import joined
 from mta.message.parse import parse
 from mta.model.actions import Action, Once, Place, RemoveStamps, ReplaceText, Stamp
-from mta.relay.stamp.plain_html import Flow, document
-from mta.relay.stamp.templates import TemplateSet, load_templates
+from mta.relay.stamp.html.plain import Flow, document
+from mta.relay.stamp.templates.template_set import TemplateSet, load_templates
 from tests.unit.relay.stamp.samples import (
     HEADER,
     alternative,

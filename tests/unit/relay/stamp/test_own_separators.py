@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from mta.model.actions import Place
-from mta.relay.stamp.own_separators import SEPARATORS_MAX, SeparatorError, marks_of, separator_errors
-from mta.relay.stamp.place import BodyView
-from mta.relay.stamp.place_html import place_html
-from mta.relay.stamp.place_plain import place_plain
-from mta.relay.stamp.quote_marks import DEFAULT_MARKS
+from mta.relay.stamp.place.own_separators import SEPARATORS_MAX, SeparatorError, marks_of, separator_errors
+from mta.relay.stamp.place.place_html import place_html
+from mta.relay.stamp.place.place_plain import place_plain
+from mta.relay.stamp.place.placement import BodyView
+from mta.relay.stamp.place.quote_marks import DEFAULT_MARKS
 
 LINES = ("== Bitte über dieser Zeile antworten ==", "***")
 PATTERNS = (r"^ticket #\d+( \(.*\))?$", "[–-]{3} verlauf [–-]{3}")

@@ -18,10 +18,10 @@ from mta.message.parse import parse
 from mta.model.actions import Action, AddAttachment, OnError, ReplaceText, StripAttachments
 from mta.model.person import Person
 from mta.model.reply import Reply, TemporaryError
+from mta.relay.stamp.content.kept_names import kept_name
 from mta.relay.stamp.context import StampContext, StampOutcome
-from mta.relay.stamp.kept_names import kept_name
 from mta.relay.stamp.stamp import stamp_message
-from mta.relay.stamp.templates import TemplateSet
+from mta.relay.stamp.templates.template_set import TemplateSet
 from tests.unit.message.attachment_samples import HEADER, PDF, PE, PNG, TEXT, mixed, part
 from tests.unit.relay.stamp.samples import JANE, context, html, plain, stamp, templates
 

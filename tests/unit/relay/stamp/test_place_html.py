@@ -6,10 +6,10 @@ from __future__ import annotations
 import pytest
 
 from mta.model.actions import Place
-from mta.relay.stamp.place import BodyView
-from mta.relay.stamp.place_html import place_html
-from mta.relay.stamp.quote_marks import DEFAULT_MARKS, compile_separators, is_quiet
-from mta.relay.stamp.separators import DEFAULT
+from mta.relay.stamp.place.place_html import place_html
+from mta.relay.stamp.place.placement import BodyView
+from mta.relay.stamp.place.quote_marks import DEFAULT_MARKS, compile_separators, is_quiet
+from mta.relay.stamp.place.separators import DEFAULT
 
 
 def marked(text: str, place: Place, *, is_reply: bool = True) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from mta.model.actions import Place
-from mta.relay.stamp.place import BodyView
-from mta.relay.stamp.place_plain import own_text, place_plain
-from mta.relay.stamp.quote_marks import compile_separators
-from mta.relay.stamp.separators import DEFAULT
+from mta.relay.stamp.place.place_plain import own_text, place_plain
+from mta.relay.stamp.place.placement import BodyView
+from mta.relay.stamp.place.quote_marks import compile_separators
+from mta.relay.stamp.place.separators import DEFAULT
 
 
 def position(text: str, place: Place, *, is_reply: bool = True) -> int:

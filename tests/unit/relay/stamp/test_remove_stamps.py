@@ -12,7 +12,7 @@ from mta.message.body_text import displayed
 from mta.message.parse import parse
 from mta.model.actions import Action, Once, Place, RemoveStamps
 from mta.model.person import Person
-from mta.relay.stamp.templates import TemplateSet, load_templates
+from mta.relay.stamp.templates.template_set import TemplateSet, load_templates
 from tests.unit.relay.stamp.clients import (
     HTML_CLIENTS,
     KEEP_A_MARKER,

@@ -10,11 +10,11 @@ from markupsafe import escape
 
 from mta.config.problems import ConfigurationError
 from mta.model.person import Person
-from mta.relay.stamp.html_scan import attributes, tokens
-from mta.relay.stamp.links import url
-from mta.relay.stamp.phones import tel
-from mta.relay.stamp.rendering import TEXT_MAX
-from mta.relay.stamp.templates import load_templates
+from mta.relay.stamp.html.scan import attributes, tokens
+from mta.relay.stamp.templates.filters.links import url
+from mta.relay.stamp.templates.filters.phones import tel
+from mta.relay.stamp.templates.rendering import TEXT_MAX
+from mta.relay.stamp.templates.template_set import load_templates
 from tests.unit.relay.stamp.samples import (
     JANE,
     context,

@@ -13,7 +13,7 @@ from mta.message.edit import combine, joined
 from mta.message.headers import prepend
 from mta.model.actions import Action, Once, OnError, Place, RemoveHeader, SetHeader, TagSubject
 from mta.relay.stamp.stamp import stamp_message
-from mta.relay.stamp.templates import TemplateSet, load_templates
+from mta.relay.stamp.templates.template_set import TemplateSet, load_templates
 from tests.unit.relay.stamp.samples import (
     HEADER,
     SAMPLES,

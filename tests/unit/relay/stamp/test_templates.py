@@ -7,7 +7,7 @@ import pytest
 
 from mta.config.problems import ConfigurationError
 from mta.model.person import Person
-from mta.relay.stamp.templates import load_templates
+from mta.relay.stamp.templates.template_set import load_templates
 from tests.unit.relay.stamp.samples import (
     JANE,
     SAMPLES,

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from mta.relay.stamp.banners import VALUES as BANNER_VALUES
-from mta.relay.stamp.check_templates import MESSAGE_VALUES
-from mta.relay.stamp.filters import OWN_FILTERS
-from mta.relay.stamp.template_settings import Banner, Campaign, PictureFile, Settings
-from mta.relay.stamp.templates import load_templates
-from mta.relay.stamp.variables import CONTEXT
+from mta.relay.stamp.templates.banners import VALUES as BANNER_VALUES
+from mta.relay.stamp.templates.check import MESSAGE_VALUES
+from mta.relay.stamp.templates.filters.registry import OWN_FILTERS
+from mta.relay.stamp.templates.settings import Banner, Campaign, PictureFile, Settings
+from mta.relay.stamp.templates.template_set import load_templates
+from mta.relay.stamp.templates.variables import CONTEXT
 from tests.unit.relay.stamp.render_samples import PNG, person, render
 from tests.unit.relay.stamp.samples import JANE, NOW, SAMPLES, write_templates
 

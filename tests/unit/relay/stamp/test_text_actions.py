@@ -11,9 +11,9 @@ from mta.message.classify import classify
 from mta.message.edit import joined
 from mta.message.parse import parse
 from mta.model.actions import OnError, ReplaceText, TagSubject
+from mta.relay.stamp.content.text_patterns import MATCHES_MAX, masked
 from mta.relay.stamp.stamp import stamp_message
-from mta.relay.stamp.templates import TemplateSet
-from mta.relay.stamp.text_patterns import MATCHES_MAX, masked
+from mta.relay.stamp.templates.template_set import TemplateSet
 from tests.unit.relay.stamp.samples import HEADER, alternative, context, html, multipart, outcome, plain
 
 NOTHING = TemplateSet({}, {})
