@@ -9,14 +9,14 @@ from functools import partial
 
 from mta import events
 from mta.crash import crash_point
-from mta.model.actions import Hold, Notify, OnError
+from mta.model.actions import Hold, Notify, OnError, Reject
 from mta.model.decision import Decision, RecipientDecision
 from mta.model.delivery import AcceptedMessage, Body, LeasedDelivery, OnceKey, RecipientEntry, Spawned, State
 from mta.model.reply import INTERNAL_ERROR, MailError, Reply
 from mta.relay.arrival import Arrival, per_organisation
 from mta.relay.arrival_log import log_acceptance, log_followers
 from mta.relay.contacts import new_contacts
-from mta.relay.derive import Derived, Original
+from mta.relay.derive import NOTHING, Derived, Original
 from mta.relay.equipment import Equipment
 from mta.relay.following import following
 from mta.relay.octets import off_the_loop
@@ -37,8 +37,18 @@ async def follow(equipment: Equipment, arrival: Arrival) -> Reply | None:
         return INTERNAL_ERROR
     if (rule := outcomes.get(OnError.REJECT)) is not None:
         arrival.refused_by = rule
-        return Reply(550, "5.3.0", f"Rule {rule} could not be carried out")
+        reply = Reply(550, "5.3.0", f"Rule {rule} could not be carried out")
+        if arrival.decision is not None:
+            # Where another organisation takes the message, this one's recipients still don't get it.
+            arrival.decision, arrival.derived = _refused(arrival.decision, rule, reply), NOTHING
+        return reply
     return None
+
+
+def _refused(decision: Decision, rule: str, reply: Reply) -> Decision:
+    reject = Reject(rule=rule, code=reply.code, status=reply.status, text=reply.text)
+    recipients = tuple(replace(entry, actions=(reject,), group=0, redirected_by="") for entry in decision.recipients)
+    return replace(decision, recipients=tuple(entry for entry in recipients if not entry.is_added))
 
 
 async def _derived(arrival: Arrival, *, is_refused: bool = False) -> Derived:

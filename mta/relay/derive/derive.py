@@ -118,7 +118,7 @@ class _Maker:
         """The bytes as they were received, with the same trace: our mark keeps it from the rules when it returns."""
         house, original = self._house, self._original.message
         address = parse_address(action.address) if action.address else Address(ARCHIVE_LOCAL_PART, house.hostname)
-        decided = self._decided(address, action.next_hop)
+        decided = self._decided(address, action.next_hop, is_ours=original.decision.is_ours)
         message = replace(
             original,
             queue_id=new_queue_id(),
@@ -217,7 +217,11 @@ class _Maker:
             due_at=now,
         )
 
-    def _decided(self, address: Address, next_hop: str = "") -> RecipientDecision:
+    def _decided(self, address: Address, next_hop: str = "", *, is_ours: bool = True) -> RecipientDecision:
         inside = address.domain_key in self._house.accepted_domains
-        direction = Direction.INTERNAL if inside else Direction.OUTBOUND
+        direction = (
+            (Direction.INTERNAL if inside else Direction.OUTBOUND)
+            if is_ours
+            else (Direction.INBOUND if inside else Direction.FORWARDED)
+        )
         return RecipientDecision(address, direction, Role.HIDDEN, (), 0, next_hop or self._house.route(address))

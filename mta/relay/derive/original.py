@@ -27,8 +27,8 @@ class Original:
 
     @property
     def is_verified(self) -> bool:
-        """Whether the client may speak for the sender."""
-        return self.message.client is not None and self.message.client.is_trusted
+        """Whether the sender is verifiably ours; strangers' mail that our own server passes on is not."""
+        return self.message.decision.is_ours
 
     def names(self, key: str) -> bool:
         """Whether To or Cc names somebody by an address of their own, not by a list that they are on."""

@@ -124,6 +124,20 @@ async def test_redirected_mail_goes_to_the_other_and_the_sender_learns_whether_i
         assert await world.queue() == []
 
 
+async def test_no_archive_copy_signs_what_a_stranger_wrote_in_our_name(at_work: Open) -> None:
+    forged = MESSAGE.replace(b"To: ", b"X-MS-Exchange-Organization-AuthAs: Anonymous\r\nTo: ", 1)
+    async with at_work("{archive: vault@archive.example}") as world:
+        for data, sender, is_signed in (
+            (MESSAGE, "jane@example.com", True), (MESSAGE, "x@stranger.example", False),
+            (forged.replace(b"<one@", b"<two@"), "jane@example.com", False),
+        ):  # fmt: skip
+            forget(world)
+            await world.submit(data, "bob@example.net", sender=sender)
+            await sent(world)
+            for recipient in ("bob@example.net", "vault@archive.example"):
+                assert (b"DKIM-Signature" in world.copy_for(recipient)) is is_signed
+
+
 async def test_the_archive_gets_one_copy_as_it_was_received(at_work: Open) -> None:
     async with at_work("{archive: vault@example.com}, {stamp: {template: letter}}") as world:
         await world.submit(MESSAGE, "bob@example.net")

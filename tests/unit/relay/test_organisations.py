@@ -111,6 +111,20 @@ async def test_one_that_refuses_does_not_keep_the_others_from_their_mail(tmp_pat
         assert str(reply) == "550 5.7.1 Closed"
 
 
+async def test_one_whose_notice_fails_may_refuse_for_itself_alone(tmp_path: Path) -> None:
+    insisting = "rules:\n- {name: r, actions: [{notify: {template: note, to: a@second.example}}], on_error: reject}\n"
+    relay = relay_with(tmp_path, insisting, notes=True)
+    note = relay.folder / "second" / "templates" / "note"
+    (note / "signature.txt.j2").write_text("{{ 1 // (message.subject | length - 5) }}\n")
+    (note / "template.yaml").write_text("subject: Note\n")
+    async with open_world(tmp_path, relay) as world:
+        assert (await submit(world, STRANGER, "buyer@customer.example", BOTH)).code == 250
+        assert [recipients for _, recipients in world.transport.copies] == [("jane@example.com",)]
+        assert await world.queue() == []
+        reply = await submit(world, STRANGER, "buyer@customer.example", ["john@second.example"])
+        assert str(reply) == "550 5.3.0 Rule r could not be carried out"
+
+
 async def test_one_that_defers_defers_the_message(tmp_path: Path) -> None:
     async with open_world(tmp_path, relay_with(tmp_path, DEFERRING)) as world:
         reply = await submit(world, STRANGER, "buyer@customer.example", BOTH)

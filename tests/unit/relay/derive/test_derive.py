@@ -67,6 +67,10 @@ class Case:
     queue_id: str = "Q1"
     sender: str = BUYER
 
+    @property
+    def direction(self) -> Direction:
+        return Direction.INTERNAL if self.role is ListenerRole.TRUSTED else Direction.INBOUND
+
     def original(self, *once: OnceFor) -> Original:
         fields = {
             "From": f"Buyer <{BUYER}>", "To": f"Jane <{JANE}>", "Subject": "Offer",
@@ -77,7 +81,7 @@ class Case:
         reverse_path = parse_address(self.reverse_path) if self.reverse_path else None
         addresses = tuple(map(parse_address, self.recipients))
         decided = tuple(
-            RecipientDecision(address, Direction.INBOUND, Role.TO, self.actions, 0, "in") for address in addresses
+            RecipientDecision(address, self.direction, Role.TO, self.actions, 0, "in") for address in addresses
         )
         accepted = AcceptedMessage(
             queue_id=self.queue_id,
@@ -129,7 +133,7 @@ def test_an_archive_copy_is_the_message_as_it_was_received() -> None:
     assert message.queue_id != original.queue_id
     assert message.envelope == Envelope(POSTMASTER, (parse_address("archive@example.com"),))
     (decided,) = message.decision.recipients
-    assert (decided.actions, decided.next_hop, decided.direction) == ((), "to-example.com", Direction.INTERNAL)
+    assert (decided.actions, decided.next_hop, decided.direction) == ((), "to-example.com", Direction.INBOUND)
     assert [(entry.address, entry.next_hop) for entry in message.recipients] == [(decided.recipient, "to-example.com")]
     assert message.due_at == NOW
 
