@@ -12,21 +12,43 @@ import inspect
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
+from itertools import islice
 from types import MappingProxyType
 from typing import Any
+
+from pydantic import TypeAdapter
 
 from mta.config.explain_errors import closest
 from mta.message.body_text import displayed
 from mta.message.classify import Classification
 from mta.message.headers import decode_text
-from mta.model.actions import ACTION_KINDS, Action, NameRecipients, RemoveHeader, RewriteSender, SetHeader, SetReplyTo
+from mta.model.actions import (
+    ACTION_KINDS,
+    Action,
+    AddRecipients,
+    AutoRespond,
+    Defer,
+    NameRecipients,
+    Notify,
+    Redirect,
+    Reject,
+    RemoveHeader,
+    RewriteSender,
+    SetHeader,
+    SetReplyTo,
+    action_to_json,
+)
 from mta.model.address import AddressError, parse_address
+from mta.relay.decide.action_schema import DeferAction, RejectAction
 from mta.relay.decide.actions import is_protected
+from mta.relay.decide.address_action_schema import AutoRespondAction
 from mta.relay.decide.address_values import sendable
 from mta.relay.decide.facts import Facts
 from mta.relay.decide.header_values import ActionError
+from mta.relay.decide.message_tests import is_field_name
 from mta.relay.decide.outcome import PluginRun
 from mta.relay.decide.participants import Party
 
@@ -124,8 +146,9 @@ class PluginMaker:
         view = View(facts, index if self.personal else None, self._options)
         began = time.perf_counter()
         try:
-            made = tuple(self._plugin(view))
-        except Exception as exc:
+            # One that never ends must not take all memory.
+            made = tuple(islice(self._plugin(view), ACTIONS_MAX + 1))
+        except (Exception, SystemExit) as exc:
             raise ActionError(f"plug-in {self._name}: {type(exc).__name__}") from exc
         finally:
             facts.plugin_runs.append(PluginRun(self._rule, self._name, time.perf_counter() - began))
@@ -136,14 +159,43 @@ class PluginMaker:
     def _checked(self, action: object) -> Action:
         if not isinstance(action, Action) or type(action) is not ACTION_KINDS.get(action.kind):
             raise ActionError(f"plug-in {self._name}: returned what is no action")
-        if isinstance(action, SetHeader | RemoveHeader) and is_protected(action.name):
-            raise ActionError(f"plug-in {self._name}: {action.kind} of a header that has to stay")
         try:
-            for address in _named(action):
+            sound = _sound(action)
+            for address in _named(sound):
                 sendable(parse_address(address))
-        except (AddressError, AttributeError, TypeError) as exc:
+        except AddressError as exc:
             raise ActionError(f"plug-in {self._name}: {action.kind} with what is no address") from exc
-        return replace(action, rule=self._rule)
+        except (ValueError, TypeError) as exc:
+            raise ActionError(f"plug-in {self._name}: {action.kind} with a value that it can't have") from exc
+        if isinstance(sound, SetHeader | RemoveHeader) and is_protected(sound.name):
+            raise ActionError(f"plug-in {self._name}: {sound.kind} of a header that has to stay")
+        return replace(sound, rule=self._rule)
+
+
+_SHAPES = {kind: TypeAdapter(kind) for kind in ACTION_KINDS.values()}
+
+
+def _sound(action: Action) -> Action:
+    """The action with every field of its type, so that it can be committed; a list becomes a tuple.
+
+    Raises ValueError or TypeError where it would come to nothing, or to mail that is refused with a success.
+    """
+    sound: Action = _SHAPES[type(action)].validate_python({
+        name: value for name, value in action_to_json(action).items() if name not in ("kind", "rule")
+    })  # fmt: skip
+    if isinstance(sound, Reject):
+        RejectAction(code=sound.code, status=sound.status, text=sound.text)
+    elif isinstance(sound, Defer):
+        DeferAction(text=sound.text)
+    elif isinstance(sound, AutoRespond):
+        AutoRespondAction(template=sound.template, limit=sound.limit, period=timedelta(seconds=sound.period_s))
+    elif isinstance(sound, SetHeader | RemoveHeader) and not is_field_name(sound.name):
+        raise ValueError("no header name")
+    elif isinstance(sound, NameRecipients) and sound.header not in ("to", "cc"):
+        raise ValueError("a header that names nobody")
+    elif isinstance(sound, AddRecipients | NameRecipients | Redirect | Notify) and not list(_named(sound)):
+        raise ValueError("names nobody")
+    return sound
 
 
 def _named(action: Action) -> Iterable[str]:
@@ -167,7 +219,7 @@ def load_plugin(name: str, options: Mapping[str, Any]) -> Plugin:
         loaded = entry.load()
         make: Callable[[dict[str, Any]], Any] = loaded
         plugin = make(dict(options)) if inspect.isclass(loaded) else loaded
-    except Exception as exc:
+    except (Exception, SystemExit) as exc:
         raise ActionError(f"plug-in {name!r} can't be loaded: {type(exc).__name__}: {exc}", "mend the plug-in") from exc
     if not callable(plugin):
         raise ActionError(f"plug-in {name!r} can't be called", "let its entry point name a function or a class")
