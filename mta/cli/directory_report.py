@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from mta.model.actions import Stamp
 from mta.model.person import Person
 from mta.relay.book import Book
-from mta.relay.decide.actions import Fixed, StampForRecipient
+from mta.relay.decide.actions.makers import Fixed, StampForRecipient
 from mta.relay.stamp.templates.template_set import TemplateSet
 
 _ALWAYS_THERE = frozenset(("address", "mail"))

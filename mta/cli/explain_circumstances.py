@@ -12,7 +12,7 @@ from mta.config.schema import Configuration
 from mta.model.address import Address, AddressError, domain_key, parse_address
 from mta.model.authentication import AuthenticationResults
 from mta.model.envelope import Client, ListenerRole
-from mta.relay.decide.condition_schema import ResultName
+from mta.relay.decide.conditions.schema import ResultName
 
 ASK = "ask"
 """As a result: DNS is to be asked."""

@@ -26,7 +26,7 @@ from mta.model.address import Address, AddressError, parse_address
 from mta.model.person import Person
 from mta.ports.directory import DirectoryDownError
 from mta.relay.book import Book
-from mta.relay.decide.actions import Fixed, StampForRecipient
+from mta.relay.decide.actions.makers import Fixed, StampForRecipient
 from mta.relay.snapshot import Snapshot
 from mta.relay.stamp.context import StampContext
 from mta.relay.stamp.mail import RenderedMail, render_mail

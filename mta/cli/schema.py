@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from mta.adapters.directory.entries import DirectoryFile
 from mta.cli.command import CommandFailedError, ExitCode, new_parser
 from mta.config.schema import Configuration
-from mta.relay.decide.dictionaries import DictionaryFile
+from mta.relay.decide.patterns.dictionaries import DictionaryFile
 from mta.relay.decide.rule_schema import RuleFile
 from mta.relay.stamp.templates.settings import Settings
 

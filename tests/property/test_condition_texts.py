@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mta.message.shown_text import text_of_html
 from mta.model.person import Person
-from mta.relay.decide.ldap_filter import FilterError, compile_filter
+from mta.relay.decide.conditions.ldap_filter import FilterError, compile_filter
 
 NAMES = ("department", "title", "company")
 VALUES = st.text(alphabet=r"ab(*)\ é", min_size=1, max_size=4).map(lambda text: text.strip() or "a")

@@ -8,7 +8,8 @@ import re2
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from mta.relay.decide.patterns import (
+from mta.relay.decide.patterns.required_text import in_regex
+from mta.relay.decide.patterns.text_patterns import (
     PatternBank,
     PatternError,
     Text,
@@ -16,7 +17,6 @@ from mta.relay.decide.patterns import (
     compile_phrases,
     compile_regex,
 )
-from mta.relay.decide.required_text import in_regex
 
 modest = settings(max_examples=400, deadline=None)
 

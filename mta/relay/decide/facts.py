@@ -17,10 +17,10 @@ from mta.model.authentication import AuthenticationResults
 from mta.model.envelope import Client
 from mta.model.person import Person
 from mta.relay.decide import languages
-from mta.relay.decide.condition_schema import MEETING_KINDS, NULL_REVERSE_PATH, OTHER_CALENDAR
+from mta.relay.decide.conditions.schema import MEETING_KINDS, NULL_REVERSE_PATH, OTHER_CALENDAR
 from mta.relay.decide.outcome import PluginRun
 from mta.relay.decide.participants import OrganisationFacts, Participants, Parties
-from mta.relay.decide.patterns import Text
+from mta.relay.decide.patterns.text_patterns import Text
 
 _ASKED_BY_NAME = frozenset({Kind.AUTO_REPLY, Kind.OUT_OF_OFFICE, Kind.MEETING})
 

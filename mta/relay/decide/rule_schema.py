@@ -9,8 +9,8 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 from mta.config.types import Strict
-from mta.relay.decide.action_schema import ActionEntry, BareAction, with_bare_actions
-from mta.relay.decide.condition_schema import Conditions, Directions
+from mta.relay.decide.actions.schema import ActionEntry, BareAction, with_bare_actions
+from mta.relay.decide.conditions.schema import Conditions, Directions
 from mta.relay.decide.shapes import ActiveTimes
 from mta.relay.decide.texts import ShortFor, Text, Texts
 

@@ -14,13 +14,13 @@ from mta.config.load import validate
 from mta.config.problems import ConfigurationError, Problem
 from mta.config.yaml_values import Document, Loc, read_document
 from mta.model.actions import OnError
-from mta.relay.decide.actions import ActionMaker
-from mta.relay.decide.compile_actions import ActionCompiler
-from mta.relay.decide.compile_conditions import FIRST_CONTACT, HIDDEN_COUNT, ConditionCompiler
-from mta.relay.decide.condition_schema import Conditions
-from mta.relay.decide.conditions import All, Always, Condition, Not
+from mta.relay.decide.actions.compile import ActionCompiler
+from mta.relay.decide.actions.makers import ActionMaker
+from mta.relay.decide.actions.plugins import PluginMaker
+from mta.relay.decide.conditions.compile import FIRST_CONTACT, HIDDEN_COUNT, ConditionCompiler
+from mta.relay.decide.conditions.condition import All, Always, Condition, Not
+from mta.relay.decide.conditions.schema import Conditions
 from mta.relay.decide.facts import Facts
-from mta.relay.decide.plugins import PluginMaker
 from mta.relay.decide.rule_schema import RuleEntry, RuleFile
 from mta.relay.decide.schedule import Schedule, compile_schedule
 from mta.relay.decide.shapes import ActiveTimes

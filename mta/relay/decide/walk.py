@@ -10,12 +10,12 @@ from mta.model.address import Address
 from mta.model.decision import Decision, OnceFor, RecipientDecision
 from mta.model.delivery import VERIFIED_TLS
 from mta.model.reply import INTERNAL_ERROR, Reply
-from mta.relay.decide.actions import ASIDE, FINAL, STEERING, ActionMaker
+from mta.relay.decide.actions.header_values import ActionError
+from mta.relay.decide.actions.makers import ASIDE, FINAL, STEERING, ActionMaker
 from mta.relay.decide.aside import NOBODY_ELSE, Aside, Sent, role_of, send
 from mta.relay.decide.explanation import Trace, Verdict
 from mta.relay.decide.facts import Facts
 from mta.relay.decide.groups import ActionList, group, numbers
-from mta.relay.decide.header_values import ActionError
 from mta.relay.decide.outcome import Audited, Outcome, Policy, RuleFailure, Withheld
 from mta.relay.decide.participants import Parties, indexes
 from mta.relay.decide.rules import Rule, RuleSet

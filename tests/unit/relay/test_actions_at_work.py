@@ -19,7 +19,7 @@ from mta.model.bypass import Bypass
 from mta.model.delivery import RecipientEntry
 from mta.model.reply import Reply
 from mta.relay import plugin_threads
-from mta.relay.decide.plugins import View
+from mta.relay.decide.actions.plugins import View
 from tests.servers.relay import Relay
 from tests.unit.relay.test_pipeline import MESSAGE, STRANGER, World, open_world
 

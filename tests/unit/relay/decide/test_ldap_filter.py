@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mta.model.person import Person
-from mta.relay.decide.ldap_filter import DEPTH_MAX, FILTER_MAX, ITEMS_MAX, FilterError, compile_filter
+from mta.relay.decide.conditions.ldap_filter import DEPTH_MAX, FILTER_MAX, ITEMS_MAX, FilterError, compile_filter
 
 JANE = Person(
     "jane@example.com",

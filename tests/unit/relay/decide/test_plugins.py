@@ -30,7 +30,7 @@ from mta.model.actions import (
 )
 from mta.model.decision import Decision
 from mta.relay.decide import Outcome
-from mta.relay.decide.plugins import View
+from mta.relay.decide.actions.plugins import View
 from tests.unit.relay.decide.situation import Situation, actions_of, rule
 
 SAID: list[Callable[[View], Iterable[Any]]] = []

@@ -10,7 +10,7 @@ from typing import get_args
 import pytest
 from pydantic import BaseModel
 
-from mta.relay.decide.condition_schema import KIND_NAMES, Conditions
+from mta.relay.decide.conditions.schema import KIND_NAMES, Conditions
 from mta.relay.decide.rule_schema import RuleEntry
 from mta.relay.decide.rules import load_rules
 from mta.relay.decide.surroundings import Surroundings

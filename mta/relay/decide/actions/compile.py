@@ -13,7 +13,14 @@ from mta.config.explain_errors import closest
 from mta.config.problems import Problem
 from mta.config.yaml_values import Document, Loc
 from mta.model import actions as model
-from mta.relay.decide.action_schema import (
+from mta.relay.decide.actions.compile_address import AddressActions
+from mta.relay.decide.actions.compile_content import ContentActions
+from mta.relay.decide.actions.header_values import ActionError
+from mta.relay.decide.actions.known_fields import IMPORTANCE, SENSITIVITY, classification_fields
+from mta.relay.decide.actions.makers import Fixed, RenderedHeader, StampForRecipient, is_protected
+from mta.relay.decide.actions.plugins import PluginMaker, load_plugin
+from mta.relay.decide.actions.rule_actions import Makers
+from mta.relay.decide.actions.schema import (
     ActionEntry,
     DeferAction,
     DkimKeyAction,
@@ -31,14 +38,7 @@ from mta.relay.decide.action_schema import (
     StampAction,
     TagSubjectAction,
 )
-from mta.relay.decide.actions import Fixed, RenderedHeader, StampForRecipient, is_protected
-from mta.relay.decide.compile_address_actions import AddressActions
-from mta.relay.decide.compile_content_actions import ContentActions
-from mta.relay.decide.header_values import ActionError
-from mta.relay.decide.known_fields import IMPORTANCE, SENSITIVITY, classification_fields
-from mta.relay.decide.message_tests import is_field_name
-from mta.relay.decide.plugins import PluginMaker, load_plugin
-from mta.relay.decide.rule_actions import Makers
+from mta.relay.decide.conditions.message_tests import is_field_name
 from mta.relay.decide.rule_schema import RuleEntry
 from mta.relay.decide.surroundings import Surroundings
 

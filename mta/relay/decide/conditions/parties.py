@@ -9,7 +9,7 @@ from mta.model.address import domain_key
 from mta.model.decision import Role
 from mta.relay.decide.facts import Facts
 from mta.relay.decide.participants import Party
-from mta.relay.decide.patterns import Glob, has_wildcard
+from mta.relay.decide.patterns.text_patterns import Glob, has_wildcard
 from mta.relay.decide.texts import listed
 
 

@@ -13,7 +13,7 @@ from mta.config.load import validate
 from mta.config.problems import ConfigurationError, Problem
 from mta.config.types import Strict
 from mta.config.yaml_values import Document, Loc, read_document
-from mta.relay.decide.patterns import (
+from mta.relay.decide.patterns.text_patterns import (
     Pattern,
     PatternBank,
     PatternError,

@@ -42,13 +42,13 @@ from mta.model.actions import (
     action_to_json,
 )
 from mta.model.address import AddressError, parse_address
-from mta.relay.decide.action_schema import DeferAction, RejectAction
-from mta.relay.decide.actions import is_protected
-from mta.relay.decide.address_action_schema import AutoRespondAction
-from mta.relay.decide.address_values import sendable
+from mta.relay.decide.actions.address_schema import AutoRespondAction
+from mta.relay.decide.actions.address_values import sendable
+from mta.relay.decide.actions.header_values import ActionError
+from mta.relay.decide.actions.makers import is_protected
+from mta.relay.decide.actions.schema import DeferAction, RejectAction
+from mta.relay.decide.conditions.message_tests import is_field_name
 from mta.relay.decide.facts import Facts
-from mta.relay.decide.header_values import ActionError
-from mta.relay.decide.message_tests import is_field_name
 from mta.relay.decide.outcome import PluginRun
 from mta.relay.decide.participants import Party
 

@@ -3,17 +3,7 @@
 from __future__ import annotations
 
 from mta.config.yaml_values import Loc
-from mta.relay.decide.address_action_schema import (
-    AddRecipientsAction,
-    ArchiveAction,
-    AutoRespondAction,
-    ForwardCopyAction,
-    NotifyAction,
-    RedirectAction,
-    RewriteSenderAction,
-    SetReplyToAction,
-)
-from mta.relay.decide.address_actions import (
+from mta.relay.decide.actions.address_makers import (
     ArchiveCopy,
     ForAddresses,
     Letter,
@@ -25,7 +15,17 @@ from mta.relay.decide.address_actions import (
     naming,
     redirecting,
 )
-from mta.relay.decide.rule_actions import Makers, RuleActions
+from mta.relay.decide.actions.address_schema import (
+    AddRecipientsAction,
+    ArchiveAction,
+    AutoRespondAction,
+    ForwardCopyAction,
+    NotifyAction,
+    RedirectAction,
+    RewriteSenderAction,
+    SetReplyToAction,
+)
+from mta.relay.decide.actions.rule_actions import Makers, RuleActions
 
 
 class AddressActions(RuleActions):

@@ -18,8 +18,8 @@ from mta.model.actions import (
     SetHeader,
     Stamp,
 )
+from mta.relay.decide.actions.header_values import HeaderValue
 from mta.relay.decide.facts import Facts
-from mta.relay.decide.header_values import HeaderValue
 
 FINAL = (Reject, Defer, Drop)
 """Actions that end the walk through the rules."""

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
 from mta.config.types import Strict
-from mta.relay.decide.address_action_schema import (
+from mta.relay.decide.actions.address_schema import (
     AddRecipientsAction,
     ArchiveAction,
     AutoRespondAction,
@@ -18,7 +18,7 @@ from mta.relay.decide.address_action_schema import (
     RewriteSenderAction,
     SetReplyToAction,
 )
-from mta.relay.decide.content_action_schema import (
+from mta.relay.decide.actions.content_schema import (
     AddAttachmentAction,
     MaskAction,
     RemoveKeywordsAction,

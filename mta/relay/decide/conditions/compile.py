@@ -8,10 +8,9 @@ from typing import TypeVar
 from mta.config.problems import Problem
 from mta.config.yaml_values import Document, Loc
 from mta.model.decision import Direction
-from mta.relay.decide.compile_message_tests import MessageTestCompiler
-from mta.relay.decide.compile_parties import PartyCompiler, PartyCondition
-from mta.relay.decide.condition_schema import Conditions
-from mta.relay.decide.conditions import (
+from mta.relay.decide.conditions.compile_message_tests import MessageTestCompiler
+from mta.relay.decide.conditions.compile_parties import PartyCompiler, PartyCondition
+from mta.relay.decide.conditions.condition import (
     All,
     Any,
     AnyRecipient,
@@ -21,8 +20,9 @@ from mta.relay.decide.conditions import (
     MessageTest,
     Not,
 )
-from mta.relay.decide.party_schema import OneRecipientTests, RecipientTests
-from mta.relay.decide.patterns import Pattern, PatternError, compile_regex
+from mta.relay.decide.conditions.party_schema import OneRecipientTests, RecipientTests
+from mta.relay.decide.conditions.schema import Conditions
+from mta.relay.decide.patterns.text_patterns import Pattern, PatternError, compile_regex
 from mta.relay.decide.surroundings import Surroundings
 
 FIRST_CONTACT = "first-contact"

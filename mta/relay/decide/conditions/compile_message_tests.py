@@ -10,9 +10,11 @@ from mta.config.clock_words import ScheduleError
 from mta.config.explain_errors import closest
 from mta.config.problems import ConfigurationError, Problem
 from mta.config.yaml_values import Loc
-from mta.relay.decide import attachment_tests, body_tests, languages, message_properties, message_tests
-from mta.relay.decide.compile_parties import CompileRegex, ReportProblem
-from mta.relay.decide.condition_schema import (
+from mta.relay.decide import languages
+from mta.relay.decide.conditions import attachment_tests, body_tests, message_properties, message_tests
+from mta.relay.decide.conditions.compile_parties import CompileRegex, ReportProblem
+from mta.relay.decide.conditions.condition import MessageTest
+from mta.relay.decide.conditions.schema import (
     AttachmentTests,
     BodyTests,
     ClientTests,
@@ -21,9 +23,8 @@ from mta.relay.decide.condition_schema import (
     HeaderTests,
     SubjectTests,
 )
-from mta.relay.decide.conditions import MessageTest
-from mta.relay.decide.dictionaries import Dictionary, read_dictionary
-from mta.relay.decide.patterns import PATTERN_MAX, Pattern, compile_keywords, compile_phrases
+from mta.relay.decide.patterns.dictionaries import Dictionary, read_dictionary
+from mta.relay.decide.patterns.text_patterns import PATTERN_MAX, Pattern, compile_keywords, compile_phrases
 from mta.relay.decide.schedule import compile_schedule
 from mta.relay.decide.shapes import ActiveTimes
 from mta.relay.decide.surroundings import Surroundings

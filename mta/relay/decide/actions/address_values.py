@@ -12,8 +12,8 @@ from collections.abc import Collection
 
 from mta.model.address import Address, AddressError, parse_address
 from mta.model.person import Person
+from mta.relay.decide.actions.header_values import ActionError, HeaderValue, compile_value
 from mta.relay.decide.facts import Facts
-from mta.relay.decide.header_values import ActionError, HeaderValue, compile_value
 from mta.relay.decide.participants import Party
 
 _WORD = re.compile(r"(sender|recipient|manager)(?:\.([A-Za-z][\w-]*))?\Z")

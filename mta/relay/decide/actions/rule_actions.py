@@ -8,9 +8,9 @@ from mta.config.explain_errors import closest
 from mta.config.problems import Problem
 from mta.config.yaml_values import Document, Loc
 from mta.model import actions as model
-from mta.relay.decide.actions import ActionMaker
-from mta.relay.decide.address_values import AddressValue, compile_address
-from mta.relay.decide.header_values import ActionError, HeaderValue, compile_value
+from mta.relay.decide.actions.address_values import AddressValue, compile_address
+from mta.relay.decide.actions.header_values import ActionError, HeaderValue, compile_value
+from mta.relay.decide.actions.makers import ActionMaker
 from mta.relay.decide.rule_schema import RuleEntry
 from mta.relay.decide.surroundings import Surroundings
 

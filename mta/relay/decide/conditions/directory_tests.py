@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from mta.model.person import Person
+from mta.relay.decide.conditions.parties import union
 from mta.relay.decide.facts import Facts
 from mta.relay.decide.participants import Party
-from mta.relay.decide.parties import union
-from mta.relay.decide.patterns import Glob, Pattern, has_wildcard
+from mta.relay.decide.patterns.text_patterns import Glob, Pattern, has_wildcard
 from mta.relay.decide.texts import listed
 
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 
 from mta.message.attachments import Attachment, Wanted
 from mta.message.attachments.libmagic import LibmagicMissingError, require
-from mta.relay.decide.condition_schema import AttachmentTests, OneAttachmentTests
-from mta.relay.decide.conditions import MessageTest
+from mta.relay.decide.conditions.condition import MessageTest
+from mta.relay.decide.conditions.schema import AttachmentTests, OneAttachmentTests
 from mta.relay.decide.facts import Facts
 from mta.relay.decide.texts import listed
 

@@ -8,9 +8,9 @@ from typing import Protocol
 from mta.config.explain_errors import closest
 from mta.config.yaml_values import Loc
 from mta.model.address import AddressError, domain_key, parse_address
-from mta.relay.decide.claims import ClaimsInternal
-from mta.relay.decide.conditions import OnBehalfOf, RecipientIs, SenderIs
-from mta.relay.decide.directory_tests import (
+from mta.relay.decide.conditions.claims import ClaimsInternal
+from mta.relay.decide.conditions.condition import OnBehalfOf, RecipientIs, SenderIs
+from mta.relay.decide.conditions.directory_tests import (
     AttributeEmpty,
     AttributeEquals,
     AttributeMatches,
@@ -21,11 +21,17 @@ from mta.relay.decide.directory_tests import (
     PersonIs,
     UnitIs,
 )
-from mta.relay.decide.ldap_filter import FilterError, compile_filter
-from mta.relay.decide.parties import AddressIs, DomainIs, PartyTest, RoleIs, ScopeIs
-from mta.relay.decide.party_schema import AttributeTest, GroupToGroup, OneRecipientTests, PartyTests, SenderTests
-from mta.relay.decide.patterns import Pattern, has_wildcard
-from mta.relay.decide.relations import AttributesCompare, Between, FirstContact, RelationIs
+from mta.relay.decide.conditions.ldap_filter import FilterError, compile_filter
+from mta.relay.decide.conditions.parties import AddressIs, DomainIs, PartyTest, RoleIs, ScopeIs
+from mta.relay.decide.conditions.party_schema import (
+    AttributeTest,
+    GroupToGroup,
+    OneRecipientTests,
+    PartyTests,
+    SenderTests,
+)
+from mta.relay.decide.conditions.relations import AttributesCompare, Between, FirstContact, RelationIs
+from mta.relay.decide.patterns.text_patterns import Pattern, has_wildcard
 from mta.relay.decide.texts import listed
 
 ReportProblem = Callable[[Loc, str, str], None]

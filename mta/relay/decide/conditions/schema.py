@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, mod
 
 from mta.config.types import Size, Strict
 from mta.message.classify import Kind
-from mta.relay.decide.party_schema import RecipientTests, SenderTests
+from mta.relay.decide.conditions.party_schema import RecipientTests, SenderTests
 from mta.relay.decide.shapes import ActiveTimes, CountTests, Tests
 from mta.relay.decide.texts import OrOne, ShortFor, Text, Texts
 

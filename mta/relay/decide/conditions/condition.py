@@ -11,9 +11,9 @@ from typing import Protocol
 
 from mta.model.decision import Direction
 from mta.ports.directory import DirectoryDownError
+from mta.relay.decide.conditions.parties import PartyTest
 from mta.relay.decide.facts import Facts
 from mta.relay.decide.participants import Party
-from mta.relay.decide.parties import PartyTest
 
 
 class Condition(Protocol):

@@ -16,9 +16,9 @@ from mta.model.actions import (
     RewriteSender,
     SetReplyTo,
 )
-from mta.relay.decide.address_values import AddressValue
+from mta.relay.decide.actions.address_values import AddressValue
+from mta.relay.decide.actions.header_values import HeaderValue
 from mta.relay.decide.facts import Facts
-from mta.relay.decide.header_values import HeaderValue
 
 
 class ForAddresses:
