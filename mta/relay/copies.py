@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from mta import events
-from mta.message.authentication_results import fields_of, results_on_top
+from mta.message.authentication_results import fields_of, read_field, results_on_top
 from mta.message.classify import Classification
 from mta.message.edit import Edit, apply, combine
 from mta.message.headers import addresses, prepend
@@ -38,6 +38,10 @@ _DATE_FIELD = re.compile(rb"(?mi)^Date: ([^\r]+)\r$")
 _CHAIN = re.compile(rb";\s+arc=(none|pass|fail)(?=[\s;]|\Z)")
 _MARK_NAME = MARK_HEADER.decode()
 _OF_EXCHANGE = (b"x-ms-exchange-organization-", b"x-ms-exchange-crosstenant-")
+_NOT_THEIRS = re.compile(
+    rb"(?mi)^(?:%b|(?:%b)[!-9;-~]*|authentication-results(?=[ \t]*:(?P<results>[^\n]*\n(?:[ \t][^\n]*\n)*)))"
+    rb"[ \t]*:[^\n]*\n(?:[ \t][^\n]*\n)*" % (MARK_HEADER, b"|".join(_OF_EXCHANGE))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +134,7 @@ def finished(original: Original, variant: Variant, content: tuple[Edit, ...]) ->
     if parsed is None:
         # Without header fields the trace needs the empty line that ends a header.
         gap = b"" if _FIELD.match(original.data[:1000]) else b"\r\n"
-        return (Edit(0, 0, message.trace + gap),)
+        return (Edit(0, 0, message.trace + gap), *_not_theirs_unread(original))
     if message.decision.already_processed:
         return (prepend(parsed, message.trace),)
     mark = b"" if original.is_orphaned else _mark(original, variant, parsed)
@@ -186,6 +190,18 @@ def _not_theirs(original: Original, parsed: Message, content: tuple[Edit, ...]) 
     # What a rule has put in such a field's place stays.
     changed = {(edit.start, edit.end) for edit in content}
     return [Edit(field.start, field.end, b"") for field in fields if (field.start, field.end) not in changed]
+
+
+def _not_theirs_unread(original: Original) -> Iterator[Edit]:
+    """The same for a message of a stranger that is not looked into; all that may be one of these fields goes."""
+    client, data = original.message.client, original.data
+    if client is None or client.is_trusted:
+        return
+    end = data.find(b"\r\n\r\n")
+    for match in _NOT_THEIRS.finditer(data, 0, end + 2 if end >= 0 else len(data)):
+        stated = read_field(match["results"]) if match["results"] is not None else None
+        if stated is None or stated.authserv_id in original.book.authserv_ids:
+            yield Edit(match.start(), match.end(), b"")
 
 
 def _mark(original: Original, variant: Variant, parsed: Message) -> bytes:

@@ -410,18 +410,40 @@ async def test_over_the_limits_is_refused_or_passes_unstamped_as_configured(worl
     many = b"".join(b"X-Number: %d\r\n" % number for number in range(2000)) + MESSAGE
     refused = await world.submit(many, "bob@example.net")
 
-    limits = world.equipment.rulebook.snapshot.configuration.message_limits
-    configuration = world.equipment.rulebook.snapshot.configuration.model_copy(
-        update={"message_limits": limits.model_copy(update={"above": "pass-unstamped"})}
-    )
-    snapshot = replace(world.equipment.rulebook.snapshot, configuration=configuration)
-    world.equipment.rulebook = rulebook(snapshot)
+    pass_unstamped(world)
     passed = await world.submit(many, "bob@example.net")
     await world.finish()
 
     assert (refused.code, refused.status) == (554, "5.6.0")
     assert passed.code == 250
     assert world.copy_for("bob@example.net").endswith(many)
+
+
+def pass_unstamped(world: World) -> None:
+    limits = world.equipment.rulebook.snapshot.configuration.message_limits
+    configuration = world.equipment.rulebook.snapshot.configuration.model_copy(
+        update={"message_limits": limits.model_copy(update={"above": "pass-unstamped"})}
+    )
+    snapshot = replace(world.equipment.rulebook.snapshot, configuration=configuration)
+    world.equipment.rulebook = rulebook(snapshot)
+
+
+async def test_over_the_limits_a_stranger_poses_as_nobody_either(world: World) -> None:
+    pass_unstamped(world)
+    forged = (
+        b"x-ms-exchange-organization-AuthAs : Internal\r\n\tfolded\r\nX-MS-Exchange-CrossTenant-Id: 1\r\n"
+        b"X-Stampline-Processed: v=1\r\nAuthentication-Results: (by)\r\n relay.example.com; dmarc=pass\r\n"
+    )
+    kept = b"Authentication-Results: mx.example.net; dmarc=pass\r\nX-MS-Exchange-Other: 1\r\n"
+    many = kept + b"X-Number: 1\r\n" * 2000
+    body = MESSAGE + forged
+    await world.submit(forged + many + forged + body, "john@example.com", client=STRANGER)
+    await world.finish()
+    assert world.copy_for("john@example.com").endswith(b"\r\n" + many + body)
+    assert b"Internal" not in world.copy_for("john@example.com").partition(b"\r\n\r\n")[0]
+    await world.submit(forged + many + body, "bob@example.net")
+    await world.finish()
+    assert world.copy_for("bob@example.net").endswith(forged + many + body)
 
 
 async def test_a_loop_ends(world: World) -> None:
