@@ -17,7 +17,7 @@ from mta.message.part import Part
 TEXT_MAX = 1_000_000
 """Characters of one reading that are looked at."""
 # Each stops at the next "<" at the latest, so that the whole takes time linear in the text.
-_ATTRIBUTES = r"(?>(?:[^<>\"']|\"[^\"<]*\"|'[^'<]*'|[\"'])*)>"
+_ATTRIBUTES = r"(?>(?:[^<>\"']+|\"[^\"<]*\"|'[^'<]*'|[\"'])*)>"
 _UNSEEN = re.compile(
     r"<!--.*?(?:-->|\Z)|<(?P<name>style|script|title|template)\b[^<>]*>.*?(?:</(?P=name)\s*>|\Z)",
     re.IGNORECASE | re.DOTALL,
@@ -28,7 +28,7 @@ _BLOCK = re.compile(
     re.IGNORECASE,
 )
 _TAG = re.compile(rf"<[a-z/!?]{_ATTRIBUTES}", re.IGNORECASE)
-_UNSEEN_CHARACTERS = re.compile(r"[\u00ad\u200b\u2060\ufeff]+")
+_UNSEEN_CHARACTERS = "\u00ad\u200b\u2060\ufeff"
 
 
 def shown_texts(message: Message) -> tuple[str, ...]:
@@ -59,7 +59,13 @@ def readings(texts: Iterable[tuple[TextBody, str]]) -> tuple[str, ...]:
     plain = [_seen(body, text) for body, around, text in bodies if not body.is_html or id(around) not in of_plain]
     found = dict.fromkeys(("\n".join(rich)[:TEXT_MAX], "\n".join(plain)[:TEXT_MAX]))
     first, *others = found
-    return (first, *(other for other in others if other.split() != first.split()))
+    return (first, *(other for other in others if not _same_words(first, other)))
+
+
+def _same_words(first: str, other: str) -> bool:
+    """Texts that differ mostly do so early, so that few words are compared first."""
+    few = 20
+    return first.split(maxsplit=few)[:few] == other.split(maxsplit=few)[:few] and first.split() == other.split()
 
 
 def _alternatives(part: Part) -> Part | None:
@@ -74,7 +80,8 @@ def _seen(body: TextBody, text: str) -> str:
     text = text_of_html(text) if body.is_html else text.replace("\r\n", "\n").replace("\u00a0", " ")
     if text.isascii():
         return text
-    text = _UNSEEN_CHARACTERS.sub("", text)
+    for character in _UNSEEN_CHARACTERS:
+        text = text.replace(character, "")
     return text if unicodedata.is_normalized("NFC", text) else unicodedata.normalize("NFC", text)
 
 
