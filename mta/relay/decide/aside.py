@@ -83,12 +83,17 @@ def send(parties: Parties, sendings: Sequence[tuple[int, _Sending]], finals: Seq
     """Who is added, and who is redirected. Nobody gets the message twice, by whatever addresses they are named.
 
     Who is added is not taken through the rules, so that nothing goes in circles. A recipient who gets no mail can't
-    share it, and a redirection to the recipient themselves is none.
+    share it, and a redirection to the recipient themselves is none. Where several would have the same person added,
+    redirections go first, for the sender is to learn what becomes of those; then recipients whom the header names, for
+    a hidden one's copy may speak of them.
     """
     if not sendings:
         return NOBODY_ELSE
     identity = _Identities(parties)
     wanted = [(index, action) for index, action in sendings if not gets_nothing(finals[index])]
+    if len(wanted) > 1:
+        roles = [party.role for party in parties.recipients]
+        wanted.sort(key=lambda each: (not isinstance(each[1], Redirect), roles[each[0]] is Role.HIDDEN))
     redirected = {
         index: action.rule
         for index, action in wanted

@@ -178,12 +178,16 @@ class _Walk:
             self._apply_to(rule, makers, matched, (matched & -matched).bit_length() - 1, may_change=may_change)
 
     def _apply_unsplit(self, rule: Rule, makers: Sequence[ActionMaker], matched: int) -> Sequence[ActionMaker]:
-        """Change the content for all who still walk, or for nobody; gives what is left for those who match."""
+        """Change the content for all who still walk, or for nobody; gives what is left for those who match.
+
+        Nothing is left of a rule that fails.
+        """
         content = [maker for maker in makers if maker.changes_content]
         chosen = spokesman(self.facts, self.walking)
         if content and matched >> chosen & 1:
             is_named = may_be_named(self.facts, chosen, self.walking)
-            self._apply_to(rule, content, self.walking, chosen, is_shared=True, is_named=is_named)
+            if not self._apply_to(rule, content, self.walking, chosen, is_shared=True, is_named=is_named):
+                return ()
         if self.trace is not None:
             self.trace.note(rule, self.walking, f"splitting off: content as for {self.facts.recipients[chosen].key}")
         return [maker for maker in makers if not maker.changes_content]
@@ -198,10 +202,10 @@ class _Walk:
         is_shared: bool = False,
         is_named: bool = True,
         may_change: bool = True,
-    ) -> None:
+    ) -> bool:
         """Make the actions for one recipient, and give them to all of the mask, for whom they are the same.
 
-        Shared ones may speak of that recipient only where `is_named`.
+        False where the rule fails. Shared ones may speak of that recipient only where `is_named`.
         """
         made: list[tuple[Action, bool]] = []
         try:
@@ -213,10 +217,10 @@ class _Walk:
                     made.append((action, maker.personal))
         except ActionError as exc:
             self._fail(rule, mask, str(exc))
-            return
+            return False
         except Exception as exc:  # noqa: BLE001 - as above: for example, a directory that does not answer
             self._fail(rule, mask, f"actions: {type(exc).__name__}")
-            return
+            return False
         if is_shared:
             made = [(action, False) for action in shared(made, is_named=is_named)]
         actions = [action for action, _ in made]
@@ -228,6 +232,7 @@ class _Walk:
             else:
                 for action, personal in made:
                     self._add(number, action, personal=personal)
+        return True
 
     def _permitted(self, rule: Rule, matched: int) -> tuple[Sequence[ActionMaker], bool]:
         """The rule's actions that this message may get, and whether its content may be changed."""

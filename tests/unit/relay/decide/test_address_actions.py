@@ -15,6 +15,7 @@ from mta.model.actions import (
     Notify,
     RewriteSender,
     SetReplyTo,
+    Stamp,
 )
 from mta.model.address import parse_address
 from mta.model.decision import Decision, Direction, Role
@@ -345,3 +346,24 @@ def test_strangers_get_their_mail_redirected_all_the_same() -> None:
     decision = outcome(stranger, "redirect: boss@example.com").decision
     assert [entry.direction for entry in decision.recipients] == [Direction.INBOUND, Direction.INBOUND]
     assert decision.recipients[1].recipient == parse_address("boss@example.com")
+
+
+def test_who_stands_for_somebody_does_so_though_a_rule_before_copies_to_them() -> None:
+    """Else nobody would tell the sender that the redirected mail did not arrive."""
+    text = (
+        "rules:\n- {name: a, actions: [forward-copy: boss@example.com]}\n"
+        "- {name: b, when: {recipient: {address: john@example.com}}, actions: [redirect: boss@example.com]}\n"
+    )
+    found = TWO.decide(text)
+    assert added(found.decision) == [("boss@example.com", "john@example.com")]
+
+
+def test_the_added_get_the_copy_of_somebody_whom_the_header_names() -> None:
+    """A hidden recipient's copy may speak of them."""
+    situation = Situation(
+        people=PEOPLE, to=("secret@customer.example", "buyer@customer.example"),
+        header={"To": "buyer@customer.example"},
+    )  # fmt: skip
+    found = outcome(situation, "forward-copy: boss@example.com", "stamp: {template: dear}")
+    (copy,) = [entry for entry in found.decision.recipients if entry.is_added]
+    assert [action.recipient for action in copy.actions if isinstance(action, Stamp)] == ["buyer@customer.example"]

@@ -137,3 +137,25 @@ def test_a_hidden_recipient_who_is_alone_is_spoken_of() -> None:
     outcome = decided(Situation(header={"To": "undisclosed-recipients:;"}), SPEAKING)
     assert kinds(outcome.decision.recipients[0]) == ["stamp", "set-header", "tag-subject"]
     assert getattr(outcome.decision.recipients[0].actions[0], "recipient", "") == "buyer@customer.example"
+
+
+UNSPLIT = """
+rules:
+  - name: r
+    splitting: "off"
+    on_error: {on_error}
+    actions: [set-reply-to: manager, hold: {{}}{more}]
+"""
+
+
+def test_whom_a_failing_rule_rejects_is_not_held_instead() -> None:
+    outcome = Situation(to=("john@example.com", "jane@example.com")).decide(UNSPLIT.format(on_error="reject", more=""))
+    assert [kinds(entry) for entry in outcome.decision.recipients] == [["reject"], ["reject"]]
+    assert outcome.reply is not None
+    assert outcome.reply.is_permanent
+
+
+def test_a_rule_that_fails_does_nothing_else_either() -> None:
+    text = UNSPLIT.format(on_error="deliver-unstamped", more=", forward-copy: legal@example.com")
+    outcome = Situation(to=("john@example.com", "jane@example.com")).decide(text)
+    assert [kinds(entry) for entry in outcome.decision.recipients] == [[], []]
