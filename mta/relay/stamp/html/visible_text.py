@@ -22,19 +22,30 @@ _INLINE = frozenset({
     "kbd", "mark", "nobr", "q", "s", "samp", "small", "span", "strike", "strong", "sub", "sup", "time", "tt", "u",
     "var", "wbr", "ruby", "blink", "label",
 })  # fmt: skip
-_UNSEEN = "\u00ad\u200b\u200c\u200d\u2060\ufeff"
+_UNSEEN = (
+    "\u00ad\u034f\u061c\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufe00-\ufe0f"
+    "\ufeff\ufff9-\ufffb"
+)
+"""For a class of a regex: soft hyphens, joiners, spaces without width, marks of direction, variation selectors."""
+_TO_SPACES = {ord(space): " " for space in "\u00a0\u1680\u202f\u205f\u3000"} | dict.fromkeys(range(0x2000, 0x200B), " ")
 _SPACES = re.compile(r"[ \t\r\n\f]{2,}|[\t\r\n\f]")
-_ENTITY = re.compile(r"&(?:#[0-9]{1,8}|#x[0-9a-f]{1,8}|[a-z][a-z0-9]{1,31});", re.IGNORECASE)
+# Without its semicolon, too, where readers take it for one (HTML standard §13.2.5.72 and following).
+_ENTITY = re.compile(
+    r"&(?:#0{0,20}[0-9]{1,8};?|#x0{0,20}[0-9a-f]{1,8};?|[a-z][a-z0-9]{1,31};|(?:nbsp|shy|amp|lt|gt|quot))",
+    re.IGNORECASE,
+)
 _CUT_ENTITY = re.compile(r"&[#A-Za-z0-9]{0,33}<")
 """What could become an entity once the tag is gone."""
 # A tag, or text that is seen otherwise than it stands there.
-_HTML = re.compile(
-    rf"{TOKEN.pattern}|(?P<space>{_SPACES.pattern})|(?P<entity>{_ENTITY.pattern})|(?P<unseen>[{_UNSEEN}]+)",
-    re.IGNORECASE,
-)
+_IN_TEXT = rf"(?P<space>{_SPACES.pattern})|(?P<entity>{_ENTITY.pattern})|(?P<unseen>[{_UNSEEN}]+)"
+_HTML = re.compile(rf"{TOKEN.pattern}|{_IN_TEXT}", re.IGNORECASE)
+_RAW = re.compile(_IN_TEXT, re.IGNORECASE)
 _PLAIN = re.compile(rf"[{_UNSEEN}]+")
 _FLOWED = re.compile(rf"(?<!^--)(?P<space> )\r?\n(?P<quote>>*) ?(?=[^\r\n])|[{_UNSEEN}]+", re.MULTILINE)
 _QUOTE = re.compile(r">*")
+_BLANKS = frozenset("\t\n\r\f")
+_SHOWN_RAW = frozenset(("textarea", "xmp"))
+"""Raw text that is seen."""
 _CONDITIONAL = re.compile(r"<!--\[if[^\]>]{0,200}\]>(?!<!-->|-->)(.*?)<!\[endif\]-->", re.IGNORECASE | re.DOTALL)
 
 
@@ -129,7 +140,18 @@ def _one_space(text: str) -> str:
 
 @lru_cache(maxsize=1024)
 def _character(entity: str) -> str:
-    return html.unescape(entity)
+    seen = html.unescape(entity)
+    return " " if seen in _BLANKS else seen
+
+
+def _inside(match: re.Match[str]) -> tuple[int, int]:
+    """What is seen inside a token: what Outlook reads in a comment, and raw text that is not hidden."""
+    if match["comment"] is not None:
+        found = _CONDITIONAL.fullmatch(match.string, *match.span())
+        return found.span(1) if found else (0, 0)
+    if match["raw"] is not None and match["raw"].lower() in _SHOWN_RAW:
+        return min(match.end("raw_attributes") + 1, match.end()), match.end()
+    return 0, 0
 
 
 class VisibleText:
@@ -141,7 +163,8 @@ class VisibleText:
         self._is_delsp = is_delsp
         self._irregular = _HTML if is_html else _FLOWED if is_flowed else _PLAIN
         self._shown = self._shown_in_html if is_html else self._shown_in_plain
-        self.text = self._all_shown().replace("\u00a0", " ")
+        shown = self._all_shown()
+        self.text = shown if shown.isascii() else shown.translate(_TO_SPACES)
         self._reading: _Reading | None = None
 
     def _all_shown(self) -> str:
@@ -161,17 +184,21 @@ class VisibleText:
             return " "
         if kind == "entity":
             seen = _character(match[0])
-            return "" if seen in _UNSEEN else seen
+            return "" if _PLAIN.fullmatch(seen) else seen
         return "" if kind == "unseen" else self._shown_of_tag(match)
 
     def _shown_of_tag(self, match: re.Match[str]) -> str:
         name = match["name"]
         if name is not None:
             return "" if name in _INLINE or name.lower() in _INLINE or ":" in name else "\n"
-        if match["raw"] is not None:
-            return "\n"
-        inside = _CONDITIONAL.fullmatch(match[0])
-        return self._irregular.sub(self._shown, inside[1]) if inside else ""  # Outlook shows it
+        start, end = _inside(match)
+        seen = "\n" if match["raw"] is not None else ""
+        if start == end:
+            return seen
+        inside = match.string[start:end]
+        if match.re is TOKEN:  # the rest is still to come
+            return seen + (inside if seen else TOKEN.sub(self._shown_of_tag, inside))
+        return seen + (_RAW if seen else self._irregular).sub(self._shown, inside)
 
     def _shown_in_plain(self, match: re.Match[str]) -> str:
         if not match.re.groups or match["space"] is None:
@@ -187,14 +214,14 @@ class VisibleText:
         """The way back, made where something was found."""
         if self._reading is None:
             self._reading = _Reading()
-            self._read_span(self._reading, 0, len(self._body))
+            self._read_span(self._reading, self._irregular, 0, len(self._body))
             self._reading.close()
         return self._reading
 
-    def _read_span(self, reading: _Reading, start: int, end: int) -> None:
+    def _read_span(self, reading: _Reading, irregular: re.Pattern[str], start: int, end: int) -> None:
         reading.begin(start)
         done = start
-        for match in self._irregular.finditer(self._body, start, end):
+        for match in irregular.finditer(self._body, start, end):
             reading.keep(done, match.start())
             done = match.end()
             if self.is_html and match.lastgroup not in ("space", "entity", "unseen"):
@@ -206,11 +233,13 @@ class VisibleText:
 
     def _read_tag(self, reading: _Reading, match: re.Match[str]) -> None:
         reading.end(match.start())
-        inside = _CONDITIONAL.fullmatch(self._body, *match.span()) if match["comment"] is not None else None
-        if inside:
-            self._read_span(reading, *inside.span(1))
-        else:
+        start, end = _inside(match)
+        if start == end:
             reading.seen += len(self._shown(match))
+        else:
+            is_raw = match["raw"] is not None
+            reading.seen += is_raw  # the line end that stands for the tag
+            self._read_span(reading, _RAW if is_raw else self._irregular, start, end)
         reading.begin(match.end())
 
     def pieces(self, start: int, end: int) -> Iterator[tuple[int, int, Change]]:

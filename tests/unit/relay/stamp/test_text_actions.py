@@ -57,11 +57,25 @@ def in_html(source: str, action: ReplaceText = SECRET) -> str:
          "<!--[if !mso]><!-->&lt;nothing &amp; more&gt;<!--<![endif]-->"),
         ("<o:p>secret</o:p> stuff", "<o:p>&lt;nothing &amp; more&gt;</o:p>"),
         ("a < b secret stuff", "a < b &lt;nothing &amp; more&gt;"),
+        ("s&#101cret&nbspstuff", "&lt;nothing &amp; more&gt;"),
+        ("s&#x00000065;cret&#10;stuff", "&lt;nothing &amp; more&gt;"),
+        ("sec&lrm;ret&thinsp;st&#x34F;uff", "&lt;nothing &amp; more&gt;"),
+        ("s&#10<b></b>1cret stuff", "s&#10<b></b>1cret stuff"),
+        ("<textarea rows=2>a <b> &#115;ecret\nstuff</textarea>x",
+         "<textarea rows=2>a <b> &lt;nothing &amp; more&gt;</textarea>x"),
+        ("<XMP>secret stuff</XMP>", "<XMP>&lt;nothing &amp; more&gt;</XMP>"),
+        ("<!--[if mso]>&amp;#115;<textarea>secret stuff</textarea><![endif]-->y secret stuff",
+         "<!--[if mso]>&amp;#115;<textarea>&lt;nothing &amp; more&gt;</textarea><![endif]-->y &lt;nothing &amp; more&gt;"),
         ("secret stuff secret stuff", "&lt;nothing &amp; more&gt; &lt;nothing &amp; more&gt;"),
     ],
 )  # fmt: skip
 def test_html_is_changed_in_its_text_only(source: str, expected: str) -> None:
     assert in_html(source) == expected
+
+
+def test_raw_text_inside_of_raw_text_is_read_once() -> None:
+    source = "<textarea><xmp>" * 20_000
+    assert in_html(f"{source}secret stuff") == f"{source}&lt;nothing &amp; more&gt;"
 
 
 def test_a_regex_sees_the_text_and_gives_its_groups() -> None:
