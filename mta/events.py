@@ -211,7 +211,7 @@ def authenticated(
 
 
 def from_outside(queue_id: str, *, reason: str) -> None:
-    """Our own server passes on mail that has our domain in From, but is not ours."""
+    """Our own server passes on mail that has our domain in From or Sender, but is not ours."""
     emit("info", "from-outside", queue_id=queue_id, reason=reason)
 
 

@@ -29,7 +29,7 @@ def as_text(explained: Explained, copies: dict[int, GroupCopy], derived: Derived
     if explained.authentication is not None:
         yield from result_lines(explained.authentication)
     if explained.outside:
-        yield f"it has our domain in From but comes from outside ({explained.outside}): nobody vouches for From"
+        yield f"it has our domain in From or Sender but comes from outside ({explained.outside}): nobody vouches for it"
     if _is_processed(explained):
         yield "it carries our valid mark and is passed on as it is; below is what the rules say without the mark"
     if classification.untouchable:

@@ -224,7 +224,7 @@ def test_what_our_server_passes_on_for_a_stranger_is_told(
     told = ["explain", str(message), "--from", "x@stranger.example", "--to", "buyer@customer.example"]
     assert main([*told, "--config", str(config)]) == 0
     text = capsys.readouterr().out
-    assert "it has our domain in From but comes from outside (reverse-path)" in text
+    assert "it has our domain in From or Sender but comes from outside (reverse-path): nobody vouches for it" in text
     assert "buyer@customer.example: forwarded, cc" in text
 
 
