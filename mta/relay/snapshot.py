@@ -229,8 +229,9 @@ def _name(path: Path, configuration: Configuration) -> str:
 def _files(path: Path, configuration: Configuration) -> Iterator[Path]:
     yield path
     for organisation in configuration.every_organisation:
-        file = getattr(organisation.directory, "file", None)
-        if file is not None:
-            yield file
+        for name in ("file", "groups_file"):
+            file = getattr(organisation.directory, name, None)
+            if file is not None:
+                yield file
         for folder in (organisation.rules, organisation.templates):
             yield from sorted(file for file in folder.rglob("*") if file.is_file())

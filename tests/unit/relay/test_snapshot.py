@@ -61,6 +61,24 @@ def test_equal_content_has_one_name_and_a_change_another(installation: Path) -> 
     assert changed.startswith("20330518T033320Z-")
 
 
+@pytest.mark.parametrize("file", ["people.csv", "groups.csv"])
+def test_both_tables_of_a_directory_count(installation: Path, file: str) -> None:
+    written = yaml.safe_load(installation.read_text())
+    written["organisation"] |= {
+        "directory": {"kind": "csv", "file": "people.csv", "groups_file": "groups.csv"}, "rules": "r", "templates": "t",
+    }  # fmt: skip
+    installation.write_text(yaml.safe_dump(written))
+    folder = installation.parent
+    for name in ("r", "t"):
+        (folder / name).mkdir()
+    (folder / "people.csv").write_text("address\njane@example.com\n")
+    (folder / "groups.csv").write_text("name,members\nsales,jane@example.com\n")
+    name = load(installation).name
+    text = (folder / file).read_text()
+    (folder / file).write_text(text + "\n")
+    assert load(installation).name.rpartition("-")[2] != name.rpartition("-")[2]
+
+
 def test_problems_of_all_files_come_at_once(installation: Path) -> None:
     root = installation.parent.parent
     content = yaml.safe_load(installation.read_text())
