@@ -65,6 +65,10 @@ def stamp_message(
     )
 
 
+def _is_no_mask(action: Action) -> bool:
+    return not (isinstance(action, ReplaceText) and action.mask)
+
+
 _OF_THE_BODY = frozenset((Stamp, *TEXT_ACTIONS, *PART_ACTIONS))
 
 
@@ -89,8 +93,8 @@ class _Texts:
         self.stamping = Stamping(self.content)
 
     def change(self, actions: Sequence[Action]) -> None:
-        """Plan all actions on texts, then all stamps, each in rule order."""
-        for action in actions if TEXT_ACTIONS else ():
+        """Plan all actions on texts, then all stamps, each in rule order; masks first, for others to respect."""
+        for action in sorted(actions, key=_is_no_mask) if TEXT_ACTIONS else ():
             if (carry_out := TEXT_ACTIONS.get(type(action))) is not None:
                 try:
                     found = carry_out(action, self.content)

@@ -41,8 +41,22 @@ def replaced_subject(action: ReplaceText, subject: str) -> str:
 
 def _changes(action: ReplaceText, body: ShownBody) -> Iterator[Change]:
     visible = _visible(body)
-    for found in text_pattern(action, in_lines=body.is_html).find(visible.text):
+    matches = list(text_pattern(action, in_lines=body.is_html).find(visible.text, visible.covered))
+    for found in matches:
         yield from _spread(action, found, visible)
+    if action.mask and matches:
+        _cover(visible, matches)
+
+
+def _cover(visible: VisibleText, matches: Sequence[Found]) -> None:
+    """Let nobody's replacement show again what a mask covers."""
+    pieces: list[str] = []
+    done = 0
+    for found in matches:
+        for start, end in _differences(found, visible.text):
+            pieces += (visible.covered[done:start], found.text[start - found.start : end - found.start])
+            done = end
+    visible.covered = "".join([*pieces, visible.covered[done:]])
 
 
 def _visible(body: ShownBody) -> VisibleText:

@@ -31,12 +31,13 @@ class Found(NamedTuple):
 class TextPattern:
     """The compiled form of a replace-text action."""
 
-    def __init__(self, compiled: Any, text_of: Callable[[Any], str]) -> None:
+    def __init__(self, compiled: Any, text_of: Callable[[Any, str], str]) -> None:
         self._compiled = compiled
         self._text_of = text_of
 
-    def find(self, text: str) -> Iterator[Found]:
-        """Every match that is not empty, in order. Raises TooManyError."""
+    def find(self, text: str, covered: str = "") -> Iterator[Found]:
+        """Every match that is not empty, in order; what groups give is taken from `covered`. Raises TooManyError."""
+        covered = covered or text
         octets = text.encode("utf_8", "replace")
         if self._compiled.search(octets) is None:
             return
@@ -50,11 +51,12 @@ class TextPattern:
             if count > MATCHES_MAX:
                 raise TooManyError(f"more than {MATCHES_MAX} matches")
             if is_ascii:
-                yield Found(start, end, self._text_of(match))
+                yield Found(start, end, self._text_of(match, covered[start:end]))
                 continue
             characters += len(octets[done:start].decode("utf_8"))
             done = start
-            yield Found(characters, characters + len(octets[start:end].decode("utf_8")), self._text_of(match))
+            last = characters + len(octets[start:end].decode("utf_8"))
+            yield Found(characters, last, self._text_of(match, covered[characters:last]))
 
     def replace(self, text: str) -> str:
         """The text with every match replaced. Raises TooManyError."""
@@ -79,10 +81,10 @@ def text_pattern(action: ReplaceText, *, in_lines: bool) -> TextPattern:
         pattern = space.join(re2.escape(word) for word in action.find.split())
     compiled = re2.compile(pattern, options)
     if action.mask:
-        return TextPattern(compiled, lambda match: masked(match[0].decode("utf_8"), action.mask, action.keep_last))
+        return TextPattern(compiled, lambda match, _: masked(match[0].decode("utf_8"), action.mask, action.keep_last))
     if not action.is_regex:
-        return TextPattern(compiled, lambda match: action.replacement)
-    return TextPattern(compiled, lambda match: _expanded(action.replacement, match))
+        return TextPattern(compiled, lambda match, _: action.replacement)
+    return TextPattern(compiled, lambda match, covered: _expanded(action.replacement, match, covered))
 
 
 def masked(text: str, mask: str, keep_last: int) -> str:
@@ -94,17 +96,16 @@ def masked(text: str, mask: str, keep_last: int) -> str:
     return "".join(characters)
 
 
-def _expanded(template: str, match: Any) -> str:
-    """`\\\\1` is what the first group matched, `\\\\\\\\` a backslash."""
+def _expanded(template: str, match: Any, covered: str) -> str:
+    """`\\\\1` is what the first group matched, of what the match shows now; `\\\\\\\\` is a backslash."""
 
     def value(reference: re.Match[str]) -> str:
         if reference[1] == "\\":
             return "\\"
-        return (match[int(reference[1])] or b"").decode("utf_8", "replace")
+        start, end = match.span(int(reference[1]))
+        if start < 0:
+            return ""
+        before = len(match[0][: start - match.start()].decode("utf_8"))
+        return covered[before : before + len(match[0][start - match.start() : end - match.start()].decode("utf_8"))]
 
     return _REFERENCE.sub(value, template) if "\\" in template else template
-
-
-def highest_reference(template: str) -> int:
-    """The highest group that a replacement names; 0 for none."""
-    return max((int(found) for found in _REFERENCE.findall(template) if found != "\\"), default=0)

@@ -165,6 +165,8 @@ class VisibleText:
         self._shown = self._shown_in_html if is_html else self._shown_in_plain
         shown = self._all_shown()
         self.text = shown if shown.isascii() else shown.translate(_TO_SPACES)
+        self.covered = self.text
+        """The same with what masks have covered of it, character by character."""
         self._reading: _Reading | None = None
 
     def _all_shown(self) -> str:

@@ -64,8 +64,8 @@ def in_html(source: str, action: ReplaceText = SECRET) -> str:
         ("<textarea rows=2>a <b> &#115;ecret\nstuff</textarea>x",
          "<textarea rows=2>a <b> &lt;nothing &amp; more&gt;</textarea>x"),
         ("<XMP>secret stuff</XMP>", "<XMP>&lt;nothing &amp; more&gt;</XMP>"),
-        ("<!--[if mso]>&amp;#115;<textarea>secret stuff</textarea><![endif]-->y secret stuff",
-         "<!--[if mso]>&amp;#115;<textarea>&lt;nothing &amp; more&gt;</textarea><![endif]-->y &lt;nothing &amp; more&gt;"),
+        ("<!--[if mso]>&amp;#115;<textarea>secret stuff</textarea><![endif]-->y",
+         "<!--[if mso]>&amp;#115;<textarea>&lt;nothing &amp; more&gt;</textarea><![endif]-->y"),
         ("secret stuff secret stuff", "&lt;nothing &amp; more&gt; &lt;nothing &amp; more&gt;"),
     ],
 )  # fmt: skip
@@ -265,3 +265,15 @@ def test_many_changes_in_any_charset(label: str) -> None:
     field = f"Content-Type: text/plain; charset={label}\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
     raw = HEADER + field.encode() + body.encode(label)
     assert text(changed(raw, ReplaceText(find="secret stuff", replacement="本"))) == body.replace("secret stuff", "本")
+
+
+@pytest.mark.parametrize("find", [r"card: (.*)", r"(?:card): ([ -9]*)(x?)", r"ü card: (.{9}).*"])
+@pytest.mark.parametrize("mask_is_first", [True, False])
+def test_no_replacement_shows_again_what_a_mask_covers(find: str, mask_is_first: bool) -> None:
+    replace = ReplaceText(rule="r", find=find, is_regex=True, replacement=r"Pay: \1")
+    mask = ReplaceText(rule="m", find=r"[0-9]{4}", is_regex=True, mask="•")
+    actions = (mask, replace) if mask_is_first else (replace, mask)
+    for raw in (plain("ü card: 1234 5678 9\n"), html("<p>ü <b>card: 12</b>34 5678 9</p>\n")):
+        shown = text(changed(raw, *actions))
+        assert "Pay: •••• ••••" in shown
+        assert not {"1", "3", "5", "7"} & set(shown)
