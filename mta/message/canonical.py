@@ -116,14 +116,6 @@ def _end_without_blank_lines(data: bytes) -> int:
     return start + (data[start] == 0x0A)
 
 
-def body_hash(pieces: Iterable[bytes]) -> bytes:
-    """SHA-256 of a body in relaxed canonical form (§3.4.4); the pieces may be split anywhere."""
-    hashing = RelaxedBodyHash()
-    for piece in pieces:
-        hashing.update(piece)
-    return hashing.digest()
-
-
 def simple_body_end(body: bytes | memoryview) -> int:
     """Where a body in simple canonical form ends but for its last CRLF (§3.4.3): the empty lines behind are left out.
 

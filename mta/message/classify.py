@@ -26,7 +26,6 @@ class Kind(Enum):
     VOICEMAIL = "voicemail"
 
 
-_AUTOMATIC = frozenset({Kind.AUTO_REPLY, Kind.OUT_OF_OFFICE, Kind.DSN, Kind.MDN, Kind.JOURNAL})
 _NEVER_TOUCHED = {
     Kind.DSN: "delivery status notification",
     Kind.MDN: "disposition notification",
@@ -50,11 +49,6 @@ class Classification:
     """iTIP method in lower case (request, reply, cancel, counter…), "" where it is no meeting or says none."""
     auto_generated: bool = False
     """Auto-Submitted says that a program wrote it (RFC 3834), reply or not: never answer it automatically."""
-
-    @property
-    def is_automatic(self) -> bool:
-        """Whether it answers or reports by itself: auto-replies, out of office, DSN, MDN, journal reports."""
-        return self.kind in _AUTOMATIC
 
 
 _PKCS7_MIME = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})

@@ -43,7 +43,3 @@ class MailError(Exception):
 
 class TemporaryError(MailError):
     """Try again later; the reply is 4yz."""
-
-
-class PermanentError(MailError):
-    """Don't try again; the reply is 5yz."""

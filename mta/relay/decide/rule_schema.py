@@ -52,10 +52,7 @@ class RuleEntry(Strict):
     unless: Annotated[Conditions | None, ShortFor("any", (list,))] = None
     on_match: Literal["stop", "next"] = "next"
     actions: Annotated[
-        tuple[
-            Annotated[ActionEntry, BeforeValidator(with_bare_actions, json_schema_input_type=ActionEntry | BareAction)],
-            ...,
-        ],
+        tuple[WrittenAction, ...],
         AfterValidator(_something_done),  # which knows the fields above
     ]
     on_no_match: Literal["stop", "next"] = "next"

@@ -100,12 +100,6 @@ def test_reports_about_an_attached_message_are_not_the_attached_messages_kind() 
     assert classified(mixed(TEXT, "Content-Type: message/rfc822\n\n" + inside)).kind is Kind.NEW
 
 
-@pytest.mark.parametrize("kind", list(Kind))
-def test_what_is_automatic(kind: Kind) -> None:
-    automatic = {Kind.AUTO_REPLY, Kind.OUT_OF_OFFICE, Kind.DSN, Kind.MDN, Kind.JOURNAL}
-    assert Classification(kind).is_automatic is (kind in automatic)
-
-
 def test_a_programs_mail_is_marked_without_being_a_reply() -> None:
     assert classified("Auto-Submitted: auto-generated\n\n").auto_generated
     assert not classified("Auto-Submitted: no\n\n").auto_generated

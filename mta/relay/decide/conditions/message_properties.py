@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from mta.message.parse import Message
+from mta.message.wildcards import Glob
 from mta.relay.decide.conditions.condition import MessageTest
 from mta.relay.decide.conditions.schema import AuthenticationTests, LevelTests, RecipientCountTests
 from mta.relay.decide.facts import Facts
-from mta.relay.decide.patterns.text_patterns import Glob
 from mta.relay.decide.schedule import Schedule
 from mta.relay.decide.texts import listed
 
