@@ -79,6 +79,11 @@ class TextBody:
         return self.is_flowed and self.part.params.get("delsp", "").lower() == "yes"
 
     @property
+    def is_sound(self) -> bool:
+        """Its transfer encoding is what it says; else `text` is not what mail readers make of it."""
+        return self._load()[1].is_sound
+
+    @property
     def is_certain(self) -> bool:
         """Every octet was decoded, so that the text may be shown elsewhere too."""
         _, taken_off, decoded = self._load()

@@ -5,7 +5,7 @@ and `seven_zip` what containers hold and whether they are encrypted, `extensions
 nothing is unpacked, and of the many things that a file can claim only the first few are looked at.
 """
 
-from mta.message.attachments.attachment import Attachment, attachments
+from mta.message.attachments.attachment import Attachment, attachments, octets_of
 from mta.message.attachments.wanted import Wanted
 
-__all__ = ["Attachment", "Wanted", "attachments"]
+__all__ = ["Attachment", "Wanted", "attachments", "octets_of"]

@@ -56,7 +56,7 @@ class Attachment:
     @cached_property
     def octets(self) -> bytes:
         """The whole content, decoded."""
-        return _decoded(self.part.raw_body, self.part.encoding)
+        return octets_of(self.part)
 
     @cached_property
     def size_octets(self) -> int:
@@ -213,6 +213,11 @@ def _uudecoded(raw: bytes) -> bytes:
 
 def _names_of(part: Part) -> Iterator[str]:
     return (name for name in (part.filename, part.params.get("name", "")) if name)
+
+
+def octets_of(part: Part) -> bytes:
+    """A part's content, as mail readers decode it."""
+    return _decoded(part.raw_body, part.encoding)
 
 
 def attachments(message: Message) -> list[Attachment]:

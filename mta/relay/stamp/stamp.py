@@ -20,6 +20,7 @@ from mta.relay.stamp.content.changes import Content, PartActions, TextAction, ch
 from mta.relay.stamp.content.header_actions import header_edits
 from mta.relay.stamp.content.part_actions import change_parts
 from mta.relay.stamp.content.text_actions import replace_text
+from mta.relay.stamp.content.uncovered import uncovered
 from mta.relay.stamp.context import Failed, Skipped, StampContext, StampOutcome
 from mta.relay.stamp.earlier.remove_stamps import remove_stamps, unneeded_pictures
 from mta.relay.stamp.place.quote_marks import DEFAULT_MARKS, QuoteMarks
@@ -103,6 +104,8 @@ class _Texts:
                     continue
                 for body, changes in found.items():
                     self.changes.setdefault(body, []).append((action, changes))
+                if isinstance(action, ReplaceText) and action.mask:
+                    self._tell_uncovered(action)
         if self.changes:
             self.stamping.views = [self._left(body) for body in self.content.bodies]
         stamps = [action for action in actions if isinstance(action, Stamp)]
@@ -113,6 +116,11 @@ class _Texts:
             self.stamping.settle()
         if self.stamping.present and self.stamping.planned:
             self.stamping.stack()
+
+    def _tell_uncovered(self, mask: ReplaceText) -> None:
+        """What a mask reaches stays covered, even if all of it could not be."""
+        if reason := uncovered(mask, self.content.message, self.content.bodies):
+            self._fail(mask, reason)
 
     def _left(self, body: ShownBody) -> TextView:
         """The body without the stamps that are taken out: they don't keep new ones out."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import quopri
+from dataclasses import replace
 
 import pytest
 
-from mta.message.body_text import displayed
+from mta.message.body_text import BODY_MAX, displayed
 from mta.message.classify import classify
 from mta.message.edit import joined
 from mta.message.parse import parse
@@ -19,6 +22,11 @@ from tests.unit.relay.stamp.samples import HEADER, alternative, context, html, m
 NOTHING = TemplateSet({}, {})
 SECRET = ReplaceText(rule="r", find="secret stuff", replacement="<nothing & more>")
 CARD = ReplaceText(rule="r", find=r"\b(?:\d[ -]?){12}\d{4}\b", is_regex=True, mask="*", keep_last=4)
+
+
+def alternative_of(kind: bytes, content: bytes) -> bytes:
+    other = b"Content-Type: " + kind + b"; charset=utf-8\r\n\r\n" + content
+    return multipart("alternative", plain("see below", header=b""), other, html("<p>x</p>", header=b""))
 
 
 def changed(raw: bytes, *actions: ReplaceText | TagSubject) -> bytes:
@@ -270,10 +278,56 @@ def test_many_changes_in_any_charset(label: str) -> None:
 @pytest.mark.parametrize("find", [r"card: (.*)", r"(?:card): ([ -9]*)(x?)", r"ü card: (.{9}).*"])
 @pytest.mark.parametrize("mask_is_first", [True, False])
 def test_no_replacement_shows_again_what_a_mask_covers(find: str, mask_is_first: bool) -> None:
-    replace = ReplaceText(rule="r", find=find, is_regex=True, replacement=r"Pay: \1")
+    shows = ReplaceText(rule="r", find=find, is_regex=True, replacement=r"Pay: \1")
     mask = ReplaceText(rule="m", find=r"[0-9]{4}", is_regex=True, mask="•")
-    actions = (mask, replace) if mask_is_first else (replace, mask)
+    actions = (mask, shows) if mask_is_first else (shows, mask)
     for raw in (plain("ü card: 1234 5678 9\n"), html("<p>ü <b>card: 12</b>34 5678 9</p>\n")):
         shown = text(changed(raw, *actions))
         assert "Pay: •••• ••••" in shown
         assert not {"1", "3", "5", "7"} & set(shown)
+
+
+NUMBER = b"4111 1111 1111 1234"
+AS_BASE64 = base64.b64encode(b"My card: " + NUMBER)
+
+
+def _in_base64(octets: bytes) -> bytes:
+    return HEADER + b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n" + octets
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        alternative_of(b"text/x-amp-html", b"<p>4111 <b>1111</b> 1111&nbsp;1234</p>"),
+        alternative_of(b"text/enriched", NUMBER),
+        alternative_of(b"text/calendar", b"DESCRIPTION:" + NUMBER),
+        multipart("related", html("<p>x</p>", header=b""), html("4111 1111 1111 1234", header=b"")),
+        _in_base64(b"!" + AS_BASE64),
+        _in_base64(AS_BASE64 + b"\r\n--\r\nsent through a mailing list"),
+        _in_base64(b"").replace(b"base64", b"x-uuencode") + b"begin 644 x\r\n" + binascii.b2a_uu(NUMBER) + b"end\r\n",
+        plain("x" * (BODY_MAX + 1)),
+    ],
+)
+def test_a_mask_that_does_not_reach_all_that_is_seen_fails_by_the_rules_words(raw: bytes) -> None:
+    found = outcome(raw, [replace(CARD, on_error=OnError.REJECT)], NOTHING)
+    assert [(failed.rule, failed.on_error) for failed in found.failed] == [("r", OnError.REJECT)]
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        alternative_of(b"text/calendar", b"DESCRIPTION: 4111"),
+        multipart("mixed", plain("x", header=b""), b"Content-Type: text/csv; name=cards.csv\r\n\r\n" + NUMBER),
+        multipart("mixed", plain("x", header=b""), b"Content-Type: message/rfc822\r\n\r\n" + plain(NUMBER.decode())),
+        _in_base64(base64.b64encode(b"My card: 4111") + b"\r\n--\r\nsent through a mailing list"),
+    ],
+)
+def test_a_mask_minds_neither_files_nor_texts_without_a_match(raw: bytes) -> None:
+    assert outcome(raw, [CARD], NOTHING).failed == ()
+
+
+def test_what_a_mask_reaches_is_covered_all_the_same() -> None:
+    raw = alternative_of(b"text/calendar", NUMBER).replace(b"see below", NUMBER)
+    found = outcome(raw, [CARD], NOTHING)
+    assert len(found.failed) == 1
+    assert text(joined(raw, found.edits)) == "**** **** **** 1234"
