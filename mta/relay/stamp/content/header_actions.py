@@ -39,6 +39,8 @@ class _Wanted:
     """Name in lower case → the whole field, CRLF at its end; None removes."""
     subject: str | None = None
     """Where a rule sets or ("") removes it."""
+    topic: str | None = None
+    """What Thread-Topic is to say, where a rule changes it."""
     prefixes: list[str] = field(default_factory=list)
     suffixes: list[str] = field(default_factory=list)
     named: dict[str, list[Address]] = field(default_factory=dict)
@@ -151,11 +153,18 @@ def _subject_edits(message: Message, wanted: _Wanted) -> list[Edit]:
 
 
 def _replace(wanted: _Wanted, action: ReplaceText) -> None:
+    """In every Subject, of which readers may show any, and in Outlook's Thread-Topic, which says it again."""
     subject = wanted.message.subject if wanted.subject is None else wanted.subject
     changed = replaced_subject(action, subject)
-    if changed != subject:
+    others = wanted.message.headers("subject")[1:]
+    if changed != subject or any(replaced_subject(action, other) != other for other in others):
         wanted.subject = changed
         wanted.fields["subject"] = format_field("Subject", changed)
+    topic = wanted.message.header("thread-topic") if wanted.topic is None else wanted.topic
+    changed = replaced_subject(action, topic)
+    if changed != topic:
+        wanted.topic = changed
+        wanted.fields["thread-topic"] = format_field("Thread-Topic", changed)
 
 
 _CARRY_OUT: dict[type[Action], Callable[..., None]] = {

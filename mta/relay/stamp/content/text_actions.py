@@ -32,11 +32,12 @@ def replaced_subject(action: ReplaceText, subject: str) -> str:
     """The subject, changed where the action is about it. Raises ValueError where that can't be done."""
     if "subject" not in action.where:
         return subject
+    seen = VisibleText(subject, is_html=False).text
     try:
-        changed = text_pattern(action, in_lines=False).replace(subject)
+        changed = text_pattern(action, in_lines=False).replace(seen)
     except TooManyError as exc:
         raise ValueError(str(exc)) from exc
-    return subject if changed == subject else " ".join(changed.split())
+    return subject if changed == seen else " ".join(changed.split())
 
 
 def _changes(action: ReplaceText, body: ShownBody) -> Iterator[Change]:

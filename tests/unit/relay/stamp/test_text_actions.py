@@ -184,6 +184,28 @@ def test_a_second_subject_does_not_tell_what_the_first_hides() -> None:
     assert b"secret" not in new
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        b"Subject: Offer\r\nSubject: My secret stuff\r\n",
+        b"Subject: My secret stuff\r\nThread-Topic: My secret stuff\r\n",
+        b"Subject: Offer\r\nThread-Topic: My =?utf-8?q?secret?= stuff\r\n",
+        b"Subject: My =?utf-8?q?sec=E2=80=8Bret=C2=A0?= stuff\r\n",
+    ],
+)
+def test_no_field_that_shows_the_subject_tells_it(fields: bytes) -> None:
+    header = parse(changed(plain("x\n", header=b"From: a@example.com\r\n" + fields), SECRET))
+    shown = [*header.headers("subject"), *header.headers("thread-topic")]
+    assert [*filter(None, ("secret" in text.replace("\u200b", "") for text in shown))] == []
+    assert len(header.headers("subject")) == 1
+    assert any("nothing & more" in text for text in shown) or shown == ["Offer"]
+
+
+def test_a_topic_without_a_match_stays_as_it_is() -> None:
+    raw = plain("x\n", header=b"Subject: My secret stuff\r\nThread-Topic:  My  =?utf-8?q?stuff?=\r\n")
+    assert b"\r\nThread-Topic:  My  =?utf-8?q?stuff?=\r\n" in changed(raw, SECRET)
+
+
 def test_only_the_subject_or_only_the_body() -> None:
     raw = plain("secret stuff\n", header=b"Subject: secret stuff\r\n")
     new = changed(raw, ReplaceText(find="secret stuff", replacement="x", where=("subject",)))
