@@ -70,6 +70,8 @@ class Renderer:
         self.message = message
         self.context = context
         self.key = message_key(message)
+        self.hide: Callable[[str], str] = str
+        """What masks of this copy make of the subject."""
 
     def render(self, action: Stamp, template: SignatureTemplate) -> Rendered:
         """Both formats, the one that the template lacks made from the other. Raises RenderError."""
@@ -166,7 +168,8 @@ class Renderer:
         return self.context.people.get(sender.manager) if sender is not None and sender.manager else None
 
     def _message_value(self, name: str) -> str:
-        return self.message.header(_HEADERS.get(name, name))
+        value = self.message.header(_HEADERS.get(name, name))
+        return self.hide(value) if name == "subject" else value
 
     def _finished(self, texts: _Texts, template: SignatureTemplate) -> Rendered:
         """With the pictures that the HTML shows."""

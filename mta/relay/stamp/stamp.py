@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from mta.message.body_text import Change, displayed
 from mta.message.classify import Classification
@@ -19,7 +20,7 @@ from mta.relay.stamp.body_edits import BodyEdits
 from mta.relay.stamp.content.changes import Content, PartActions, TextAction, changed, merged, on_error_of
 from mta.relay.stamp.content.header_actions import header_edits
 from mta.relay.stamp.content.part_actions import change_parts
-from mta.relay.stamp.content.text_actions import replace_text
+from mta.relay.stamp.content.text_actions import replace_text, replaced_subject
 from mta.relay.stamp.content.uncovered import uncovered
 from mta.relay.stamp.context import Failed, Skipped, StampContext, StampOutcome
 from mta.relay.stamp.earlier.remove_stamps import remove_stamps, unneeded_pictures
@@ -66,6 +67,16 @@ def stamp_message(
     )
 
 
+def _hidden(masks: Sequence[ReplaceText], subject: str) -> str:
+    """The subject, for stamps that print it; "" where it can't be masked."""
+    try:
+        for mask in masks:
+            subject = replaced_subject(mask, subject)
+    except ValueError:
+        return ""
+    return subject
+
+
 def _is_no_mask(action: Action) -> bool:
     return not (isinstance(action, ReplaceText) and action.mask)
 
@@ -108,6 +119,9 @@ class _Texts:
                     self._tell_uncovered(action)
         if self.changes:
             self.stamping.views = [self._left(body) for body in self.content.bodies]
+        masks = [action for action in actions if isinstance(action, ReplaceText) and action.mask]
+        if masks:
+            self.stamping.renderer.hide = partial(_hidden, masks)
         stamps = [action for action in actions if isinstance(action, Stamp)]
         self.stamping.makes_html = any(stamp.make_html and "html" in stamp.formats for stamp in stamps)
         for stamp in stamps:

@@ -6,6 +6,7 @@ import base64
 import binascii
 import quopri
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -17,7 +18,17 @@ from mta.model.actions import OnError, ReplaceText, TagSubject
 from mta.relay.stamp.content.text_patterns import MATCHES_MAX, masked
 from mta.relay.stamp.stamp import stamp_message
 from mta.relay.stamp.templates.template_set import TemplateSet
-from tests.unit.relay.stamp.samples import HEADER, alternative, context, html, multipart, outcome, plain
+from tests.unit.relay.stamp.samples import (
+    HEADER,
+    alternative,
+    context,
+    html,
+    multipart,
+    outcome,
+    plain,
+    stamp,
+    templates,
+)
 
 NOTHING = TemplateSet({}, {})
 SECRET = ReplaceText(rule="r", find="secret stuff", replacement="<nothing & more>")
@@ -353,3 +364,10 @@ def test_what_a_mask_reaches_is_covered_all_the_same() -> None:
     found = outcome(raw, [CARD], NOTHING)
     assert len(found.failed) == 1
     assert text(joined(raw, found.edits)) == "**** **** **** 1234"
+
+
+def test_a_stamp_that_prints_the_subject_prints_it_masked(tmp_path: Path) -> None:
+    chosen = templates(tmp_path, note="About {{ message.subject }}")
+    raw = plain("x\n", header=HEADER.replace(b"Subject: Offer", b"Subject: " + NUMBER))
+    found = outcome(raw, [stamp("note"), CARD], chosen)
+    assert "About **** **** **** 1234" in text(joined(raw, found.edits))
