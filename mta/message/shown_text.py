@@ -28,6 +28,7 @@ _BLOCK = re.compile(
     re.IGNORECASE,
 )
 _TAG = re.compile(rf"<[a-z/!?]{_ATTRIBUTES}", re.IGNORECASE)
+_WHITE_SPACE = "".join(filter(str.isspace, map(chr, range(0x3001)))).replace(" ", "")
 _UNSEEN_CHARACTERS = "\u00ad\u200b\u2060\ufeff"
 
 
@@ -59,13 +60,7 @@ def readings(texts: Iterable[tuple[TextBody, str]]) -> tuple[str, ...]:
     plain = [_seen(body, text) for body, around, text in bodies if not body.is_html or id(around) not in of_plain]
     found = dict.fromkeys(("\n".join(rich)[:TEXT_MAX], "\n".join(plain)[:TEXT_MAX]))
     first, *others = found
-    return (first, *(other for other in others if not _same_words(first, other)))
-
-
-def _same_words(first: str, other: str) -> bool:
-    """Texts that differ mostly do so early, so that few words are compared first."""
-    few = 20
-    return first.split(maxsplit=few)[:few] == other.split(maxsplit=few)[:few] and first.split() == other.split()
+    return (first, *(other for other in others if _one_space(other) != _one_space(first)))
 
 
 def _alternatives(part: Part) -> Part | None:
@@ -85,9 +80,18 @@ def _seen(body: TextBody, text: str) -> str:
     return text if unicodedata.is_normalized("NFC", text) else unicodedata.normalize("NFC", text)
 
 
+def _one_space(text: str) -> str:
+    """All white space as one space each, as by `split` and `join`, which make an object of every word."""
+    for character in _WHITE_SPACE:
+        text = text.replace(character, " ")
+    while "  " in text:
+        text = text.replace("  ", " ")
+    return text.strip(" ")
+
+
 def text_of_html(source: str) -> str:
     """The words of a piece of HTML, hidden ones too; a line for each block. Linear in its length."""
-    text = " ".join(_UNSEEN.sub(" ", source).split())
+    text = _one_space(_UNSEEN.sub(" ", source))
     text = _BLOCK.sub("\n", text)
     text = _TAG.sub("", text)
     if "&" in text:
