@@ -28,9 +28,14 @@ from mta.adapters.directory.ldap.protocol import (
 
 ENTRIES_MAX = 100_000
 """Entries of one search that are held at once; where there may be more, it is made by pages."""
+ANSWER_OCTETS_MAX = 200_000_000
+"""Of one search's entries: a page of the largest size whose entries all have the largest photo takes half of that."""
+PAGES_MAX = 100_000
+"""Of one listing: a server that always has another page is not believed."""
 CLOSE_S = 1.0
 _EMPTY = frozenset((Code.NO_SUCH_OBJECT, Code.REFERRAL, Code.INVALID_DN))
 _PARTIAL = frozenset((Code.SUCCESS, Code.SIZE_LIMIT_EXCEEDED))
+_NO_TIME = frozenset((Code.BUSY, Code.UNAVAILABLE))
 _AD_REASON = re.compile(r"\bdata ([0-9a-f]{3,8})\b")
 _AD_REASONS = {
     "525": "no such account", "52e": "wrong password", "530": "not at this hour", "531": "not from this machine",
@@ -71,6 +76,7 @@ class Endpoint:
 class _Operation:
     done: asyncio.Future[Result]
     entries: list[Entry] = field(default_factory=list)
+    octets: int = 0
 
 
 class LdapConnection(asyncio.Protocol):
@@ -86,8 +92,8 @@ class LdapConnection(asyncio.Protocol):
         self._lost: LdapError | None = None
         self._drained: asyncio.Event | None = None
         self._gone = asyncio.Event()
-        self.has_timed_out = False
-        """Whether it is gone because the server was silent."""
+        self.is_at_fault = False
+        """Whether it is gone because the server was silent, or has no time for us."""
 
     @classmethod
     async def open(cls, endpoint: Endpoint, name: str, password: bytes) -> LdapConnection:
@@ -154,12 +160,13 @@ class LdapConnection(asyncio.Protocol):
 
     async def pages(self, search: Search) -> AsyncIterator[list[Entry]]:
         """The entries page by page. Raises LdapError, on the way too."""
-        while True:
+        for _ in range(PAGES_MAX):
             result, entries = await self._search(search)
             yield entries
             if not result.cookie:
                 return
             search = replace(search, cookie=result.cookie)
+        raise LdapError(f"more than {PAGES_MAX} pages in one listing")
 
     async def _search(self, search: Search) -> tuple[Result, list[Entry]]:
         message_id = self._next_id()
@@ -167,6 +174,11 @@ class LdapConnection(asyncio.Protocol):
         result, entries = await self._ask(message_id, search_request(message_id, search, limit_s))
         if result.code in _EMPTY:
             return Result(Code.SUCCESS, ""), []
+        if result.code in _NO_TIME:
+            error = LdapError(f"the server has no time for us: {_said(result)}")
+            self.is_at_fault = True
+            self.abort(error)
+            raise error
         if result.code not in _PARTIAL:
             raise LdapRefusedError(f"search refused: {_said(result)}")
         return result, entries
@@ -183,7 +195,7 @@ class LdapConnection(asyncio.Protocol):
         except TimeoutError as exc:
             # A server that doesn't answer one question in time is not asked another one over this connection.
             error = LdapError(f"no answer within {self.endpoint.answer_timeout_s:g} s")
-            self.has_timed_out = True
+            self.is_at_fault = True
             self.abort(error)
             raise error from exc
         finally:
@@ -219,8 +231,11 @@ class LdapConnection(asyncio.Protocol):
             operation.done.set_result(content)
         elif isinstance(content, Entry):
             operation.entries.append(content)
+            operation.octets += message.octets
             if len(operation.entries) > ENTRIES_MAX:
                 self.abort(LdapError(f"more than {ENTRIES_MAX} entries in one answer"))
+            elif operation.octets > ANSWER_OCTETS_MAX:
+                self.abort(LdapError(f"more than {ANSWER_OCTETS_MAX // 1_000_000} MB in one answer"))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._fail(LdapError("the server closed the connection"))

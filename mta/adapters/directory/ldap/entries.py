@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
@@ -25,6 +26,7 @@ _OWN = (
 )  # fmt: skip
 _ADDRESSES = ("objectClass", "mail", "proxyAddresses", "targetAddress", "userPrincipalName")
 _DISABLED = 2  # UF_ACCOUNTDISABLE
+_NUMBER = re.compile(r"-?[0-9]{1,19}\Z")
 _KINDS = Or((Compare("objectCategory", "=", b"person"), Compare("objectCategory", "=", b"group")))
 
 
@@ -97,7 +99,7 @@ class EntryReader:
             address,
             aliases,
             self._attributes(entry, address),
-            disabled=control.lstrip("-").isdecimal() and bool(int(control) & _DISABLED),
+            disabled=_NUMBER.match(control) is not None and bool(int(control) & _DISABLED),
             is_contact="contact" in classes,
             unit=unit_of(entry.dn),
             photo=self._photo_of(entry),

@@ -34,6 +34,8 @@ class Code(IntEnum):
     NO_SUCH_OBJECT = 32
     INVALID_DN = 34
     INVALID_CREDENTIALS = 49
+    BUSY = 51
+    UNAVAILABLE = 52
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,7 @@ class Message:
     id: int
     content: Entry | Result | None
     """None for what we pass over: references to other servers, and intermediate responses."""
+    octets: int = field(default=0, compare=False)
 
 
 # --- what we say ------------------------------------------------------------------------------------------------------
@@ -186,7 +189,7 @@ def parse_message(data: bytes) -> Message:
     message_id = number(data, id_start, id_end)
     tag, at, op_end = element(data, id_end, end)
     if tag == _ENTRY:
-        return Message(message_id, _entry(data, at, op_end))
+        return Message(message_id, _entry(data, at, op_end), len(data))
     if tag in (_DONE, _BIND_RESPONSE, _EXTENDED_RESPONSE):
         return Message(message_id, _result(data, at, op_end, end))
     return Message(message_id, None)

@@ -49,8 +49,8 @@ class LdapServers:
         except LdapRefusedError:
             raise
         except LdapError as exc:
-            # A kept connection may have been dead for a while, so this counts against the server only if it is silent.
-            if connection.has_timed_out:
+            # A kept connection may be dead for a while, so this counts against the server only if it is at fault.
+            if connection.is_at_fault:
                 self._failed(self._server_of(connection), exc)
             return await (await self._usable()).search(search)
 
