@@ -38,6 +38,17 @@ def needs_notice(part: Part, taken: Collection[Part]) -> bool:
     return parent.children[0] is part and all(sibling in taken for sibling in parent.children)
 
 
+def can_hold_notice(part: Part) -> bool:
+    """Whether a text in the part's place is seen beside the others; among alternatives it would be seen instead."""
+    return part.parent is None or part.parent.content_type != "multipart/alternative"
+
+
+def notice_part(text: str) -> bytes:
+    """A notice as a part of its own: header and body."""
+    header, body = _notice(text, (), is_message=False)
+    return header + b"\r\n" + body
+
+
 def _remove(part: Part, parent: Part, notices: Mapping[Part, str]) -> Edit:
     """With one delimiter: the one before it, or behind it where it is among the first."""
     siblings = parent.children

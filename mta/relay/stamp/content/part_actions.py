@@ -11,7 +11,7 @@ from mta.message.parse import Message, parse
 from mta.model.actions import Action, AddAttachment, StripAttachments
 from mta.model.reply import MailError
 from mta.relay.stamp.content.added_files import AddedFile, part_of, read_file, sender_card
-from mta.relay.stamp.content.changes import Content, PartOutcome
+from mta.relay.stamp.content.changes import Content, PartOutcome, on_error_of
 from mta.relay.stamp.content.strip import Stripping
 from mta.relay.stamp.context import Failed
 
@@ -27,12 +27,12 @@ def change_parts(actions: Sequence[Action], message: Message, content: Content) 
             stripping.plan(action)
     edits = stripping.edits()
     added, failed = _files([action for action in actions if isinstance(action, AddAttachment)], message, content)
-    if not added:
-        return PartOutcome(edits, (*stripping.failed, *failed))
-    try:
-        edits = _with_files(message, edits, list(added.values()))
-    except CannotEditError as exc:
-        failed += [Failed(action.rule, str(exc), action.on_error) for action in added]
+    parts = [*stripping.apart.values(), *map(part_of, added.values())]
+    if parts:
+        try:
+            edits = _with_parts(message, edits, parts)
+        except CannotEditError as exc:
+            failed += [Failed(action.rule, str(exc), on_error_of(action)) for action in (*stripping.apart, *added)]
     return PartOutcome(edits, (*stripping.failed, *failed))
 
 
@@ -61,8 +61,7 @@ def _files(
     return added, failed
 
 
-def _with_files(message: Message, edits: Sequence[Edit], files: Sequence[AddedFile]) -> Sequence[Edit]:
-    parts = [part_of(file) for file in files]
+def _with_parts(message: Message, edits: Sequence[Edit], parts: Sequence[bytes]) -> Sequence[Edit]:
     if not edits or message.root.is_multipart:
         return combine((*edits, *attach(message, parts)))
     # A message that was one attachment: what it is now gets its new structure.

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from mta.message.attachments import Attachment, Wanted, attachments
-from mta.message.attachments.take_out import NOTICE_NAME, needs_notice, take_out
+from mta.message.attachments.take_out import NOTICE_NAME, can_hold_notice, needs_notice, notice_part, take_out
 from mta.message.edit import CannotEditError, Edit
 from mta.message.parse import Message
 from mta.message.part import Part
@@ -33,6 +33,8 @@ class Stripping:
     content: Content
     taken: dict[Part, StripAttachments] = field(default_factory=dict)
     failed: list[Failed] = field(default_factory=list)
+    apart: dict[StripAttachments, bytes] = field(default_factory=dict)
+    """Notices that have no place where something was taken out, as parts to attach."""
     _lines: dict[Part, str] = field(default_factory=dict)
 
     def plan(self, action: StripAttachments) -> None:
@@ -55,16 +57,22 @@ class Stripping:
         if not self.taken:
             return ()
         actions = dict.fromkeys(self.taken.values())
-        first = {action: next(part for part, by in self.taken.items() if by is action) for action in actions}
+        places: dict[StripAttachments, Part] = {}
+        for part, action in self.taken.items():
+            if can_hold_notice(part):
+                places.setdefault(action, part)
         notices = {
-            part: self._notice(action) if first[action] is part or needs_notice(part, self.taken) else ""
+            part: self._notice(action) if places.get(action) is part or needs_notice(part, self.taken) else ""
             for part, action in self.taken.items()
         }
+        told = {action for part, action in self.taken.items() if notices[part]}
         try:
-            return take_out(notices)
+            edits = take_out(notices)
         except CannotEditError as exc:
             self.failed += [Failed(action.rule, str(exc), action.on_error) for action in actions]
             return ()
+        self.apart = {action: notice_part(self._notice(action)) for action in actions if action not in told}
+        return edits
 
     def _candidates(self, action: StripAttachments) -> list[Attachment]:
         """Not TNEF, which holds all of Outlook's content, no notice of ours, and pictures in the text only if asked."""

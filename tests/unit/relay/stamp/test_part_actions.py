@@ -109,6 +109,21 @@ def test_only_what_meets_every_test_is_taken(action: StripAttachments, left: lis
         assert new == raw
 
 
+@pytest.mark.parametrize("with_another", [False, True])
+def test_a_notice_is_never_what_is_seen_instead_of_the_text(tmp_path: Path, with_another: bool) -> None:
+    raw = mixed(TEXT, HTML, part(PDF, name="a.pdf"), part(PDF, name="b.pdf"), kind="alternative")
+    new = changed(raw, STRIP, *([terms(tmp_path)] if with_another else []))
+    message = email.message_from_bytes(new, policy=email.policy.default)
+    assert isinstance(message, EmailMessage)
+    assert [each.get_content_type() for each in message.iter_parts()][:2] == ["multipart/alternative", "text/plain"]
+    alternatives = next(message.iter_parts())
+    assert isinstance(alternatives, EmailMessage)
+    assert [each.get_content_type() for each in alternatives.iter_parts()] == ["text/plain", "text/html"]
+    assert "a.pdf" in shown_text(new, 1)
+    assert "b.pdf" in shown_text(new, 1)
+    assert [each.get_filename() for each in message.iter_parts()][2:] == (["terms.pdf"] if with_another else [])
+
+
 def test_two_rules_take_their_own_and_leave_their_own_notice() -> None:
     raw = mixed(TEXT, part(PDF, "a.pdf"), part(PE, "b.exe"))
     first = replace(STRIP, extensions=("exe",), notice="Programs: {names} ({rule})", rule="programs")
