@@ -2,35 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-
-import pytest
 
 from tests.servers.client import SmtpClient, send
 from tests.servers.load import simple_message
 from tests.servers.relay import Relay
 from tests.servers.sink import Sink
+from tests.servers.small_disk import small_disk
 from tests.servers.wait import wait_until
 
 MEGABYTE = 1_000_000
-
-
-@contextmanager
-def _small_disk(folder: Path, size: int) -> Iterator[None]:
-    folder.mkdir(parents=True)
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
-    if subprocess.run(mount, check=False, capture_output=True).returncode != 0:
-        if "CI" in os.environ:
-            pytest.fail("cannot mount a tmpfs")
-        pytest.skip("cannot mount a tmpfs here")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 def _relay(folder: Path, port: int, reserve: str) -> Relay:
@@ -42,7 +23,7 @@ def _relay(folder: Path, port: int, reserve: str) -> Relay:
 
 def test_below_the_reserve_mail_from_answers_452_until_there_is_room(tmp_path: Path) -> None:
     folder = tmp_path / "relay"
-    with Sink() as sink, _small_disk(folder / "spool", 40 * MEGABYTE):
+    with Sink() as sink, small_disk(folder / "spool", 40 * MEGABYTE):
         relay = _relay(folder, sink.port, "20MB")
         try:
             relay.start()
@@ -69,7 +50,7 @@ def test_below_the_reserve_mail_from_answers_452_until_there_is_room(tmp_path: P
 def test_a_disk_that_fills_up_during_data_gives_452_and_loses_nothing(tmp_path: Path) -> None:
     """The reserve is tiny and the message larger than what is left, so the check at MAIL FROM can't catch it."""
     folder = tmp_path / "relay"
-    with Sink() as sink, _small_disk(folder / "spool", 30 * MEGABYTE):
+    with Sink() as sink, small_disk(folder / "spool", 30 * MEGABYTE):
         relay = _relay(folder, sink.port, "1kB")
         try:
             relay.start()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +12,7 @@ import pytest
 from mta.adapters.store.sqlite import SqliteSpool
 from mta.model.delivery import AcceptedMessage, QueueFilter, Settlement, State
 from mta.ports.spool import SpoolFullError
+from tests.servers.small_disk import small_disk
 from tests.spool_samples import sample_message
 
 RESERVE = 24_000_000
@@ -22,17 +21,10 @@ pytestmark = pytest.mark.server
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 64 MB. Mounting needs root: without it these tests are not run, which in CI is a failure."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", folder], capture_output=True, text=True
-    )
-    if mounted.returncode != 0:
-        (pytest.fail if "CI" in os.environ else pytest.skip)(f"can't mount a tmpfs: {mounted.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", "-l", folder], check=True)
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 64 MB."""
+    with small_disk(tmp_path / "disk", 64 * 1024 * 1024):
+        yield tmp_path / "disk"
 
 
 async def fill(spool: SqliteSpool, size: int) -> list[AcceptedMessage]:
@@ -72,9 +64,9 @@ async def queued(spool: SqliteSpool) -> list[str]:
 
 @pytest.mark.parametrize(("size", "inline_up_to"), [(60_000, 64_000), (200_000, 64_000)])
 async def test_down_to_the_reserve_mail_is_refused_and_what_is_there_can_be_settled(
-    small_disk: Path, size: int, inline_up_to: int
+    disk: Path, size: int, inline_up_to: int
 ) -> None:
-    spool = await SqliteSpool.open(small_disk / "spool", slot=0, reserve=RESERVE, inline_up_to=inline_up_to)
+    spool = await SqliteSpool.open(disk / "spool", slot=0, reserve=RESERVE, inline_up_to=inline_up_to)
     accepted = await fill(spool, size)
     assert len(accepted) > 50
     assert await queued(spool) == [message.queue_id for message in accepted]
@@ -87,10 +79,10 @@ async def test_down_to_the_reserve_mail_is_refused_and_what_is_there_can_be_sett
 
 @pytest.mark.parametrize(("size", "inline_up_to"), [(60_000, 64_000), (200_000, 64_000)])
 async def test_when_the_last_octet_is_used_acceptance_fails_whole_and_recovers(
-    small_disk: Path, size: int, inline_up_to: int
+    disk: Path, size: int, inline_up_to: int
 ) -> None:
-    spool = await SqliteSpool.open(small_disk / "spool", slot=0, reserve=0, inline_up_to=inline_up_to)
-    ballast = small_disk / "ballast"
+    spool = await SqliteSpool.open(disk / "spool", slot=0, reserve=0, inline_up_to=inline_up_to)
+    ballast = disk / "ballast"
     ballast.write_bytes(b"x" * 30_000_000)
     accepted = await fill(spool, size)
     assert accepted
@@ -102,17 +94,17 @@ async def test_when_the_last_octet_is_used_acceptance_fails_whole_and_recovers(
     for message in (*accepted, another):
         body = await spool.read_body(message.queue_id)
         assert (body.path.read_bytes() if body.path else body.data) == message.body.data
-    names = {path.name for path in (small_disk / "spool" / "bodies").rglob("*") if path.is_file()}
+    names = {path.name for path in (disk / "spool" / "bodies").rglob("*") if path.is_file()}
     assert len(names) == (len(accepted) + 1 if size > inline_up_to else 0)
     await settle(spool, [*accepted, another])
     assert await queued(spool) == []
     await spool.close()
 
 
-async def test_settling_works_even_when_others_have_used_up_the_reserve(small_disk: Path) -> None:
-    spool = await SqliteSpool.open(small_disk / "spool", slot=0, reserve=RESERVE)
+async def test_settling_works_even_when_others_have_used_up_the_reserve(disk: Path) -> None:
+    spool = await SqliteSpool.open(disk / "spool", slot=0, reserve=RESERVE)
     accepted = await fill(spool, 30_000)
-    with (small_disk / "ballast").open("wb", buffering=0) as ballast:
+    with (disk / "ballast").open("wb", buffering=0) as ballast:
         while _written(ballast):
             pass
     await settle(spool, accepted)

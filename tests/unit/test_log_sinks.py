@@ -18,6 +18,7 @@ import pytest
 from mta import events, log_sinks
 from mta.config.schema import Logs
 from mta.log_sinks import FileSink, JournaldSink, StderrSink, SyslogSink, sinks_from
+from tests.servers.small_disk import small_disk
 
 DAY, NEXT_DAY = "2026-11-22", "2026-11-23"
 
@@ -109,20 +110,8 @@ def test_lines_lost_while_the_folder_is_gone_are_counted_and_told(tmp_path: Path
     assert sink.lost == 0
 
 
-@contextmanager
-def _small_disk(folder: Path) -> Iterator[None]:
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)], capture_output=True)
-    if mounted.returncode:
-        pytest.skip("no tmpfs can be mounted here")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
 def test_a_full_disk_loses_lines_and_nothing_else(tmp_path: Path) -> None:
-    with _small_disk(tmp_path / "disk"):
+    with small_disk(tmp_path / "disk", 64 * 1024):
         ballast = tmp_path / "disk/ballast"
         ballast.write_bytes(b"x" * 60_000)
         sink = _file_sink(tmp_path / "disk")

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import os
 import resource
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,6 +12,7 @@ import pytest
 from mta.model.reply import Reply
 from mta.relay.receive.counters import SPILL_ABOVE_OCTETS
 from tests.e2e.receive.running import RememberingReceiver, Running, Talk, running
+from tests.servers.small_disk import small_disk
 
 REFUSED = "550 5.6.11 Bare CR or LF in the message: lines end with CRLF (RFC 5321 section 2.3.8)"
 
@@ -226,7 +223,7 @@ async def test_folder_that_can_not_be_written_gives_a_temporary_error(tmp_path: 
 
 
 async def test_full_disk_is_said_so_and_the_next_message_fits(tmp_path: Path) -> None:
-    with _small_disk(tmp_path):
+    with small_disk(tmp_path, 5 * 1024 * 1024):
         receiver = RememberingReceiver(folder=tmp_path)
         async with running(receiver=receiver) as server:
             talk = await server.talk()
@@ -234,19 +231,6 @@ async def test_full_disk_is_said_so_and_the_next_message_fits(tmp_path: Path) ->
             assert list(tmp_path.iterdir()) == []
             assert (await talk.submit(b"x" * 3_000_000 + b"\r\n.\r\n")).startswith("250")
             assert len(receiver.messages) == 1
-
-
-@contextmanager
-def _small_disk(folder: Path) -> Iterator[None]:
-    mount = ["mount", "-t", "tmpfs", "-o", "size=5m", "tmpfs", str(folder)]
-    if subprocess.run(mount, check=False, capture_output=True).returncode != 0:
-        if "CI" in os.environ:
-            pytest.fail("cannot mount a tmpfs")
-        pytest.skip("cannot mount a tmpfs here")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 async def test_memory_stays_flat_with_endless_lines_from_many_clients(tmp_path: Path) -> None:
