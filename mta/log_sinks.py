@@ -15,6 +15,7 @@ import socket
 import sys
 import threading
 import time
+from abc import ABC, abstractmethod
 from contextlib import suppress
 from datetime import date, timedelta
 from pathlib import Path
@@ -32,7 +33,7 @@ _FACILITY_MAIL = 2
 _FILE_MODE = 0o640
 
 
-class _CountingSink:
+class _CountingSink(ABC):
     """What all sinks share: count what is lost, and say so when writing works again."""
 
     def __init__(self, *, as_json: bool) -> None:
@@ -56,9 +57,9 @@ class _CountingSink:
             self.lost = 0
         self._put(level, action, line, day)
 
+    @abstractmethod
     def _put(self, level: Level, action: str, line: str, day: str) -> None:
         """Write one line. Raises OSError if it could not be written whole."""
-        raise NotImplementedError
 
 
 class FileSink(_CountingSink):

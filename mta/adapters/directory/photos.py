@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mta.message.attachments.signatures import by_signature
+
 PHOTO_OCTETS_MAX = 200_000
 """A picture goes out with every message, so it has to be small."""
 PHOTOS_OCTETS_MAX = 100_000_000
 """Of one file's people together: every worker holds them in memory."""
-_MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
+_TYPES = frozenset(("image/png", "image/jpeg"))
 
 
 def is_photo(data: bytes) -> bool:
     """Whether it is a PNG or JPEG picture of a size that can go out with mail."""
-    return data.startswith(_MAGIC) and len(data) <= PHOTO_OCTETS_MAX
+    return len(data) <= PHOTO_OCTETS_MAX and by_signature(data) in _TYPES
 
 
 class PhotoError(ValueError):
@@ -37,6 +39,6 @@ def read_photo(folder: Path, name: str) -> bytes:
     if len(data) > PHOTO_OCTETS_MAX:
         mend = "make it smaller: 96 to 200 pixels wide is plenty"
         raise PhotoError(f"{path.name} is larger than {PHOTO_OCTETS_MAX // 1000} kB", mend)
-    if not data.startswith(_MAGIC):
+    if by_signature(data) not in _TYPES:
         raise PhotoError(f"{path.name} is neither PNG nor JPEG", "save the picture as PNG or JPEG")
     return data

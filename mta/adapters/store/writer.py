@@ -14,6 +14,7 @@ import queue
 import sqlite3
 import threading
 import traceback
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -34,7 +35,7 @@ BATCH_OCTETS = 16_000_000
 """What one commit takes at most, so that nobody waits long for the lock and the log stays short."""
 
 
-class Operation(Generic[Result]):
+class Operation(ABC, Generic[Result]):
     """One caller's part of a transaction."""
 
     __slots__ = ()
@@ -47,13 +48,13 @@ class Operation(Generic[Result]):
     """Roughly what it writes, where that is much."""
 
     @classmethod
+    @abstractmethod
     def run(cls, cursor: sqlite3.Cursor, batch: Sequence[Self]) -> Sequence[Result | Exception]:
         """Carry out all operations of this kind in the open transaction; one outcome for each, in order.
 
         An exception among the outcomes refuses that operation, which must not have written anything. A raised one
         rolls back the whole batch, whose operations then run one by one.
         """
-        raise NotImplementedError
 
 
 class _Waiting:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import traceback
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, cast
 
 from aiosmtpd.smtp import SMTP
@@ -38,7 +39,7 @@ _LINGER_S = 5.0
 _NEVER = float("inf")
 
 
-class Connection(SMTP):
+class Connection(SMTP, ABC):
     """Bytes in and out. A subclass holds the dialogue (`_converse`) and counts bad commands (`_refuse`)."""
 
     def __init__(self, listener: RelayListener, loop: asyncio.AbstractEventLoop) -> None:
@@ -72,11 +73,11 @@ class Connection(SMTP):
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = _NEVER
 
-    async def _converse(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    async def _converse(self) -> None: ...
 
-    def _refuse(self, reply: bytes) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _refuse(self, reply: bytes) -> None: ...
 
     # --- called by the event loop ---
 

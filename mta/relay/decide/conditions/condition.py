@@ -59,16 +59,27 @@ def _answer(part: Condition, facts: Facts, index: int) -> bool | None:
         return None
 
 
-class All:
-    """Holds where every part holds."""
+class _Several:
+    """Parts that are tried cheap ones first."""
 
-    __slots__ = ("_cheap_first", "cost", "parts", "source")
+    __slots__ = ("_cheap_first", "cost", "parts")
 
     def __init__(self, parts: Sequence[Condition]) -> None:
         self.parts = tuple(parts)
         self._cheap_first = tuple(part.mask for part in sorted(parts, key=lambda part: part.cost))
         self.cost = sum(part.cost for part in parts)
-        self.source = "all"
+
+    def _joined(self, facts: Facts, index: int) -> tuple[str, str]:
+        """All parts' sources and values, where no single one decided."""
+        deciders = [part.decider(facts, index) for part in self.parts]
+        return "; ".join(source for source, _ in deciders), "; ".join(value for _, value in deciders)
+
+
+class All(_Several):
+    """Holds where every part holds."""
+
+    __slots__ = ()
+    source = "all"
 
     def mask(self, facts: Facts) -> int:
         mask, unanswered = facts.everyone, None
@@ -87,20 +98,14 @@ class All:
         for part in self.parts:
             if _answer(part, facts, index) is False:
                 return part.decider(facts, index)
-        deciders = [part.decider(facts, index) for part in self.parts]
-        return "; ".join(source for source, _ in deciders), "; ".join(value for _, value in deciders)
+        return self._joined(facts, index)
 
 
-class Any:
+class Any(_Several):
     """Holds where at least one part holds."""
 
-    __slots__ = ("_cheap_first", "cost", "parts", "source")
-
-    def __init__(self, parts: Sequence[Condition]) -> None:
-        self.parts = tuple(parts)
-        self._cheap_first = tuple(part.mask for part in sorted(parts, key=lambda part: part.cost))
-        self.cost = sum(part.cost for part in parts)
-        self.source = "any"
+    __slots__ = ()
+    source = "any"
 
     def mask(self, facts: Facts) -> int:
         everyone = facts.everyone
@@ -120,8 +125,8 @@ class Any:
         for part in self.parts:
             if _answer(part, facts, index):
                 return part.decider(facts, index)
-        deciders = [part.decider(facts, index) for part in self.parts]
-        return "none of: " + "; ".join(source for source, _ in deciders), "; ".join(value for _, value in deciders)
+        sources, values = self._joined(facts, index)
+        return f"none of: {sources}", values
 
 
 class Not:

@@ -10,6 +10,7 @@ from mta.config.clock_words import ScheduleError
 from mta.config.load import Located
 from mta.config.problems import Problem
 from mta.config.yaml_values import Loc
+from mta.message.attachments.signatures import by_signature
 from mta.relay.stamp.templates.rendering import PictureSource
 from mta.relay.stamp.templates.schedules import schedule_of
 from mta.relay.stamp.templates.settings import PictureFile, Settings
@@ -19,7 +20,7 @@ PICTURE_MAX = 1_000_000
 """Octets of one picture."""
 DARK = "-dark"
 """What a picture's cid ends with that is shown in dark mode."""
-_MAGIC = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif"}
+_TYPES = frozenset(("image/png", "image/jpeg", "image/gif"))
 
 
 def read_pictures(entry: Path, located: Located[Settings], problems: list[Problem]) -> tuple[PictureSource, ...]:
@@ -75,8 +76,8 @@ def _read(
         problems.append(located.problem(loc, f"no picture {file!r} here", mend))
         return None
     data = path.read_bytes()
-    content_type = next((kind for magic, kind in _MAGIC.items() if data.startswith(magic)), "")
-    if not content_type or len(data) > PICTURE_MAX:
+    content_type = by_signature(data)
+    if content_type not in _TYPES or len(data) > PICTURE_MAX:
         mend = f"use a PNG, JPEG or GIF of at most {PICTURE_MAX} octets"
         problems.append(located.problem(loc, f"{file!r} is no picture for mail", mend))
         return None

@@ -11,6 +11,7 @@ from typing import Any
 from jinja2 import TemplateRuntimeError, pass_context
 from jinja2.runtime import Context
 
+from mta.message.attachments.signatures import by_signature
 from mta.relay.stamp.templates.filters.vcards import VERSIONS, short_vcard
 from mta.relay.stamp.templates.filters.vcards import vcard as vcard_of
 from mta.relay.stamp.templates.rendering import PictureSource, Rendering, rendering_of
@@ -22,7 +23,7 @@ QR_MAX = 1_000
 """Octets that a QR code may hold; with more, phones fail to read it from a screen."""
 _QR_LEVELS = ("l", "m", "q", "h")
 _COLOUR = re.compile(r"#(?:[0-9a-fA-F]{3}){1,2}\Z")
-_PHOTO_TYPES = {b"\x89PNG\r\n\x1a\n": ("image/png", "png"), b"\xff\xd8\xff": ("image/jpeg", "jpg")}
+_PHOTO_TYPES = {"image/png": "png", "image/jpeg": "jpg"}
 
 
 def vcard(person: Any, version: str = "3.0") -> str:
@@ -52,7 +53,8 @@ def photo_type(data: bytes) -> tuple[str, str] | None:
     """Media type and file extension of a photo that mail can carry, None for anything else."""
     if not 0 < len(data) <= PHOTO_MAX:
         return None
-    return next((kind for magic, kind in _PHOTO_TYPES.items() if data.startswith(magic)), None)
+    content_type = by_signature(data)
+    return (content_type, _PHOTO_TYPES[content_type]) if content_type in _PHOTO_TYPES else None
 
 
 def _named(rendering: Rendering, name: str) -> str:
