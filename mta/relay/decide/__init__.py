@@ -1,8 +1,9 @@
 """Rules: message, sender and recipients in; a Decision (equal action lists grouped) out.
 
-The way: rule files (`rule_schema`) become typed rules (`rules`, `compile_conditions`); a message's participants are
-looked up in the directory and become `facts`; `walk.decide` takes all recipients through the rules at once; `groups`
-gives equal decisions one copy.
+The way: rule files (`rule_schema`) become typed `rules`, with their `conditions/`, the `patterns/` that these look for,
+and their `actions/`; a message's `participants` are looked up in the directory and become `facts`; `walk.decide` takes
+all recipients through the rules at once; what concerns more than one copy is set `aside`; `groups` gives equal
+decisions one copy (one for all with `splitting: off`).
 """
 
 from mta.relay.decide.explanation import Step, Trace, Verdict

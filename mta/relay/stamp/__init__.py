@@ -1,5 +1,7 @@
-"""Templates and placement: a group's actions in; edits over the received bytes out.
+"""Templates, placement and changes of content: a group's actions in; edits over the received bytes out.
 
-`templates.load_templates` reads and compiles at load; `stamp.stamp_message` renders, finds the place in each body that
-readers see, and turns it into edits.
+At load, `templates/` reads and compiles. For a message, `stamp` has `bodies` find the texts that readers see, and
+carries out all actions: `content/` changes texts, parts and header fields; `stamping` renders each stamp (`render`),
+looks whether it stands there already (`earlier/`), and finds its place (`place/`); `body_edits` makes edits of both.
+`html/` is how HTML is read; `readers` answers what rules ask about stamps and quotes; `mail` renders whole mails.
 """

@@ -1,4 +1,4 @@
-"""What may stand in `actions`: the shapes; `compile_actions.py` makes actions of them."""
+"""What may stand in `actions`: the shapes; `compile.py` makes actions of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may stand in `when` and `unless`: the shapes; `compile_conditions.py` makes conditions of them."""
+"""What may stand in `when` and `unless`: the shapes; `compile.py` makes conditions of them."""
 
 from __future__ import annotations
 

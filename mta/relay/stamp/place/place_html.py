@@ -1,4 +1,4 @@
-"""Top and bottom in HTML, as programs write it and not as it should be. The place under a reply: place_html_reply.
+"""Top and bottom in HTML, as programs write it and not as it should be. The place under a reply: html_reply.
 
 Most messages need no more than a look at their end; where something there might hide a stamp (an unclosed comment,
 table or hidden preheader) the whole text is scanned, once.

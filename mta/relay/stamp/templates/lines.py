@@ -1,6 +1,6 @@
 """`{% line %}…{% endline %}`: a line that vanishes when anything printed in it is empty.
 
-In HTML the same is said by the attribute `data-line` on an element (see html_source). A line that begins its line of
+In HTML the same is said by the attribute `data-line` on an element (see `html/source`). A line that begins its line of
 the file takes its line end with it.
 """
 
