@@ -60,7 +60,13 @@ def readings(texts: Iterable[tuple[TextBody, str]]) -> tuple[str, ...]:
     plain = [_seen(body, text) for body, around, text in bodies if not body.is_html or id(around) not in of_plain]
     found = dict.fromkeys(("\n".join(rich)[:TEXT_MAX], "\n".join(plain)[:TEXT_MAX]))
     first, *others = found
-    return (first, *(other for other in others if _one_space(other) != _one_space(first)))
+    return (first, *(other for other in others if not _same_words(first, other)))
+
+
+def _same_words(first: str, other: str) -> bool:
+    """Most that differ do so at once."""
+    few = 10
+    return first.split(maxsplit=few)[:few] == other.split(maxsplit=few)[:few] and _one_space(first) == _one_space(other)
 
 
 def _alternatives(part: Part) -> Part | None:

@@ -46,7 +46,7 @@ class BodyPatterns:
 
         return MessageTest(
             source,
-            lambda facts: any(not numbers.isdisjoint(bank.hits(text)) for text in texts(facts)),
+            lambda facts: any(bank.finds(text, numbers) for text in texts(facts)),
             value,
             cost=COST_BODY,
         )

@@ -192,6 +192,12 @@ class PatternBank:
         self._patterns.append(pattern)
         return len(self._patterns) - 1
 
+    def finds(self, text: Text, numbers: frozenset[int]) -> bool:
+        """Whether the text has a match of one of these patterns; where they are few, others are not looked for."""
+        if len(self._patterns) < _BANK_MIN:
+            return any(self._patterns[number].find(text) is not None for number in numbers)
+        return not numbers.isdisjoint(self.hits(text))
+
     def hits(self, text: Text) -> frozenset[int]:
         """The numbers of the patterns that the text has matches of."""
         known: frozenset[int] | None = text.known.get(self)

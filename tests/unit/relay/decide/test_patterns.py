@@ -30,6 +30,17 @@ def test_together_as_alone(text: str) -> None:
     assert bank_of_all().hits(Text(text)) == alone
 
 
+@pytest.mark.parametrize("count", [1, 2, len(ALL)])
+@pytest.mark.parametrize("text", TEXTS)
+def test_some_of_few_and_of_many_patterns(text: str, count: int) -> None:
+    bank = PatternBank()
+    numbers = [bank.add(pattern) for pattern in ALL[-count:]]
+    for number, pattern in zip(numbers, ALL[-count:], strict=True):
+        assert bank.finds(Text(text), frozenset({number})) is (pattern.search(text) is not None)
+    alone = any(pattern.search(text) is not None for pattern in ALL[-count:])
+    assert bank.finds(Text(text), frozenset(numbers)) is alone
+
+
 @pytest.mark.parametrize("text", TEXTS)
 def test_where_memory_is_too_small_for_the_set_each_is_tried_alone(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = bank_of_all().hits(Text(text))
