@@ -152,7 +152,17 @@ def _memberships(content: DirectoryFile) -> dict[str, frozenset[str]]:
         for member in group.members:
             direct.setdefault(primary[member], set()).add(group.name.lower())
     parents = _parents(content)
-    return {address: _closure(parents, names) for address, names in direct.items()}
+    # Many people are in the same groups: each set is found and kept once.
+    found: dict[frozenset[str], frozenset[str]] = {}
+    kept: dict[frozenset[str], frozenset[str]] = {}
+    memberships: dict[str, frozenset[str]] = {}
+    for address, names in direct.items():
+        inner = frozenset(names)
+        if inner not in found:
+            reached = _closure(parents, inner)
+            found[inner] = kept.setdefault(reached, reached)
+        memberships[address] = found[inner]
+    return memberships
 
 
 def problems_of(located: Located[DirectoryFile]) -> Iterator[Problem]:
