@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from urllib.parse import unquote_to_bytes
 
 from mta.message.encoded_words import decode_octets, decode_text
@@ -35,6 +36,12 @@ def disposition(raw: bytes) -> str:
 def raw_parameters(raw: bytes) -> dict[bytes, bytes]:
     """Names in lower case as they stand (`filename*0*`), values unquoted and unfolded; the first of a name counts."""
     found: dict[bytes, bytes] = {}
+    for name, value in _each(raw):
+        found.setdefault(name, value)
+    return found
+
+
+def _each(raw: bytes) -> Iterator[tuple[bytes, bytes]]:
     for match in PARAMETER.finditer(raw):
         name = match[1].lower()
         if match[2] is not None:
@@ -43,8 +50,20 @@ def raw_parameters(raw: bytes) -> dict[bytes, bytes]:
                 value = _ESCAPED.sub(rb"\1", value)
         else:
             value = _unquoted(name, match[3])
-        found.setdefault(name, value)
-    return found
+        yield name, value
+
+
+def file_names(raw: bytes) -> list[str]:
+    """Every name that some reader may take from the value: it may stand there twice, or plain and extended."""
+    known = parameters(raw)
+    names = [known.get("filename", ""), known.get("name", "")]
+    if raw.count(b"=") > 1:
+        for name, value in _each(raw):
+            if name in _FREE_TEXT:
+                names.append(decode_text(value))
+            elif name.removesuffix(b"*") in _FREE_TEXT:
+                names.append(_join({0: (value, True)}))
+    return [name for name in dict.fromkeys(names) if name]
 
 
 def _unquoted(name: bytes, value: bytes) -> bytes:

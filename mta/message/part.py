@@ -155,9 +155,14 @@ class Part:
         )
 
     @property
+    def is_body_like(self) -> bool:
+        """Of a type that mail readers work with themselves: a signature, a report, a calendar's entry."""
+        return self.content_type in _BODY_LIKE
+
+    @property
     def is_attachment(self) -> bool:
         """A part that readers see as a file beside the body: not body text, not a picture inside it, no signature."""
-        if self.is_multipart or self.content_type in _BODY_LIKE:
+        if self.is_multipart or self.is_body_like:
             return self.disposition == "attachment" and self.content_type == "text/calendar"
         if self.disposition == "attachment":
             return not self._is_shown_inside()

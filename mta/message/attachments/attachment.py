@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import binascii
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 
 from mta.message import transfer
@@ -15,6 +15,7 @@ from mta.message.attachments.held import NAMES_MAX, NOTHING, Held
 from mta.message.attachments.libmagic import by_libmagic
 from mta.message.attachments.signatures import EMPTY, HEAD_OCTETS, OLE, PDF, RAR, SEVEN_ZIP, UNKNOWN, ZIP, by_signature
 from mta.message.attachments.texts import MESSAGE, PGP_MESSAGE, by_beginning, is_text, markup
+from mta.message.parameters import file_names
 from mta.message.parse import LimitExceededError, Message, parse
 from mta.message.part import Part
 
@@ -46,7 +47,7 @@ class Attachment:
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """In lower case, folders and trailing dots and spaces off, as Windows saves it; both if two fields differ."""
+        """In lower case, folders and trailing dots and spaces off, as Windows saves it; all where they differ."""
         return tuple(dict.fromkeys(map(_saved_as, _names_of(self.part)))) or ("",)
 
     @property
@@ -153,7 +154,10 @@ class Attachment:
 
     @property
     def poses(self) -> bool:
-        """Whether a part inside a multipart/related is no picture, film, sound or style, though it may say so."""
+        """Whether a part runs something though it says to be a signature or a report, which nobody sees as files; or,
+        inside a multipart/related, is no picture, film, sound or style, though it may say so."""
+        if self.part.is_body_like:
+            return bool(self.runs_because)
         parent = self.part.parent
         if parent is None or parent.content_type != "multipart/related" or parent.related_root is self.part:
             return False
@@ -211,8 +215,13 @@ def _uudecoded(raw: bytes) -> bytes:
     return b"".join(octets)
 
 
-def _names_of(part: Part) -> Iterator[str]:
-    return (name for name in (part.filename, part.params.get("name", "")) if name)
+def _names_of(part: Part) -> Iterable[str]:
+    """The one that counts first. Readers don't agree on which it is, where there are several."""
+    names = dict.fromkeys([part.filename] if part.filename else [])
+    for field in part.fields:
+        if field.name in (b"content-disposition", b"content-type"):
+            names |= dict.fromkeys(file_names(part.data[field.value_start : field.end].removesuffix(b"\r\n")))
+    return names
 
 
 def octets_of(part: Part) -> bytes:

@@ -179,6 +179,31 @@ def test_a_second_name_does_not_hide_the_first() -> None:
     assert found.names == ("a.txt", "a.exe")
 
 
+@pytest.mark.parametrize(
+    "disposition",
+    [
+        b"attachment; filename=a.txt\r\nContent-Disposition: attachment; filename=b.exe",
+        b"attachment; filename=a.txt; filename=b.exe",
+        b"attachment; filename=\"b.exe\"; filename*=utf-8''a.txt",
+        b"attachment; filename*=utf-8''a.txt; filename*=utf-8''b%2Eexe",
+    ],
+)
+def test_of_several_names_none_is_passed_over(disposition: bytes) -> None:
+    field = b"Content-Type: application/octet-stream\r\nContent-Disposition: " + disposition + b"\r\n"
+    (found,) = attachments(parse(mixed(TEXT, field + b"\r\nx")))
+    assert found.names == ("a.txt", "b.exe")
+
+
+@pytest.mark.parametrize(
+    "kind", ["application/pgp-signature", "application/pkcs7-signature", "message/feedback-report"]
+)
+@pytest.mark.parametrize(("data", "name"), [(b"x", "invoice.exe"), (PE, "invoice")])
+def test_a_program_that_poses_as_a_signature_is_a_file(kind: str, data: bytes, name: str) -> None:
+    (found,) = attachments(parse(mixed(TEXT, part(data, name, kind))))
+    assert found.runs_because
+    assert attachments(parse(mixed(TEXT, part(b"x", "invoice", kind)))) == []
+
+
 def test_an_attached_message_holds_its_files() -> None:
     inner = mixed(TEXT, part(b"x", "virus.exe"), boundary=b"=_inner")
     (found,) = attachments(parse(mixed(TEXT, b"Content-Type: message/rfc822\r\n\r\n" + inner)))
