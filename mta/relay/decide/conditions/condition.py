@@ -6,6 +6,7 @@ explanation they are walked in the order in which they were written.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -166,8 +167,23 @@ class DirectionIs:
         return self.source, facts.direction(facts.recipients[index]).value
 
 
-class MessageTest:
-    """A test of the message as a whole, run once for each message however many rules have it."""
+class Remembered(ABC):
+    """Judged once for each message, however many rules have it."""
+
+    __slots__ = ()
+
+    def mask(self, facts: Facts) -> int:
+        known = facts.masks.get(self)
+        if known is None:
+            known = facts.masks[self] = self._mask(facts)
+        return known
+
+    @abstractmethod
+    def _mask(self, facts: Facts) -> int: ...
+
+
+class MessageTest(Remembered):
+    """A test of the message as a whole."""
 
     __slots__ = ("_test", "_value", "cost", "source")
 
@@ -179,11 +195,8 @@ class MessageTest:
         self._test = test
         self._value = value
 
-    def mask(self, facts: Facts) -> int:
-        known = facts.masks.get(self)
-        if known is None:
-            known = facts.masks[self] = facts.everyone if self._test(facts) else 0
-        return known
+    def _mask(self, facts: Facts) -> int:
+        return facts.everyone if self._test(facts) else 0
 
     def decider(self, facts: Facts, index: int) -> tuple[str, str]:
         return self.source, self._value(facts)
@@ -197,7 +210,7 @@ _SENDERS: dict[str | None, Callable[[Facts], Party | None]] = {
 }
 
 
-class SenderIs:
+class SenderIs(Remembered):
     """A test of the sender; the null reverse-path fails all of them. `by` says who counts as the sender."""
 
     __slots__ = ("_sender", "_test", "cost", "source")
@@ -208,12 +221,9 @@ class SenderIs:
         self.source = f"sender.{test.source}" if by is None else f"sender (by {by}).{test.source}"
         self.cost = 2
 
-    def mask(self, facts: Facts) -> int:
-        known = facts.masks.get(self)
-        if known is None:
-            sender = self._sender(facts)
-            known = facts.masks[self] = facts.everyone if sender is not None and self._test.holds(sender) else 0
-        return known
+    def _mask(self, facts: Facts) -> int:
+        sender = self._sender(facts)
+        return facts.everyone if sender is not None and self._test.holds(sender) else 0
 
     def decider(self, facts: Facts, index: int) -> tuple[str, str]:
         sender = self._sender(facts)
@@ -238,7 +248,7 @@ class OnBehalfOf:
         return self.source, "nobody sent it for another" if delegate is None else f"{delegate} sent it for {author}"
 
 
-class RecipientIs:
+class RecipientIs(Remembered):
     """A test of the recipient who is judged."""
 
     __slots__ = ("_test", "cost", "source")
@@ -248,11 +258,8 @@ class RecipientIs:
         self.source = f"recipient.{test.source}"
         self.cost = 5
 
-    def mask(self, facts: Facts) -> int:
-        known = facts.masks.get(self)
-        if known is None:
-            known = facts.masks[self] = self._test.mask(facts)
-        return known
+    def _mask(self, facts: Facts) -> int:
+        return self._test.mask(facts)
 
     def decider(self, facts: Facts, index: int) -> tuple[str, str]:
         return self.source, self._test.value(facts.recipients[index])

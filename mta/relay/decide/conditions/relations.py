@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mta.relay.decide.conditions.condition import Remembered
 from mta.relay.decide.facts import Facts
 from mta.relay.decide.participants import Party
 from mta.relay.decide.texts import listed
 
 
-class AttributesCompare:
+class AttributesCompare(Remembered):
     """Both have the attributes, and each has the same value with both, or a different one."""
 
     cost = 4
@@ -18,12 +19,6 @@ class AttributesCompare:
         self._names = tuple(names)
         self._same = same
         self.source = f"recipient.{'same' if same else 'different'}: {listed(names)}"
-
-    def mask(self, facts: Facts) -> int:
-        known = facts.masks.get(self)
-        if known is None:
-            known = facts.masks[self] = self._mask(facts)
-        return known
 
     def _mask(self, facts: Facts) -> int:
         mask = facts.everyone if facts.sender is not None else 0
@@ -45,7 +40,7 @@ class AttributesCompare:
         return self.source, "; ".join(values)
 
 
-class RelationIs:
+class RelationIs(Remembered):
     """The recipient is the sender's manager, reports to them, has the same manager, or is the sender."""
 
     cost = 6
@@ -54,14 +49,9 @@ class RelationIs:
         self._names = frozenset(names)
         self.source = f"recipient.is: {listed(names)}"
 
-    def mask(self, facts: Facts) -> int:
-        known = facts.masks.get(self)
-        if known is None:
-            sender = facts.sender
-            known = facts.masks[self] = (
-                0 if sender is None else facts.mask(lambda party: not self._names.isdisjoint(_relations(sender, party)))
-            )
-        return known
+    def _mask(self, facts: Facts) -> int:
+        sender = facts.sender
+        return 0 if sender is None else facts.mask(lambda party: not self._names.isdisjoint(_relations(sender, party)))
 
     def decider(self, facts: Facts, index: int) -> tuple[str, str]:
         party = facts.recipients[index]
@@ -84,7 +74,7 @@ def _relations(sender: Party, recipient: Party) -> set[str]:
     return found
 
 
-class Between:
+class Between(Remembered):
     """The sender is in one of the first groups and the recipient in one of the second; either way if asked."""
 
     cost = 3
@@ -93,12 +83,6 @@ class Between:
         self._ways = [_lowered(first, second)] + ([_lowered(second, first)] if either_way else [])
         names = listed(first), listed(second)
         self.source = f"recipient.between: {names[0]} {'and' if either_way else 'to'} {names[1]}"
-
-    def mask(self, facts: Facts) -> int:
-        known = facts.masks.get(self)
-        if known is None:
-            known = facts.masks[self] = self._mask(facts)
-        return known
 
     def _mask(self, facts: Facts) -> int:
         mask = 0
