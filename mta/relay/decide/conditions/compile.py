@@ -10,16 +10,8 @@ from mta.config.yaml_values import Document, Loc
 from mta.model.decision import Direction
 from mta.relay.decide.conditions.compile_message_tests import MessageTestCompiler
 from mta.relay.decide.conditions.compile_parties import PartyCompiler, PartyCondition
-from mta.relay.decide.conditions.condition import (
-    All,
-    Any,
-    AnyRecipient,
-    Condition,
-    DirectionIs,
-    EveryRecipient,
-    MessageTest,
-    Not,
-)
+from mta.relay.decide.conditions.condition import All, Any, Condition, DirectionIs, MessageTest, Not
+from mta.relay.decide.conditions.party_conditions import AnyRecipient, EveryRecipient
 from mta.relay.decide.conditions.party_schema import OneRecipientTests, RecipientTests
 from mta.relay.decide.conditions.schema import Conditions
 from mta.relay.decide.patterns.text_patterns import Pattern, PatternError, compile_regex

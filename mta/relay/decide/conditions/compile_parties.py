@@ -9,7 +9,6 @@ from mta.config.explain_errors import closest
 from mta.config.yaml_values import Loc
 from mta.model.address import AddressError, domain_key, parse_address
 from mta.relay.decide.conditions.claims import ClaimsInternal
-from mta.relay.decide.conditions.condition import OnBehalfOf, RecipientIs, SenderIs
 from mta.relay.decide.conditions.directory_tests import (
     AttributeEmpty,
     AttributeEquals,
@@ -23,6 +22,7 @@ from mta.relay.decide.conditions.directory_tests import (
 )
 from mta.relay.decide.conditions.ldap_filter import FilterError, compile_filter
 from mta.relay.decide.conditions.parties import AddressIs, DomainIs, PartyTest, RoleIs, ScopeIs
+from mta.relay.decide.conditions.party_conditions import OnBehalfOf, RecipientIs, SenderIs
 from mta.relay.decide.conditions.party_schema import (
     AttributeTest,
     GroupToGroup,
