@@ -12,6 +12,7 @@ import pytest
 
 from mta.adapters.store.sqlite import SqliteSpool
 from mta.model.delivery import (
+    VERIFIED_TLS,
     AcceptedMessage,
     Body,
     LeasedDelivery,
@@ -578,6 +579,17 @@ async def test_filters(open_spool: Open, clock: SettableClock, which: QueueFilte
         await spool.accept(message)
     administrator = await open_spool(None)
     assert await queue_ids(administrator, which) == [messages[number].queue_id for number in numbers]
+
+
+async def test_a_next_hops_mail_is_also_what_goes_there_over_tls_alone(open_spool: Open, clock: SettableClock) -> None:
+    spool = await open_spool(0)
+    message = sample_message(hops=("a", "ab"), accepted_at=clock.now(), due_at=clock.now())
+    first, second = message.recipients
+    message = replace(message, recipients=(replace(first, next_hop="a" + VERIFIED_TLS), second))
+    await spool.accept(message)
+    administrator = await open_spool(None)
+    assert await queue_ids(administrator, QueueFilter(next_hop="a")) == [message.queue_id]
+    assert await administrator.hold(QueueFilter(next_hop="a")) == 1
 
 
 async def test_listing_shows_attempts_times_and_replies(open_spool: Open, clock: SettableClock) -> None:

@@ -177,10 +177,12 @@ class Settler:
     ) -> tuple[AcceptedMessage, ...]:
         """To the sender, and to the postmaster about those whom the sender did not write to."""
         dsns = []
+        # Archive copies go out in the postmaster's name, whoever wrote the message, and whatever SPF says of them.
+        is_ours = self.postmaster is not None and message.envelope.reverse_path == self.postmaster
         told = [
             failure
             for failure in failures
-            if not failure.for_postmaster and dsn_due(message, failure.cause, self.accepted_domains)
+            if not failure.for_postmaster and (is_ours or dsn_due(message, failure.cause, self.accepted_domains))
         ]
         if told:
             dsns.append(self.write_dsn(message, told, now))

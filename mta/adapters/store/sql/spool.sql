@@ -132,8 +132,9 @@ message.reverse_path LIKE :sender ESCAPE '\'
 -- name: which_recipient
 EXISTS (SELECT 1 FROM json_each(delivery.recipients) WHERE json_extract(value, '$[1]') LIKE :recipient ESCAPE '\')
 
+-- What a rule sends there over verified TLS only is behind the same name (mta.model.delivery.VERIFIED_TLS).
 -- name: which_next_hop
-delivery.next_hop = :next_hop
+delivery.next_hop IN (:next_hop, :next_hop || '+tls')
 
 -- name: which_state
 delivery.state = :state

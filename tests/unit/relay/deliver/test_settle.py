@@ -223,6 +223,15 @@ def test_copies_of_mail_that_nobody_sent_are_the_postmasters_business() -> None:
     assert [[str(failure.address) for failure in asked] for asked in dsns.asked] == [["b@example.org"]]
 
 
+def test_the_postmaster_learns_of_an_archive_copy_whoever_wrote_the_message() -> None:
+    trace = b"Authentication-Results: relay.example.com;\r\n\tspf=fail smtp.mailfrom=example.net\r\n"
+    copy = replace(message(sender=str(POSTMASTER), role=ListenerRole.INBOUND), trace=trace)
+    dsns, delivery = Dsns(), leased(copy)
+    refused = results(delivery, *(UNKNOWN for _ in delivery.recipients))
+    replace(settler(dsns), postmaster=POSTMASTER).settlement(delivery, refused, NOON)
+    assert len(dsns.asked) == 1
+
+
 def test_a_hold_that_ran_out_is_told_likewise() -> None:
     dsns = Dsns()
     held = by_rules()
