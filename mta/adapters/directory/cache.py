@@ -192,10 +192,10 @@ class PeopleCache:
 
     # --- keeping ------------------------------------------------------------------------------------------------------
 
-    def remember(self, people: Iterable[Person]) -> None:
-        """Keep entries that were read for another reason, by all their addresses."""
+    def remember(self, people: Iterable[Person], *, besides: Collection[str] = ()) -> None:
+        """Keep entries that were read for another reason, by all their addresses besides those that are others'."""
         for person in people:
-            for key in (person.address, *person.aliases):
+            for key in {person.address, *person.aliases}.difference(besides):
                 self._store(key, person)
 
     def _store(self, key: str, person: Person | None) -> None:

@@ -21,6 +21,8 @@ from mta.model.ldap_filter import Compare, Filter, Present
 from mta.model.person import Person
 from mta.ports.directory import DirectoryDownError
 
+_Rank = tuple[bool, bool, bool, str]
+
 
 class LdapDirectory:
     """Opens connections when first asked. Bound to one event loop between two calls of `close`."""
@@ -104,9 +106,14 @@ class LdapDirectory:
 
     async def _preload(self) -> None:
         began, count = time.monotonic(), 0
+        ranks: dict[str, _Rank] = {}
         try:
             async for person in self.everybody():
-                self._cache.remember((person,))
+                rank = _rank(person)
+                keys = {person.address, *person.aliases}
+                others = {key for key in keys if key in ranks and ranks[key] < rank}
+                ranks |= dict.fromkeys(keys - others, rank)
+                self._cache.remember((person,), besides=others)
                 count += 1
         except DirectoryDownError:
             return  # the servers' failures are logged; look-ups go on by themselves
@@ -120,7 +127,6 @@ class LdapDirectory:
             search = replace(self._search(base, self._reader.by_addresses(keys)), page_size=0)
             entries += await self._servers.search(search)
         found: dict[str, Person] = {}
-        # Where two have an address: who is active before who is disabled, people before contacts and groups.
         for person in sorted(await self._people_of(entries), key=_rank):
             for key in (person.address, *person.aliases):
                 found.setdefault(key, person)
@@ -160,7 +166,8 @@ class LdapDirectory:
         return self._reader.address(entry) if entry is not None else ""
 
 
-def _rank(person: Person) -> tuple[bool, bool, bool, str]:
+def _rank(person: Person) -> _Rank:
+    """Whose an address is that two have: who is active before who is disabled, people before contacts and groups."""
     return person.disabled, bool(person.group_name), person.is_contact, person.address
 
 

@@ -120,3 +120,21 @@ async def test_a_listing_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch
 async def test_one_senseless_entry_does_not_spoil_the_answer(control: bytes) -> None:
     async with served(saying(userAccountControl=[control])) as directory:
         assert not (await directory.people([JANE]))[JANE].disabled
+
+
+async def test_an_address_that_two_have_is_the_active_ones_after_a_preload_too() -> None:
+    def twice(message: int, operation: int) -> Iterator[bytes]:
+        if operation == BIND:
+            yield bound(message)
+        elif operation == SEARCH:
+            for name, control in ((b"New", b"512"), (b"Gone", b"514")):
+                attributes = {**PERSON, "displayName": [name], "userAccountControl": [control]}
+                yield entry_message(message, f"CN={name.decode()},DC=x", attributes)
+            yield done_message(message)
+
+    async with served(twice, preload=True) as directory:
+        assert (await directory.people([JANE]))[JANE].attributes["displayName"] == "New"
+        await directory.start()
+        assert directory._preloading is not None
+        await directory._preloading
+        assert (await directory.people([JANE]))[JANE].attributes["displayName"] == "New"
