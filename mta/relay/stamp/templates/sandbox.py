@@ -8,11 +8,11 @@ because a second attempt has to give the same bytes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, datetime
-from typing import Any
+from typing import Any, cast
 
-from jinja2 import BaseLoader, StrictUndefined, nodes, pass_context
+from jinja2 import BaseLoader, StrictUndefined, nodes, pass_context, pass_eval_context
 from jinja2.compiler import CodeGenerator, Frame
 from jinja2.exceptions import SecurityError
 from jinja2.filters import FILTERS
@@ -45,6 +45,7 @@ _LOOP = frozenset(
 _ATTRIBUTES: Mapping[type, frozenset[str]] = {
     str: _STR, Markup: _STR, datetime: _DATETIME, date: _DATE, LoopContext: _LOOP
 }  # fmt: skip
+_LISTS = (list, tuple, dict)
 _COUNTED = "stampline_counted"
 
 
@@ -84,8 +85,51 @@ def _replace(value: Any, old: str, new: str) -> str:
     return text.replace(old, new)
 
 
+@pass_eval_context
+def _join(context: nodes.EvalContext, value: Iterable[Any], d: str = "") -> str:
+    parts = list(value)
+    if sum(len(str(part)) for part in parts) + len(d) * len(parts) > TEXT_MAX:
+        raise LimitError(f"more than {TEXT_MAX} characters")
+    return cast("str", FILTERS["join"](context, parts, d))
+
+
+def _sum(value: Iterable[Any], start: float = 0) -> float:
+    """Of numbers: lists that are added up would double with each line of a template."""
+    numbers = [*value, start]
+    if not all(isinstance(number, (int, float)) for number in numbers):
+        raise SecurityError("sum works on numbers in a template")
+    total: float = sum(numbers)
+    return total
+
+
+def _is_deep(value: Any) -> bool:
+    """Whether it is a list of lists; in one more, each line of a template could double what is printed of it."""
+    return isinstance(value, _LISTS) and any(isinstance(item, _LISTS) for item in _items(value))
+
+
+def _items(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value
+
+
 class _Code(CodeGenerator):
-    """Compiles `~` so that its result is checked."""
+    """Compiles `~` and lists so that their results are checked."""
+
+    def _checked(self, visit: Callable[[Any, Frame], None], node: nodes.Expr, frame: Frame) -> None:
+        self.write("environment.flat(")
+        visit(node, frame)
+        self.write(")")
+
+    def visit_List(self, node: nodes.List, frame: Frame) -> None:  # noqa: N802
+        self._checked(super().visit_List, node, frame)
+
+    def visit_Dict(self, node: nodes.Dict, frame: Frame) -> None:  # noqa: N802
+        self._checked(super().visit_Dict, node, frame)
+
+    def visit_Tuple(self, node: nodes.Tuple, frame: Frame) -> None:  # noqa: N802
+        if node.ctx == "load":
+            self._checked(super().visit_Tuple, node, frame)
+        else:
+            super().visit_Tuple(node, frame)
 
     def visit_Concat(self, node: nodes.Concat, frame: Frame) -> None:  # noqa: N802
         self.write("environment.checked(")
@@ -112,7 +156,7 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
             cache_size=-1,
             auto_reload=False,
         )
-        own = {**OWN_FILTERS, _COUNTED: _counted, "replace": _replace}
+        own = {**OWN_FILTERS, _COUNTED: _counted, "replace": _replace, "join": _join, "sum": _sum}
         lines = {name: self.filters[name] for name in self.filters if name.startswith("stampline_")}
         self.filters = {name: FILTERS[name] for name in _FILTERS.split()} | lines | own
         self.globals = {"range": _range}
@@ -163,7 +207,14 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
         budget.calls -= 1
         if budget.calls < 0:
             raise LimitError(f"more than {CALLS_MAX} calls")
+        __self.flat((*args, *kwargs.values()))
         return __self.checked(super().call(__context, __obj, *args, **kwargs))
+
+    def flat(self, value: Any) -> Any:
+        """The list, unless there are lists in lists in it. Raises LimitError."""
+        if any(map(_is_deep, _items(value))):
+            raise LimitError("lists of lists in a list")
+        return value
 
     def checked(self, value: Any) -> Any:
         """The value, unless it is a text too long for a signature. Raises LimitError."""

@@ -62,6 +62,12 @@ BOMBS = [
     "{{ now|date('" + "y" * 90 + "') }}",
     "{{ ['a']|choose(by=sender.info) }}",
     "{{ 'x' * 1000 }}{% for a in range(2000) %}{{ 'y' }}{% endfor %}",
+    "{% set s = 'x' %}" + "{% set s = s ~ s %}" * 16 + "{{ range(2000)|join(s)|length }}",
+    "{% set l = [1] %}" + "{% set l = [l, l]|sum(start=[]) %}" * 24 + "{{ l|length }}",
+    "{% set l = ['x'] %}" + "{% set l = [l, l] %}" * 24 + "{{ l }}",
+    "{% set l = 'x', 'y' %}" + "{% set l = l, l %}" * 24 + "{{ l }}",
+    "{% set l = {'a': 1} %}" + "{% set l = {'a': l, 'b': l} %}" * 24 + "{{ l }}",
+    "{% macro m(n) %}{% if n %}{{ m(n - 1, varargs, varargs) }}{% else %}{{ varargs }}{% endif %}{% endmacro %}{{ m(24) }}",
 ]
 
 
@@ -90,6 +96,11 @@ def test_bombs_are_stopped(tmp_path: Path, source: str) -> None:
 def test_filters_that_are_not_there(tmp_path: Path, name: str) -> None:
     with pytest.raises(ConfigurationError, match=f"No filter named '{name}'"):
         templates(tmp_path, evil="{{ sender.title|" + name + " }}")
+
+
+def test_lists_of_pairs_are_allowed(tmp_path: Path) -> None:
+    source = "{% for name, n in [('T', 1), ('M', 2)] %}{{ name }}{{ n }}{% endfor %} {{ [1, 2]|sum }}{{ ['a', 'b']|join('-') }}"
+    assert b"T1M2 3a-b" in stamped(plain("Hello\n"), [stamp("pairs")], templates(tmp_path, pairs=source))
 
 
 def test_as_much_as_a_signature_needs_is_allowed(tmp_path: Path) -> None:
