@@ -174,6 +174,9 @@ class TextBody:
         first = placed[0]
         if first.start == part.body_start:
             placed[0] = first = Edit(first.start, first.end, _before_body(part) + first.replacement)
+        elif not part.header_is_closed:
+            # Else lines that a change breaks in two could pass for header fields.
+            placed.insert(0, Edit(base, base, _before_body(part)))
         last = placed[-1]
         ending = _behind_body(part) if part.body_start == part.body_end else b""
         before = last.replacement or part.data[max(last.start - 2, 0) : last.start]
