@@ -17,6 +17,8 @@ from mta.relay.derive.original import Original
 
 NOTICES_MAX = 100
 """Notices of one rule to the same people within an hour, should somebody's robot answer them with new mail."""
+ANSWERS_MAX = 20
+"""Answers of one rule to one sender within an hour, whoever answers: one message to many may be forged."""
 _HOUR = timedelta(hours=1)
 _FIELDS = ("from", "sender", "reply-to", "to", "cc", "subject", "date", "message-id")
 
@@ -36,6 +38,13 @@ def response_limit(original: Original, action: AutoRespond, sender: str) -> Once
     who = action.recipient or action.sender
     key = _key("responses", action.rule, original.message.decision.organisation, who, sender)
     return OnceKey(key, action.limit, timedelta(seconds=action.period_s))
+
+
+def answer_limit(original: Original, action: AutoRespond, sender: str) -> OnceKey:
+    """A bound on what a rule answers one sender in everybody's name; never less than what it says for each."""
+    key = _key("answers", action.rule, original.message.decision.organisation, sender)
+    period = min(_HOUR, timedelta(seconds=action.period_s))
+    return OnceKey(key, max(ANSWERS_MAX, action.limit), period)
 
 
 def _key(kind: str, rule: str, *parts: str) -> str:

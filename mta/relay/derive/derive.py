@@ -15,7 +15,7 @@ from mta.model.envelope import Envelope
 from mta.model.queue_id import new_queue_id
 from mta.model.reply import MailError
 from mta.relay.derive.auto_response import response_fields, why_not
-from mta.relay.derive.claims import notice_limit, once, response_limit
+from mta.relay.derive.claims import answer_limit, notice_limit, once, response_limit
 from mta.relay.derive.letters import CannotWriteError, Letter, WriteLetter, compose
 from mta.relay.derive.original import Original
 
@@ -167,8 +167,8 @@ class _Maker:
         if message is not None:
             who = action.recipient or action.sender
             done_once = once(self._original, "auto-respond", action.rule, who)
-            limit = response_limit(self._original, action, sender.key)
-            self._add("auto-respond", action.rule, message, done_once, limit)
+            limits = (limit(self._original, action, sender.key) for limit in (response_limit, answer_limit))
+            self._add("auto-respond", action.rule, message, done_once, *limits)
 
     def _responder(self, address: Address) -> Mailbox:
         person = self._original.people.get(address.key)

@@ -20,6 +20,7 @@ from mta.model.delivery import RecipientEntry
 from mta.model.reply import Reply
 from mta.relay import plugin_threads
 from mta.relay.decide.actions.plugins import View
+from mta.relay.derive.claims import ANSWERS_MAX
 from tests.servers.relay import Relay
 from tests.unit.relay.test_pipeline import MESSAGE, STRANGER, World, open_world
 
@@ -212,6 +213,18 @@ async def test_answers_are_capped_and_the_cap_survives_a_restart(at_work: Open) 
     async with at_work(rules) as world:
         await write(world, 3)
         assert ("", ("bob@example.net",)) not in await sent(world)
+
+
+async def test_one_message_to_many_brings_its_sender_a_bounded_number_of_answers(at_work: Open) -> None:
+    """The sender may be forged: whoever that is must not be flooded by what one message sets off."""
+    everybody = [f"p{number}@example.com" for number in range(60)]
+    data = FROM_OUTSIDE.replace(b"To: John <john@example.com>", f"To: {', '.join(everybody)}".encode())
+    async with at_work("{auto-respond: away}") as world:
+        await world.submit(data, *everybody, client=STRANGER, sender="bob@example.net")
+        answers = [entry for entry in await sent(world) if entry == ("", ("bob@example.net",))]
+        assert len(answers) == ANSWERS_MAX
+        await world.submit(data.replace(b"<one@", b"<two@"), *everybody, client=STRANGER, sender="bob@example.net")
+        assert len([entry for entry in await sent(world) if entry == ("", ("bob@example.net",))]) == ANSWERS_MAX
 
 
 async def test_an_answer_to_an_answer_ends_there(at_work: Open) -> None:

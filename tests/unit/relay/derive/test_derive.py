@@ -268,13 +268,15 @@ def test_a_subject_cannot_add_header_fields() -> None:
 def test_the_limit_counts_for_one_sender_and_responder() -> None:
     action = replace(RESPOND, limit=3, period_s=600)
     (follower,) = Case().derived(action).followers
-    once, limit = follower.spawned.claims
+    once, limit, bound = follower.spawned.claims
     assert (once.limit, limit.limit, limit.period) == (1, 3, timedelta(minutes=10))
+    assert (bound.limit, bound.period) == (20, timedelta(minutes=10))
     other_mail = Case(header={"Message-ID": "<2@customer.example>"}).keys(action)
     assert other_mail[1] == limit.key
     assert other_mail[0] != once.key
     assert Case(reverse_path="other@customer.example").keys(action)[1] != limit.key
     assert Case().keys(replace(action, recipient="john@example.com"))[1] != limit.key
+    assert Case().keys(replace(action, recipient="john@example.com"))[2] == bound.key
     assert Case().keys(replace(action, recipient="", sender="desk@example.com"))[1] != limit.key
     assert JANE not in limit.key
     assert BUYER not in limit.key
