@@ -29,8 +29,15 @@ class PhotoError(ValueError):
 def read_photo(folder: Path, name: str) -> bytes:
     """The picture in the file of that name, which has to lie in the folder or below. Raises PhotoError."""
     path = folder / name
-    if not path.resolve().is_relative_to(folder.resolve()):
+    try:
+        is_inside = path.resolve().is_relative_to(folder.resolve())
+        is_special = path.exists() and not path.is_file() and not path.is_dir()
+    except (OSError, RuntimeError, ValueError) as exc:  # links in a circle, a name that no file can have
+        raise PhotoError(f"{name!r} can be no file", "correct the path") from exc
+    if not is_inside:
         raise PhotoError(f"{name!r} is not in {folder}", "copy the picture there, and write its path from there")
+    if is_special:  # reading a pipe would wait without end
+        raise PhotoError(f"{path.name} is neither PNG nor JPEG", "save the picture as PNG or JPEG")
     try:
         with path.open("rb") as file:
             data = file.read(PHOTO_OCTETS_MAX + 1)

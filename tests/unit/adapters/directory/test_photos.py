@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -61,3 +62,12 @@ def test_all_of_them_together_are_bounded(tmp_path: Path, monkeypatch: pytest.Mo
     (tmp_path / "a.png").write_bytes(PNG)
     with pytest.raises(ConfigurationError, match="the photos up to here are more than"):
         load(tmp_path, "a.png", "a.png")
+
+
+@pytest.mark.parametrize(("name", "expected"), [("pipe", "neither PNG nor JPEG"), ("circle", "can be no file"),
+                                                ('"a\\0b"', "can be no file")])  # fmt: skip
+def test_what_is_no_file_is_reported_and_not_waited_for(tmp_path: Path, name: str, expected: str) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "circle").symlink_to("circle")
+    with pytest.raises(ConfigurationError, match=expected):
+        load(tmp_path, name)
