@@ -22,7 +22,9 @@ from mta.relay.stamp.html.scan import tokens
 RECOGNISED_MIN = 12
 """Letters and digits that a text needs to be told from other texts."""
 _QUOTE = r"^[ \t]*+(?>(?:>[ \t]?)+)"
-_BESIDE = r"<(?:https?|mailto|tel|ftp|cid):[^<>]{0,2000}>|\[[^\[\]]{0,300}\]|\b(?:https?://|mailto:)[^\s<>\"]+"
+# What mail programs write for a picture is short and begins at the bracket; a warning in brackets is words like others.
+_PICTURE = r"\[(?:cid|https?):[^\[\]]{0,300}\]|\[[^\[\]\s][^\[\]]{0,100}\]|\[\]"
+_BESIDE = rf"<(?:https?|mailto|tel|ftp|cid):[^<>]{{0,2000}}>|{_PICTURE}|\b(?:https?://|mailto:)[^\s<>\"]+"
 _QUOTES = re.compile(_QUOTE, re.MULTILINE)
 _ADDRESSES = re.compile(_BESIDE, re.IGNORECASE)
 _NOT_LETTERS = re.compile(r"[\W_]+")

@@ -319,3 +319,13 @@ def test_an_attempt_after_a_crash_gives_the_same_bytes() -> None:
     first, second = (stamped(data, actions, load_templates(SAMPLES)) for _ in range(2))
     assert first == second
     assert first != data
+
+
+@pytest.mark.parametrize("name", sorted(set(load_templates(SAMPLES).names()) - {"receipt"}))
+@pytest.mark.parametrize("place", [Place.TOP, Place.BOTTOM])
+def test_a_second_server_finds_every_sample_in_plain_text(name: str, place: Place) -> None:
+    chosen = load_templates(SAMPLES)
+    raw = plain("Hello,\n\nplease see below.\n")
+    once = stamped(raw, [stamp(name, place)], chosen)
+    assert once != raw
+    assert stamped(once, [stamp(name, place)], chosen) == once
