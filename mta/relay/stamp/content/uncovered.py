@@ -41,8 +41,10 @@ def _shown(root: Part) -> Iterator[Part]:
     waiting = [root]
     while waiting:
         part = waiting.pop()
-        if part.is_multipart:
+        if part.children and part.is_multipart:
             waiting.extend(reversed(part.children))
+        elif part.is_multipart:
+            yield part  # no part of it can be told, so readers show it as it stands
         elif part.content_type.startswith("text/") or part.content_type in _HTML:
             is_body = part.content_type in ("text/plain", "text/html") and not part.is_attachment
             if is_body or not (part.filename or part.disposition == "attachment"):

@@ -339,6 +339,7 @@ def _in_base64(octets: bytes) -> bytes:
         _in_base64(AS_BASE64 + b"\r\n--\r\nsent through a mailing list"),
         _in_base64(b"").replace(b"base64", b"x-uuencode") + b"begin 644 x\r\n" + binascii.b2a_uu(NUMBER) + b"end\r\n",
         plain("x" * (BODY_MAX + 1)),
+        HEADER + b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + NUMBER,
     ],
 )
 def test_a_mask_that_does_not_reach_all_that_is_seen_fails_by_the_rules_words(raw: bytes) -> None:
