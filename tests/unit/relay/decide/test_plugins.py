@@ -89,7 +89,7 @@ def wrong(**values: Any) -> Any:
         AddRecipients(**wrong(addresses=None)),
         AddRecipients(**wrong(addresses=[7])),
     ],
-    ids=repr,
+    ids=lambda action: action.kind,
 )
 def test_an_action_that_can_not_be_carried_out_fails_the_rule(saying: Callable[..., Outcome], action: Action) -> None:
     outcome = saying(lambda view: [action])
