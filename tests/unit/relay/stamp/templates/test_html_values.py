@@ -9,8 +9,8 @@ import pytest
 
 from mta.config.problems import ConfigurationError
 from mta.relay.stamp.templates.template_set import load_templates
-from tests.unit.relay.stamp.render_samples import html, person
 from tests.unit.relay.stamp.samples import write_templates
+from tests.unit.relay.stamp.templates.render_samples import html, person
 
 SCRIPT = "javascript:alert(1)"
 

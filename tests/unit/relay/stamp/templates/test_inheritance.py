@@ -16,8 +16,8 @@ from mta.relay.stamp.context import StampContext
 from mta.relay.stamp.html.scan import attributes, tokens
 from mta.relay.stamp.mail import SUBJECT_MAX, RenderedMail, render_mail
 from mta.relay.stamp.templates.template_set import RenderError, load_templates
-from tests.unit.relay.stamp.render_samples import PNG, render
 from tests.unit.relay.stamp.samples import JANE, NOW, SAMPLES, write_templates
+from tests.unit.relay.stamp.templates.render_samples import PNG, render
 
 BASE: dict[str, str | bytes] = {
     "base/template.yaml": (

@@ -15,8 +15,8 @@ from mta.model.person import Person
 from mta.relay.stamp.templates.rendering import day_of
 from mta.relay.stamp.templates.schedules import schedule_of
 from mta.relay.stamp.templates.template_set import TemplateSet, load_templates
-from tests.unit.relay.stamp.render_samples import PNG, html, person, render, text
 from tests.unit.relay.stamp.samples import JANE, MARIA, NOW, write_templates
+from tests.unit.relay.stamp.templates.render_samples import PNG, html, person, render, text
 
 LONDON = ZoneInfo("Europe/London")
 

@@ -13,8 +13,8 @@ from mta.relay.stamp.templates.filters.registry import OWN_FILTERS
 from mta.relay.stamp.templates.settings import Banner, Campaign, PictureFile, Settings
 from mta.relay.stamp.templates.template_set import load_templates
 from mta.relay.stamp.templates.variables import CONTEXT
-from tests.unit.relay.stamp.render_samples import PNG, person, render
 from tests.unit.relay.stamp.samples import JANE, NOW, SAMPLES, write_templates
+from tests.unit.relay.stamp.templates.render_samples import PNG, person, render
 
 README = (SAMPLES / "README.md").read_text()
 SETTINGS = README.partition("```yaml\n")[2].partition("```")[0]

@@ -10,7 +10,7 @@ from mta.model.actions import Place
 from mta.relay.stamp.place.place_html import place_html
 from mta.relay.stamp.place.place_plain import place_plain
 from mta.relay.stamp.place.placement import BodyView
-from tests.unit.relay.stamp.quote_samples import LANGUAGES, WHO, Language
+from tests.unit.relay.stamp.place.quote_samples import LANGUAGES, WHO, Language
 
 pytestmark = pytest.mark.parametrize("name", LANGUAGES)
 REPLY = "Danke, 谢谢, спасибо."

@@ -13,7 +13,7 @@ from mta.message.parse import parse
 from mta.model.actions import Once, Place
 from mta.model.person import Person
 from mta.relay.stamp.templates.template_set import TemplateSet, load_templates
-from tests.unit.relay.stamp.clients import (
+from tests.unit.relay.stamp.earlier.clients import (
     HTML_CLIENTS,
     KEEP_A_MARKER,
     LABELS,

@@ -14,8 +14,8 @@ from mta.relay.stamp.templates.filters.links import css, mailbox, with_parameter
 from mta.relay.stamp.templates.filters.made_pictures import PHOTO_MAX, photo_type
 from mta.relay.stamp.templates.filters.vcards import vcard, vcard_file
 from mta.relay.stamp.templates.template_set import RenderError, load_templates
-from tests.unit.relay.stamp.render_samples import JPEG, PNG, html, person, render, text
 from tests.unit.relay.stamp.samples import NOW, write_templates
+from tests.unit.relay.stamp.templates.render_samples import JPEG, PNG, html, person, render, text
 
 
 class TestPhone:
