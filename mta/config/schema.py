@@ -61,6 +61,8 @@ class MessageLimits(Strict):
     mime_depth: Count = 100
     mime_parts: Count = 1000
     received: Count = 50
+    own_received: Count = 8
+    """Of these, how many may be ours."""
     above: Literal["refuse", "pass-unstamped"] = "refuse"
 
 

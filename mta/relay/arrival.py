@@ -40,7 +40,7 @@ from mta.relay.octets import off_the_loop
 from mta.relay.organisations import divide, participants_of
 from mta.relay.outcome_log import log_outcome
 from mta.relay.plugin_threads import WITHIN_S, in_time
-from mta.relay.receive.trace import TOO_MANY_HOPS, added_fields, judge_hops, received_field
+from mta.relay.receive.trace import TOO_MANY_HOPS, added_fields, is_going_round, judge_hops, received_field
 
 NOTHING_KNOWN = AuthenticationResults(spf="temperror", dkim="temperror", dmarc="temperror")
 HEADER_LOOKED_AT = 200_000
@@ -129,7 +129,12 @@ async def guard(equipment: Equipment, arrival: Arrival) -> Reply | None:
         hops = len(_RECEIVED.findall(arrival.data[:HEADER_LOOKED_AT]))
         limit = snapshot.configuration.message_limits.received
         return TOO_MANY_HOPS if hops > limit else None
-    return judge_hops(message.fields_named("received"), snapshot.configuration.message_limits.received)
+    received, limits = message.fields_named("received"), snapshot.configuration.message_limits
+    if len(received) > limits.own_received and is_going_round(
+        map(message.raw, received), equipment.hostname, limits.own_received
+    ):
+        return TOO_MANY_HOPS
+    return judge_hops(received, limits.received)
 
 
 async def authenticate(equipment: Equipment, arrival: Arrival) -> Reply | None:

@@ -66,6 +66,16 @@ def judge_hops(fields: Iterable[_Field], limit: int) -> Reply | None:
     return TOO_MANY_HOPS if count_received(fields) > limit else None
 
 
+def is_going_round(fields: Iterable[bytes], hostname: str, limit: int) -> bool:
+    """Whether more than `limit` of these raw Received fields are ours.
+
+    A rule may send a copy to somebody who sends it back to us, and copies double in each round: the limit on all hops
+    alone would let a thousand million of them come.
+    """
+    ours = re.compile(rb"\bby\s+%b\s+\(Stampline\)" % re.escape(hostname.encode("ascii", "replace")), re.IGNORECASE)
+    return sum(1 for field in fields if ours.search(field)) > limit
+
+
 def _date(moment: datetime) -> str:
     return _date_of_second(int(moment.timestamp()))
 

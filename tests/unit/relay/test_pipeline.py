@@ -165,6 +165,15 @@ async def test_the_reply_names_the_queue_id_that_the_trace_names(world: World) -
     assert f"id {queue_id};".encode() in world.copy_for("john@example.com")
 
 
+async def test_what_comes_back_again_and_again_is_refused(world: World) -> None:
+    hop = b"Received: from mx.example.net ([192.0.2.1])\r\n\tby %b (Stampline) with ESMTP id x;\r\n\tMon, 23 Nov 2026\r\n"
+    ours, others = hop % b"relay.example.com", hop % b"relay.example.net"
+
+    assert (await world.submit(others * 20 + ours * 8 + MESSAGE, "bob@example.net")).code == 250
+    assert str(await world.submit(ours * 9 + MESSAGE, "bob@example.net")).startswith("554 5.4.6 ")
+    await world.finish()
+
+
 async def test_our_mark_verifies_on_every_copy(world: World) -> None:
     await world.submit(MESSAGE, "bob@example.net", "john@example.com")
     await world.finish()
