@@ -166,7 +166,7 @@ async def test_the_reply_names_the_queue_id_that_the_trace_names(world: World) -
 
 
 async def test_what_comes_back_again_and_again_is_refused(world: World) -> None:
-    hop = b"Received: from mx.example.net ([192.0.2.1])\r\n\tby %b (Stampline) with ESMTP id x;\r\n\tMon, 23 Nov 2026\r\n"
+    hop = b"Received: from mx.example.net\r\n\tby %b (Stampline) with ESMTP id x;\r\n\tMon, 23 Nov 2026\r\n"
     ours, others = hop % b"relay.example.com", hop % b"relay.example.net"
 
     assert (await world.submit(others * 20 + ours * 8 + MESSAGE, "bob@example.net")).code == 250
