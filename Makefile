@@ -30,7 +30,7 @@ lint: .venv/.installed-dev ## ruff, mypy --strict, import contracts
 	@echo "lint: import contracts"; $(BIN)/lint-imports --no-logo > .venv/lint-imports.txt || { cat .venv/lint-imports.txt; exit 1; }
 
 test: lint packages ## lint, then all tests but the long ones
-	@$(PYTEST) -n2 -m "not long" $(PYTEST_ARGS)
+	@$(PYTEST) -n2 --dist worksteal -m "not long" $(PYTEST_ARGS)
 
 test-all: test ## the long runs too: crash rounds, load
 	@$(PYTEST) -s -m long $(PYTEST_ARGS)
