@@ -65,7 +65,9 @@ class DsnWriter:
             envelope=Envelope(None, (sender,), smtputf8=not sender.is_ascii),
             client=None,
             body=Body.of(data),
-            decision=Decision((RecipientDecision(sender, direction, Role.TO, (), 0, next_hop),)),
+            decision=Decision(
+                (RecipientDecision(sender, direction, Role.TO, (), 0, next_hop),), message.decision.organisation
+            ),
             recipients=(RecipientEntry(0, sender, 0, next_hop),),
             message_id=f"<{queue_id}@{self.hostname}>",
             due_at=now,

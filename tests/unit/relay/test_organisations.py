@@ -17,7 +17,7 @@ from mta.model.delivery import Body
 from mta.model.envelope import Client, Envelope
 from mta.model.reply import Reply
 from tests.servers.relay import Relay
-from tests.unit.relay.test_pipeline import STRANGER, TRUSTED, World, open_world
+from tests.unit.relay.test_pipeline import OK, STRANGER, TRUSTED, World, open_world
 
 FIRST = "rules:\n  - name: first\n    actions: [tag-subject: {text: First}]\n"
 SECOND = "rules:\n  - name: second\n    actions: [tag-subject: {text: Second}]\n"
@@ -183,3 +183,17 @@ async def reload_and_deliver(world: World, relay: Relay) -> None:
     await world.run_queue()
     await world.run_queue()
     assert await world.queue() == []
+
+
+async def test_a_report_is_of_the_organisation_that_it_speaks_for(world: World) -> None:
+    refused = Reply(550, "5.1.1", "No such user")
+    world.transport.answer = lambda entry: refused if entry.address.key == "john@second.example" else OK
+    await submit(world, STRANGER, "buyer@customer.example", ["john@second.example"])
+    await world.run_queue()
+
+    report = parse(world.copy_for("buyer@customer.example"))
+    book = world.equipment.rulebook.snapshot.book_of("second.example")
+    assert book is not None
+    mark = report.header(HEADER.decode()).encode()
+    state = check_mark(book.mark_keys, mark, book.name, report.message_id, report.header("date"), world.clock.now())
+    assert state.value == "valid"
