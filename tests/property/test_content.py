@@ -6,6 +6,7 @@ import email
 import email.policy
 import re
 from functools import reduce
+from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 
@@ -193,7 +194,6 @@ PIECES = st.lists(
     ]),
     max_size=25,
 )  # fmt: skip
-TAG = re.compile(r"<!--\[if[^\]]*\]>|<!\[endif\]-->|<!--.*?-->|<style>.*?</style>|</?[a-z][^>]*>", re.DOTALL)
 
 
 @given(PIECES)
@@ -222,4 +222,21 @@ def test_replacing_changes_the_text_as_it_is_seen_and_no_tag(pieces: list[str]) 
     before, after = (each.partition(b"\r\n\r\n")[2].decode() for each in (raw, joined(raw, found.edits)))
     old, new = VisibleText(before, is_html=True).text, VisibleText(after, is_html=True).text
     assert new == re.sub("secret", "<x>", old, flags=re.IGNORECASE)
-    assert TAG.findall(after.replace("secret", "")) == TAG.findall(before.replace("secret", ""))
+    assert tags(after) == tags(before)
+
+
+def tags(source: str) -> list[str | None]:
+    """Start tags as written, and names of end tags, as the standard library reads them."""
+    found: list[str | None] = []
+
+    class Reader(HTMLParser):
+        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            found.append(self.get_starttag_text())
+
+        def handle_endtag(self, tag: str) -> None:
+            found.append(tag)
+
+    reader = Reader(convert_charrefs=False)
+    reader.feed(source)
+    reader.close()
+    return found
