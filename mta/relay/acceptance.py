@@ -38,9 +38,8 @@ async def follow(equipment: Equipment, arrival: Arrival) -> Reply | None:
     if (rule := outcomes.get(OnError.REJECT)) is not None:
         arrival.refused_by = rule
         reply = Reply(550, "5.3.0", f"Rule {rule} could not be carried out")
-        if arrival.decision is not None:
-            # Where another organisation takes the message, this one's recipients still don't get it.
-            arrival.decision, arrival.derived = _refused(arrival.decision, rule, reply), NOTHING
+        # Where another organisation takes the message, this one's recipients still don't get it.
+        arrival.decision, arrival.derived = _refused(arrival.decision, rule, reply), NOTHING
         return reply
     return None
 
@@ -74,9 +73,10 @@ async def commit(equipment: Equipment, arrival: Arrival) -> Reply | None:
     if contacts := tuple(claim for each in (arrival, *arrival.siblings) for claim in _new_contacts(each)):
         # All with the main message: what a sibling claims decides whether it is queued.
         message = replace(message, claims=message.claims + contacts)
-    if arrival.siblings:
-        follow_them = tuple(spawned for sibling in arrival.siblings for spawned in sibling.derived.spawned)
-        others = tuple(Spawned(_accepted(sibling, due_at=arrival.now)) for sibling in arrival.siblings)
+    siblings = [_accepted(sibling, due_at=arrival.now) for sibling in arrival.siblings]
+    if siblings:
+        follow_them = tuple(spawned for sibling in siblings for spawned in sibling.spawned)
+        others = tuple(Spawned(replace(sibling, spawned=())) for sibling in siblings)
         message = replace(message, spawned=message.spawned + follow_them + others)
     began = time.perf_counter()
     accepted = await equipment.spool.accept(message)
@@ -85,8 +85,8 @@ async def commit(equipment: Equipment, arrival: Arrival) -> Reply | None:
     log_acceptance(arrival, message, spool_s=spool_s)
     for each in (arrival, *arrival.siblings):
         log_followers(each, accepted)
-    for sibling, spawned in zip(arrival.siblings, message.spawned[-len(arrival.siblings) :], strict=False):
-        log_acceptance(sibling, spawned.message, spool_s=spool_s)
+    for sibling, stored in zip(arrival.siblings, siblings, strict=True):
+        log_acceptance(sibling, stored, spool_s=spool_s)
     if has_time:
         arrival.deliveries = _deliveries(message)
     if not has_time or message.spawned:
