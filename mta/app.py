@@ -19,8 +19,10 @@ from mta.adapters.directory import open_directory
 from mta.adapters.store.sqlite import SqliteSpool
 from mta.adapters.transport.maildir import MaildirTransport
 from mta.adapters.transport.smtp_transport import SmtpTransport
+from mta.config.delivery_schema import MaildirHop, MxHop, NextHop
 from mta.config.directory_schema import DirectorySettings
-from mta.config.schema import Configuration, Listener, MaildirHop, NextHop
+from mta.config.listener_schema import Listener
+from mta.config.schema import Configuration
 from mta.log_sinks import sinks_from
 from mta.message.parse import Limits
 from mta.model.bypass import Bypass
@@ -90,6 +92,8 @@ def build_transport(hostname: str, hop: NextHop) -> Transport:
     """The way to one next hop."""
     if isinstance(hop, MaildirHop):
         return MaildirTransport(hop, hostname=hostname)
+    if isinstance(hop, MxHop):
+        raise NotImplementedError(hop.name)
     return SmtpTransport(hop, hostname=hostname)
 
 

@@ -26,9 +26,11 @@ from mta.adapters.directory import open_directory
 from mta.cli.command import CommandFailedError, ExitCode, bad_configuration, new_parser, print_table
 from mta.cli.demo_checks import Copy, faults, find_copies, read_events, treatments
 from mta.cli.demo_messages import DemoMessage, demo_messages
+from mta.config.delivery_schema import MaildirHop
+from mta.config.listener_schema import Listener
 from mta.config.load import examine_configuration
 from mta.config.problems import ConfigurationError
-from mta.config.schema import Configuration, Listener, MaildirHop
+from mta.config.schema import Configuration
 
 SENDER = "jane.doe@example.com"
 COLLEAGUE = "john.roe@example.com"

@@ -14,10 +14,12 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from mta.config.authentication_checks import authentication_consistency
 from mta.config.authentication_schema import ArcKey
+from mta.config.delivery_schema import MaildirHop, SmtpHop
 from mta.config.directory_checks import directory_consistency, directory_surroundings
 from mta.config.explain_errors import closest
 from mta.config.findings import Finding, bad_ca_file, secret_value, unreadable
-from mta.config.schema import Configuration, DkimKey, Listener, MaildirHop, SmtpHop
+from mta.config.listener_schema import Listener
+from mta.config.schema import Configuration, DkimKey
 from mta.config.yaml_values import Loc
 from mta.model.address import AddressError, domain_key, parse_address
 from mta.model.delivery import VERIFIED_TLS

@@ -7,52 +7,18 @@ from __future__ import annotations
 
 from datetime import timedelta
 from functools import cached_property
-from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Field, model_validator
 
+from mta.config.alert_schema import Alerts
 from mta.config.authentication_schema import ArcKey, Authentication, Dns
+from mta.config.delivery_schema import NextHop, Retry, Routing
 from mta.config.directory_schema import DirectorySettings as DirectorySettings
-from mta.config.types import Duration, Secret, Size, Strict
+from mta.config.listener_schema import Listener
+from mta.config.types import Count, Duration, Secret, Size, Strict
 from mta.model.address import domain_key
-
-Port = Annotated[int, Field(ge=0, le=65535)]
-Count = Annotated[int, Field(ge=1)]
-Network = IPv4Network | IPv6Network
-
-
-class ListenerTls(Strict):
-    mode: Literal["none", "offered", "required"] = "none"
-    certificate: Path | None = None
-    key: Path | None = None
-
-
-class ListenerLimits(Strict):
-    size: Size = 37_748_736
-    recipients: Count = 1000
-    connections: Count = 1000
-    connections_per_client: Count = 50
-    errors: Count = 20
-    junk_commands: Count = 100
-    idle: Duration = timedelta(minutes=5)
-    data: Duration = timedelta(minutes=10)
-    """The longest that one DATA may take, from its command to its final dot."""
-
-
-class Listener(Strict):
-    name: str
-    address: str = "127.0.0.1"
-    port: Port
-    role: Literal["trusted", "inbound"]
-    allowed_networks: tuple[Network, ...] = ()
-    """Who may connect. Must be given for `trusted`; empty for `inbound` means everybody."""
-    tls: ListenerTls = ListenerTls()
-    limits: ListenerLimits = ListenerLimits()
-    bare_line_ends: Literal["refuse", "normalise"] = "refuse"
-    authentication: Authentication = Authentication()
-    """SPF, DKIM, DMARC and ARC; for `inbound` only."""
 
 
 class MessageLimits(Strict):
@@ -74,75 +40,25 @@ class SpoolSettings(Strict):
     """Bodies up to this size stand in the database, larger ones in files."""
     memory_per_worker: Size = 64_000_000
     """Bytes of messages that a worker holds in memory between 250 and delivery; above it they wait on disk."""
-
-
-class HopTls(Strict):
-    mode: Literal["none", "opportunistic", "required"] = "opportunistic"
-    ca_file: Path | None = None
-    verify_name: str | None = None
-    """The name that the certificate must carry, where it isn't the host's."""
-
-
-class Host(Strict):
-    host: str
-    port: Port = 25
-    preference: int = 10
-    """Lower is tried first; equals are tried in random order."""
-
-
-class SmtpHop(Strict):
-    name: str
-    kind: Literal["smtp"] = "smtp"
-    hosts: Annotated[tuple[Host, ...], Field(min_length=1)]
-    tls: HopTls = HopTls()
-    connections: Count = 20
-    """Per worker."""
-    keep_idle: Duration = timedelta(seconds=30)
-    messages_per_connection: Count = 1000
-    recipients_per_transaction: Count = 100
-    connect_timeout: Duration = timedelta(seconds=30)
-    reply_timeout: Duration = timedelta(minutes=5)
-
-
-class MaildirHop(Strict):
-    """Delivers into Maildirs: for demonstrations and archives."""
-
-    name: str
-    kind: Literal["maildir"]
-    folder: Path
-    """`{domain}` and `{local}` stand for the recipient's."""
-
-
-def _kind(value: Any) -> Any:
-    return value.get("kind", "smtp") if isinstance(value, dict) else getattr(value, "kind", None)
-
-
-NextHop = Annotated[Annotated[SmtpHop, Tag("smtp")] | Annotated[MaildirHop, Tag("maildir")], Discriminator(_kind)]
-
-
-class Routing(Strict):
-    default: str
-    domains: dict[str, str] = {}
-    """Recipient domain (or `*.example.com`) → next hop."""
-
-
-class Retry(Strict):
-    schedule: Annotated[tuple[Duration, ...], Field(min_length=1)] = tuple(
-        timedelta(minutes=m) for m in (1, 2, 5, 10, 20, 30, 60)
-    )
-    """Waits between attempts; the last one repeats."""
-    expire_after: Duration = timedelta(days=2)
-    hold_expires_after: Duration = timedelta(days=7)
+    when_damaged: Literal["refuse", "begin-anew"] = "refuse"
+    """A damaged database: mail is refused with 451 until it is mended, or it is set aside and a fresh one begun."""
 
 
 class DkimKey(Strict):
     domain: str
     selector: str
     key: Secret
+    """RSA or Ed25519."""
     headers: tuple[str, ...] = (
         "from", "to", "cc", "subject", "date", "message-id", "reply-to", "in-reply-to", "references",
         "mime-version", "content-type", "content-transfer-encoding",
     )  # fmt: skip
+    oversign: tuple[str, ...] = ("from", "to", "cc", "subject", "date", "message-id", "reply-to")
+    """Of those, which are named once more than they stand in the message, so that none can be added."""
+    expires_after: Duration | None = None
+    """None: a signature does not expire."""
+    signs: Literal["first", "always"] = "first"
+    """always: beside the domain's first key, e.g. an Ed25519 key beside an RSA one (RFC 8463)."""
 
 
 class Mark(Strict):
@@ -175,6 +91,8 @@ class Organisation(Strict):
     """Seals what we received from outside and hand on."""
     mark: Mark
     quote_separators: QuoteSeparators = QuoteSeparators()
+    existing_signatures: Literal["keep", "remove"] = "keep"
+    """DKIM signatures of our own domains that come with mail that we sign ourselves."""
     splitting: Literal["on", "off"] = "on"
     """off: everybody gets the content that one recipient's rules decide; routing and rejecting stay per recipient."""
 
@@ -208,6 +126,7 @@ class Configuration(Strict):
     drain: Duration = timedelta(seconds=30)
     """How long a stopping worker may take to finish what it has in hand."""
     retry: Retry = Retry()
+    alerts: Alerts = Alerts()
     message_limits: MessageLimits = MessageLimits()
     max_variants: Count = 50
     postmaster: str = "postmaster"

@@ -5,10 +5,15 @@ from __future__ import annotations
 import os
 import re
 from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, NamedTuple, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema, model_validator
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+Count = Annotated[int, Field(ge=1)]
+Network = IPv4Network | IPv6Network
 
 _DURATION = re.compile(r"(\d+)\s*(s|m|h|d)\Z")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -60,6 +65,32 @@ Size = Annotated[
     WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "string", "pattern": r"^\d+\s*(B|kB|MB|GB)$"}]}),
 ]
 """Octets, written `64kB`, `35MB`."""
+
+
+class Frequency(NamedTuple):
+    """So many in any such period."""
+
+    most: int
+    period: timedelta
+
+
+def _rate(value: Any) -> Any:
+    if isinstance(value, Frequency):
+        return value
+    count, _, period = value.partition("/") if isinstance(value, str) else ("", "", "")
+    period = period.strip()
+    if not count.strip().isdecimal() or not int(count) or not period:
+        raise ValueError("write a rate as a number and a period: 10/s, 100/1m, 5000/h or 20000/1d")
+    return Frequency(int(count), _duration(period if period[0].isdigit() else f"1{period}"))
+
+
+Rate = Annotated[
+    Frequency,
+    BeforeValidator(_rate),
+    PlainSerializer(lambda rate: f"{rate.most}/{_written(rate.period)}", when_used="json"),
+    WithJsonSchema({"type": "string", "pattern": r"^\s*\d+\s*/\s*\d*\s*(s|m|h|d)$"}),
+]
+"""Written `100/1m`, `10/s`."""
 
 
 class Secret(Strict):

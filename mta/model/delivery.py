@@ -16,6 +16,24 @@ from mta.model.reply import Reply
 VERIFIED_TLS = "+tls"
 """Behind a next hop's name: the same next hop, but over TLS with a verified certificate only."""
 
+OF_DOMAIN = "/"
+"""Between a next hop's name and a recipient's domain key, where it delivers by that domain's MX: `direct/example.net`.
+
+Each such domain is a next hop of its own in the queue: with its own connections, circuit and turn. VERIFIED_TLS stands
+behind the domain.
+"""
+
+
+class Misfit(Enum):
+    """What about a copy a next hop can't take, so that another form of it may be tried at once."""
+
+    SIZE = "size"
+    """Over its SIZE, as offered or as refused with 552 5.3.4."""
+    EIGHT_BIT = "8bit"
+    """It does not offer 8BITMIME, and the content is not 7-bit."""
+    UTF8_HEADER = "utf8-header"
+    """It does not offer SMTPUTF8, and the header holds UTF-8; the addresses would do without."""
+
 
 class State(Enum):
     """Of one recipient in the queue."""
@@ -135,6 +153,8 @@ class LeasedDelivery:
     """Attempts made so far for this next hop."""
     variants: tuple[StoredVariant, ...] = ()
     """Variants stored by an earlier settle; empty: stamping has to run from the decision."""
+    is_warned: bool = False
+    """Its sender has been told that it is late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +171,10 @@ class RecipientResult:
     """The remote's own words, on one line."""
     tls: str = ""
     """Protocol and cipher towards the remote, e.g. "TLSv1.3 TLS_AES_256_GCM_SHA384"; "" in clear text."""
+    misfit: Misfit | None = None
+    """Why this form of the copy can't go there; the reply is permanent then."""
+    takes_dsn: bool = False
+    """The remote offers DSN, so it was told what the sender asked for, and reports from here on (RFC 3461 §5.2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +192,8 @@ class Settlement:
     variants: tuple[StoredVariant, ...] = ()
     spawned: tuple[AcceptedMessage, ...] = ()
     """Messages that follow from this (DSNs), queued in the same transaction."""
+    warned: bool = False
+    """The sender is told that what stays queued is late; once for each delivery."""
 
 
 @dataclass(frozen=True, slots=True)

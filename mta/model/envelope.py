@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import Enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum, Flag
 
 from mta.model.address import Address
 
@@ -31,10 +32,33 @@ class Client:
     esmtp: bool = True
     authenticated_as: str = ""
     """The account that the client proved by SMTP AUTH or a certificate; "" where it proved none."""
+    certificate: str = ""
+    """The name in the client's verified certificate that our configuration knows; "" where there is none."""
+    peer: str = "other"
+    """What the listener says stands behind it: "other", "exchange" or "exchange-online"."""
 
     @property
     def is_trusted(self) -> bool:
         return self.role is ListenerRole.TRUSTED
+
+
+class Notify(Flag):
+    """What a sender wants to be told of a recipient (RFC 3461 §4.1)."""
+
+    NEVER = 0
+    SUCCESS = 1
+    FAILURE = 2
+    DELAY = 4
+
+
+@dataclass(frozen=True, slots=True)
+class DsnRequest:
+    """One recipient's parameters of RFC 3461: what its sender asked for in RCPT."""
+
+    notify: Notify | None = None
+    """None: not said, which means failures, and delays where we care to."""
+    orcpt: str = ""
+    """Address type and xtext as received, `rfc822;jane+40example.com`; "" where not given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,3 +72,5 @@ class Envelope:
     envid: str = ""
     ret: str = ""
     """RFC 3461 RET: "FULL", "HDRS" or ""; `envid` is xtext as received."""
+    dsn: Mapping[str, DsnRequest] = field(default_factory=dict)
+    """By the recipient's address key; only of those for whom anything was asked."""

@@ -7,7 +7,7 @@ import socket
 import time
 from collections.abc import Mapping, Sequence
 
-from mta.config.schema import Listener
+from mta.config.listener_schema import Listener
 
 TAKEN_WAIT_S = 5.0
 """How long a taken port is tried again: workers of a supervisor that was killed need a moment to let go of it."""

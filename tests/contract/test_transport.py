@@ -12,7 +12,7 @@ import pytest
 
 from mta.adapters.transport.maildir import MaildirTransport
 from mta.adapters.transport.smtp_transport import SmtpTransport
-from mta.config.schema import HopTls, Host, MaildirHop, SmtpHop
+from mta.config.delivery_schema import HopTls, Host, MaildirHop, SmtpHop
 from mta.model.address import Address, parse_address
 from mta.model.delivery import RecipientEntry
 from mta.model.envelope import Envelope

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from mta.config.schema import MaildirHop
+from mta.config.delivery_schema import MaildirHop
 from mta.model.address import Address
 from mta.model.delivery import RecipientEntry, RecipientResult
 from mta.model.envelope import Envelope

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from mta import events
 from mta.adapters.transport.circuit import Circuit
 from mta.adapters.transport.smtp_connection import ConnectError, SmtpConnection
-from mta.config.schema import Host, SmtpHop
+from mta.config.delivery_schema import Host, SmtpHop
 from mta.model.reply import Reply
 
 SHUN_HOST_S = 60.0

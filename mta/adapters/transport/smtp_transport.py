@@ -17,7 +17,7 @@ from mta.adapters.transport.smtp_connection import (
     connect,
 )
 from mta.adapters.transport.smtp_pool import SmtpPool
-from mta.config.schema import Host, SmtpHop
+from mta.config.delivery_schema import Host, SmtpHop
 from mta.model.address import domain_key
 from mta.model.delivery import RecipientEntry, RecipientResult
 from mta.model.envelope import Envelope

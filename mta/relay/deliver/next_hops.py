@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from mta import events
-from mta.config.schema import NextHop, SmtpHop
+from mta.config.delivery_schema import NextHop, SmtpHop
 from mta.model.delivery import VERIFIED_TLS
 from mta.ports.transport import Transport
 

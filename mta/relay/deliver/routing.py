@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mta.config.schema import Routing
+from mta.config.delivery_schema import Routing
 from mta.model.address import Address, domain_key
 
 

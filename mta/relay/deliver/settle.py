@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 
-from mta.config.schema import Retry
+from mta.config.delivery_schema import Retry
 from mta.message.authentication_results import failed_authentication
 from mta.model.actions import Drop, Reject
 from mta.model.address import Address, parse_address

@@ -7,7 +7,7 @@ import socket
 import ssl
 
 from mta import events
-from mta.config.schema import Listener
+from mta.config.listener_schema import Listener
 from mta.model.address import Address
 from mta.relay.receive import replies
 from mta.relay.receive.access import counting_key

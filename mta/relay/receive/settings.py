@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from dataclasses import dataclass
 
-from mta.config.schema import Listener
+from mta.config.listener_schema import Listener
 from mta.model.address import Address
 from mta.model.envelope import ListenerRole
 from mta.relay.receive.access import AccessPolicy

@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from mta.config.schema import Listener
+from mta.config.listener_schema import Listener
 from mta.model.address import Address
 from mta.model.delivery import Body
 from mta.model.envelope import Client, Envelope

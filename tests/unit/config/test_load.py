@@ -15,10 +15,11 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from pydantic import BaseModel, TypeAdapter
 
+from mta.config.delivery_schema import MaildirHop, SmtpHop
 from mta.config.directory_schema import YamlDirectory
 from mta.config.load import examine_configuration, load_configuration, validate
 from mta.config.problems import ConfigurationError
-from mta.config.schema import Configuration, DirectorySettings, MaildirHop, SmtpHop
+from mta.config.schema import Configuration, DirectorySettings
 from mta.config.yaml_values import parse_document
 
 CONF = Path(__file__).parents[3] / "conf"

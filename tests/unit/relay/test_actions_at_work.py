@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mta.config.schema import SmtpHop
+from mta.config.delivery_schema import SmtpHop
 from mta.message.headers import addresses
 from mta.message.parse import parse
 from mta.model.actions import Action, SetHeader

@@ -14,7 +14,7 @@ import pytest
 
 from mta.adapters.store.sqlite import SqliteSpool
 from mta.app import read_snapshot, rulebook
-from mta.config.schema import NextHop
+from mta.config.delivery_schema import NextHop
 from mta.message.mark import check_mark, make_mark
 from mta.message.parse import parse
 from mta.model.address import parse_address

@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from mta.config.schema import Listener
+from mta.config.listener_schema import Listener
 from mta.supervise import sockets
 from mta.supervise.sockets import PortTakenError, SlotSockets, free_ports
 

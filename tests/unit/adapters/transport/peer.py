@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from mta.adapters.transport.smtp_transport import SmtpTransport
-from mta.config.schema import HopTls, Host, SmtpHop
+from mta.config.delivery_schema import HopTls, Host, SmtpHop
 from mta.model.address import Address, parse_address
 from mta.model.delivery import RecipientEntry, RecipientResult
 from mta.model.envelope import Envelope

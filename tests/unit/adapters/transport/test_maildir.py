@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mta.adapters.transport.maildir import MaildirTransport, folder_name
-from mta.config.schema import MaildirHop
+from mta.config.delivery_schema import MaildirHop
 from mta.model.address import Address, parse_address
 from mta.model.delivery import RecipientEntry, RecipientResult
 from mta.model.envelope import Envelope

@@ -13,7 +13,7 @@ import trustme
 import uvloop
 
 from mta.adapters.transport.smtp_transport import SmtpTransport
-from mta.config.schema import HopTls
+from mta.config.delivery_schema import HopTls
 from mta.model.delivery import RecipientResult
 from tests.unit.adapters.transport.peer import MAIL, Session, deliver, hop, peer, replies, transport
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-from mta.config.schema import Retry
+from mta.config.delivery_schema import Retry
 from mta.model.actions import Action
 from mta.model.address import Address, parse_address
 from mta.model.decision import Decision, Direction, RecipientDecision, Role

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mta import events
-from mta.config.schema import HopTls, Host, MaildirHop, NextHop, SmtpHop
+from mta.config.delivery_schema import HopTls, Host, MaildirHop, NextHop, SmtpHop
 from mta.model.delivery import RecipientEntry, RecipientResult
 from mta.model.envelope import Envelope
 from mta.ports.transport import Segments

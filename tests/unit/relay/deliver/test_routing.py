@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from mta.config.schema import Routing
+from mta.config.delivery_schema import Routing
 from mta.model.address import parse_address
 from mta.relay.deliver.routing import RoutingTable
 
