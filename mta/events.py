@@ -127,17 +127,19 @@ def listening(listener: str, *, address: str, port: int, role: str, tls: str) ->
     emit("info", "listening", listener=listener, address=address, port=port, role=role, tls=tls)
 
 
-def worker_ready(slot: int, *, pid: int, snapshot: str) -> None:
-    emit("info", "worker-ready", slot=slot, pid=pid, snapshot=snapshot)
+def worker_ready(slot: int, *, component: str, pid: int, snapshot: str) -> None:
+    emit("info", "worker-ready", component=component, slot=slot, pid=pid, snapshot=snapshot)
 
 
-def worker_stuck(slot: int, *, pid: int, silent_s: float) -> None:
+def worker_stuck(slot: int, *, component: str, pid: int, silent_s: float) -> None:
     """It has not beaten for so long that the supervisor kills it."""
-    emit("error", "worker-stuck", slot=slot, pid=pid, silent_s=round(silent_s, 1))
+    emit("error", "worker-stuck", component=component, slot=slot, pid=pid, silent_s=round(silent_s, 1))
 
 
-def worker_died(slot: int, *, pid: int, status: str, restart_in_s: float) -> None:
-    emit("error", "worker-died", slot=slot, pid=pid, status=status, restart_in_s=restart_in_s)
+def worker_died(slot: int, *, component: str, pid: int, status: str, restart_in_s: float) -> None:
+    emit(
+        "error", "worker-died", component=component, slot=slot, pid=pid, status=status, restart_in_s=restart_in_s
+    )  # fmt: skip
 
 
 def reloaded(snapshot: str, *, rules: int, templates: int) -> None:

@@ -6,7 +6,8 @@ line. End of file means that the other side is gone: a worker then drains by its
 From the supervisor:
 - `{"do": "hello", "bypass": …}`: always the first, written before the worker starts.
 - `{"do": "prepare", "id": N}`: read the configuration anew and keep it aside.
-- `{"do": "commit"}`: use it; said only after every worker has prepared the same.
+- `{"do": "commit"}`: use it; said only after every worker has prepared the same. What runs beside the workers is told
+  without having prepared, and reads it then.
 - `{"do": "bypass", "bypass": …}`, `{"do": "wake"}`, `{"do": "drain"}`.
 
 From the worker:

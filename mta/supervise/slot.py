@@ -1,4 +1,4 @@
-"""One worker slot: its process, the supervisor's end of the channel, and the sockets it keeps between processes."""
+"""One slot: its process, the supervisor's end of the channel, and the sockets it keeps between processes."""
 
 from __future__ import annotations
 
@@ -80,9 +80,11 @@ class Slot:
 
     def __init__(
         self, index: int, sockets: SlotSockets, command: Sequence[str], config: Path, bypass: Callable[[], Bypass],
-        on_ready: Callable[[Slot], None],
+        on_ready: Callable[[Slot], None], *, component: str = "relay",
     ) -> None:  # fmt: skip
         self.index = index
+        self.component = component
+        """What its process is, for log lines: "relay", or the name of what runs beside the relay's workers."""
         self.worker: WorkerProcess | None = None
         self.deaths = 0
         """In all."""
@@ -107,7 +109,7 @@ class Slot:
             if self._stopping.is_set():
                 break
             delay_s = self._after_death(asyncio.get_running_loop().time() - started_at)
-            events.worker_died(self.index, pid=pid, status=status, restart_in_s=delay_s)
+            events.worker_died(self.index, component=self.component, pid=pid, status=status, restart_in_s=delay_s)
             await self._wait(delay_s)
         self._sockets.close()
 
@@ -154,7 +156,7 @@ class Slot:
             return
         silent_s = now - worker.last_beat_at
         if silent_s > (SILENT_MAX_S if worker.has_beaten else START_MAX_S):
-            events.worker_stuck(self.index, pid=worker.process.pid, silent_s=silent_s)
+            events.worker_stuck(self.index, component=self.component, pid=worker.process.pid, silent_s=silent_s)
             worker.last_beat_at = now
             worker.kill(signal.SIGABRT)
             asyncio.get_running_loop().call_later(LAST_WORDS_S, worker.kill, signal.SIGKILL)
@@ -213,7 +215,9 @@ class Slot:
             case "ready":
                 worker.is_ready = True
                 worker.snapshot = message["snapshot"]
-                events.worker_ready(self.index, pid=worker.process.pid, snapshot=worker.snapshot)
+                events.worker_ready(
+                    self.index, component=self.component, pid=worker.process.pid, snapshot=worker.snapshot
+                )
                 self._on_ready(self)
             case "prepared":
                 answer = worker.answers.get(message["id"])

@@ -63,8 +63,11 @@ class Supervisor:
 
     def __init__(
         self, config: Path, current: Validated, validate: Validate, *, workers: int | None = None,
-        worker_command: Sequence[str] = WORKER_COMMAND, environment: Mapping[str, str] = os.environ,
+        worker_command: Sequence[str] = WORKER_COMMAND, companions: Mapping[str, Sequence[str]] | None = None,
+        environment: Mapping[str, str] = os.environ,
     ) -> None:  # fmt: skip
+        """`companions`: what runs beside the workers, by name. They read the configuration by themselves once it is in
+        use, have no say in whether it is taken, and whatever becomes of them, mail goes on."""
         self._config = config.absolute()
         self._current = current
         self._validate = validate
@@ -75,6 +78,8 @@ class Supervisor:
         self._spool = current.configuration.spool.folder
         self._bypass = Bypass()
         self._slots: list[Slot] = []
+        self._companion_commands = companions or {}
+        self._companions: list[Slot] = []
         self._ports: dict[str, int] = {}
         self._started_at = datetime.now(UTC)
         self._stop = asyncio.Event()
@@ -98,14 +103,15 @@ class Supervisor:
             self._handle_signals()
             events.started("supervisor", version=__version__, snapshot=self._current.name, pid=os.getpid())
             self._slots = [self._slot(index) for index in range(self._workers)]
-            await self._supervise([asyncio.create_task(slot.keep_running()) for slot in self._slots])
+            self._companions = [self._companion(*named) for named in self._companion_commands.items()]
+            await self._supervise([asyncio.create_task(slot.keep_running()) for slot in self._every_slot])
         finally:
             await self._control.close()
 
     def stop(self, reason: str) -> None:
         """Drain; said a second time: at once."""
         if self._stop.is_set():
-            for slot in self._slots:
+            for slot in self._every_slot:
                 slot.kill()
             return
         events.stopping("supervisor", reason=reason, in_hand=sum(s.worker is not None for s in self._slots))
@@ -171,11 +177,23 @@ class Supervisor:
                 for name, listener in ((listener.name, listener) for listener in self._current.configuration.listeners)
             ],
             "workers": [_slot_status(slot, now) for slot in self._slots],
+            "companions": {slot.component: _slot_status(slot, now) for slot in self._companions},
         }
+
+    @property
+    def _every_slot(self) -> list[Slot]:
+        return [*self._slots, *self._companions]
 
     def _slot(self, index: int) -> Slot:
         sockets = SlotSockets(self._current.configuration.listeners, self._ports)
         return Slot(index, sockets, self._worker_command, self._config, lambda: self._bypass, self._on_ready)
+
+    def _companion(self, name: str, command: Sequence[str]) -> Slot:
+        def on_ready(slot: Slot) -> None:
+            """Nobody waits for it."""
+
+        sockets = SlotSockets((), {})
+        return Slot(0, sockets, command, self._config, lambda: self._bypass, on_ready, component=name)
 
     def _handle_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -198,7 +216,7 @@ class Supervisor:
         try:
             await asyncio.wait([housekeeping, stopping, *lives], return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for slot in self._slots:
+            for slot in self._every_slot:
                 slot.stop()
             await self._drain(lives)
             stopping.cancel()
@@ -213,7 +231,7 @@ class Supervisor:
         limit_s = self._current.configuration.drain.total_seconds() + AFTER_DRAIN_S
         _, late = await asyncio.wait(lives, timeout=limit_s)
         if late:
-            for slot in self._slots:
+            for slot in self._every_slot:
                 slot.kill()
             await asyncio.wait(late)
 
@@ -224,7 +242,7 @@ class Supervisor:
         while True:
             await asyncio.sleep(TICK_S)
             now = loop.time()
-            for slot in self._slots:
+            for slot in self._every_slot:
                 if now - last_tick > OVERSLEPT_S:
                     slot.forgive_silence(now)
                 slot.check_alive(now)
@@ -272,6 +290,9 @@ class Supervisor:
         for slot in self._slots:
             _commit(slot, fresh.name)
             slot.start_now()  # what waits after many deaths may have died of the old configuration
+        for companion in self._companions:
+            companion.say({"do": "commit"})
+            companion.start_now()
         self._current = fresh
         return []
 
@@ -311,7 +332,7 @@ class Supervisor:
         write_bypass(self._spool, bypass)
 
     def _tell_all(self, order: Mapping[str, Any]) -> None:
-        for slot in self._slots:
+        for slot in self._every_slot:
             slot.say(order)
 
 
