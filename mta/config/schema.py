@@ -66,6 +66,8 @@ class Mark(Strict):
 
     keys: Annotated[tuple[Secret, ...], Field(min_length=1, max_length=2)]
     valid_for: Duration = timedelta(days=5)
+    token: Secret | None = None
+    """A secret word that stands in `X-Stampline-Token` on what next hops get, direct delivery (`mx`) excepted."""
 
 
 class QuoteSeparators(Strict):

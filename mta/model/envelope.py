@@ -36,10 +36,17 @@ class Client:
     """The name in the client's verified certificate that our configuration knows; "" where there is none."""
     peer: str = "other"
     """What the listener says stands behind it: "other", "exchange" or "exchange-online"."""
+    admitted_as: str = ""
+    """The name of the item in the listener's `clients` that it fits; "" where the listener has none."""
 
     @property
     def is_trusted(self) -> bool:
         return self.role is ListenerRole.TRUSTED
+
+    @property
+    def is_exchange(self) -> bool:
+        """Whether the header fields that only Exchange may set are believed and passed on."""
+        return self.peer != "other"
 
 
 class Notify(Flag):

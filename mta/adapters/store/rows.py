@@ -154,6 +154,10 @@ def _session_json(body_8bit: bool, smtputf8: bool, envid: str, ret: str, client:
             "role": client.role.value,
             "tls": client.tls,
             "esmtp": client.esmtp,
+            "authenticated_as": client.authenticated_as,
+            "certificate": client.certificate,
+            "peer": client.peer,
+            "admitted_as": client.admitted_as,
         }
     return to_json(values)
 
