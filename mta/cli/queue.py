@@ -23,7 +23,8 @@ from mta.cli.command import (
     seconds_of,
 )
 from mta.config.schema import Configuration
-from mta.model.delivery import Body, QueueFilter, State
+from mta.model.delivery import Body, State
+from mta.model.queue import QueueFilter
 from mta.model.reply import MailError
 from mta.ports.spool import Spool
 

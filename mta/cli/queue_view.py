@@ -12,7 +12,8 @@ from typing import Any
 from mta.cli.command import print_table, printable, short_age
 from mta.model.actions import Action, action_to_json
 from mta.model.decision import Decision, RecipientDecision
-from mta.model.delivery import AcceptedMessage, QueueEntry, QueueFilter, RecipientEntry
+from mta.model.delivery import AcceptedMessage, RecipientEntry
+from mta.model.queue import QueueEntry, QueueFilter
 
 
 def entry_to_json(entry: QueueEntry) -> dict[str, Any]:

@@ -194,30 +194,3 @@ class Settlement:
     """Messages that follow from this (DSNs), queued in the same transaction."""
     warned: bool = False
     """The sender is told that what stays queued is late; once for each delivery."""
-
-
-@dataclass(frozen=True, slots=True)
-class QueueFilter:
-    """Which queue entries an administrator means; empty fields match all."""
-
-    queue_id: str = ""
-    sender: str = ""
-    recipient: str = ""
-    next_hop: str = ""
-    state: State | None = None
-    older_than_s: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class QueueEntry:
-    """One message as `queue list` shows it."""
-
-    queue_id: str
-    accepted_at: datetime
-    size_octets: int
-    reverse_path: str
-    message_id: str
-    recipients: tuple[RecipientEntry, ...]
-    attempts: int
-    due_at: datetime | None
-    leased: bool

@@ -11,15 +11,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
-from mta.model.delivery import (
-    Accepted,
-    AcceptedMessage,
-    Body,
-    LeasedDelivery,
-    QueueEntry,
-    QueueFilter,
-    Settlement,
-)
+from mta.model.delivery import Accepted, AcceptedMessage, Body, LeasedDelivery, Settlement
+from mta.model.queue import QueueEntry, QueueFilter
 from mta.model.reply import STORAGE_FULL, TemporaryError
 
 

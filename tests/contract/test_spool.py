@@ -17,13 +17,13 @@ from mta.model.delivery import (
     Body,
     LeasedDelivery,
     OnceKey,
-    QueueFilter,
     RecipientResult,
     Settlement,
     Spawned,
     State,
     StoredVariant,
 )
+from mta.model.queue import QueueFilter
 from mta.model.reply import Reply
 from mta.ports.spool import LeaseLostError, Spool
 from tests.spool_samples import sample_message

@@ -22,7 +22,8 @@ from pathlib import Path
 import pytest
 
 from mta.adapters.store.sqlite import SqliteSpool
-from mta.model.delivery import Body, LeasedDelivery, QueueFilter, Settlement, State
+from mta.model.delivery import Body, LeasedDelivery, Settlement, State
+from mta.model.queue import QueueFilter
 from tests.e2e.store_crash_child import SPAWNS
 
 POINTS = ("body-written", "before-commit", "after-commit", "before-settle", "after-settle")

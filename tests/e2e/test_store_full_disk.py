@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from mta.adapters.store.sqlite import SqliteSpool
-from mta.model.delivery import AcceptedMessage, QueueFilter, Settlement, State
+from mta.model.delivery import AcceptedMessage, Settlement, State
+from mta.model.queue import QueueFilter
 from mta.ports.spool import SpoolFullError
 from tests.servers.small_disk import small_disk
 from tests.spool_samples import sample_message

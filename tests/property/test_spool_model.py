@@ -27,7 +27,8 @@ from hypothesis.stateful import (
 
 from mta.adapters.store.sqlite import SqliteSpool
 from mta.model.address import Address
-from mta.model.delivery import OnceKey, QueueFilter, RecipientResult, Settlement, State, StoredVariant
+from mta.model.delivery import OnceKey, RecipientResult, Settlement, State, StoredVariant
+from mta.model.queue import QueueFilter
 from mta.model.reply import Reply
 from mta.ports.spool import LEASE, LeaseLostError
 from tests.spool_samples import sample_message

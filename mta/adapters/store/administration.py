@@ -12,7 +12,8 @@ from mta.adapters.store.operations import Key, end_deliveries
 from mta.adapters.store.rows import OpenRecipient, microseconds, recipients_json
 from mta.adapters.store.statements import SQL, json_answer
 from mta.adapters.store.writer import Operation
-from mta.model.delivery import QueueFilter, State
+from mta.model.delivery import State
+from mta.model.queue import QueueFilter
 
 CHUNK = 200
 """Deliveries that one transaction changes, so that a large queue is worked without holding up mail."""

@@ -14,7 +14,8 @@ from mta.adapters.store.administration import Which
 from mta.adapters.store.operations import Key
 from mta.adapters.store.rows import accepted_message, leased_delivery, moment, recipient_entries, storable, unpack_edits
 from mta.adapters.store.statements import SQL, json_answer, json_list
-from mta.model.delivery import Body, LeasedDelivery, QueueEntry, RecipientEntry, StoredVariant
+from mta.model.delivery import Body, LeasedDelivery, RecipientEntry, StoredVariant
+from mta.model.queue import QueueEntry
 from mta.model.reply import INTERNAL_ERROR, TemporaryError
 
 
@@ -102,8 +103,10 @@ class Reader:
         everybody = tuple(sorted((e for some in recipients.values() for e in some), key=lambda entry: entry.index))
         message = accepted_message(content, everybody, self._bodies)
         return {
-            (number, part): leased_delivery(message, next_hop, recipients[part], attempts, variants)
-            for number, part, next_hop, _, attempts, _ in rows
+            (number, part): leased_delivery(
+                message, next_hop, recipients[part], attempts, variants, is_warned=bool(warned)
+            )
+            for number, part, next_hop, _, attempts, _, warned in rows
         }
 
     def message(self, queue_id: str) -> LeasedDelivery | None:
@@ -123,6 +126,7 @@ class Reader:
             first.message.recipients,
             max(delivery.attempts for delivery in found),
             tuple({variant.group: variant for delivery in found for variant in delivery.variants}.values()),
+            all(delivery.is_warned for delivery in found),
         )
 
     def body(self, queue_id: str) -> Body:

@@ -31,17 +31,8 @@ from mta.adapters.store.slots import Slot, dead_slots
 from mta.adapters.store.statements import json_list
 from mta.adapters.store.writer import Writer
 from mta.crash import crash_point
-from mta.model.delivery import (
-    Accepted,
-    AcceptedMessage,
-    Body,
-    LeasedDelivery,
-    QueueEntry,
-    QueueFilter,
-    Settlement,
-    Spawned,
-    State,
-)
+from mta.model.delivery import Accepted, AcceptedMessage, Body, LeasedDelivery, Settlement, Spawned, State
+from mta.model.queue import QueueEntry, QueueFilter
 from mta.model.reply import INTERNAL_ERROR, MailError, TemporaryError
 from mta.ports.clock import Clock, SystemClock
 from mta.ports.spool import LEASE, SpoolFullError

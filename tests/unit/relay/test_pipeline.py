@@ -19,8 +19,9 @@ from mta.message.mark import check_mark, make_mark
 from mta.message.parse import parse
 from mta.model.address import parse_address
 from mta.model.bypass import Bypass
-from mta.model.delivery import AcceptedMessage, Body, QueueEntry, QueueFilter, RecipientEntry, RecipientResult, State
+from mta.model.delivery import AcceptedMessage, Body, RecipientEntry, RecipientResult, State
 from mta.model.envelope import Client, Envelope, ListenerRole
+from mta.model.queue import QueueEntry, QueueFilter
 from mta.model.reply import Reply
 from mta.ports.transport import Segments
 from mta.relay.deliver.next_hops import NextHops

@@ -11,7 +11,8 @@ import pytest
 
 from mta.adapters.store.bodies import ORPHAN_AFTER_S
 from mta.adapters.store.sqlite import SqliteSpool
-from mta.model.delivery import Body, QueueFilter, Settlement, State
+from mta.model.delivery import Body, Settlement, State
+from mta.model.queue import QueueFilter
 from mta.model.reply import TemporaryError
 from tests.spool_samples import sample_message
 

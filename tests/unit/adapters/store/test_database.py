@@ -13,7 +13,7 @@ from mta.adapters.store import database
 from mta.adapters.store.database import FILE, migrations, prepare
 from mta.adapters.store.errors import StoreError
 from mta.adapters.store.sqlite import SqliteSpool
-from mta.model.delivery import QueueFilter
+from mta.model.queue import QueueFilter
 from tests.spool_samples import sample_message
 
 LATEST = migrations()[-1][0]

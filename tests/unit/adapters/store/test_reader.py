@@ -12,7 +12,8 @@ import pytest
 from mta.adapters.store.database import connect, connect_reader, prepare
 from mta.adapters.store.reader import Reader
 from mta.adapters.store.sqlite import SqliteSpool
-from mta.model.delivery import QueueFilter, State
+from mta.model.delivery import State
+from mta.model.queue import QueueFilter
 from tests.spool_samples import sample_message
 
 NOW = 1_000_000_000

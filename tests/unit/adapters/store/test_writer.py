@@ -17,7 +17,8 @@ from mta.adapters.store.room import Room
 from mta.adapters.store.sqlite import SqliteSpool
 from mta.adapters.store.turnstile import Turnstile
 from mta.adapters.store.writer import BATCH, Operation, Writer
-from mta.model.delivery import Accepted, QueueFilter
+from mta.model.delivery import Accepted
+from mta.model.queue import QueueFilter
 from mta.model.reply import INTERNAL_ERROR, TemporaryError
 from mta.ports.spool import LeaseLostError, SpoolFullError
 from tests.spool_samples import sample_message
