@@ -24,9 +24,11 @@ COMMANDS = {
     "preview": ("mta.cli.preview", "show a template as readers will see it"),
     "directory": ("mta.cli.directory", "show people as templates see them, and who lacks what templates print"),
     "queue": ("mta.cli.queue", "list the queue and work it"),
+    "alerts": ("mta.cli.alerts", "show what is wrong, or test the ways to be told"),
     "bypass": ("mta.cli.bypass", "relay everything unstamped, at once"),
     "demo": ("mta.cli.demo", "show the relay at work on sample mail"),
     "_worker": ("mta.cli.worker", ""),
+    "_watch": ("mta.cli.watch", ""),
 }
 
 

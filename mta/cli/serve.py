@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from mta.control.server import AlreadyRunningError
 from mta.log_sinks import sinks_from
 from mta.supervise.sockets import PortTakenError
 from mta.supervise.supervisor import StartError, Supervisor, Validated
+
+WATCH_COMMAND = (sys.executable, "-m", "mta", "_watch")
 
 
 def add_parser(subparsers: Any) -> None:
@@ -34,7 +37,9 @@ def run(arguments: argparse.Namespace) -> int:
         raise bad_configuration(exc.problems) from exc
     logs = current.configuration.logs
     events.configure(sinks_from(logs, "supervisor"), as_json=logs.format == "json", level=logs.level)
-    supervisor = Supervisor(arguments.config, current, validate, workers=arguments.workers)
+    supervisor = Supervisor(
+        arguments.config, current, validate, workers=arguments.workers, companions={"watch": WATCH_COMMAND}
+    )  # fmt: skip
     try:
         asyncio.run(supervisor.run())
     except (AlreadyRunningError, PortTakenError, StartError, OSError) as exc:

@@ -43,5 +43,6 @@ class Alerts(Strict):
     """On the disks of spool and logs."""
     certificates: tuple[Duration, ...] = (timedelta(days=30), timedelta(days=7), timedelta(days=1))
     """Before a certificate of ours expires."""
+    look_every: Duration = timedelta(seconds=30)
     repeat: Duration = timedelta(days=1)
     """How long something is not told of again while it lasts."""

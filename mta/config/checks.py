@@ -12,6 +12,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from mta.config.alert_checks import alert_consistency, alert_surroundings
 from mta.config.authentication_checks import authentication_consistency
 from mta.config.authentication_schema import ArcKey
 from mta.config.delivery_schema import MaildirHop, SmtpHop
@@ -39,6 +40,7 @@ def check_consistency(configuration: Configuration) -> list[Finding]:
         *_domains(configuration),
         *_folder_patterns(configuration),
         *directory_consistency(configuration),
+        *alert_consistency(configuration),
     ]
 
 
@@ -50,6 +52,7 @@ def check_surroundings(configuration: Configuration) -> list[Finding]:
         *_mark_keys(configuration),
         *_folders(configuration),
         *directory_surroundings(configuration),
+        *alert_surroundings(configuration),
     ]
 
 

@@ -164,6 +164,11 @@ class Configuration(Strict):
         return frozenset((listener.authentication.authserv_id or self.hostname).lower() for listener in self.listeners)
 
     @property
+    def postmaster_address(self) -> str:
+        """From of what we write ourselves."""
+        return self.postmaster if "@" in self.postmaster else f"{self.postmaster}@{self.hostname}"
+
+    @property
     def accepted_domains(self) -> frozenset[str]:
         """Those of all organisations, as domain keys."""
         return frozenset(

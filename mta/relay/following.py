@@ -13,8 +13,7 @@ from mta.relay.stamp.templates.template_set import RenderError
 
 def postmaster(configuration: Configuration) -> Address:
     """From of our DSNs and notices, and whom RCPT TO:<postmaster> means."""
-    written = configuration.postmaster
-    return parse_address(written if "@" in written else f"{written}@{configuration.hostname}")
+    return parse_address(configuration.postmaster_address)
 
 
 def following(original: Original, book: Book, configuration: Configuration, *, is_refused: bool = False) -> Derived:

@@ -75,8 +75,8 @@ class Worker(Protocol):
         """Begin to stop: accept no more, finish what is in hand; then `run_worker` returns. May be called twice."""
         ...
 
-    def report(self) -> Mapping[str, int]:
-        """Figures for `stampline status`, e.g. sessions and messages in hand."""
+    def report(self) -> Mapping[str, Any]:
+        """Figures for `stampline status`, e.g. sessions and messages in hand; JSON values."""
         ...
 
 

@@ -60,7 +60,7 @@ class WorkerProcess:
     snapshot: str = ""
     is_ready: bool = False
     has_beaten: bool = False
-    report: Mapping[str, int] = field(default_factory=dict)
+    report: Mapping[str, Any] = field(default_factory=dict)
     answers: dict[int, asyncio.Future[Prepared | None]] = field(default_factory=dict)
 
     def say(self, order: Mapping[str, Any]) -> None:

@@ -359,7 +359,9 @@ def _disagreements(config: Path, name: str, answers: Sequence[Prepared]) -> list
 def _slot_status(slot: Slot, now: float) -> dict[str, Any]:
     worker = slot.worker
     if worker is None:
-        return {"slot": slot.index, "state": "waiting", "deaths": slot.deaths}
+        return {
+            "slot": slot.index, "state": "waiting", "deaths": slot.deaths, "early_deaths": slot.early_deaths,
+        }  # fmt: skip
     return {
         "slot": slot.index,
         "state": "ready" if worker.is_ready else "starting",
@@ -368,5 +370,6 @@ def _slot_status(slot: Slot, now: float) -> dict[str, Any]:
         "up_s": round(now - worker.started_at, 1),
         "silent_s": round(now - worker.last_beat_at, 1),
         "deaths": slot.deaths,
+        "early_deaths": slot.early_deaths,
         "report": dict(worker.report),
     }

@@ -1,0 +1,1 @@
+"""Ways to tell administrators: by mail, past the queue, and by webhook."""

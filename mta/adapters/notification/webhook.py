@@ -1,0 +1,54 @@
+"""Notices by webhook: one POST of JSON, signed where there is a key.
+
+Its keys are `relay`, our host name, and `notices`, a list of objects with the fields of `ports.notification.Notice`;
+`since` is ISO 8601.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+
+import httpx
+
+from mta.config.alert_schema import Webhook
+from mta.ports.notification import Notice, NotificationError
+
+TIMEOUT_S = 15.0
+SIGNATURE = "X-Stampline-Signature"
+
+
+class WebhookChannel:
+    """Fulfils `mta.ports.notification.NotificationChannel`."""
+
+    name = "webhook"
+
+    def __init__(self, settings: Webhook, *, hostname: str, key: bytes = b"") -> None:
+        self._url = settings.url
+        self._hostname = hostname
+        self._key = key
+
+    async def send(self, notices: Sequence[Notice]) -> None:
+        """As the port says; any 2xx is success, redirections are not followed, the answer's body is not read."""
+        body = json.dumps({"relay": self._hostname, "notices": [_as_json(notice) for notice in notices]}).encode()
+        headers = {"Content-Type": "application/json", "User-Agent": "stampline"}
+        if self._key:
+            headers[SIGNATURE] = f"sha256={hmac.new(self._key, body, hashlib.sha256).hexdigest()}"
+        try:
+            async with (
+                httpx.AsyncClient(timeout=TIMEOUT_S, follow_redirects=False, trust_env=False) as client,
+                client.stream("POST", self._url, content=body, headers=headers) as answer,
+            ):
+                code = answer.status_code
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as exc:
+            host = httpx.URL(self._url).host
+            raise NotificationError(f"{host}: {type(exc).__name__}: {exc}"[:300]) from exc
+        if not 200 <= code < 300:
+            raise NotificationError(f"{httpx.URL(self._url).host} answered {code}")
+
+
+def _as_json(notice: Notice) -> dict[str, str]:
+    return {**asdict(notice), "since": notice.since.isoformat(timespec="seconds")}
