@@ -23,6 +23,7 @@ from mta.model.delivery import (
     State,
     StoredVariant,
 )
+from mta.model.envelope import DsnRequest, Notify
 from mta.model.queue import QueueFilter
 from mta.model.reply import Reply
 from mta.ports.spool import LeaseLostError, Spool
@@ -116,6 +117,37 @@ async def test_what_was_accepted_comes_back_as_it_was(spool: Spool, clock: Setta
     assert taken.message == replace(message, due_at=None)
     assert taken.recipients == message.recipients
     assert (taken.next_hop, taken.attempts, taken.variants) == ("default", 0, ())
+
+
+async def test_what_a_sender_asked_to_be_told_comes_back(spool: Spool, clock: SettableClock) -> None:
+    asked = {
+        "r0@default.example.net": DsnRequest(Notify.SUCCESS | Notify.DELAY, "rfc822;r+2B0@example.net"),
+        "jürgen@xn--bcher-kva.example": DsnRequest(None, "utf-8;j\\x{FC}rgen@b\\x{FC}cher.example"),
+        "quiet@example.net": DsnRequest(Notify.NEVER),
+    }
+    message = sample_message(due_at=clock.now(), accepted_at=clock.now())
+    message = replace(message, envelope=replace(message.envelope, envid="QQ+3D1", ret="HDRS", dsn=asked))
+    await spool.accept(message)
+    (taken,) = await lease(spool, clock.now())
+    assert taken.message.envelope == message.envelope
+
+
+async def test_that_a_sender_was_warned_is_remembered_for_each_delivery(spool: Spool, clock: SettableClock) -> None:
+    message = sample_message(hops=("a", "a", "b"), due_at=clock.now(), accepted_at=clock.now())
+    await spool.accept(message)
+    assert [taken.is_warned for taken in await lease(spool, clock.now())] == [False, False]
+    await spool.settle(replace(deferred(message, clock.now(), "a"), warned=True))
+    await spool.settle(deferred(message, clock.now(), "b"))
+    assert {taken.next_hop: taken.is_warned for taken in await lease(spool, clock.now())} == {"a": True, "b": False}
+    await spool.settle(deferred(message, clock.now(), "a"))
+    await spool.hold(QueueFilter(recipient="r0@a.example.net"))
+    await spool.release(EVERYTHING)
+    for _ in range(2):  # what was held and released is a delivery of its own
+        (taken,) = [each for each in await lease(spool, clock.now()) if each.next_hop == "a"]
+        assert taken.is_warned
+        await spool.settle(
+            Settlement(message.queue_id, "a", (), {entry.index: State.DELIVERED for entry in taken.recipients})
+        )
 
 
 async def test_a_null_reverse_path_and_our_own_messages_come_back(spool: Spool, clock: SettableClock) -> None:

@@ -143,7 +143,7 @@ def _defer(cursor: sqlite3.Cursor, op: Settle, key: Key, left: Sequence[OpenReci
     settlement = op.settlement
     replies = {result.index: storable(result.remote_reply or str(result.reply)) for result in settlement.results}
     recipients = [(position, address, group, replies.get(position, last)) for position, address, group, last in left]
-    cursor.execute(SQL["defer_delivery"], (op.due_at, recipients_json(recipients), *key))
+    cursor.execute(SQL["defer_delivery"], (op.due_at, recipients_json(recipients), settlement.warned, *key))
     groups = {group for _, _, group, _ in left}
     for variant in settlement.variants:
         if variant.group in groups:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import struct
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -17,7 +17,7 @@ from mta.adapters.store.statements import to_json
 from mta.model.address import Address
 from mta.model.decision import Decision
 from mta.model.delivery import AcceptedMessage, Body, LeasedDelivery, OnceKey, RecipientEntry, State, StoredVariant
-from mta.model.envelope import Client, Envelope, ListenerRole
+from mta.model.envelope import Client, DsnRequest, Envelope, ListenerRole, Notify
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -136,9 +136,23 @@ def recipient_entries(column: str, next_hop: str, state: str) -> tuple[Recipient
 def _envelope_json(message: AcceptedMessage) -> str:
     envelope = message.envelope
     text = _session_json(envelope.body_8bit, envelope.smtputf8, envelope.envid, envelope.ret, message.client)
+    if envelope.dsn:
+        text = f'{text[:-1]},"dsn":{to_json(_dsn_values(envelope.dsn))}}}'
     if envelope.recipients == tuple(entry.recipient for entry in message.decision.recipients):
         return text
     return f'{text[:-1]},"recipients":{to_json([str(address) for address in envelope.recipients])}}}'
+
+
+def _dsn_values(dsn: Mapping[str, DsnRequest]) -> dict[str, list[object]]:
+    """Address key → [NOTIFY as its flags, None where not said; ORCPT]."""
+    return {key: [None if asked.notify is None else asked.notify.value, asked.orcpt] for key, asked in dsn.items()}
+
+
+def _dsn_requests(values: dict[str, tuple[int | None, str]]) -> dict[str, DsnRequest]:
+    """The reverse."""
+    return {
+        key: DsnRequest(None if notify is None else Notify(notify), orcpt) for key, (notify, orcpt) in values.items()
+    }
 
 
 @lru_cache(maxsize=256)
@@ -175,10 +189,11 @@ def _envelope(text: str, reverse_path: str, decision: Decision) -> tuple[Envelop
         recipients = tuple(entry.recipient for entry in decision.recipients)
     else:
         recipients = tuple(_address(address) for address in named)
+    dsn = _dsn_requests(values.pop("dsn", {}))
     client = values.pop("client", None)
     if client is not None:
         client = Client(**{**client, "role": ListenerRole(client["role"])})
-    return Envelope(_address(reverse_path) if reverse_path else None, recipients, **values), client
+    return Envelope(_address(reverse_path) if reverse_path else None, recipients, **values, dsn=dsn), client
 
 
 def accepted_message(row: Sequence[Any], recipients: tuple[RecipientEntry, ...], bodies: Path) -> AcceptedMessage:
@@ -210,11 +225,13 @@ def leased_delivery(
     recipients: tuple[RecipientEntry, ...],
     attempts: int,
     variants: Sequence[StoredVariant],
+    *,
+    is_warned: bool = False,
 ) -> LeasedDelivery:
     """With those of the message's stored variants that these recipients get."""
     groups = {entry.group for entry in recipients}
     wanted = tuple(variant for variant in variants if variant.group in groups)
-    return LeasedDelivery(message, next_hop, recipients, attempts, wanted)
+    return LeasedDelivery(message, next_hop, recipients, attempts, wanted, is_warned)
 
 
 def pack_edits(variant: StoredVariant) -> bytes:

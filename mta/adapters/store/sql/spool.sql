@@ -40,7 +40,8 @@ DELETE FROM delivery
 WHERE (message, part) IN (SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?))
 
 -- name: defer_delivery
-UPDATE delivery SET lease_owner = NULL, due_at = ?, attempts = attempts + 1, recipients = ? WHERE message = ? AND part = ?
+UPDATE delivery SET lease_owner = NULL, due_at = ?, attempts = attempts + 1, recipients = ?, warned = max(warned, ?)
+WHERE message = ? AND part = ?
 
 -- name: insert_variant
 INSERT INTO variant (message, variant, edits) VALUES (?, ?, ?) ON CONFLICT DO NOTHING
@@ -96,7 +97,7 @@ RETURNING message, part
 UPDATE delivery SET lease_owner = NULL, due_at = NULL, state = 'held' WHERE message = ? AND part = ?
 
 -- name: load_deliveries
-SELECT message, part, next_hop, state, attempts, recipients FROM delivery
+SELECT message, part, next_hop, state, attempts, recipients, warned FROM delivery
 WHERE message IN (SELECT value FROM json_each(?)) ORDER BY message, part
 
 -- name: load_messages
@@ -154,9 +155,9 @@ WHERE json_extract(value, '$[1]') LIKE ? ESCAPE '\'
 UPDATE delivery SET recipients = ? WHERE message = ? AND part = ?
 
 -- name: split_delivery
-INSERT INTO delivery (message, part, next_hop, state, due_at, attempts, lease_owner, recipients)
+INSERT INTO delivery (message, part, next_hop, state, due_at, attempts, lease_owner, recipients, warned)
 SELECT message, (SELECT max(part) + 1 FROM delivery AS other WHERE other.message = whole.message),
-       next_hop, state, due_at, attempts, NULL, ?
+       next_hop, state, due_at, attempts, NULL, ?, warned
 FROM delivery AS whole WHERE message = ? AND part = ?
 RETURNING part
 

@@ -17,6 +17,10 @@ from mta.model.queue import QueueFilter
 from tests.spool_samples import sample_message
 
 NOW = 1_000_000_000
+INSERT = (
+    "INSERT INTO delivery (message, part, next_hop, state, due_at, attempts, lease_owner, recipients)"
+    " VALUES (?, 0, ?, 'queued', ?, 1, NULL, '[]')"
+)
 
 
 class CountingReader:
@@ -46,7 +50,7 @@ def database(tmp_path: Path) -> Iterator[sqlite3.Connection]:
 def queue(connection: sqlite3.Connection, next_hop: str, first: int, count: int, due_at: int) -> None:
     connection.execute("BEGIN")
     connection.executemany(
-        "INSERT INTO delivery VALUES (?, 0, ?, 'queued', ?, 1, NULL, '[]')",
+        INSERT,
         ((number, next_hop, due_at) for number in range(first, first + count)),
     )
     connection.execute("COMMIT")
@@ -82,7 +86,7 @@ def test_thousands_of_next_hops_are_served_oldest_first(database: sqlite3.Connec
     database.execute("BEGIN")
     for number in range(3000):
         database.execute(
-            "INSERT INTO delivery VALUES (?, 0, ?, 'queued', ?, 1, NULL, '[]')",
+            INSERT,
             (number, f"{number}.example.net", NOW - number),
         )
     database.execute("COMMIT")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mta.adapters.store.rows import Ids, microseconds, moment, pack_edits, storable, unpack_edits
+from mta.adapters.store.rows import Ids, accepted_message, microseconds, moment, pack_edits, storable, unpack_edits
+from mta.model.address import Address
 from mta.model.delivery import StoredVariant
+from mta.model.envelope import Client, Envelope, ListenerRole
 
 _OFFSETS = st.integers(0, 2**63)
 
@@ -41,3 +44,18 @@ def test_ids_rise_and_differ_between_slots_even_if_the_clock_goes_back() -> None
     assert made == sorted(set(made))
     assert made[0] > in_an_hour
     assert {number % 1024 for number in made} == {3}
+
+
+def test_a_message_of_an_earlier_version_can_be_read() -> None:
+    client = '{"ip":"192.0.2.1","port":25,"helo":"h","listener":"l","role":"trusted","tls":"","esmtp":true}'
+    envelope = f'{{"body_8bit":true,"smtputf8":false,"envid":"QQ","ret":"FULL","client":{client}}}'
+    decision = (
+        '{"organisation":"default","sender":"","already_processed":false,"groups":{"0":[]},'
+        '"recipients":[["joe@example.org","outbound","to",0,"out"]]}'
+    )
+    row = (1, "Q1", 0, 3, "<a@b>", "s", b"", envelope, decision, None, "jane@example.com", b"x\r\n")
+    message = accepted_message(row, (), Path("bodies"))
+    assert message.envelope == Envelope(
+        Address("jane", "example.com"), (Address("joe", "example.org"),), body_8bit=True, envid="QQ", ret="FULL"
+    )
+    assert message.client == Client("192.0.2.1", 25, "h", "l", ListenerRole.TRUSTED)
