@@ -74,6 +74,7 @@ _MULTI = {
     "gb2312", "gbk", "johab", "shift_jis", "shift_jis_2004", "shift_jisx0213",
 }  # fmt: skip
 _NO_WORD = re.compile(r"[^a-z0-9]+")
+_LABEL_MAX = 100
 _META_CHARSET = re.compile(rb"<meta[^>]{0,300}?charset\s{0,5}=\s{0,5}[\"']?([\w.:\-]{1,40})", re.IGNORECASE)
 
 
@@ -89,12 +90,16 @@ def _family(name: str) -> Family:
     return "multi" if name in _MULTI else "single"
 
 
-@lru_cache(maxsize=512)
 def codec_for(label: str) -> Codec | None:
     """The codec that a charset label means, None for one that is unknown or not for text.
 
     Never asks the codec registry for names that it may not have: it would try to import them, and keep each for ever.
     """
+    return _codec_for(label) if len(label) <= _LABEL_MAX else None
+
+
+@lru_cache(maxsize=512)
+def _codec_for(label: str) -> Codec | None:
     name = _NO_WORD.sub("_", label.lower()).strip("_")
     name = _ALIASES.get(name, name)
     name = aliases.get(name, name)

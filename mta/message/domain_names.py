@@ -11,16 +11,25 @@ _DOMAIN = re.compile(rf"(?:{_HOST_LABEL}\.)*{_HOST_LABEL}\Z")
 NAME_MAX = 253
 
 
-@lru_cache(maxsize=4096)
 def is_domain_name(name: str) -> bool:
     """Whether it can be asked for at all: labels of printable ASCII, 1 to 63 octets, 253 in all."""
-    return 0 < len(name) <= NAME_MAX and all(_LABEL.match(label) for label in name.split("."))
+    return 0 < len(name) <= NAME_MAX and _is_domain_name(name)
+
+
+def is_host_name(name: str) -> bool:
+    """The same of letters, digits, hyphens and underscores only, as mail domains and selectors have them."""
+    return len(name) <= NAME_MAX and _is_host_name(name)
+
+
+# Names come from strangers: only what is short enough to be one is remembered.
+@lru_cache(maxsize=4096)
+def _is_domain_name(name: str) -> bool:
+    return all(_LABEL.match(label) for label in name.split("."))
 
 
 @lru_cache(maxsize=4096)
-def is_host_name(name: str) -> bool:
-    """The same of letters, digits, hyphens and underscores only, as mail domains and selectors have them."""
-    return len(name) <= NAME_MAX and _DOMAIN.match(name) is not None
+def _is_host_name(name: str) -> bool:
+    return _DOMAIN.match(name) is not None
 
 
 def is_within(name: str, domain: str) -> bool:

@@ -64,7 +64,7 @@ def _name(before_colon: bytes) -> bytes:
     """The field name in lower case, b"" if it isn't one."""
     match = _NAME.match(before_colon)
     name = match[1].lower() if match else b""
-    if len(_names) < _NAMES_MAX and len(name) < 80:
+    if len(before_colon) < 80 and len(_names) < _NAMES_MAX:
         _names[before_colon] = name
     return name
 

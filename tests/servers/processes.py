@@ -28,6 +28,14 @@ def children(pid: int) -> list[int]:
     return found
 
 
+def command_line(pid: int) -> list[str]:
+    """The arguments that the process was started with; nothing where it has ended."""
+    try:
+        return (_PROC / str(pid) / "cmdline").read_bytes().decode(errors="replace").split("\0")
+    except OSError:
+        return []
+
+
 def tree(pid: int) -> list[int]:
     """The process and all its living descendants."""
     found = [pid]
@@ -54,11 +62,20 @@ def tree_cpu_s(pid: int) -> float:
 
 def peak_rss_mb(pid: int) -> float:
     """The most memory that the process has ever held, in MB."""
+    return _memory_mb(pid, "VmHWM:")
+
+
+def rss_mb(pid: int) -> float:
+    """The memory that the process holds now, in MB."""
+    return _memory_mb(pid, "VmRSS:")
+
+
+def _memory_mb(pid: int, which: str) -> float:
     try:
         status = (_PROC / str(pid) / "status").read_text()
     except OSError:
         return 0.0
     for line in status.splitlines():
-        if line.startswith("VmHWM:"):
+        if line.startswith(which):
             return int(line.split()[1]) / 1000
     return 0.0

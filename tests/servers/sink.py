@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -27,6 +28,9 @@ class Arrived:
     """time.monotonic()"""
 
 
+_LOOSE_LINE_END = re.compile(rb"\r\n|\r|\n")
+
+
 def _path(argument: bytes) -> str:
     return argument.partition(b"<")[2].partition(b">")[0].decode()
 
@@ -36,6 +40,7 @@ class _Session(asyncio.Protocol):
         self._sink = sink
         self._buffer = bytearray()
         self._scanned = -1
+        self._stream = bytearray() if sink.keeps_streams else None
         self._reset()
 
     def _reset(self) -> None:
@@ -46,12 +51,16 @@ class _Session(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         self._sink.connections += 1
+        if self._stream is not None:
+            self._sink.streams.append(self._stream)
         if not self._sink.silent:
             transport.write(b"220 sink.example ESMTP\r\n")
 
     def data_received(self, data: bytes) -> None:
         if self._sink.silent:
             return
+        if self._stream is not None:
+            self._stream += data
         self._buffer += data
         while self._step():
             pass
@@ -123,12 +132,36 @@ class _Session(asyncio.Protocol):
             self._transport.close()
 
 
+def read_loosely(stream: bytes | bytearray) -> list[Arrived]:
+    """What a server makes of a client's stream that takes CR and LF alone for line ends and overlooks NUL, in data too.
+
+    So did all that SMTP smuggling went by. The content has CRLF line ends, its dots are unstuffed.
+    """
+    arrived: list[Arrived] = []
+    mail_from, rcpt_to, content = "", list[str](), list[bytes]()
+    is_content = False
+    for line in _LOOSE_LINE_END.split(bytes(stream).replace(b"\0", b"")):
+        verb = line[:4].upper()
+        if is_content and line == b".":
+            arrived.append(Arrived(mail_from, tuple(rcpt_to), b"".join(content), time.monotonic()))
+            is_content = False
+        elif is_content:
+            content.append(line.removeprefix(b".") + b"\r\n")
+        elif verb == b"MAIL":
+            mail_from, rcpt_to, content = _path(line), [], []
+        elif verb == b"RCPT":
+            rcpt_to.append(_path(line))
+        elif verb == b"DATA":
+            is_content = bool(rcpt_to)
+    return arrived
+
+
 def _usual(_verb: str, _argument: str) -> str | None:
     return None
 
 
 class Sink:
-    """Use as a context manager. `silent` takes connections and never says a word."""
+    """Use as a context manager. `silent` takes connections and never says a word; `keeps_streams` for `read_loosely`."""
 
     def __init__(
         self,
@@ -136,10 +169,14 @@ class Sink:
         *,
         port: int = 0,
         silent: bool = False,
+        keeps_streams: bool = False,
         extensions: tuple[str, ...] = ("PIPELINING", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES", "SIZE 200000000"),
     ) -> None:
         self.script = script
         self.silent = silent
+        self.keeps_streams = keeps_streams
+        self.streams: list[bytearray] = []
+        """Where they are kept: all that clients said, one for each connection."""
         self.extensions = extensions
         self.port = port
         self.connections = 0

@@ -1,0 +1,131 @@
+"""A relay under attack: its listeners, its next hop that reads strictly and loosely at once, and what it costs."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import trustme
+
+from tests.servers.client import SmtpClient, send
+from tests.servers.load import simple_message
+from tests.servers.processes import rss_mb
+from tests.servers.relay import Relay
+from tests.servers.sink import Arrived, Sink, read_loosely
+from tests.servers.wait import free_port, wait_until
+
+RULES = """\
+rules:
+  - name: stamped
+    when:
+      - recipient: {domain: stamped.example}
+    actions:
+      - tag-subject: {text: "[tagged]"}
+      - stamp: {template: marker, place: bottom}
+"""
+
+
+@dataclass
+class Site:
+    """Listeners by name: `exchange` (trusted), `internet` (inbound), `devices` (trusted, makes CRLF of bare line ends),
+    `secure` (inbound, requires STARTTLS)."""
+
+    relay: Relay
+    sink: Sink
+    authority: trustme.CA
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
+
+    def port(self, listener: str) -> int:
+        return next(int(each["port"]) for each in self.relay.settings["listeners"] if each["name"] == listener)
+
+    @property
+    def worker(self) -> int:
+        """The process that is attacked."""
+        (pid,) = self.relay.worker_pids()
+        return pid
+
+    def open_files(self) -> int:
+        return len(os.listdir(f"/proc/{self.worker}/fd"))
+
+    def rss_mb(self) -> float:
+        return rss_mb(self.worker)
+
+    def forget(self) -> None:
+        """Let what has arrived so far not count."""
+        self.relay.wait_until_settled()
+        self.sink.arrived.clear()
+        self.sink.streams[:] = [stream for stream in self.sink.streams if not _clear(stream)]
+
+    def arrived(self) -> list[Arrived]:
+        """All that has arrived since `forget`, after a good message went through; that one is left out.
+
+        Whoever reads loosely has to see the same messages as who reads strictly.
+        """
+        name = f"probe-{os.getpid()}-{next(self._numbers)}"
+        answer = send(self.port("exchange"), "jane@example.com", ["probe@customer.example"], simple_message(name))
+        self.relay.wait_until_settled()
+        assert answer.code == 250
+        self.sink.wait_for_message(f"<{name}@".encode())
+        found = [each for each in self.sink.arrived if each.rcpt_to != ("probe@customer.example",)]
+        loose = [each for stream in self.sink.streams for each in read_loosely(stream)]
+        assert len(loose) == len(self.sink.arrived)
+        assert sorted(each.rcpt_to for each in loose) == sorted(each.rcpt_to for each in self.sink.arrived)
+        self.forget()
+        return found
+
+    def is_sane(self) -> bool:
+        """Whether a new client is greeted and served."""
+        with SmtpClient(self.port("exchange")) as client:
+            return client.command(b"NOOP").code == 250
+
+    def wait_until_all_left(self, files_before: int) -> None:
+        """Until no more files and sockets are open than before."""
+        wait_until(
+            lambda: self.open_files() <= files_before, 20,
+            lambda: f"files to be closed: {self.open_files()} open, {files_before} before",
+        )  # fmt: skip
+
+
+def _clear(stream: bytearray) -> bool:
+    """A connection may live on: what it says from now on counts."""
+    stream.clear()
+    return False
+
+
+def _listeners(folder: Path) -> list[dict[str, Any]]:
+    tls = {"certificate": str(folder / "cert.pem"), "key": str(folder / "key.pem")}
+    limits = {"connections_per_client": 900, "idle": "60s"}
+    trusted = {"role": "trusted", "address": "127.0.0.1", "limits": limits, "allowed_networks": ["127.0.0.0/8"]}
+    inbound = {"role": "inbound", "address": "127.0.0.1", "limits": limits}
+    kinds: dict[str, dict[str, Any]] = {
+        "exchange": {**trusted, "tls": {"mode": "offered", **tls}},
+        "internet": {**inbound, "tls": {"mode": "offered", **tls}},
+        "devices": {**trusted, "bare_line_ends": "normalise"},
+        "secure": {**inbound, "tls": {"mode": "required", **tls}},
+    }
+    return [{"name": name, "port": free_port(), **kind} for name, kind in kinds.items()]
+
+
+@contextmanager
+def running_site(folder: Path, **overrides: Any) -> Iterator[Site]:
+    """Started, and ended afterwards."""
+    authority = trustme.CA()
+    leaf = authority.issue_cert("relay.example.com")
+    folder.mkdir(parents=True, exist_ok=True)
+    leaf.private_key_pem.write_to_path(folder / "key.pem")
+    (folder / "key.pem").chmod(0o600)
+    (folder / "cert.pem").write_bytes(b"".join(blob.bytes() for blob in leaf.cert_chain_pems))
+    with Sink(keeps_streams=True) as sink:
+        relay = Relay(folder / "relay", sink.port, **{"listeners": _listeners(folder), **overrides})
+        with contextlib.ExitStack() as stack:
+            stack.callback(relay.clean_up)
+            relay.write_rules(RULES)
+            relay.write_template("marker", "<p>STAMPED</p>\n", "STAMPED\n")
+            relay.start()
+            yield Site(relay, sink, authority)
