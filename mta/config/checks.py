@@ -8,25 +8,18 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
-
 from mta.config.alert_checks import alert_consistency, alert_surroundings
 from mta.config.authentication_checks import authentication_consistency
-from mta.config.authentication_schema import ArcKey
 from mta.config.delivery_schema import MaildirHop, SmtpHop
 from mta.config.directory_checks import directory_consistency, directory_surroundings
 from mta.config.explain_errors import closest
-from mta.config.findings import Finding, bad_ca_file, secret_value, unreadable
+from mta.config.findings import Finding, bad_ca_file, unreadable
 from mta.config.listener_schema import Listener
-from mta.config.schema import Configuration, DkimKey
+from mta.config.schema import Configuration
+from mta.config.signing_checks import signing_consistency, signing_surroundings
 from mta.config.yaml_values import Loc
 from mta.model.address import AddressError, domain_key, parse_address
 from mta.model.delivery import VERIFIED_TLS
-
-MARK_KEY_MIN_OCTETS = 32
-DKIM_KEY_MIN_BITS = 1024  # RFC 8301 §3.2
 
 
 def check_consistency(configuration: Configuration) -> list[Finding]:
@@ -40,6 +33,7 @@ def check_consistency(configuration: Configuration) -> list[Finding]:
         *_domains(configuration),
         *_folder_patterns(configuration),
         *directory_consistency(configuration),
+        *signing_consistency(configuration),
         *alert_consistency(configuration),
     ]
 
@@ -48,8 +42,7 @@ def check_surroundings(configuration: Configuration) -> list[Finding]:
     """Whether the files, folders, certificates, environment variables and keys that it names are there and good."""
     return [
         *_certificates(configuration),
-        *_dkim_keys(configuration),
-        *_mark_keys(configuration),
+        *signing_surroundings(configuration),
         *_folders(configuration),
         *directory_surroundings(configuration),
         *alert_surroundings(configuration),
@@ -134,8 +127,6 @@ def _domains(configuration: Configuration) -> Iterator[Finding]:
             elif owner is not None:
                 yield Finding(loc, f"{domain!r} is organisation {owner!r}'s already", "a domain has one organisation")
             owners[domain_key(domain)] = organisation.name
-        for index, key in enumerate(organisation.dkim):
-            yield from _domain((*place, "dkim", index, "domain"), key.domain, "write a domain such as example.com")
     yield from _domain(("hostname",), configuration.hostname, "write the full name of this machine")
     address = configuration.postmaster
     try:
@@ -186,50 +177,6 @@ def _certificates(configuration: Configuration) -> Iterator[Finding]:
 
 def _no_password() -> str:
     raise ValueError("the key is protected by a passphrase")
-
-
-def _dkim_keys(configuration: Configuration) -> Iterator[Finding]:
-    keys: list[tuple[Loc, DkimKey | ArcKey]] = [
-        ((*place, "dkim", index, "key"), key)
-        for place, organisation in configuration.placed_organisations
-        for index, key in enumerate(organisation.dkim)
-    ] + [
-        ((*place, "arc", "key"), organisation.arc)
-        for place, organisation in configuration.placed_organisations
-        if organisation.arc is not None
-    ]
-    for loc, key in keys:
-        pem = secret_value(loc, key.key)
-        if isinstance(pem, Finding):
-            yield pem
-            continue
-        try:
-            private = load_pem_private_key(pem, password=None)
-        except (ValueError, TypeError, UnsupportedAlgorithm):
-            yield Finding(loc, "this is no private key in PEM without passphrase", "make one with: openssl genrsa 2048")
-            continue
-        if not isinstance(private, RSAPrivateKey) or private.key_size < DKIM_KEY_MIN_BITS:
-            yield Finding(
-                loc, f"DKIM needs an RSA key of at least {DKIM_KEY_MIN_BITS} bits", "make one with: openssl genrsa 2048"
-            )
-
-
-def _mark_keys(configuration: Configuration) -> Iterator[Finding]:
-    keys = [
-        ((*place, "mark", "keys", index), secret)
-        for place, organisation in configuration.placed_organisations
-        for index, secret in enumerate(organisation.mark.keys)
-    ]
-    for loc, secret in keys:
-        value = secret_value(loc, secret)
-        if isinstance(value, Finding):
-            yield value
-        elif len(value) < MARK_KEY_MIN_OCTETS:
-            yield Finding(
-                loc,
-                f"the mark's key has {len(value)} octets, but needs {MARK_KEY_MIN_OCTETS} or more",
-                "make one with: openssl rand -hex 32",
-            )
 
 
 def _folders(configuration: Configuration) -> Iterator[Finding]:

@@ -50,13 +50,16 @@ class DkimKey(Strict):
     key: Secret
     """RSA or Ed25519."""
     headers: tuple[str, ...] = (
-        "from", "to", "cc", "subject", "date", "message-id", "reply-to", "in-reply-to", "references",
-        "mime-version", "content-type", "content-transfer-encoding",
+        "from", "sender", "reply-to", "to", "cc", "subject", "date", "message-id", "in-reply-to", "references",
+        "mime-version", "content-type", "content-transfer-encoding", "list-id", "list-help", "list-unsubscribe",
+        "list-unsubscribe-post", "list-subscribe", "list-post", "list-owner", "list-archive", "resent-from",
+        "resent-sender", "resent-to", "resent-cc", "resent-date", "resent-message-id",
     )  # fmt: skip
-    oversign: tuple[str, ...] = ("from", "to", "cc", "subject", "date", "message-id", "reply-to")
-    """Of those, which are named once more than they stand in the message, so that none can be added."""
+    """Signed where they stand; none but list-* and resent-* can be added to what stands."""
+    oversign: tuple[str, ...] = ("from", "reply-to", "to", "cc", "subject")
+    """None of these can be added where it doesn't stand, either."""
     expires_after: Duration | None = None
-    """None: a signature does not expire."""
+    """How long after its acceptance here a message's signature holds. None: for ever."""
     signs: Literal["first", "always"] = "first"
     """always: beside the domain's first key, e.g. an Ed25519 key beside an RSA one (RFC 8463)."""
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from mta import events
 from mta.message.authentication_results import fields_of, read_field, results_on_top
 from mta.message.classify import Classification
 from mta.message.edit import Edit, apply, combine
+from mta.message.fields import HeaderField
 from mta.message.headers import addresses, prepend
 from mta.message.mark import HEADER as MARK_HEADER
 from mta.message.mark import make_mark
@@ -27,6 +28,7 @@ from mta.model.envelope import Envelope
 from mta.model.person import Person
 from mta.model.reply import Reply
 from mta.relay.book import Book
+from mta.relay.sign import signatures_of
 from mta.relay.split.variants import Variant
 from mta.relay.stamp.content.changes import on_error_of
 from mta.relay.stamp.context import Failed, KeepFile, StampContext, StampOutcome
@@ -139,19 +141,24 @@ def finished(original: Original, variant: Variant, content: tuple[Edit, ...]) ->
         return (prepend(parsed, message.trace),)
     mark = b"" if original.is_orphaned else _mark(original, variant, parsed)
     trace = mark + message.trace
-    unsigned = combine((prepend(parsed, trace), *content, *_not_theirs(original, parsed, content)))  # the first is at 0
+    domain = "" if original.is_orphaned else _signing_domain(original, variant, parsed, content)
+    taken_out = [*_not_theirs(original, parsed), *_signatures_before(original, parsed, domain)]
+    unsigned = combine((prepend(parsed, trace), *content, *_removed(taken_out, content)))  # the first is at 0
     if original.is_orphaned:
         return unsigned
-    domain = _signing_domain(original, variant, parsed, content)
-    if not domain:
-        return _sealed(original, variant, unsigned)
-    signature = original.book.signer.sign(
+    return _signed(original, variant, unsigned, domain) if domain else _sealed(original, variant, unsigned)
+
+
+def _signed(original: Original, variant: Variant, unsigned: tuple[Edit, ...], domain: str) -> tuple[Edit, ...]:
+    message = original.message
+    signatures = original.book.signer.sign(
         domain, apply(original.data, unsigned), message.accepted_at, selector=_selector(variant)
     )
-    if signature is None:
+    if not signatures:
         return unsigned
-    events.signed(message.queue_id, group=variant.group, domain=signature.domain, selector=signature.selector)
-    return _topped(unsigned, signature.field)
+    for made in signatures:
+        events.signed(message.queue_id, group=variant.group, domain=made.domain, selector=made.selector)
+    return _topped(unsigned, b"".join(made.field for made in signatures))
 
 
 def _topped(edits: tuple[Edit, ...], fields: bytes) -> tuple[Edit, ...]:
@@ -177,8 +184,8 @@ def _sealed(original: Original, variant: Variant, unsigned: tuple[Edit, ...]) ->
     return _topped(unsigned, made.fields)
 
 
-def _not_theirs(original: Original, parsed: Message, content: tuple[Edit, ...]) -> list[Edit]:
-    """Without header fields that only we, or Exchange on a trusted listener, may set: a stranger would pose as them.
+def _not_theirs(original: Original, parsed: Message) -> list[HeaderField]:
+    """Header fields that only we, or Exchange on a trusted listener, may set: a stranger would pose as them.
 
     Authentication-Results that go by our name are among them (RFC 8601 §5).
     """
@@ -187,7 +194,19 @@ def _not_theirs(original: Original, parsed: Message, content: tuple[Edit, ...]) 
     if client is not None and not client.is_trusted:
         fields += [field for field in parsed.fields if field.name.startswith(_OF_EXCHANGE)]
         fields += fields_of(parsed, original.book.authserv_ids)
-    # What a rule has put in such a field's place stays.
+    return fields
+
+
+def _signatures_before(original: Original, parsed: Message, domain: str) -> Sequence[HeaderField]:
+    """DKIM signatures of ours that a new one takes the place of; those of others stay, broken or not."""
+    book = original.book
+    if book.settings.existing_signatures == "keep" or not domain or book.signer.key_domain(domain) is None:
+        return ()
+    return signatures_of(parsed, book.signer.domains | book.organisation.accepted_domains)
+
+
+def _removed(fields: Sequence[HeaderField], content: tuple[Edit, ...]) -> list[Edit]:
+    """What a rule has put in such a field's place stays."""
     changed = {(edit.start, edit.end) for edit in content}
     return [Edit(field.start, field.end, b"") for field in fields if (field.start, field.end) not in changed]
 

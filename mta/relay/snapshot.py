@@ -115,7 +115,7 @@ def _book(
     if rules is None or templates is None or directory is None or signing is None or marks is None:
         return None
     policy = Policy(
-        RoutingTable(configuration.routing).next_hop,
+        RoutingTable(configuration.routing, configuration.next_hops).next_hop,
         configuration.max_variants,
         is_splitting=organisation.splitting == "on",
     )
@@ -212,7 +212,7 @@ def _signing(path: Path, organisation: Organisation) -> tuple[Signer, Sealer | N
         sealer = Sealer.from_config(organisation.arc) if organisation.arc is not None else None
         return Signer.from_config(organisation.dkim), sealer
     except DkimKeyError as exc:
-        raise ConfigurationError([Problem(path, 0, 0, str(exc), "make a key with: openssl genrsa 2048")]) from exc
+        raise ConfigurationError([Problem(path, 0, 0, str(exc), "make a key with: stampline dkim new")]) from exc
 
 
 def _name(path: Path, configuration: Configuration) -> str:

@@ -11,10 +11,12 @@ from datetime import datetime
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from mta.config.authentication_schema import ArcKey
+from mta.config.signing_keys import arc_key
 from mta.message.canonical import RelaxedBodyHash, chunks, relaxed_field, relaxed_fields
 from mta.model.address import domain_key
 from mta.ports.transport import Segments
-from mta.relay.sign.dkim import PADDING, SHA_256, fold_base64, fold_names, load_private_key, split_header
+from mta.relay.sign.keys import load_key, signature_of
+from mta.relay.sign.layout import fold_base64, fold_names, split_header
 
 SETS_MAX = 50
 SIGNED = (
@@ -48,21 +50,24 @@ class Sealer:
     @classmethod
     def from_config(cls, key: ArcKey) -> Sealer:
         """Load the key. Raises DkimKeyError for one that can't be read or used."""
-        private = load_private_key(f"ARC key {key.selector}._domainkey.{key.domain}", key.key)
+        private = load_key(f"ARC key {key.selector}._domainkey.{key.domain}", key.key, arc_key)
         return cls(domain_key(key.domain), key.selector, private)
 
     def seal(self, segments: Segments, results: bytes, status: str, now: datetime) -> ArcSet | None:
         """Seal a copy: all its bytes as they will be sent, without these fields.
 
         `results` is the value of our Authentication-Results, `status` what became of the chain so far: none, pass or
-        fail. None where the chain can't go on: it had been found broken before us, or has 50 sets (§5.1).
-        Raises ValueError if there is no end of the header in sight.
+        fail. None where the chain can't go on: it had been found broken before us, has 50 sets (§5.1), or can't be
+        counted. Raises ValueError if there is no end of the header in sight.
         """
         header, body = split_header(chunks(segments))
         fields = relaxed_fields(header, _WANTED)
         sets = [(_instance(line), _SET.index(name), line) for name, line in fields if name in _SET]
         instance = max((number for number, _, _ in sets), default=0) + 1
         if instance > SETS_MAX or any(number == instance - 1 and _FAILED.search(line) for number, _, line in sets):
+            return None
+        status = _status(sets, status)
+        if not status:
             return None
         hashing = RelaxedBodyHash()
         for piece in body:
@@ -92,7 +97,22 @@ class Sealer:
         return unsigned + self._signed([*(line for _, line in signed), relaxed_field(unsigned)]) + b"\r\n"
 
     def _signed(self, lines: Sequence[bytes]) -> bytes:
-        return fold_base64(b64encode(self._private.sign(b"\r\n".join(lines), PADDING, SHA_256)))
+        return fold_base64(b64encode(signature_of(self._private, b"\r\n".join(lines))))
+
+
+def _status(sets: Sequence[tuple[int, int, bytes]], found: str) -> str:
+    """What cv= may say of the sets that the copy has now; "" where no seal of ours would make sense.
+
+    A rule may have taken fields out since the chain was verified, and a gateway may have said none of one that is
+    there. A chain whose sets can't be counted can't go on: the first set has cv=none whatever was before (§5.1.1).
+    """
+    numbers = sorted((number, kind) for number, kind, _ in sets)
+    if not numbers:
+        return "none"
+    if numbers[-1][0] == 0 or found == "none":
+        return ""
+    is_whole = numbers == [(number, kind) for number in range(1, numbers[-1][0] + 1) for kind in range(len(_SET))]
+    return found if is_whole else "fail"
 
 
 def _instance(line: bytes) -> int:

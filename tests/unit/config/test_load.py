@@ -101,7 +101,7 @@ def test_the_reference_shows_the_real_defaults() -> None:
     written = validate(parse_document(REFERENCE, uncommented()), Configuration).value
     plain, _ = examine_configuration(REFERENCE)
     differing = {
-        "certificate", "key", "ca_file", "verify_name",  # no default
+        "certificate", "key", "ca_file", "verify_name", "expires_after",  # no default
         "rules", "templates", "file", "folder", "socket",  # made absolute in one of them
     }  # fmt: skip
     compare(written, plain.value, "", differing)
@@ -191,5 +191,5 @@ def test_short_and_foreign_dkim_keys_are_refused(tmp_path: Path) -> None:
     content = yaml.safe_load(path.read_text())
     content["organisation"]["dkim"] = [{"domain": "example.com", "selector": "s", "key": {"file": "ec.pem"}}]
     path.write_text(yaml.safe_dump(content))
-    with pytest.raises(ConfigurationError, match="DKIM needs an RSA key"):
+    with pytest.raises(ConfigurationError, match="neither an RSA nor an Ed25519 key"):
         load_configuration(path)
