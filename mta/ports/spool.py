@@ -6,13 +6,14 @@ held; gone once all its recipients are final. A message goes, with its body, whe
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
+from mta.model.address import Address
 from mta.model.delivery import Accepted, AcceptedMessage, Body, LeasedDelivery, Settlement
-from mta.model.queue import QueueEntry, QueueFilter
+from mta.model.queue import Breakdown, FrozenHop, QueueCount, QueueEntry, QueueFilter, SummaryRow
 from mta.model.reply import STORAGE_FULL, TemporaryError
 
 
@@ -25,6 +26,12 @@ class SpoolFullError(TemporaryError):
 
 class LeaseLostError(Exception):
     """The lease ran out and another worker has the delivery; nothing was written."""
+
+
+Tell = Callable[[Sequence[str]], None]
+"""Called after each transaction of an administrator's work, with the queue ids of the messages that it changed."""
+NewHop = Callable[[Address], str]
+"""The next hop of a recipient; one that delivers by domain has a name for each."""
 
 
 class Spool(Protocol):
@@ -45,9 +52,9 @@ class Spool(Protocol):
     ) -> Sequence[LeasedDelivery]:
         """Take due deliveries, oldest due first, at most `per_next_hop` for each next hop so that none starves another.
 
-        `blocked` next hops are passed over. A delivery whose lease ran out is due. So is one whose hold ran out, its
-        recipients still HELD: to be given up, not delivered. Bodies come along, large ones as paths. Of one message's
-        deliveries for one next hop, at most one is leased at a time.
+        `blocked` next hops are passed over, and frozen ones. A delivery whose lease ran out is due. So is one whose
+        hold ran out, its recipients still HELD: to be given up, not delivered. Bodies come along, large ones as paths.
+        Of one message's deliveries for one next hop, at most one is leased at a time.
         """
         ...
 
@@ -83,28 +90,68 @@ class Spool(Protocol):
         """Whether a message of that size fits above the reserve. Cheap enough for every MAIL FROM."""
         ...
 
+    # Below: for administrators.
+
     async def entries(self, which: QueueFilter, *, limit: int = 1000) -> Sequence[QueueEntry]:
-        """For administrators: what is in the queue."""
+        """The messages of which a delivery matches, oldest first, each whole."""
+        ...
+
+    async def count(self, which: QueueFilter) -> QueueCount:
+        """How much matches."""
+        ...
+
+    async def summary(self, which: QueueFilter, by: Breakdown) -> Sequence[SummaryRow]:
+        """What matches, in rows; the one with the most recipients first."""
         ...
 
     async def load(self, queue_id: str) -> LeasedDelivery | None:
-        """For administrators: one message with its decision and recipients, not leased."""
+        """One message with its decision and recipients, not leased."""
         ...
 
-    async def retry_now(self, which: QueueFilter) -> int:
-        """Make queued deliveries due; return how many. Here and below, leased deliveries are left alone."""
+    async def retry_now(self, which: QueueFilter, tell: Tell | None = None) -> int:
+        """Make queued deliveries due, each as a whole; return how many.
+
+        Here and below, leased deliveries are left alone, and the work is done in transactions of bounded size. Below, a
+        filter's recipient or reply means those recipients alone, not those beside them in a delivery.
+        """
         ...
 
-    async def hold(self, which: QueueFilter, until: datetime | None = None) -> int:
-        """Hold queued deliveries; return how many. A filter's recipient is held alone, not those beside them."""
+    async def hold(self, which: QueueFilter, until: datetime | None = None, tell: Tell | None = None) -> int:
+        """Hold queued deliveries; return how many."""
         ...
 
-    async def release(self, which: QueueFilter) -> int:
+    async def release(self, which: QueueFilter, tell: Tell | None = None) -> int:
         """Release held deliveries, due now; return how many."""
         ...
 
-    async def delete(self, which: QueueFilter) -> int:
-        """Take deliveries out of the queue without a DSN; return how many. A filter's recipient goes alone."""
+    async def reroute(self, which: QueueFilter, next_hop: NewHop, tell: Tell | None = None) -> int:
+        """Send by another next hop; return how many deliveries. Held ones stay held, others are due, as at the start.
+
+        What a rule sends over verified TLS only stays so. What goes that way already is left alone.
+        """
+        ...
+
+    async def delete(self, which: QueueFilter, tell: Tell | None = None) -> int:
+        """Take deliveries out of the queue without a DSN; return how many."""
+        ...
+
+    async def lease(self, which: QueueFilter, *, limit: int) -> Sequence[LeasedDelivery]:
+        """Take deliveries as an administrator, due or not, held or not, to settle them; oldest messages first.
+
+        Of one message's deliveries for one next hop, one at a time; so ask until none is left.
+        """
+        ...
+
+    async def freeze(self, hop: FrozenHop) -> bool:
+        """Have every worker leave a next hop alone from now on; False where it is frozen already."""
+        ...
+
+    async def thaw(self, next_hop: str) -> bool:
+        """End that; False where it was not frozen."""
+        ...
+
+    async def frozen(self) -> Sequence[FrozenHop]:
+        """What is frozen, by name. One cheap read: workers ask often."""
         ...
 
     async def close(self) -> None:

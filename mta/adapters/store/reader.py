@@ -10,12 +10,21 @@ from pathlib import Path
 from typing import Any
 
 from mta import events
+from mta.adapters.store import survey
 from mta.adapters.store.administration import Which
 from mta.adapters.store.operations import Key
 from mta.adapters.store.rows import accepted_message, leased_delivery, moment, recipient_entries, storable, unpack_edits
 from mta.adapters.store.statements import SQL, json_answer, json_list
-from mta.model.delivery import Body, LeasedDelivery, RecipientEntry, StoredVariant
-from mta.model.queue import QueueEntry
+from mta.model.delivery import Body, LeasedDelivery, State, StoredVariant
+from mta.model.queue import (
+    Breakdown,
+    FrozenHop,
+    QueueCount,
+    QueuedDelivery,
+    QueueEntry,
+    SummaryRow,
+    is_frozen,
+)
 from mta.model.reply import INTERNAL_ERROR, TemporaryError
 
 
@@ -55,12 +64,14 @@ class Reader:
         return frozenset(stored[key] for key, _ in held)
 
     def due(self, now: int, *, limit: int, blocked: Collection[str], per_next_hop: int) -> tuple[Key, ...]:
-        """Due deliveries, oldest due first. What waits for blocked next hops costs nothing, whatever its number.
+        """Due deliveries, oldest due first. What waits for blocked or frozen next hops costs nothing, however much.
 
         The `limit` oldest can only be for the `limit` next hops whose first is oldest, so no others are looked at.
         """
         with self._snapshot() as cursor:
-            hops = [name for name, _ in cursor.execute(SQL["due_next_hops"], (now,)).fetchall() if name not in blocked]
+            frozen = frozenset(name for name, *_ in cursor.execute(SQL["frozen"]).fetchall())
+            due = [name for name, _ in cursor.execute(SQL["due_next_hops"], (now,)).fetchall() if name not in blocked]
+            hops = [name for name in due if not is_frozen(name, frozen)] if frozen else due
             found: list[tuple[int, int, int]] = []
             for next_hop in hops[:limit]:
                 values = {"next_hop": next_hop, "now": now, "limit": min(per_next_hop, limit)}
@@ -155,6 +166,21 @@ class Reader:
                 deliveries.setdefault(message, []).append(delivery)
         return [_entry(row, deliveries[row[0]]) for row in rows]
 
+    def count(self, which: Which) -> QueueCount:
+        """How much matches."""
+        with self._snapshot() as cursor:
+            return survey.count(cursor, which)
+
+    def summary(self, which: Which, by: Breakdown, now: int) -> list[SummaryRow]:
+        """What matches, in rows."""
+        with self._snapshot() as cursor:
+            return survey.summary(cursor, which, by, now)
+
+    def frozen(self) -> list[FrozenHop]:
+        """What is frozen, by name."""
+        rows = self._connection.execute(SQL["frozen"]).fetchall()
+        return [FrozenHop(next_hop, moment(since), by, reason) for next_hop, since, by, reason in rows]
+
     @contextmanager
     def _snapshot(self) -> Iterator[sqlite3.Cursor]:
         cursor = self._connection.cursor()
@@ -165,15 +191,12 @@ class Reader:
             cursor.execute("COMMIT")
 
 
-def _entry(row: Sequence[Any], deliveries: Sequence[Sequence[Any]]) -> QueueEntry:
+def _entry(row: Sequence[Any], rows: Sequence[Sequence[Any]]) -> QueueEntry:
     """From a row of `matching_messages` and the message's rows of `entry_deliveries`."""
     _, queue_id, accepted_at, size, reverse_path, message_id = row
-    recipients: list[RecipientEntry] = []
-    waiting: list[int] = []
-    for next_hop, state, _, due_at, leased, column in deliveries:
-        recipients += recipient_entries(column, next_hop, state)
-        if due_at is not None and not leased:
-            waiting.append(due_at)
+    deliveries = tuple(_queued_delivery(each) for each in rows)
+    recipients = [recipient for delivery in deliveries for recipient in delivery.recipients]
+    waiting = [each.due_at for each in deliveries if each.due_at is not None and not each.leased_by]
     return QueueEntry(
         queue_id=queue_id,
         accepted_at=moment(accepted_at),
@@ -181,7 +204,20 @@ def _entry(row: Sequence[Any], deliveries: Sequence[Sequence[Any]]) -> QueueEntr
         reverse_path=reverse_path,
         message_id=message_id,
         recipients=tuple(sorted(recipients, key=lambda entry: entry.index)),
-        attempts=max(delivery[2] for delivery in deliveries),
-        due_at=moment(min(waiting)) if waiting else None,
-        leased=any(delivery[4] for delivery in deliveries),
+        attempts=max(delivery.attempts for delivery in deliveries),
+        due_at=min(waiting, default=None),
+        leased=any(delivery.leased_by for delivery in deliveries),
+        deliveries=deliveries,
+    )
+
+
+def _queued_delivery(row: Sequence[Any]) -> QueuedDelivery:
+    next_hop, state, attempts, due_at, owner, column = row
+    return QueuedDelivery(
+        next_hop,
+        State(state),
+        attempts,
+        None if due_at is None else moment(due_at),
+        (owner or "").partition(":")[0],
+        recipient_entries(column, next_hop, state),
     )

@@ -128,7 +128,7 @@ def recipients_json(recipients: Sequence[Sequence[object]]) -> str:
 def recipient_entries(column: str, next_hop: str, state: str) -> tuple[RecipientEntry, ...]:
     """The reverse of `recipients_json`."""
     return tuple(
-        RecipientEntry(position, _address(address), group, next_hop, State(state), last_reply)
+        RecipientEntry(position, stored_address(address), group, next_hop, State(state), last_reply)
         for position, address, group, last_reply in json.loads(column)
     )
 
@@ -176,7 +176,7 @@ def _session_json(body_8bit: bool, smtputf8: bool, envid: str, ret: str, client:
     return to_json(values)
 
 
-def _address(text: str) -> Address:
+def stored_address(text: str) -> Address:
     """As it was stored: what we once took is not judged again."""
     local, _, domain = text.rpartition("@")
     return Address(local, domain)
@@ -188,12 +188,12 @@ def _envelope(text: str, reverse_path: str, decision: Decision) -> tuple[Envelop
     if named is None:
         recipients = tuple(entry.recipient for entry in decision.recipients)
     else:
-        recipients = tuple(_address(address) for address in named)
+        recipients = tuple(stored_address(address) for address in named)
     dsn = _dsn_requests(values.pop("dsn", {}))
     client = values.pop("client", None)
     if client is not None:
         client = Client(**{**client, "role": ListenerRole(client["role"])})
-    return Envelope(_address(reverse_path) if reverse_path else None, recipients, **values, dsn=dsn), client
+    return Envelope(stored_address(reverse_path) if reverse_path else None, recipients, **values, dsn=dsn), client
 
 
 def accepted_message(row: Sequence[Any], recipients: tuple[RecipientEntry, ...], bodies: Path) -> AcceptedMessage:

@@ -20,7 +20,14 @@ from typing import ParamSpec, TypeVar
 
 from mta import events
 from mta.adapters.store import database
-from mta.adapters.store.administration import Change, conditions
+from mta.adapters.store.administration import (
+    Change,
+    conditions,
+    reroute,
+    restate,
+    take,
+    without_leased_siblings,
+)
 from mta.adapters.store.bodies import Bodies
 from mta.adapters.store.errors import as_mail_error
 from mta.adapters.store.operations import Accept, GiveBack, Key, Lease, Settle, Statement, SweepFiles
@@ -32,10 +39,10 @@ from mta.adapters.store.statements import json_list
 from mta.adapters.store.writer import Writer
 from mta.crash import crash_point
 from mta.model.delivery import Accepted, AcceptedMessage, Body, LeasedDelivery, Settlement, Spawned, State
-from mta.model.queue import QueueEntry, QueueFilter
+from mta.model.queue import Breakdown, FrozenHop, QueueCount, QueueEntry, QueueFilter, SummaryRow
 from mta.model.reply import INTERNAL_ERROR, MailError, TemporaryError
 from mta.ports.clock import Clock, SystemClock
-from mta.ports.spool import LEASE, SpoolFullError
+from mta.ports.spool import LEASE, NewHop, SpoolFullError, Tell
 
 _BODY_THREADS = 8
 _HOUSEKEEPING_S = 600.0
@@ -232,10 +239,13 @@ class SqliteSpool:
 
     async def _lease_these(self, due: tuple[Key, ...], at: int) -> Sequence[LeasedDelivery]:
         leased = await self._writer.submit(Lease(due, at, self._now() + self._lease(), self._owner))
+        return await self._loaded([delivery for delivery in due if delivery in leased])
+
+    async def _loaded(self, leased: Sequence[Key]) -> Sequence[LeasedDelivery]:
         loaded = await self._read(lambda: self._reader.load(leased))
         for delivery in loaded.undecodable:
             await self._writer.submit(Statement("hold_undecodable", delivery))
-        return [loaded.deliveries[delivery] for delivery in due if delivery in loaded.deliveries]
+        return [loaded.deliveries[delivery] for delivery in leased if delivery in loaded.deliveries]
 
     async def _return_leased(self, leasing: Awaitable[Sequence[LeasedDelivery]]) -> None:
         for delivery in await leasing:
@@ -282,36 +292,67 @@ class SqliteSpool:
         wanted = conditions(which, self._clock.now())
         return await self._read(lambda: self._reader.entries(wanted, self._now(), limit))
 
+    async def count(self, which: QueueFilter) -> QueueCount:
+        wanted = conditions(which, self._clock.now())
+        return await self._read(lambda: self._reader.count(wanted))
+
+    async def summary(self, which: QueueFilter, by: Breakdown) -> Sequence[SummaryRow]:
+        wanted = conditions(which, self._clock.now())
+        return await self._read(lambda: self._reader.summary(wanted, by, self._now()))
+
     async def load(self, queue_id: str) -> LeasedDelivery | None:
         return await self._read(lambda: self._reader.message(queue_id))
 
-    async def retry_now(self, which: QueueFilter) -> int:
+    async def retry_now(self, which: QueueFilter, tell: Tell | None = None) -> int:
         now = self._clock.now()
         wanted = conditions(which, now, State.QUEUED)
-        return await self._change(Change(wanted, State.QUEUED, microseconds(now), divides=False))
+        return await self._change(Change(wanted, restate(State.QUEUED, microseconds(now)), divides=False), tell)
 
-    async def hold(self, which: QueueFilter, until: datetime | None = None) -> int:
+    async def hold(self, which: QueueFilter, until: datetime | None = None, tell: Tell | None = None) -> int:
         now = self._clock.now()
         if until is None and self._times.hold_for is not None:
             until = now + self._times.hold_for
         due_at = None if until is None else microseconds(until)
-        return await self._change(Change(conditions(which, now, State.QUEUED), State.HELD, due_at))
+        return await self._change(Change(conditions(which, now, State.QUEUED), restate(State.HELD, due_at)), tell)
 
-    async def release(self, which: QueueFilter) -> int:
+    async def release(self, which: QueueFilter, tell: Tell | None = None) -> int:
         now = self._clock.now()
-        return await self._change(Change(conditions(which, now, State.HELD), State.QUEUED, microseconds(now)))
+        effect = restate(State.QUEUED, microseconds(now))
+        return await self._change(Change(conditions(which, now, State.HELD), effect), tell)
 
-    async def delete(self, which: QueueFilter) -> int:
-        return await self._change(Change(conditions(which, self._clock.now()), None, None))
+    async def reroute(self, which: QueueFilter, next_hop: NewHop, tell: Tell | None = None) -> int:
+        now = self._clock.now()
+        return await self._change(Change(conditions(which, now), reroute(next_hop, microseconds(now))), tell)
 
-    async def _change(self, change: Change) -> int:
+    async def delete(self, which: QueueFilter, tell: Tell | None = None) -> int:
+        return await self._change(Change(conditions(which, self._clock.now()), None), tell)
+
+    async def _change(self, change: Change, tell: Tell | None) -> int:
         """Carry it out in transactions of bounded size, until nothing is left that matches."""
         total = 0
-        while (done := await self._writer.submit(change)).deliveries:
-            total += done.deliveries
+        while (done := await self._writer.submit(change)).found:
+            total += len(done.keys)
             await self._discard(self._paths(tuple(done.files)))
+            if tell is not None and done.queue_ids:
+                tell(done.queue_ids)
             change = replace(change, after=done.last)
         return total
+
+    async def lease(self, which: QueueFilter, *, limit: int) -> Sequence[LeasedDelivery]:
+        now = self._now()
+        wanted = without_leased_siblings(conditions(which, self._clock.now()))
+        done = await self._writer.submit(Change(wanted, take(self._owner, now, now + self._lease()), limit=limit))
+        return await self._loaded(done.keys)
+
+    async def freeze(self, hop: FrozenHop) -> bool:
+        values = (hop.next_hop, microseconds(hop.since), hop.by, hop.reason)
+        return await self._writer.submit(Statement("freeze", values)) > 0
+
+    async def thaw(self, next_hop: str) -> bool:
+        return await self._writer.submit(Statement("thaw", (next_hop,))) > 0
+
+    async def frozen(self) -> Sequence[FrozenHop]:
+        return await self._read(self._reader.frozen)
 
     # --- housekeeping ------------------------------------------------------------------------------------------------
 

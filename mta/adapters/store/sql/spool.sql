@@ -113,9 +113,10 @@ SELECT id FROM message WHERE queue_id = ?
 -- name: read_body
 SELECT size, file, data FROM message JOIN content ON content.message = message.id WHERE queue_id = ?
 
--- `{which}` is put together from the conditions below.
+-- `{which}` is put together from the conditions below; `{recipients}` is the whole column, or `meant_recipients`.
 -- name: matching_deliveries
-SELECT delivery.message, part, recipients, file FROM delivery JOIN message ON message.id = delivery.message
+SELECT delivery.message, part, {recipients}, file, queue_id, next_hop, recipients
+FROM delivery JOIN message ON message.id = delivery.message
 WHERE (lease_owner IS NULL OR due_at <= :now) AND (delivery.message, part) > (:message, :part) AND {which}
 ORDER BY delivery.message, part LIMIT :limit
 
@@ -124,18 +125,44 @@ SELECT id, queue_id, accepted_at, size, reverse_path, message_id FROM message
 WHERE EXISTS (SELECT 1 FROM delivery WHERE delivery.message = message.id AND {which})
 ORDER BY id LIMIT :limit
 
+-- name: count_matching
+SELECT count(*), coalesce(sum(deliveries), 0), coalesce(sum(recipients), 0), coalesce(sum(size), 0),
+       coalesce(sum(leased), 0)
+FROM (
+    SELECT size, count(*) AS deliveries, sum(json_array_length({recipients})) AS recipients,
+           sum(lease_owner IS NOT NULL AND due_at > :now) AS leased
+    FROM message JOIN delivery ON delivery.message = message.id WHERE {which} GROUP BY message.id)
+
+-- name: survey_matching
+SELECT delivery.message, accepted_at, size, reverse_path, next_hop, state,
+       lease_owner IS NOT NULL AND due_at > :now, {recipients}
+FROM delivery JOIN message ON message.id = delivery.message WHERE {which} ORDER BY delivery.message, part
+
+-- Those of a delivery's recipients that a filter names.
+-- name: meant_recipients
+(SELECT json_group_array(json(value)) FROM json_each(delivery.recipients)
+ WHERE (:recipient IS NULL OR json_extract(value, '$[1]') LIKE :recipient ESCAPE '\')
+   AND (:reply IS NULL OR json_extract(value, '$[3]') LIKE :reply ESCAPE '\'))
+
 -- name: which_queue_id
 message.queue_id = :queue_id
 
 -- name: which_sender
 message.reverse_path LIKE :sender ESCAPE '\'
 
--- name: which_recipient
-EXISTS (SELECT 1 FROM json_each(delivery.recipients) WHERE json_extract(value, '$[1]') LIKE :recipient ESCAPE '\')
+-- name: which_message_id
+message.message_id LIKE :message_id ESCAPE '\'
 
--- What a rule sends there over verified TLS only is behind the same name (mta.model.delivery.VERIFIED_TLS).
+-- name: which_recipients
+EXISTS (SELECT 1 FROM json_each(delivery.recipients)
+    WHERE (:recipient IS NULL OR json_extract(value, '$[1]') LIKE :recipient ESCAPE '\')
+      AND (:reply IS NULL OR json_extract(value, '$[3]') LIKE :reply ESCAPE '\'))
+
+-- What a rule sends there over verified TLS only, and what goes to one domain's MX, is behind the same name
+-- (mta.model.delivery: VERIFIED_TLS, OF_DOMAIN; '0' follows '/').
 -- name: which_next_hop
-delivery.next_hop IN (:next_hop, :next_hop || '+tls')
+(delivery.next_hop IN (:next_hop, :next_hop || '+tls')
+ OR (delivery.next_hop > :next_hop || '/' AND delivery.next_hop < :next_hop || '0'))
 
 -- name: which_state
 delivery.state = :state
@@ -143,13 +170,24 @@ delivery.state = :state
 -- name: which_accepted_before
 message.accepted_at <= :accepted_before
 
--- name: entry_deliveries
-SELECT message, next_hop, state, attempts, due_at, lease_owner IS NOT NULL AND due_at > ?, recipients FROM delivery
-WHERE message IN (SELECT value FROM json_each(?)) ORDER BY message, part
+-- name: which_accepted_after
+message.accepted_at > :accepted_after
 
--- name: recipients_matching
-SELECT json_group_array(json_extract(value, '$[0]')) FROM json_each(?)
-WHERE json_extract(value, '$[1]') LIKE ? ESCAPE '\'
+-- name: which_larger_than
+message.size > :larger_than
+
+-- name: which_smaller_than
+message.size < :smaller_than
+
+-- name: which_no_sibling_leased
+NOT EXISTS (
+    SELECT 1 FROM delivery AS other
+    WHERE other.message = delivery.message AND other.part <> delivery.part AND other.next_hop = delivery.next_hop
+      AND other.lease_owner IS NOT NULL AND other.due_at > :now)
+
+-- name: entry_deliveries
+SELECT message, next_hop, state, attempts, due_at, CASE WHEN due_at > ? THEN lease_owner END, recipients FROM delivery
+WHERE message IN (SELECT value FROM json_each(?)) ORDER BY message, part
 
 -- name: set_recipients
 UPDATE delivery SET recipients = ? WHERE message = ? AND part = ?
@@ -163,3 +201,25 @@ RETURNING part
 
 -- name: change_delivery
 UPDATE delivery SET state = ?, due_at = ?, lease_owner = NULL WHERE message = ? AND part = ?
+
+-- name: reroute_delivery
+UPDATE delivery SET next_hop = :next_hop, attempts = 0, lease_owner = NULL,
+                    due_at = CASE WHEN state = 'held' THEN due_at ELSE :now END
+WHERE message = :message AND part = :part
+
+-- name: take_delivery
+UPDATE delivery SET lease_owner = :owner, due_at = :until
+WHERE message = :message AND part = :part
+  AND NOT EXISTS (
+      SELECT 1 FROM delivery AS other
+      WHERE other.message = delivery.message AND other.part <> delivery.part AND other.next_hop = delivery.next_hop
+        AND other.lease_owner IS NOT NULL AND other.due_at > :now)
+
+-- name: freeze
+INSERT INTO frozen (next_hop, since, by_whom, reason) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING
+
+-- name: thaw
+DELETE FROM frozen WHERE next_hop = ?
+
+-- name: frozen
+SELECT next_hop, since, by_whom, reason FROM frozen ORDER BY next_hop

@@ -1,0 +1,7 @@
+-- Next hops that every worker leaves alone until an administrator thaws them.
+CREATE TABLE frozen (
+    next_hop     TEXT PRIMARY KEY,          -- with all that is queued behind that name
+    since        INTEGER NOT NULL,
+    by_whom      TEXT NOT NULL,
+    reason       TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
