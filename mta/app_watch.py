@@ -12,7 +12,6 @@ from typing import Any
 import mta
 from mta import events
 from mta.adapters.notification.mail import MailChannel
-from mta.adapters.notification.webhook import WebhookChannel
 from mta.adapters.store.sqlite import SqliteSpool
 from mta.config.delivery_schema import MaildirHop
 from mta.config.load import examine_configuration
@@ -83,6 +82,8 @@ def channels_of(configuration: Configuration) -> tuple[NotificationChannel, ...]
             )
         )
     if webhook is not None:
+        from mta.adapters.notification.webhook import WebhookChannel  # brings an HTTP client, which most don't need
+
         key = webhook.key.read() if webhook.key is not None else b""
         channels.append(WebhookChannel(webhook, hostname=configuration.hostname, key=key))
     return tuple(channels)

@@ -32,7 +32,9 @@ def run(arguments: argparse.Namespace) -> int:
     for listener in answer["listeners"]:
         print(f"listener {listener['name']} ({listener['role']}): {listener['address']} port {listener['port']}")
     print()
-    print_table(("SLOT", "STATE", "PID", "UP", "DEATHS", "SNAPSHOT", "REPORT"), [_row(w) for w in answer["workers"]])
+    rows = [_row(str(worker["slot"]), worker) for worker in answer["workers"]]
+    rows += [_row(name, companion) for name, companion in answer["companions"].items()]
+    print_table(("SLOT", "STATE", "PID", "UP", "DEATHS", "SNAPSHOT", "REPORT"), rows)
     return ExitCode.OK
 
 
@@ -49,8 +51,8 @@ def _reload_text(reload: Mapping[str, Any] | None) -> str:
     return f"{reload['at']}, " + ("done" if reload["ok"] else f"REFUSED with {reload['problems']} problems")
 
 
-def _row(worker: Mapping[str, Any]) -> list[str]:
+def _row(slot: str, worker: Mapping[str, Any]) -> list[str]:
     report = " ".join(f"{name}={value}" for name, value in worker.get("report", {}).items())
     up = short_age(worker["up_s"]) if "up_s" in worker else "-"
     pid, snapshot = str(worker.get("pid", "-")), worker.get("snapshot") or "-"
-    return [str(worker["slot"]), worker["state"], pid, up, str(worker["deaths"]), snapshot, report]
+    return [slot, worker["state"], pid, up, str(worker["deaths"]), snapshot, report]

@@ -83,7 +83,7 @@ class Supervisor:
         self._ports: dict[str, int] = {}
         self._started_at = datetime.now(UTC)
         self._stop = asyncio.Event()
-        self._is_up = False
+        self._up = asyncio.Event()
         self._reloading = asyncio.Lock()
         self._last_reload: Mapping[str, Any] | None = None
         self._background: set[asyncio.Task[None]] = set()
@@ -104,7 +104,8 @@ class Supervisor:
             events.started("supervisor", version=__version__, snapshot=self._current.name, pid=os.getpid())
             self._slots = [self._slot(index) for index in range(self._workers)]
             self._companions = [self._companion(*named) for named in self._companion_commands.items()]
-            await self._supervise([asyncio.create_task(slot.keep_running()) for slot in self._every_slot])
+            lives = [asyncio.create_task(slot.keep_running()) for slot in self._slots]
+            await self._supervise([*lives, *(asyncio.create_task(self._accompany(c)) for c in self._companions)])
         finally:
             await self._control.close()
 
@@ -124,10 +125,10 @@ class Supervisor:
         Workers first prepare, and only if each has loaded the same they are told to use it.
         """
         async with self._reloading:
-            if self._is_up:  # before, READY would come too early
+            if self._up.is_set():  # before, READY would come too early
                 self._notifier.reloading()
             problems = await self._reload()
-            if self._is_up:
+            if self._up.is_set():
                 self._notifier.ready(self._status_line())
         if problems:
             events.reload_refused(str(problems[0]), problems=len(problems), kept=self._current.name)
@@ -168,7 +169,7 @@ class Supervisor:
             "started_at": self._started_at.isoformat(timespec="seconds"),
             "snapshot": self._current.name,
             "config": str(self._config),
-            "is_up": self._is_up,
+            "is_up": self._up.is_set(),
             "is_stopping": self._stop.is_set(),
             "bypass": bypass_to_json(self._bypass),
             "last_reload": self._last_reload,
@@ -195,6 +196,11 @@ class Supervisor:
         sockets = SlotSockets((), {})
         return Slot(0, sockets, command, self._config, lambda: self._bypass, on_ready, component=name)
 
+    async def _accompany(self, companion: Slot) -> None:
+        """Its life begins when mail flows: nothing of it is to delay that."""
+        await self._up.wait()
+        await companion.keep_running()
+
     def _handle_signals(self) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -218,6 +224,7 @@ class Supervisor:
         finally:
             for slot in self._every_slot:
                 slot.stop()
+            self._up.set()  # a companion that still waits for it sees that it is over
             await self._drain(lives)
             stopping.cancel()
             if not housekeeping.done():
@@ -253,12 +260,12 @@ class Supervisor:
             if self._notifier.watchdog_s is not None and now - last_word >= self._notifier.watchdog_s - TICK_S:
                 self._notifier.alive()
                 last_word = now
-            if not self._is_up and all(slot.early_deaths >= HOPELESS_DEATHS for slot in self._slots):
+            if not self._up.is_set() and all(slot.early_deaths >= HOPELESS_DEATHS for slot in self._slots):
                 raise StartError("no worker gets ready: see the worker's log and standard error")
 
     def _on_ready(self, slot: Slot) -> None:
-        if not self._is_up and all(s.worker is not None and s.worker.is_ready for s in self._slots):
-            self._is_up = True
+        if not self._up.is_set() and all(s.worker is not None and s.worker.is_ready for s in self._slots):
+            self._up.set()
             self._notifier.ready(self._status_line())
         if slot.worker is not None and slot.worker.snapshot != self._current.name:
             self._soon(lambda: self._unite(slot))

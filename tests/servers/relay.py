@@ -18,7 +18,7 @@ import yaml
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from tests.servers.processes import children, is_alive, tree
+from tests.servers.processes import children, command_line, is_alive, tree
 from tests.servers.wait import free_port, greets, wait_until
 
 Settings = dict[str, Any]
@@ -202,7 +202,8 @@ class Relay:
         return (self.folder / "output").read_text(errors="replace")
 
     def worker_pids(self) -> list[int]:
-        return children(self.pid)
+        """Of the relay's workers; what runs beside them is left out."""
+        return [pid for pid in children(self.pid) if "_worker" in command_line(pid)]
 
     def reload(self) -> None:
         os.kill(self.pid, signal.SIGHUP)

@@ -48,13 +48,13 @@ class MailChannel:
                 username=settings.user or None, password=self._password if settings.user else None,
             )  # fmt: skip
         except (aiosmtplib.SMTPException, OSError, ValueError) as exc:
-            raise NotificationError(f"{settings.host} port {settings.port}: {_in_a_line(exc)}") from exc
+            raise NotificationError(f"{settings.host} port {settings.port}: {_in_a_line(str(exc) or type(exc).__name__)}") from exc
 
     def message(self, notices: Sequence[Notice]) -> EmailMessage:
         """The mail: plain text, a paragraph for each notice."""
         message = EmailMessage()
         more = f" (and {len(notices) - 1} more)" if len(notices) > 1 else ""
-        message["Subject"] = f"[{self._hostname}] {_HEADINGS[notices[0].state]}: {notices[0].subject}{more}"
+        message["Subject"] = f"[{self._hostname}] {_HEADINGS[notices[0].state]}: {_in_a_line(notices[0].subject)}{more}"
         message["From"] = f"Stampline <{self._sender}>"
         message["To"] = ", ".join(self._settings.to)
         message["Date"] = format_datetime(max(notice.since for notice in notices))
@@ -69,5 +69,5 @@ def _paragraph(notice: Notice) -> str:
     return "\n".join((f"{_HEADINGS[notice.state]}, since {since}:", notice.subject, "", fill(notice.text, 76)))
 
 
-def _in_a_line(error: BaseException) -> str:
-    return " ".join((str(error) or type(error).__name__).split())[:300]
+def _in_a_line(text: str) -> str:
+    return " ".join(text.split())[:300]
