@@ -246,6 +246,32 @@ def spool_has_room(*, free: int) -> None:
     emit("info", "spool-has-room", free=free)
 
 
+def spool_locked(*, by: str, waited_s: float) -> None:
+    """Another program holds the database's lock: clients were told to come back."""
+    emit("error", "spool-locked", by=by or "unknown", waited_s=round(waited_s, 1))
+
+
+def spool_slow(*, waited_s: float) -> None:
+    """A commit has been under way for so long: the disk, or a worker that was stopped in the midst of its own."""
+    emit("error", "spool-slow", waited_s=round(waited_s, 1), outcome="mail is answered with 451 until it ends")
+
+
+def spool_closed(*, error: str, again_in_s: float) -> None:
+    """The queue on disk can't be used: mail is answered with 451, nothing is delivered from it."""
+    outcome = "mail is answered with 451, what is queued waits"
+    emit("error", "spool-closed", error=error, outcome=outcome, again_in_s=again_in_s)
+
+
+def spool_opened(*, closed_s: float) -> None:
+    emit("warning", "spool-opened", closed_s=round(closed_s, 1))
+
+
+def spool_set_aside(folder: object) -> None:
+    """A damaged queue was moved away with its bodies; a fresh one is begun."""
+    mend = "`stampline queue recover` brings back what can be read in it"
+    emit("error", "spool-set-aside", folder=str(folder), mend=mend)
+
+
 # --- decide, stamp, sign ---------------------------------------------------------------------------------------------
 
 
@@ -397,6 +423,25 @@ def next_hop_resumed(next_hop: str) -> None:
 def next_hop_unknown(next_hop: str, *, used: str) -> None:
     """A queued message names a next hop that the configuration no longer has."""
     emit("warning", "next-hop-unknown", next_hop=next_hop, used=used)
+
+
+def next_hop_frozen(next_hop: str, *, by: str, reason: str) -> None:
+    """An administrator has it left alone: its mail is accepted and waits."""
+    emit("warning", "next-hop-frozen", next_hop=next_hop, by=by, reason=reason)
+
+
+def next_hop_thawed(next_hop: str, *, by: str) -> None:
+    emit("warning", "next-hop-thawed", next_hop=next_hop, by=by)
+
+
+def left_alone(queue_id: str, *, next_hop: str, reason: str) -> None:
+    """A delivery is put back untried: its next hop is frozen."""
+    emit("info", "left-alone", queue_id=queue_id, next_hop=next_hop, reason=reason)
+
+
+def message_read(queue_id: str, *, by: str) -> None:
+    """An administrator had the message's bytes printed."""
+    emit("warning", "message-read", queue_id=queue_id, by=by)
 
 
 def queue_changed(what: str, *, by: str, which: str, deliveries: int, queue_ids: Iterable[str] = ()) -> None:

@@ -21,6 +21,7 @@ from mta.message.parse import Buffer, LimitExceededError, Message, parse
 from mta.model.actions import Stamp, StripAttachments
 from mta.model.delivery import AcceptedMessage, LeasedDelivery, RecipientResult, Settlement, State, StoredVariant
 from mta.model.person import Person
+from mta.model.queue import is_frozen
 from mta.model.reply import INTERNAL_ERROR, MailError, Reply
 from mta.ports.spool import LeaseLostError
 from mta.relay.book import Book, people_of
@@ -80,6 +81,21 @@ class Departure:
         return Original(
             self.message, self.data, self.parsed, self.classification, self.book, is_orphaned=self.is_orphaned
         )
+
+
+async def leave_frozen(equipment: Equipment, departure: Departure) -> None:
+    """What is for a frozen next hop goes back into the queue, as if nobody had taken it."""
+    if not equipment.frozen:
+        return
+    others = []
+    for delivery in departure.deliveries:
+        if not is_frozen(delivery.next_hop, equipment.frozen):
+            others.append(delivery)
+            continue
+        queue_id = delivery.message.queue_id
+        await equipment.spool.give_back(queue_id, delivery.next_hop, equipment.clock.now())
+        events.left_alone(queue_id, next_hop=delivery.next_hop, reason="frozen")
+    departure.deliveries = others
 
 
 async def open_message(equipment: Equipment, departure: Departure) -> None:

@@ -50,5 +50,7 @@ class Equipment:
     bypass: Bypass = field(default_factory=Bypass)
     resolver: Resolver | None = None
     """Where a listener authenticates mail."""
+    frozen: frozenset[str] = frozenset()
+    """Names of next hops that an administrator wants left alone, as the queue runner read them last."""
     queue_changed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when there may be something due in the queue."""

@@ -36,6 +36,7 @@ BEFORE_THE_REPLY = (
     acceptance.commit,
 )
 AFTER_THE_REPLY = (
+    departure.leave_frozen,
     departure.open_message,
     departure.split,
     departure.stamp,
@@ -101,9 +102,10 @@ class Pipeline:
     async def _depart(self, work: Departure) -> None:
         try:
             for stage in AFTER_THE_REPLY:
-                await stage(self._equipment, work)
+                if work.deliveries:
+                    await stage(self._equipment, work)
         except Exception as exc:  # noqa: BLE001 - the edge of a task: the message stays in the queue
-            queue_id = work.message.queue_id
+            queue_id = work.message.queue_id if work.deliveries else ""
             events.internal_error("departure", error=repr(exc), queue_id=queue_id, traceback=traceback.format_exc())
             await self._put_back(work)
 
@@ -112,8 +114,9 @@ class Pipeline:
 
         A lease that nobody ends is renewed as long as the worker lives, and the message would lie there unseen.
         """
-        spool, queue_id = self._equipment.spool, work.message.queue_id
+        spool = self._equipment.spool
         for delivery in work.deliveries:
+            queue_id = delivery.message.queue_id
             try:
                 await departure.defer_for_error(self._equipment, work, delivery)
             except Exception as exc:  # noqa: BLE001 - the edge of a task, as above

@@ -47,9 +47,17 @@ class QueueRunner:
                 await self._equipment.queue_changed.wait()
         self._equipment.queue_changed.clear()
 
+    async def note_frozen(self) -> None:
+        """Learn which next hops an administrator wants left alone; called before the first message is accepted, too."""
+        try:
+            self._equipment.frozen = frozenset(hop.next_hop for hop in await self._equipment.spool.frozen())
+        except MailError as exc:
+            events.internal_error("queue", error=str(exc))
+
     async def look(self) -> int:
         """Lease and send what is due and fits; return how many deliveries."""
         equipment = self._equipment
+        await self.note_frozen()
         free = AT_ONCE - len(equipment.in_hand.tasks)
         if free <= 0 or not equipment.in_hand.has_room(0):
             return 0
