@@ -118,7 +118,8 @@ async def test_a_hostile_address_harms_nobody_else(case: Case) -> None:
 
 
 async def test_it_is_not_blocked_before_anything_failed(case: Case) -> None:
-    assert not case.transport.is_blocked
+    assert not case.transport.blocked()
+    assert not case.transport.stopped()
 
 
 async def test_close_can_be_called_twice(case: Case) -> None:

@@ -15,16 +15,16 @@ import itertools
 import os
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from mta.config.delivery_schema import MaildirHop
 from mta.model.address import Address
-from mta.model.delivery import RecipientEntry, RecipientResult
+from mta.model.delivery import Misfit, RecipientEntry, RecipientResult
 from mta.model.envelope import Envelope
 from mta.model.reply import STORAGE_FULL, Reply
-from mta.ports.transport import Segments
+from mta.ports.transport import Segments, Stopped
 
 _THREADS = 4
 _NAME_MAX = 150
@@ -56,15 +56,23 @@ class MaildirTransport:
         self._host = hostname.replace("/", "\\057").replace(":", "\\072")
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="maildir")
 
-    @property
-    def is_blocked(self) -> bool:
-        return False
+    def blocked(self) -> Collection[str]:
+        return ()
+
+    def stopped(self) -> Mapping[str, Stopped]:
+        return {}
 
     async def close(self) -> None:
         """Nothing is kept. The threads end with the last use of this object, so deliveries under way finish."""
 
     async def deliver(
-        self, envelope: Envelope, recipients: Sequence[RecipientEntry], content: Segments, *, deadline_s: float
+        self,
+        envelope: Envelope,
+        recipients: Sequence[RecipientEntry],
+        content: Segments,
+        *,
+        deadline_s: float,
+        overlook: Collection[Misfit] = (),
     ) -> list[RecipientResult]:
         loop = asyncio.get_running_loop()
         return list(
@@ -84,7 +92,7 @@ class MaildirTransport:
             reply = STORAGE_FULL if error.errno in _FULL else _not_written(error)
         else:
             reply = Reply(250, "2.0.0", f"Delivered to {folder}".encode("ascii", "replace").decode())
-        return RecipientResult(entry.index, entry.address, reply)
+        return RecipientResult(entry.index, entry.address, reply, in_mailbox=reply.is_success)
 
     def folder_of(self, address: Address) -> Path:
         """The recipient's Maildir."""

@@ -13,6 +13,7 @@ from mta.adapters.transport.circuit import Circuit
 from mta.adapters.transport.smtp_connection import ConnectError, SmtpConnection
 from mta.config.delivery_schema import Host, SmtpHop
 from mta.model.reply import Reply
+from mta.ports.transport import Stopped
 
 SHUN_HOST_S = 60.0
 """For so long a host that failed is tried after the others."""
@@ -57,6 +58,11 @@ class SmtpPool:
     def is_blocked(self) -> bool:
         """Whether the circuit is open, and it is not time for a probe or one is under way."""
         return self._circuit.is_open and (self._probe.locked() or not self._circuit.is_probe_due)
+
+    @property
+    def stopped(self) -> Stopped | None:
+        """Whether the circuit is open, and why."""
+        return Stopped(self._circuit.open_for_s, str(self._last_error.reply)) if self._circuit.is_open else None
 
     async def acquire(self, limit: float, *, fresh: bool = False) -> SmtpConnection:
         """A connection that is ready, a kept one where there is one, unless `fresh` asks for a new one.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from mta.adapters.transport.smtp_commands import Answer, Transaction
 from mta.adapters.transport.smtp_connection import (
@@ -19,9 +19,9 @@ from mta.adapters.transport.smtp_connection import (
 from mta.adapters.transport.smtp_pool import SmtpPool
 from mta.config.delivery_schema import Host, SmtpHop
 from mta.model.address import domain_key
-from mta.model.delivery import RecipientEntry, RecipientResult
+from mta.model.delivery import Misfit, RecipientEntry, RecipientResult
 from mta.model.envelope import Envelope
-from mta.ports.transport import Segments
+from mta.ports.transport import Segments, Stopped
 
 _LOOK_FOR_8BIT_UP_TO = 1_000_000
 _HEADER_MAX = 262_144
@@ -49,15 +49,24 @@ class SmtpTransport:
         )
         self._pool = SmtpPool(hop, self._connect, clock, chance)
 
-    @property
-    def is_blocked(self) -> bool:
-        return self._pool.is_blocked
+    def blocked(self) -> Collection[str]:
+        return ("",) if self._pool.is_blocked else ()
+
+    def stopped(self) -> Mapping[str, Stopped]:
+        stopped = self._pool.stopped
+        return {"": stopped} if stopped is not None else {}
 
     async def close(self) -> None:
         await self._pool.close()
 
     async def deliver(
-        self, envelope: Envelope, recipients: Sequence[RecipientEntry], content: Segments, *, deadline_s: float
+        self,
+        envelope: Envelope,
+        recipients: Sequence[RecipientEntry],
+        content: Segments,
+        *,
+        deadline_s: float,
+        overlook: Collection[Misfit] = (),
     ) -> list[RecipientResult]:
         """As the port says; in several transactions where there are more recipients than one may have."""
         limit = asyncio.get_running_loop().time() + deadline_s

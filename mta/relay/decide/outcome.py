@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from mta.model.actions import OnError
 from mta.model.address import Address
 from mta.model.decision import Decision
+from mta.model.next_hop import NextHopOf
 from mta.model.reply import Reply
 
 
@@ -15,8 +15,8 @@ from mta.model.reply import Reply
 class Policy:
     """What deciding needs besides rules and facts."""
 
-    next_hop: Callable[[Address], str]
-    """Where a recipient's mail goes when no rule says so."""
+    next_hop: NextHopOf
+    """Where a recipient's mail goes."""
     max_variants: int = 50
     is_splitting: bool = True
     """False: everybody gets the content that one recipient's rules decide (`splitting: off` of the organisation)."""

@@ -36,7 +36,7 @@ def decide(rules: RuleSet, facts: Facts, policy: Policy, trace: Trace | None = N
     sent = send(facts, walk.aside.sendings, finals)
     once = tuple(OnceFor(action, tuple(indexes)) for (_, action), indexes in walk.aside.once.items())
     return Outcome(
-        _decision(facts, finals, walk.aside, policy, sent, once),
+        _decision(facts, finals, walk.aside, policy, facts.size_octets, sent, once),
         _reply(finals, walk.failures),
         tuple(tuple(names) for names in walk.applied),
         tuple(walk.audited),
@@ -47,10 +47,12 @@ def decide(rules: RuleSet, facts: Facts, policy: Policy, trace: Trace | None = N
     )
 
 
-def undecided(parties: Parties, policy: Policy, *, already_processed: bool = False) -> Decision:
+def undecided(
+    parties: Parties, policy: Policy, size_octets: int = 0, *, already_processed: bool = False
+) -> Decision:
     """The decision that relays everything as it is: bypass, our own valid mark, messages that are not looked into."""
     count = len(parties.recipients)
-    decision = _decision(parties, [()] * count, Aside(), policy)
+    decision = _decision(parties, [()] * count, Aside(), policy, size_octets)
     return replace(decision, already_processed=already_processed)
 
 
@@ -59,19 +61,24 @@ def _decision(
     finals: Sequence[tuple[Action, ...]],
     aside: Aside,
     policy: Policy,
+    size_octets: int,
     sent: Sent = NOBODY_ELSE,
     once: Sequence[OnceFor] = (),
 ) -> Decision:
     recipients = [
         RecipientDecision(
-            party.address, parties.direction(party), party.role, actions, number, policy.next_hop(party.address)
-        )
+            party.address, parties.direction(party), party.role, actions, number,
+            policy.next_hop(party.address, size_octets),
+        )  # fmt: skip
         for party, actions, number in zip(parties.recipients, finals, numbers(finals), strict=True)
     ]
     for index in {*aside.routes, *aside.over_tls, *sent.redirected}:
         entry = recipients[index]
-        hop = _hop(aside.routes.get(index) or entry.next_hop, index in aside.over_tls)
-        recipients[index] = replace(entry, next_hop=hop, redirected_by=sent.redirected.get(index, ""))
+        named = aside.routes.get(index)
+        hop = policy.next_hop(entry.recipient, size_octets, named) if named else entry.next_hop
+        recipients[index] = replace(
+            entry, next_hop=_hop(hop, index in aside.over_tls), redirected_by=sent.redirected.get(index, "")
+        )
     for added in sent.added:
         leader = recipients[added.index]
         recipients.append(
@@ -80,7 +87,7 @@ def _decision(
                 recipient=added.address,
                 direction=parties.direction(parties.party(added.address)),
                 role=role_of(added, leader),
-                next_hop=_hop(policy.next_hop(added.address), added.index in aside.over_tls),
+                next_hop=_hop(policy.next_hop(added.address, size_octets), added.index in aside.over_tls),
                 added_by=added.rule,
                 in_place_of=added.in_place_of,
                 redirected_by="",

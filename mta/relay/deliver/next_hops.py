@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from mta import events
-from mta.config.delivery_schema import NextHop, SmtpHop
-from mta.model.delivery import VERIFIED_TLS
-from mta.ports.transport import Transport
+from mta.config.delivery_schema import MaildirHop, NextHop
+from mta.model.next_hop import NextHopName
+from mta.ports.transport import Stopped, Transport
 
 
 class NextHops:
@@ -51,31 +51,46 @@ class NextHops:
         With `VERIFIED_TLS` behind the name it is the same next hop over TLS with a verified certificate, or not at all.
         A Maildir is on this machine, and needs none.
         """
-        if name.endswith(VERIFIED_TLS):
-            return self._verified(name.removesuffix(VERIFIED_TLS))
-        found = self._transports.get(name)
-        if found is None:
+        wanted = NextHopName.parse(name)
+        hop = wanted.hop
+        if hop not in self._settings:
             events.next_hop_unknown(name, used=self._default)
-            found = self._transports[self._default]
-        return found
+            hop = self._default
+        return self._verified(hop) if wanted.over_tls else self._transports[hop]
 
-    def _verified(self, name: str) -> Transport:
-        settings = self._settings.get(name)
-        if settings is None:
-            events.next_hop_unknown(name, used=self._default)
-            name, settings = self._default, self._settings[self._default]
-        if not isinstance(settings, SmtpHop) or settings.tls.mode == "required":
-            return self._transports[name]
-        if name not in self._over_tls:
+    def _verified(self, hop: str) -> Transport:
+        settings = self._settings[hop]
+        if isinstance(settings, MaildirHop) or settings.tls.mode == "required":
+            return self._transports[hop]
+        if hop not in self._over_tls:
             tls = settings.tls.model_copy(update={"mode": "required"})
-            self._over_tls[name] = self._build(settings.model_copy(update={"tls": tls}))
-        return self._over_tls[name]
+            self._over_tls[hop] = self._build(settings.model_copy(update={"tls": tls}))
+        return self._over_tls[hop]
 
     def blocked(self) -> frozenset[str]:
-        """Names of the next hops that should be left alone now."""
-        blocked = {name for name, transport in self._transports.items() if transport.is_blocked}
-        blocked.update(name + VERIFIED_TLS for name, transport in self._over_tls.items() if transport.is_blocked)
-        return frozenset(blocked)
+        """Names of the next hops that should be left alone now, as the queue has them."""
+        return frozenset(
+            str(NextHopName(hop, domain, over_tls))
+            for hop, over_tls, transport in self._each()
+            for domain in transport.blocked()
+        )
+
+    def stopped(self) -> Mapping[str, Stopped]:
+        """The next hops whose circuits are open, by their names in the queue; thousands where many domains are down."""
+        return {
+            str(NextHopName(hop, domain, over_tls)): state
+            for hop, over_tls, transport in self._each()
+            for domain, state in transport.stopped().items()
+        }
+
+    def _each(self) -> Iterator[tuple[str, bool, Transport]]:
+        """(next hop, whether over verified TLS, transport); what requires TLS anyway goes by both names."""
+        for hop, transport in self._transports.items():
+            yield hop, False, transport
+            if hop not in self._over_tls:
+                yield hop, True, transport
+        for hop, transport in self._over_tls.items():
+            yield hop, True, transport
 
     async def close(self) -> None:
         """End all kept connections."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from mta.message.addresses import Mailbox
@@ -12,6 +12,7 @@ from mta.model.address import Address, parse_address
 from mta.model.decision import Decision, Direction, OnceFor, RecipientDecision, Role
 from mta.model.delivery import AcceptedMessage, Body, OnceKey, RecipientEntry, Spawned
 from mta.model.envelope import Envelope
+from mta.model.next_hop import NextHopOf
 from mta.model.queue_id import new_queue_id
 from mta.model.reply import MailError
 from mta.relay.derive.auto_response import response_fields, why_not
@@ -30,7 +31,7 @@ class House:
     """The right side of our Message-IDs."""
     postmaster: Address
     """From of notices; gets the reports about archive copies that can't be delivered."""
-    route: Callable[[Address], str]
+    route: NextHopOf
     """The next hop of an address."""
     accepted_domains: Collection[str] = frozenset()
     """Domain keys of the organisation: whether what we write stays inside."""
@@ -118,7 +119,9 @@ class _Maker:
         """The bytes as they were received, with the same trace: our mark keeps it from the rules when it returns."""
         house, original = self._house, self._original.message
         address = parse_address(action.address) if action.address else Address(ARCHIVE_LOCAL_PART, house.hostname)
-        decided = self._decided(address, action.next_hop, is_ours=original.decision.is_ours)
+        decided = self._decided(
+            address, action.next_hop, original.body.size_octets, is_ours=original.decision.is_ours
+        )
         message = replace(
             original,
             queue_id=new_queue_id(),
@@ -217,11 +220,13 @@ class _Maker:
             due_at=now,
         )
 
-    def _decided(self, address: Address, next_hop: str = "", *, is_ours: bool = True) -> RecipientDecision:
+    def _decided(
+        self, address: Address, next_hop: str = "", size_octets: int = 0, *, is_ours: bool = True
+    ) -> RecipientDecision:
         inside = address.domain_key in self._house.accepted_domains
         direction = (
             (Direction.INTERNAL if inside else Direction.OUTBOUND)
             if is_ours
             else (Direction.INBOUND if inside else Direction.FORWARDED)
         )
-        return RecipientDecision(address, direction, Role.HIDDEN, (), 0, next_hop or self._house.route(address))
+        return RecipientDecision(address, direction, Role.HIDDEN, (), 0, self._house.route(address, size_octets, next_hop))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -19,11 +19,11 @@ from mta.message.mark import check_mark, make_mark
 from mta.message.parse import parse
 from mta.model.address import parse_address
 from mta.model.bypass import Bypass
-from mta.model.delivery import AcceptedMessage, Body, RecipientEntry, RecipientResult, State
+from mta.model.delivery import AcceptedMessage, Body, Misfit, RecipientEntry, RecipientResult, State
 from mta.model.envelope import Client, Envelope, ListenerRole
 from mta.model.queue import QueueEntry, QueueFilter
 from mta.model.reply import Reply
-from mta.ports.transport import Segments
+from mta.ports.transport import Segments, Stopped
 from mta.relay.deliver.next_hops import NextHops
 from mta.relay.equipment import Equipment, InHand
 from mta.relay.pipeline import Pipeline
@@ -66,16 +66,27 @@ class RecordingTransport:
     """The next hop that it was last made for."""
     answer: Callable[[RecipientEntry], Reply] = field(default=lambda entry: OK)
     gate: asyncio.Event | None = None
-    is_blocked: bool = False
 
     async def deliver(
-        self, envelope: Envelope, recipients: Sequence[RecipientEntry], content: Segments, *, deadline_s: float
+        self,
+        envelope: Envelope,
+        recipients: Sequence[RecipientEntry],
+        content: Segments,
+        *,
+        deadline_s: float,
+        overlook: Collection[Misfit] = (),
     ) -> list[RecipientResult]:
         if self.gate is not None:
             await self.gate.wait()
         self.senders.append(str(envelope.reverse_path or ""))
         self.copies.append((b"".join(content), tuple(str(entry.address) for entry in recipients)))
         return [RecipientResult(entry.index, entry.address, self.answer(entry)) for entry in recipients]
+
+    def blocked(self) -> Collection[str]:
+        return ()
+
+    def stopped(self) -> Mapping[str, Stopped]:
+        return {}
 
     async def close(self) -> None:
         pass

@@ -387,7 +387,7 @@ async def test_a_remote_that_limits_connections_is_served_with_those_it_allows()
 
 
 def blocked(way: SmtpTransport) -> bool:
-    return way.is_blocked
+    return bool(way.blocked())
 
 
 class Clock:

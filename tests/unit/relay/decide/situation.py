@@ -151,8 +151,8 @@ class Situation:
         return bool(self.applied(rule(f"when: {when}"))[0])
 
 
-def next_hop(address: Address) -> str:
-    return "out"
+def next_hop(recipient: Address, size_octets: int = 0, named: str = "") -> str:
+    return named or "out"
 
 
 def rule(*lines: str, name: str = "r", actions: str = "[tag-subject: {text: T}]") -> str:

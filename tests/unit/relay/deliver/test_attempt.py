@@ -1,14 +1,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import pytest
 
-from mta.model.delivery import RecipientEntry, RecipientResult
+from mta.model.delivery import Misfit, RecipientEntry, RecipientResult
 from mta.model.envelope import Envelope
 from mta.model.reply import INTERNAL_ERROR, Reply
-from mta.ports.transport import Segments
+from mta.ports.transport import Segments, Stopped
 from mta.relay.deliver.attempt import COPIES_AT_ONCE, Copy, attempt
 from tests.unit.relay.deliver.samples import message
 
@@ -19,8 +19,6 @@ MESSAGE = message(tuple(f"r{i}@example.org" for i in range(20)))
 class Way:
     """Delivers all but the groups and recipients that it is told to fail."""
 
-    is_blocked = False
-
     def __init__(self, broken_content: bytes = b"", forgets: int = -1) -> None:
         self._broken_content = broken_content
         self._forgets = forgets
@@ -28,7 +26,13 @@ class Way:
         self.at_once = self.most_at_once = 0
 
     async def deliver(
-        self, envelope: Envelope, recipients: Sequence[RecipientEntry], content: Segments, *, deadline_s: float
+        self,
+        envelope: Envelope,
+        recipients: Sequence[RecipientEntry],
+        content: Segments,
+        *,
+        deadline_s: float,
+        overlook: Collection[Misfit] = (),
     ) -> Sequence[RecipientResult]:
         self.at_once += 1
         self.most_at_once = max(self.at_once, self.most_at_once)
@@ -39,6 +43,12 @@ class Way:
             raise ZeroDivisionError("a bug")
         self.delivered.append((data, [entry.index for entry in recipients]))
         return [RecipientResult(e.index, e.address, OK) for e in recipients if e.index != self._forgets]
+
+    def blocked(self) -> Collection[str]:
+        return ()
+
+    def stopped(self) -> Mapping[str, Stopped]:
+        return {}
 
     async def close(self) -> None:
         raise NotImplementedError

@@ -1,15 +1,15 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
 from mta import events
 from mta.config.delivery_schema import HopTls, Host, MaildirHop, NextHop, SmtpHop
-from mta.model.delivery import RecipientEntry, RecipientResult
+from mta.model.delivery import Misfit, RecipientEntry, RecipientResult
 from mta.model.envelope import Envelope
-from mta.ports.transport import Segments
+from mta.ports.transport import Segments, Stopped
 from mta.relay.deliver.next_hops import NextHops
 
 
@@ -18,13 +18,25 @@ class Way:
 
     def __init__(self, hop: NextHop) -> None:
         self.hop = hop
-        self.is_blocked = False
+        self.are_blocked: set[str] = set()
         self.is_closed = False
 
     async def deliver(
-        self, envelope: Envelope, recipients: Sequence[RecipientEntry], content: Segments, *, deadline_s: float
+        self,
+        envelope: Envelope,
+        recipients: Sequence[RecipientEntry],
+        content: Segments,
+        *,
+        deadline_s: float,
+        overlook: Collection[Misfit] = (),
     ) -> Sequence[RecipientResult]:
         raise NotImplementedError
+
+    def blocked(self) -> Collection[str]:
+        return self.are_blocked
+
+    def stopped(self) -> Mapping[str, Stopped]:
+        return {domain: Stopped(3.0, "451 4.4.1 no") for domain in self.are_blocked}
 
     async def close(self) -> None:
         self.is_closed = True
@@ -97,7 +109,7 @@ def test_blocked_names_those_to_leave_alone() -> None:
     built = Built()
     hops = NextHops(built)
     hops.apply([smtp("a"), smtp("b")], default="a")
-    built[1].is_blocked = True
+    built[1].are_blocked = {""}
     assert hops.blocked() == {"b"}
 
 
@@ -148,7 +160,7 @@ async def test_a_reload_keeps_verified_tls_where_the_next_hop_stays(tmp_path: Pa
     assert changed in gone
     assert hops.transport("a+tls") is kept
     assert hops.transport("b+tls") is not changed
-    built[2].is_blocked = True
+    built[2].are_blocked = {""}
     assert hops.blocked() == {"a+tls"}
     await hops.close()
     assert built[2].is_closed

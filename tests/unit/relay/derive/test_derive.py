@@ -26,7 +26,13 @@ from mta.relay.derive import CannotWriteError, Derived, House, Letter, Original,
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 JANE, BUYER = "jane@example.com", "buyer@customer.example"
 POSTMASTER = parse_address("postmaster@relay.example.com")
-HOUSE = House("relay.example.com", POSTMASTER, lambda address: f"to-{address.domain_key}", frozenset({"example.com"}))
+
+
+def route(recipient: Address, size_octets: int = 0, named: str = "") -> str:
+    return named or f"to-{recipient.domain_key}"
+
+
+HOUSE = House("relay.example.com", POSTMASTER, route, frozenset({"example.com"}))
 PEOPLE = {JANE: Person(JANE, frozenset({"j.doe@example.com"}), {"displayName": "Jane Döe"})}
 PASSED = AuthenticationResults(spf="pass", dkim="pass", dmarc="pass")
 RESPOND = AutoRespond(template="away", rule="away", recipient=JANE)
