@@ -258,9 +258,7 @@ async def decide(equipment: Equipment, arrival: Arrival) -> Reply | None:
     is_bypassed = equipment.bypass.is_on(arrival.now)
     if message is None or classification is None or arrival.is_processed or is_bypassed:
         parties = Parties(participants, arrival.people, book.organisation)
-        arrival.decision = undecided(
-            parties, book.policy, len(arrival.data), already_processed=arrival.is_processed
-        )
+        arrival.decision = undecided(parties, book.policy, len(arrival.data), already_processed=arrival.is_processed)
         return None
     if book.rules.asks_first_contact and participants.sender is not None:
         arrival.known_contacts = await known_contacts(

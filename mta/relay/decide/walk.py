@@ -47,9 +47,7 @@ def decide(rules: RuleSet, facts: Facts, policy: Policy, trace: Trace | None = N
     )
 
 
-def undecided(
-    parties: Parties, policy: Policy, size_octets: int = 0, *, already_processed: bool = False
-) -> Decision:
+def undecided(parties: Parties, policy: Policy, size_octets: int = 0, *, already_processed: bool = False) -> Decision:
     """The decision that relays everything as it is: bypass, our own valid mark, messages that are not looked into."""
     count = len(parties.recipients)
     decision = _decision(parties, [()] * count, Aside(), policy, size_octets)
@@ -67,9 +65,13 @@ def _decision(
 ) -> Decision:
     recipients = [
         RecipientDecision(
-            party.address, parties.direction(party), party.role, actions, number,
+            party.address,
+            parties.direction(party),
+            party.role,
+            actions,
+            number,
             policy.next_hop(party.address, size_octets),
-        )  # fmt: skip
+        )
         for party, actions, number in zip(parties.recipients, finals, numbers(finals), strict=True)
     ]
     for index in {*aside.routes, *aside.over_tls, *sent.redirected}:

@@ -60,12 +60,16 @@ class NextHops:
 
     def _verified(self, hop: str) -> Transport:
         settings = self._settings[hop]
-        if isinstance(settings, MaildirHop) or settings.tls.mode == "required":
+        if isinstance(settings, MaildirHop) or self._is_over_tls_anyway(hop):
             return self._transports[hop]
         if hop not in self._over_tls:
             tls = settings.tls.model_copy(update={"mode": "required"})
             self._over_tls[hop] = self._build(settings.model_copy(update={"tls": tls}))
         return self._over_tls[hop]
+
+    def _is_over_tls_anyway(self, hop: str) -> bool:
+        settings = self._settings[hop]
+        return not isinstance(settings, MaildirHop) and settings.tls.mode == "required"
 
     def blocked(self) -> frozenset[str]:
         """Names of the next hops that should be left alone now, as the queue has them."""
@@ -87,7 +91,7 @@ class NextHops:
         """(next hop, whether over verified TLS, transport); what requires TLS anyway goes by both names."""
         for hop, transport in self._transports.items():
             yield hop, False, transport
-            if hop not in self._over_tls:
+            if self._is_over_tls_anyway(hop):
                 yield hop, True, transport
         for hop, transport in self._over_tls.items():
             yield hop, True, transport

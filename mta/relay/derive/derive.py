@@ -119,9 +119,7 @@ class _Maker:
         """The bytes as they were received, with the same trace: our mark keeps it from the rules when it returns."""
         house, original = self._house, self._original.message
         address = parse_address(action.address) if action.address else Address(ARCHIVE_LOCAL_PART, house.hostname)
-        decided = self._decided(
-            address, action.next_hop, original.body.size_octets, is_ours=original.decision.is_ours
-        )
+        decided = self._decided(address, action.next_hop, original.body.size_octets, is_ours=original.decision.is_ours)
         message = replace(
             original,
             queue_id=new_queue_id(),
@@ -229,4 +227,6 @@ class _Maker:
             if is_ours
             else (Direction.INBOUND if inside else Direction.FORWARDED)
         )
-        return RecipientDecision(address, direction, Role.HIDDEN, (), 0, self._house.route(address, size_octets, next_hop))
+        return RecipientDecision(
+            address, direction, Role.HIDDEN, (), 0, self._house.route(address, size_octets, next_hop)
+        )
