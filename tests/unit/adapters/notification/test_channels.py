@@ -59,7 +59,7 @@ async def test_a_subject_can_not_add_a_header_field() -> None:
 
 
 async def test_a_server_that_is_away_or_refuses_is_an_error_with_its_words() -> None:
-    with pytest.raises(NotificationError, match="127.0.0.1 port"):
+    with pytest.raises(NotificationError, match=r"127\.0\.0\.1 port"):
         await mail_channel(free_port()).send(NOTICES)
     with Sink(script=lambda verb, argument: "550 5.1.1 who is that" if verb == "RCPT" else None) as sink:
         with pytest.raises(NotificationError, match="who is that"):
@@ -84,7 +84,7 @@ def web_server(status: int = 204) -> Iterator[tuple[str, list[tuple[dict[str, st
     requests: list[tuple[dict[str, str], bytes]] = []
 
     class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:  # noqa: N802 - the library's naming
+        def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             requests.append((dict(self.headers), body))
             self.send_response(status)
