@@ -95,6 +95,8 @@ def parse_address(text: str) -> Address:
 def _check_domain(domain: str) -> None:
     if domain.startswith("["):
         raise AddressError("address literals are not accepted")
+    if len(domain) > DOMAIN_MAX:  # making A-labels takes long
+        raise AddressError("domain or one of its labels is too long")
     ascii_domain = domain
     if not domain.isascii():
         try:

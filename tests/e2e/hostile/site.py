@@ -51,7 +51,7 @@ class Site:
         return pid
 
     def open_files(self) -> int:
-        return len(os.listdir(f"/proc/{self.worker}/fd"))
+        return len(list(Path(f"/proc/{self.worker}/fd").iterdir()))
 
     def rss_mb(self) -> float:
         return rss_mb(self.worker)

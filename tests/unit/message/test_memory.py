@@ -32,7 +32,7 @@ def _long(number: int, octet: bytes = b"a") -> bytes:
 
 
 SHAPES: dict[str, Callable[[int], bytes]] = {
-    "no field": lambda n: b"(%b): x\r\nFrom: a@example.com\r\n\r\nx\r\n" % _long(n),
+    "no field": lambda n: b"no %b: x\r\nFrom: a@example.com\r\n\r\nx\r\n" % _long(n),
     "field name": lambda n: b"X%b: x\r\n\r\nx\r\n" % _long(n),
     "blanks behind a name": lambda n: b"X%d%b: x\r\n\r\nx\r\n" % (n, b" " * OCTETS),
     "From": lambda n: b"From: %b@example.com\r\n\r\nx\r\n" % _long(n),
