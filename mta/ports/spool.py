@@ -87,7 +87,10 @@ class Spool(Protocol):
         ...
 
     def has_room(self, size_octets: int) -> bool:
-        """Whether a message of that size fits above the reserve. Cheap enough for every MAIL FROM."""
+        """Whether a message of that size fits above the reserve. Cheap enough for every MAIL FROM.
+
+        Raises TemporaryError while the store can't be used at all.
+        """
         ...
 
     # Below: for administrators.

@@ -11,28 +11,31 @@ from importlib.resources import files
 from pathlib import Path
 
 from mta.adapters.store.bodies import make_folders, sync_folder
-from mta.adapters.store.errors import StoreError, primary_code
+from mta.adapters.store.damage import MARKER, damaged, examine, finish_setting_aside
+from mta.adapters.store.errors import DamagedError, StoreError, Trouble, described, trouble
+from mta.adapters.store.place import FILE
 from mta.adapters.store.turnstile import Turnstile
 
-FILE = "spool.db"
 _APPLICATION_ID = 0x53544D50  # "STMP": tells our file from any other SQLite database
 _PAGE_SIZE = 4096
-_BUSY_S = 30.0
-"""Our own writers queue at the turnstile; this is for foreign ones, such as a backup."""
+_BUSY_S = 10.0
+"""Our own writers queue at the turnstile; this is for foreign ones, such as somebody's `sqlite3`."""
+_EXAMINED_S = 0.5
+"""How long a start may take to look through the database, which is enough for some 200 MB."""
 _CHECKPOINT_PAGES = 4000
 _CACHE_KB = 16_000
 _PAGES_SHRUNK = 2000
 _MIGRATION = re.compile(r"(\d{4})_\w+\.sql")
 Migration = tuple[int, str]
 """Its number, from 1, and its script."""
-_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
-def prepare(folder: Path, known: Sequence[Migration] | None = None) -> Path:
+def prepare(folder: Path, known: Sequence[Migration] | None = None, *, may_make: bool = True) -> Path:
     """Make the spool folder and its database, or check and migrate what is there; gives the folder's absolute path.
 
     One process at a time does this, the others wait and find it done. `known` are the migrations that this
-    program has. Raises StoreError.
+    program has. Without `may_make` a missing database is no beginning, unless it was set aside.
+    Raises StoreError, DamagedError.
     """
     folder = folder.absolute()
     try:
@@ -43,8 +46,15 @@ def prepare(folder: Path, known: Sequence[Migration] | None = None) -> Path:
     with closing(turn), turn:
         path = folder / FILE
         try:
+            finish_setting_aside(folder)
             if not path.exists():
+                if not may_make and not (folder / MARKER).exists():
+                    raise StoreError(f"{path} was taken away: put it back, or restart the service to begin anew")
                 _make(folder, known or migrations())
+                (folder / MARKER).unlink(missing_ok=True)
+            if path.stat().st_size == 0:
+                raise damaged(path, "it is empty")
+            examine(folder, _EXAMINED_S)
             _bring_up_to_date(path, known or migrations())
         except sqlite3.Error as error:
             raise _store_error(path, error) from error
@@ -61,7 +71,7 @@ def _make(folder: Path, known: Sequence[Migration]) -> None:
     path = folder / FILE
     log = path.with_name(FILE + "-wal")
     if log.exists() and log.stat().st_size:
-        raise StoreError(f"{path} is missing, but not its log {log.name}: put the database back, or move both away")
+        raise DamagedError(f"{path} is missing, but not its log {log.name}: put the database back, or move both away")
     make_folders(folder / "bodies")
     new = path.with_name(FILE + ".new")
     new.unlink(missing_ok=True)
@@ -78,8 +88,6 @@ def _make(folder: Path, known: Sequence[Migration]) -> None:
 
 
 def _bring_up_to_date(path: Path, known: Sequence[Migration]) -> None:
-    if path.stat().st_size == 0:
-        raise StoreError(f"{path} is empty: put back the database, or move it away to begin with an empty queue")
     with closing(connect(path.parent)) as connection:
         (application,) = connection.execute("PRAGMA application_id").fetchone()
         (version,) = connection.execute("PRAGMA user_version").fetchone()
@@ -93,7 +101,6 @@ def _bring_up_to_date(path: Path, known: Sequence[Migration]) -> None:
         for number, script in known:
             if number > version:
                 _migrate(connection, number, script)
-        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
 
 
 def migrations() -> list[Migration]:
@@ -132,6 +139,7 @@ def connect(folder: Path) -> sqlite3.Connection:
     connection.execute(f"PRAGMA cache_size = {-_CACHE_KB}")
     connection.execute("PRAGMA secure_delete = FAST")
     connection.execute("PRAGMA journal_size_limit = 67108864")
+    connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # now the log is open, too
     return connection
 
 
@@ -152,9 +160,6 @@ def shrink(folder: Path) -> None:
 
 
 def _store_error(path: Path, error: sqlite3.Error) -> StoreError:
-    if primary_code(error) in _DAMAGED:
-        return StoreError(
-            f"{path} is damaged ({error}): stop all workers, keep a copy of the folder, "
-            f"and try `sqlite3 {path.name} .recover`"
-        )
-    return StoreError(f"{path} can't be opened: {error}")
+    if trouble(error) is Trouble.DAMAGED:
+        return damaged(path, described(error))
+    return StoreError(f"{path} can't be opened: {described(error)}")

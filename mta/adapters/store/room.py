@@ -9,6 +9,7 @@ from pathlib import Path
 from mta import events
 
 _LOOK_EVERY_S = 1.0
+_USED_UP = 100_000
 _NEAR = 64_000_000
 """So close to the reserve the file system is looked at each time: one second's mail takes less than this."""
 
@@ -47,6 +48,12 @@ class Room:
             return False
         self._measured_at = now
         return True
+
+    @property
+    def is_used_up(self) -> bool:
+        """Whether nothing at all is free, reserve or not."""
+        status = os.statvfs(self._folder)
+        return status.f_bavail * status.f_frsize < _USED_UP
 
     def note_full(self) -> None:
         """A write has failed for want of room: believe that for a while."""

@@ -29,12 +29,13 @@ from mta.adapters.store.administration import (
     without_leased_siblings,
 )
 from mta.adapters.store.bodies import Bodies
-from mta.adapters.store.errors import as_mail_error
+from mta.adapters.store.errors import Trouble, as_mail_error, described, trouble
+from mta.adapters.store.keeper import Keeper
 from mta.adapters.store.operations import Accept, GiveBack, Key, Lease, Settle, Statement, SweepFiles
 from mta.adapters.store.reader import Reader
 from mta.adapters.store.room import Room
 from mta.adapters.store.rows import Ids, MessageRows, claim_keys, message_rows, microseconds
-from mta.adapters.store.slots import Slot, dead_slots
+from mta.adapters.store.slots import dead_slots
 from mta.adapters.store.statements import json_list
 from mta.adapters.store.writer import Writer
 from mta.crash import crash_point
@@ -78,60 +79,74 @@ class SqliteSpool:
         lease: timedelta = LEASE,
         hold_for: timedelta | None = timedelta(days=7),
         clock: Clock | None = None,
+        patient: bool = False,
+        begin_anew: bool = False,
     ) -> SqliteSpool:
         """Open (making or migrating it where needed) the spool in `folder`.
 
         `slot` is the worker's number: at most one live process has it, and what its predecessor had leased is due at
         once. None is for administrators and their tools. Raises StoreError with a text for the administrator when the
-        store is damaged, foreign or newer than this program, or the slot is taken.
+        store is damaged, foreign or newer than this program, or the slot is taken. A `patient` one raises for the slot
+        only: it refuses mail with a TemporaryError until the store can be opened. `begin_anew` sets a damaged one aside.
         """
-        folder = await asyncio.to_thread(database.prepare, folder)
-        claim = None if slot is None else await asyncio.to_thread(Slot, folder / "slots", slot)
         room = Room(folder, reserve=reserve, inline_up_to=inline_up_to)
-        writer = Writer(await asyncio.to_thread(database.connect, folder), folder, room)
-        times = Times(lease, hold_for)
-        spool = cls(folder, claim, room, writer, inline_up_to, times, clock or SystemClock())
-        await spool._start()
+        spool = cls(
+            folder.absolute(), slot, room, inline_up_to, Times(lease, hold_for), clock or SystemClock(), begin_anew
+        )
+        try:
+            await spool._keeper.start(patient=patient)
+        except BaseException:
+            await spool.close()
+            raise
+        if slot is not None:
+            spool._begin(spool._keep_house)
         return spool
 
     def __init__(
         self,
         folder: Path,
-        claim: Slot | None,
+        slot: int | None,
         room: Room,
-        writer: Writer,
         inline_up_to: int,
         times: Times,
         clock: Clock,
+        begin_anew: bool,
     ) -> None:
         """Use `open`."""
         self._folder = folder
-        self._claim = claim
+        self._slot = slot
         self._room = room
-        self._writer = writer
         self._inline_up_to = inline_up_to
         self._times = times
         self._clock = clock
         # The host is not part of it: one database serves one machine, whose name may change under a container.
-        self._owner = f"{'admin' if claim is None else claim.number}:{token_hex(8)}"
+        self._owner = f"{'admin' if slot is None else slot}:{token_hex(8)}"
         self._bodies = Bodies(folder / "bodies", self._owner)
         self._body_threads = ThreadPoolExecutor(_BODY_THREADS, "spool-body")
-        self._read_thread = ThreadPoolExecutor(1, "spool-reader")
-        self._reader: Reader
+        self._keeper = Keeper(folder, slot, room, begin_anew=begin_anew, on_open=self._start)
         self._ids: Ids
         self._chores: set[asyncio.Task[None]] = set()
         self._is_closed = False
 
-    async def _start(self) -> None:
-        self._reader = await _in_thread(self._read_thread, self._open_reader)
-        slot = _ADMIN_SLOT if self._claim is None else self._claim.number
-        self._ids = Ids(slot, await self._read(self._reader.highest_id))
-        if self._claim is not None:
-            await self._release_dead(self._claim.number)
-            self._begin(self._keep_house)
+    @property
+    def _writer(self) -> Writer:
+        return self._keeper.engine.writer
 
-    def _open_reader(self) -> Reader:
-        return Reader(database.connect_reader(self._folder), self._bodies.folder)
+    @property
+    def _reader(self) -> Reader:
+        return self._keeper.engine.reader
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether mail may be taken; False while the store is closed, or its disk does not answer."""
+        return self._keeper.is_usable()
+
+    async def _start(self) -> None:
+        """Each time when the database has been opened. Leases that this process has had stay its own."""
+        slot = _ADMIN_SLOT if self._slot is None else self._slot
+        self._ids = Ids(slot, await self._read(lambda: self._reader.highest_id()))
+        if self._slot is not None:
+            await self._release_dead(self._slot)
 
     async def _release_dead(self, slot: int) -> None:
         """Make due what dead workers had leased, while none of them can come back to life."""
@@ -143,9 +158,12 @@ class SqliteSpool:
 
     async def accept(self, message: AcceptedMessage) -> Accepted:
         size = message.body.size_octets
-        if not self.has_room(size):
+        try:
+            if not self.has_room(size):
+                raise SpoolFullError
+        except MailError:
             await self._discard([] if message.body.path is None else [message.body.path])
-            raise SpoolFullError
+            raise
         rows = await self._store_body(message)
         spawned: tuple[MessageRows, ...] = ()
         octets = size if rows.file is None else 0
@@ -275,6 +293,8 @@ class SqliteSpool:
         return self._bodies.fresh()
 
     def has_room(self, size_octets: int) -> bool:
+        if not self.is_usable:
+            raise TemporaryError(INTERNAL_ERROR)
         fits = self._room.fits(size_octets)
         if self._room.wants_measure():
             self._begin(self._measure)
@@ -282,7 +302,7 @@ class SqliteSpool:
 
     async def _measure(self) -> None:
         """The database's unused pages are room for small bodies; some are given back, to be room for large ones."""
-        self._room.free_in_database = await self._read(self._reader.free_octets)
+        self._room.free_in_database = await self._read(lambda: self._reader.free_octets())
         if self._room.free_in_database > _UNUSED_KEPT_IF_SHORT:
             await asyncio.to_thread(database.shrink, self._folder)
 
@@ -352,7 +372,7 @@ class SqliteSpool:
         return await self._writer.submit(Statement("thaw", (next_hop,))) > 0
 
     async def frozen(self) -> Sequence[FrozenHop]:
-        return await self._read(self._reader.frozen)
+        return await self._read(lambda: self._reader.frozen())
 
     # --- housekeeping ------------------------------------------------------------------------------------------------
 
@@ -363,12 +383,8 @@ class SqliteSpool:
         for chore in tuple(self._chores):
             chore.cancel()
         await asyncio.gather(*self._chores, return_exceptions=True)
-        await self._writer.close()
-        await _in_thread(self._read_thread, self._reader.close)
-        await asyncio.to_thread(self._read_thread.shutdown)
+        await self._keeper.close()
         await asyncio.to_thread(self._body_threads.shutdown)
-        if self._claim is not None:
-            self._claim.close()
 
     async def sweep(self) -> int:
         """Forget expired claims, shrink the database, remove body files that no message has; give how many files."""
@@ -383,10 +399,10 @@ class SqliteSpool:
 
     async def _shrink(self) -> None:
         """After a flood, give the room that the database has no use for back to the file system, in small steps."""
-        unused = await self._read(self._reader.free_octets)
+        unused = await self._read(lambda: self._reader.free_octets())
         while unused > _UNUSED_KEPT:
             await asyncio.to_thread(database.shrink, self._folder)
-            before, unused = unused, await self._read(self._reader.free_octets)
+            before, unused = unused, await self._read(lambda: self._reader.free_octets())
             if unused >= before:
                 return
 
@@ -394,7 +410,7 @@ class SqliteSpool:
         removed = 0
         for start in range(0, len(names), _FILES_SWEPT):
             some = names[start : start + _FILES_SWEPT]
-            named = await self._read(partial(self._reader.named_files, some))
+            named = await self._read(lambda some=some: self._reader.named_files(some))
             orphans = tuple(name for name in some if name not in named)
             if orphans:
                 removed += await self._writer.submit(SweepFiles(self._bodies.folder, orphans))
@@ -417,9 +433,13 @@ class SqliteSpool:
 
     async def _read(self, read: Callable[[], Value]) -> Value:
         try:
-            return await _in_thread(self._read_thread, read)
+            return await _in_thread(self._keeper.read_thread, read)
         except sqlite3.Error as error:
-            events.internal_error("spool-reader", error=repr(error))
+            what = trouble(error)
+            if what in (Trouble.DAMAGED, Trouble.FAILING):
+                self._keeper.failed(what, described(error))
+            else:
+                events.internal_error("spool-reader", error=repr(error))
             raise TemporaryError(INTERNAL_ERROR) from error
 
     async def _on_body_thread(

@@ -13,6 +13,7 @@ import asyncio
 import queue
 import sqlite3
 import threading
+import time
 import traceback
 from abc import ABC, abstractmethod
 from collections import deque
@@ -22,13 +23,17 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from mta import events
-from mta.adapters.store.errors import as_mail_error, is_full
+from mta.adapters.store.errors import MovedError, Trouble, as_mail_error, described, trouble
+from mta.adapters.store.place import Place
 from mta.adapters.store.room import Room
 from mta.adapters.store.turnstile import Turnstile
+from mta.adapters.store.who_locks import who_locks
 from mta.crash import crash_point
 from mta.model.reply import INTERNAL_ERROR, TemporaryError
 
 Result = TypeVar("Result")
+OnFailure = Callable[[Trouble, str], None]
+"""What is wrong with the database as a whole, and the error's text."""
 
 BATCH = 256
 BATCH_OCTETS = 16_000_000
@@ -75,9 +80,18 @@ class _Waiting:
 class Writer:
     """The writing end of the store; `submit` from the event loop that started it."""
 
-    def __init__(self, connection: sqlite3.Connection, folder: Path, room: Room) -> None:
-        """`connection` is the thread's from here on, and must not be bound to the thread that made it."""
+    def __init__(
+        self, connection: sqlite3.Connection, folder: Path, room: Room, on_failure: OnFailure = lambda *_: None
+    ) -> None:
+        """`connection` is the thread's from here on, and must not be bound to the thread that made it.
+
+        `on_failure` is called on the event loop when the database can't be trusted any more. From that moment on
+        nothing is committed, and every operation gets a TemporaryError.
+        """
         self._connection = connection
+        self._folder = folder
+        self._on_failure = on_failure
+        self._place = Place(folder)
         self._turn = Turnstile(folder)
         self._room = room
         self._loop = asyncio.get_running_loop()
@@ -86,7 +100,15 @@ class Writer:
         """What the thread has not seen yet; an empty list is the end."""
         self._thread = threading.Thread(target=self._work, name="spool-writer", daemon=True)
         self.is_closed = False
+        self.has_failed = False
+        self._busy_since: float | None = None
         self._thread.start()
+
+    @property
+    def busy_s(self) -> float:
+        """How long the present commit has been under way, waiting for its turn included; 0 where there is none."""
+        since = self._busy_since
+        return 0.0 if since is None else time.monotonic() - since
 
     def submit(
         self, operation: Operation[Result], abandoned: Callable[[], None] | None = None
@@ -120,11 +142,17 @@ class Writer:
     def _work(self) -> None:
         waiting: deque[_Waiting] = deque()
         while waiting or self._fetch(waiting, block=True):
+            if self.has_failed:
+                self._refuse(waiting)
+                continue
+            self._busy_since = time.monotonic()
             with self._turn:
                 while self._fetch(waiting, block=False):
                     pass  # more has come while we queued for the lock
                 self._commit_safely(_batch(waiting))
-        self._connection.close()
+            self._busy_since = None
+        with suppress(sqlite3.Error):
+            self._connection.close()
 
     def _fetch(self, waiting: deque[_Waiting], *, block: bool) -> bool:
         """Take over what one turn of the loop has gathered; False where there is nothing, or no more to come."""
@@ -140,12 +168,22 @@ class Writer:
     def _commit_safely(self, batch: list[_Waiting]) -> None:
         """The thread's edge: whatever goes wrong, everybody gets an answer and the thread lives."""
         try:
+            self._place.check()
             self._commit(batch)
         except Exception as error:  # noqa: BLE001
-            self._report(error)
-            if is_full(error):
+            what = trouble(error)
+            if what is Trouble.FAILING and self._room.is_used_up:
+                what = Trouble.FULL  # SQLite has no name for a full disk where its shared memory wants to grow
+            self._report(error, what)
+            if what is Trouble.FULL:
                 self._empty_log()
-            self._commit_singly(batch)
+            if what in (None, Trouble.FULL):
+                self._commit_singly(batch)
+            else:
+                for waiting in batch:
+                    waiting.error = TemporaryError(INTERNAL_ERROR)
+            if what in (Trouble.DAMAGED, Trouble.FAILING):
+                self._fail(what, error)
         self._wake(batch)
         if self._room.is_short:
             self._empty_log()
@@ -198,10 +236,38 @@ class Writer:
             except Exception as single:  # noqa: BLE001
                 waiting.error = as_mail_error(single)
 
-    def _report(self, error: Exception) -> None:
-        if is_full(error):
+    def _fail(self, what: Trouble, error: Exception) -> None:
+        """Trust the database no more.
+
+        A commit whose sync has failed is not there: SQLite has rolled it back, and who waited gets an error. The next
+        one's sync might succeed although pages before it never reached the disk (fsync(2), EIO), so there is no next.
+        """
+        self.has_failed = True
+        if isinstance(error, MovedError):
+            # A log without a name is lost with its last connection; the database may still have its place.
+            with suppress(sqlite3.Error):
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        with suppress(sqlite3.Error):
+            self._connection.close()
+        with suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(self._on_failure, what, described(error))
+
+    def _refuse(self, waiting: deque[_Waiting]) -> None:
+        batch = [*waiting]
+        waiting.clear()
+        for each in batch:
+            each.error = TemporaryError(INTERNAL_ERROR)
+        self._wake(batch)
+
+    def _report(self, error: Exception, what: Trouble | None) -> None:
+        if what is Trouble.FULL:
             self._room.note_full()
-            return
+        elif what is Trouble.LOCKED:
+            events.spool_locked(by=who_locks(self._folder), waited_s=self.busy_s)
+        elif what is None:
+            self._report_fault(error)
+
+    def _report_fault(self, error: Exception) -> None:
         events.internal_error("spool-writer", error=repr(error), traceback=traceback.format_exc())
 
     def _wake(self, batch: list[_Waiting]) -> None:

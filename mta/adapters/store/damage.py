@@ -1,0 +1,141 @@
+"""Finding out whether a database is whole, and setting one aside that isn't.
+
+Crash safety of setting aside: what is moved goes into `damaged-TIME.part`, the database first, so that no database ever
+stands in the spool without its log; the folder loses its `.part` when all is in it. Whoever prepares the spool next
+goes on with a `.part` that a crash has left.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+
+from mta.adapters.store.bodies import sync_folder
+from mta.adapters.store.errors import DamagedError, StoreError, Trouble, described, trouble
+from mta.adapters.store.place import FILE, FILES
+from mta.adapters.store.turnstile import Turnstile
+from mta.crash import crash_point
+
+MARKER = "begin-anew"
+"""A file that says that the missing database was set aside: a fresh one may be made while the service runs."""
+_MAGIC = b"SQLite format 3\0"
+_STEPS_BETWEEN_LOOKS = 20_000
+_PART = ".part"
+_PREFIX = "damaged-"
+
+
+def examine(folder: Path, within_s: float | None = None) -> None:
+    """Look through the database's structure, for so long at most. Raises DamagedError, or sqlite3.Error.
+
+    About two seconds for each gigabyte in memory. What stands within a message is not judged here.
+    """
+    path = folder / FILE
+    with path.open("rb") as file:
+        if file.read(len(_MAGIC)) != _MAGIC:
+            raise damaged(path, "its header is not a database's")
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        if within_s is not None:
+            deadline = time.monotonic() + within_s
+            connection.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS_BETWEEN_LOOKS)
+        try:
+            ((verdict,), *_) = connection.execute("PRAGMA quick_check(1)").fetchall()
+        except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
+                return
+            if trouble(error) is Trouble.DAMAGED:
+                raise damaged(path, described(error)) from error
+            raise
+    if verdict != "ok":
+        raise damaged(path, " ".join(str(verdict).split()))
+
+
+def damaged(path: Path, what: str) -> DamagedError:
+    """What an administrator is told of a damaged database."""
+    return DamagedError(
+        f"{path} is damaged ({what}). `stampline queue begin-anew` sets it aside, whole, so that mail flows again; "
+        "`stampline queue recover` then brings back the messages that can be read in it"
+    )
+
+
+def verify(folder: Path) -> None:
+    """After a failed read, write or sync: whether the database stands on disk, whole, and the disk takes a commit.
+
+    The page cache is dropped before, because the kernel calls pages clean that it could not write (fsync(2), EIO).
+    No connection of this process may be open: closing a descriptor of the file would drop its locks.
+    Raises StoreError, sqlite3.Error, OSError.
+    """
+    for name in FILES[:2]:
+        if (folder / name).exists():
+            _drop_cached(folder / name)
+    examine(folder)
+    with closing(Turnstile(folder)) as turn, turn, closing(sqlite3.connect(folder / FILE)) as connection:
+        connection.execute("PRAGMA synchronous = FULL")
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        connection.execute(f"PRAGMA user_version = {version}")  # writes its page, whether or not it changes
+        connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
+
+
+def _drop_cached(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+    finally:
+        os.close(descriptor)
+
+
+def set_aside(folder: Path) -> Path | None:
+    """Move a damaged database away with its log and bodies; gives the folder where they are now.
+
+    None where it is whole: somebody else was faster. Raises StoreError, OSError.
+    """
+    with closing(Turnstile(folder)) as turn, turn:
+        finished = finish_setting_aside(folder)
+        if finished is not None:
+            return finished
+        if not _is_damaged(folder):
+            return None
+        part = folder / f"{_PREFIX}{datetime.now().astimezone():%Y%m%dT%H%M%S}{_PART}"
+        part.mkdir(mode=0o700)
+        owner = folder.stat()
+        os.chown(part, owner.st_uid, owner.st_gid)
+        sync_folder(folder)
+        crash_point("setting-aside")
+        return finish_setting_aside(folder)
+
+
+def finish_setting_aside(folder: Path) -> Path | None:
+    """Go on with what a crash has interrupted; gives the folder, None where there is none. Hold the turnstile."""
+    part = next(iter(sorted(folder.glob(f"{_PREFIX}*{_PART}"))), None)
+    if part is None:
+        return None
+    for name in (*FILES, "bodies"):
+        if (folder / name).exists():
+            (folder / name).rename(part / name)
+            crash_point("set-aside-one")
+    sync_folder(part)
+    (folder / MARKER).touch(mode=0o600)
+    whole = part.with_name(part.name.removesuffix(_PART))
+    part.rename(whole)
+    sync_folder(folder)
+    return whole
+
+
+def set_aside_folders(folder: Path) -> list[Path]:
+    """What was set aside and not yet recovered, oldest first."""
+    return sorted(path for path in folder.glob(f"{_PREFIX}*") if path.is_dir() and path.suffix != _PART)
+
+
+def _is_damaged(folder: Path) -> bool:
+    if not (folder / FILE).exists():
+        return (folder / FILES[1]).exists()  # a log without its database
+    try:
+        examine(folder)
+    except DamagedError:
+        return True
+    except sqlite3.Error as error:
+        raise StoreError(f"{folder / FILE} can't be read: {described(error)}") from error
+    return False

@@ -1,0 +1,39 @@
+"""Whether the files that a connection writes are still those that stand in the spool's folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from mta.adapters.store.errors import MovedError
+
+FILE = "spool.db"
+FILES = (FILE, FILE + "-wal", FILE + "-shm")
+"""The database, its log, and what its processes share; only together are they the queue."""
+
+
+class Place:
+    """The identity of the database's three files; make it once the connection has opened them.
+
+    SQLite goes on writing to files that were renamed or unlinked, and its commits succeed: what is acknowledged on such
+    a file is gone after the next restart. So whoever is about to commit looks first, which costs three stat(2).
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._paths = [os.fspath(folder / name) for name in FILES]
+        self._opened = [_identity(path) for path in self._paths]
+
+    def check(self) -> None:
+        """Raises MovedError."""
+        for path, opened in zip(self._paths, self._opened, strict=True):
+            found = _identity(path)
+            if found != opened:
+                raise MovedError(f"{path} was {'taken away' if found is None else 'replaced'} while it was in use")
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        state = os.stat(path)
+    except OSError:
+        return None
+    return state.st_dev, state.st_ino
