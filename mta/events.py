@@ -256,6 +256,10 @@ def spool_slow(*, waited_s: float) -> None:
     emit("error", "spool-slow", waited_s=round(waited_s, 1), outcome="mail is answered with 451 until it ends")
 
 
+def spool_swift_again(*, slow_s: float) -> None:
+    emit("info", "spool-swift-again", slow_s=round(slow_s, 1))
+
+
 def spool_closed(*, error: str, again_in_s: float) -> None:
     """The queue on disk can't be used: mail is answered with 451, nothing is delivered from it."""
     outcome = "mail is answered with 451, what is queued waits"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from mta.adapters.store.errors import MovedError
@@ -20,7 +19,7 @@ class Place:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._paths = [os.fspath(folder / name) for name in FILES]
+        self._paths = [folder / name for name in FILES]
         self._opened = [_identity(path) for path in self._paths]
 
     def check(self) -> None:
@@ -31,9 +30,9 @@ class Place:
                 raise MovedError(f"{path} was {'taken away' if found is None else 'replaced'} while it was in use")
 
 
-def _identity(path: str) -> tuple[int, int] | None:
+def _identity(path: Path) -> tuple[int, int] | None:
     try:
-        state = os.stat(path)
+        state = path.stat()
     except OSError:
         return None
     return state.st_dev, state.st_ino

@@ -87,12 +87,12 @@ class SqliteSpool:
         `slot` is the worker's number: at most one live process has it, and what its predecessor had leased is due at
         once. None is for administrators and their tools. Raises StoreError with a text for the administrator when the
         store is damaged, foreign or newer than this program, or the slot is taken. A `patient` one raises for the slot
-        only: it refuses mail with a TemporaryError until the store can be opened. `begin_anew` sets a damaged one aside.
+        only, and refuses mail with a TemporaryError until the store can be opened. `begin_anew`: a damaged one is set
+        aside, and a fresh one begun.
         """
         room = Room(folder, reserve=reserve, inline_up_to=inline_up_to)
-        spool = cls(
-            folder.absolute(), slot, room, inline_up_to, Times(lease, hold_for), clock or SystemClock(), begin_anew
-        )
+        times = Times(lease, hold_for)
+        spool = cls(folder, slot, room, inline_up_to, times, clock or SystemClock(), begin_anew=begin_anew)
         try:
             await spool._keeper.start(patient=patient)
         except BaseException:
@@ -103,17 +103,11 @@ class SqliteSpool:
         return spool
 
     def __init__(
-        self,
-        folder: Path,
-        slot: int | None,
-        room: Room,
-        inline_up_to: int,
-        times: Times,
-        clock: Clock,
-        begin_anew: bool,
-    ) -> None:
+        self, folder: Path, slot: int | None, room: Room, inline_up_to: int, times: Times, clock: Clock,
+        *, begin_anew: bool,
+    ) -> None:  # fmt: skip
         """Use `open`."""
-        self._folder = folder
+        self._folder = folder = folder.absolute()
         self._slot = slot
         self._room = room
         self._inline_up_to = inline_up_to
@@ -295,7 +289,10 @@ class SqliteSpool:
     def has_room(self, size_octets: int) -> bool:
         if not self.is_usable:
             raise TemporaryError(INTERNAL_ERROR)
-        fits = self._room.fits(size_octets)
+        try:
+            fits = self._room.fits(size_octets)
+        except OSError as error:  # its folder is gone
+            raise TemporaryError(INTERNAL_ERROR) from error
         if self._room.wants_measure():
             self._begin(self._measure)
         return fits
@@ -410,11 +407,14 @@ class SqliteSpool:
         removed = 0
         for start in range(0, len(names), _FILES_SWEPT):
             some = names[start : start + _FILES_SWEPT]
-            named = await self._read(lambda some=some: self._reader.named_files(some))
+            named = await self._read(partial(self._named_files, some))
             orphans = tuple(name for name in some if name not in named)
             if orphans:
                 removed += await self._writer.submit(SweepFiles(self._bodies.folder, orphans))
         return removed
+
+    def _named_files(self, names: Sequence[str]) -> frozenset[str]:
+        return self._reader.named_files(names)
 
     async def _keep_house(self) -> None:
         while True:
