@@ -58,6 +58,8 @@ async def open_spool(configuration: Configuration, *, slot: int | None) -> Spool
         reserve=settings.reserve,
         inline_up_to=settings.inline_up_to,
         hold_for=configuration.retry.hold_expires_after,
+        patient=slot is not None,
+        begin_anew=settings.when_damaged == "begin-anew",
     )
 
 
