@@ -9,7 +9,7 @@ from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from mta.model.address import Address, domain_key
-from mta.model.envelope import ListenerRole
+from mta.model.envelope import Client, ListenerRole
 from mta.model.reply import Reply
 
 RELAYING_DENIED = Reply(550, "5.7.1", "Relaying denied")
@@ -32,7 +32,11 @@ class AccessPolicy:
         """Whether a client address may use the listener. A trusted listener without networks serves nobody."""
         if not self.allowed_networks:
             return self.role is ListenerRole.INBOUND
-        return _in_networks(ip, self.allowed_networks)
+        return in_networks(ip, self.allowed_networks)
+
+    def admit(self, client: Client, reverse_path: Address | None) -> Client | Reply:
+        """The client as which it may send with this reverse-path, else the refusal. Asked at each MAIL."""
+        return client
 
     def judge_recipient(self, recipient: Address) -> Reply | None:
         """None where the listener relays to the recipient, else the refusal.
@@ -40,11 +44,12 @@ class AccessPolicy:
         The domain is what stands behind the last @, so `user%other@ours` is a mailbox of ours. Some next hops read a
         route in such a local part and would relay for strangers, so an inbound listener refuses it.
         """
-        if self.role is ListenerRole.TRUSTED or recipient.key == self.postmaster:
+        if self.role is ListenerRole.TRUSTED:
             return None
-        if recipient.domain_key not in self.accepted_domains or _looks_like_another(recipient.domain):
+        is_ours = recipient.domain_key in self.accepted_domains or recipient.key == self.postmaster
+        if not is_ours or _looks_like_another(recipient.domain):
             return RELAYING_DENIED
-        if not _ROUTING_CHARACTERS.isdisjoint(recipient.local):
+        if not _ROUTING_CHARACTERS.isdisjoint(unicodedata.normalize("NFKC", recipient.local)):
             return ROUTED_LOCAL_PART
         return None
 
@@ -73,6 +78,7 @@ def counting_key(ip: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _in_networks(ip: str, networks: Iterable[IPv4Network | IPv6Network]) -> bool:
+def in_networks(ip: str, networks: Iterable[IPv4Network | IPv6Network]) -> bool:
+    """Whether a client's address is in one of them."""
     address = ip_address(plain_ip(ip).partition("%")[0])
     return any(address.version == network.version and address in network for network in networks)
