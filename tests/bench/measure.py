@@ -40,10 +40,11 @@ class Round:
 class BenchSink:
     """The sink of one side, in a process of its own."""
 
-    def __init__(self, samples: Path, every: int) -> None:
+    def __init__(self, samples: Path, every: int, port: int | None = None) -> None:
+        """It writes every so many messages to `samples`; without a port it takes a free one."""
         samples.mkdir(parents=True)
         self.samples = samples
-        self.port = free_port()
+        self.port = free_port() if port is None else port
         command = [sys.executable, "-m", "tests.bench.sink", str(self.port), str(samples), str(every)]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
         wait_until(lambda: greets(self.port), 20, "the sink's greeting")
@@ -62,13 +63,13 @@ class BenchSink:
         report: dict[str, Any] = json.loads(self._process.stdout.readline())
         return report
 
-    def wait_for(self, messages: int) -> float:
+    def wait_for(self, messages: int, timeout_s: float = ARRIVAL_S) -> float:
         """When the last of so many messages came (monotonic). Raises TimeoutError."""
 
         def arrived() -> bool:
             return int(self.report()["messages"]) >= messages
 
-        wait_until(arrived, ARRIVAL_S, lambda: f"{messages} messages at the sink; {self.report()}")
+        wait_until(arrived, timeout_s, lambda: f"{messages} messages at the sink; {self.report()}")
         return float(self.report()["last"])
 
     def close(self) -> None:
@@ -87,17 +88,17 @@ class Side:
     workers: Callable[[], list[int]]
 
 
-def run_round(side: Side, workload: Workload, connections: int) -> Round:
+def run_round(side: Side, workload: Workload, connections: int, *, timeout_s: float = 180) -> Round:
     """Send the whole load and wait until all of it has arrived. Raises RuntimeError if any was refused."""
     side.sink.reset()
     cpu_before = tree_cpu_s(side.pid)
     command = [sys.executable, str(tool_path("smtp_load")), "--port", str(side.port), "-c", str(connections)]
     command += ["-n", str(workload.messages), "--kind", workload.kind, *workload.arguments]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=180)
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=timeout_s)
     load = json.loads(done.stdout)
     if load["accepted"] != workload.messages:
         raise RuntimeError(f"{side.name} took {load['accepted']} of {workload.messages}: {load['first_error']}")
-    last = side.sink.wait_for(workload.messages)
+    last = side.sink.wait_for(workload.messages, max(ARRIVAL_S, timeout_s))
     return Round(
         per_s=workload.messages / (last - load["began_monotonic"]),
         cpu_ms=(tree_cpu_s(side.pid) - cpu_before) / workload.messages * 1000,

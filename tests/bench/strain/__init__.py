@@ -1,0 +1,1 @@
+"""What the relay stands: many open connections, many messages, a long queue, large messages."""
