@@ -24,21 +24,16 @@ from mta.ports.clock import SystemClock
 from mta.ports.notification import NotificationChannel
 from mta.ports.spool import Spool
 from mta.supervise.channel import WorkerChannel
+from mta.watch.board import STATE_FILE
 from mta.watch.watch import Equipment, Watch
 from mta.watch.watchers import CertificateWatcher, DiskWatcher, QueueWatcher, RelayWatcher, WatchedCertificate
 
-STATE_FILE = "alerts.json"
 STATUS_TIMEOUT_S = 10.0
 
 
 def read_configuration(path: Path) -> Configuration:
     """The configuration alone: rules, templates and people are none of our business. Raises ConfigurationError."""
     return examine_configuration(path)[0].value
-
-
-def state_file(configuration: Configuration) -> Path:
-    """Where the troubles of the moment stand."""
-    return configuration.spool.folder / STATE_FILE
 
 
 def equipment_of(configuration: Configuration) -> Equipment:
@@ -66,7 +61,7 @@ def equipment_of(configuration: Configuration) -> Equipment:
         channels=channels_of(configuration),
         every=alerts.look_every,
         repeat=alerts.repeat,
-        state_file=state_file(configuration),
+        state_file=spool / STATE_FILE,
     )
 
 

@@ -12,6 +12,7 @@ from mta.cli.command import (
     ExitCode,
     bad_configuration,
     new_parser,
+    one_path,
     print_json,
     printable,
     short_age,
@@ -32,17 +33,12 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from mta.app_watch import read_configuration, state_file
-    from mta.watch.board import Board
-
-    try:
-        configuration = read_configuration(arguments.config)
-    except ConfigurationError as exc:
-        raise bad_configuration(exc.problems) from exc
     if arguments.test:
-        return _test(configuration, as_json=arguments.json)
+        return _test(arguments)
+    from mta.watch.board import STATE_FILE, Board
+
     board = Board(ends_after=timedelta(), repeat=timedelta())
-    board.read(state_file(configuration))
+    board.read(one_path(arguments, "spool", "folder") / STATE_FILE)
     current = board.current
     if arguments.json:
         print_json([
@@ -60,12 +56,14 @@ def run(arguments: argparse.Namespace) -> int:
     return ExitCode.FAILED if current else ExitCode.OK
 
 
-def _test(configuration: Any, *, as_json: bool) -> int:
-    from mta.app_watch import channels_of
+def _test(arguments: argparse.Namespace) -> int:
+    from mta.app_watch import channels_of, read_configuration
     from mta.ports.notification import Notice, NotificationError
 
     try:
-        channels = channels_of(configuration)
+        channels = channels_of(read_configuration(arguments.config))
+    except ConfigurationError as exc:
+        raise bad_configuration(exc.problems) from exc
     except (OSError, KeyError) as exc:
         raise CommandFailedError(f"a channel can't be used: {exc}") from exc
     if not channels:
@@ -80,7 +78,7 @@ def _test(configuration: Any, *, as_json: bool) -> int:
             results[channel.name] = ""
         except NotificationError as exc:
             results[channel.name] = str(exc)
-    if as_json:
+    if arguments.json:
         print_json({name: {"ok": not error, "error": error} for name, error in results.items()})
     else:
         for name, error in results.items():

@@ -75,22 +75,27 @@ def add_socket(parser: argparse.ArgumentParser) -> None:
 
 
 def control_socket(arguments: argparse.Namespace) -> Path:
-    """The control socket: as told, else as the configuration names it.
-
-    Only that one key is read: `bypass on` has to work while the rest of the file is broken.
-    """
+    """The control socket: as told, else as the configuration names it."""
     if getattr(arguments, "socket", None):
         return Path(arguments.socket)
+    return one_path(arguments, "control", "socket", "--socket PATH tells it")
+
+
+def one_path(arguments: argparse.Namespace, section: str, key: str, else_: str = "add it") -> Path:
+    """One path that the configuration names, read without the rest.
+
+    `bypass on`, say, has to work while the rest of the file is broken. Raises CommandFailedError.
+    """
     from mta.config.problems import ConfigurationError
     from mta.config.yaml_values import read_document
 
     path: Path = arguments.config.absolute()
     try:
-        return Path(os.path.normpath(path.parent / str(read_document(path).value["control"]["socket"])))
+        return Path(os.path.normpath(path.parent / str(read_document(path).value[section][key])))
     except ConfigurationError as exc:
         raise bad_configuration(exc.problems) from exc
     except (KeyError, TypeError) as exc:
-        text = f"{path} names no control socket (control: {{socket: PATH}}); --socket PATH tells it"
+        text = f"{path} names no {section} {key} ({section}: {{{key}: PATH}}); {else_}"
         raise CommandFailedError(text, ExitCode.BAD_CONFIGURATION) from exc
 
 

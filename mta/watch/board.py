@@ -14,6 +14,9 @@ from typing import Any
 from mta.ports.notification import Notice
 from mta.watch.trouble import Trouble
 
+STATE_FILE = "alerts.json"
+"""Its name in the spool's folder."""
+
 
 @dataclass(slots=True)
 class Entry:
