@@ -30,10 +30,13 @@ def dot_stuffed(content: bytes) -> bytes:
 
 
 class SmtpClient:
-    """One session, greeted with EHLO unless `helo` is empty."""
+    """One session, greeted with EHLO unless `helo` is empty; `source` is an address of this machine to come from."""
 
-    def __init__(self, port: int, *, helo: str = "exchange.example.com", timeout_s: float = 30) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=timeout_s)
+    def __init__(
+        self, port: int, *, helo: str = "exchange.example.com", timeout_s: float = 30, source: str = ""
+    ) -> None:
+        whence = (source, 0) if source else None
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=timeout_s, source_address=whence)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._file = self._socket.makefile("rb")
         try:

@@ -101,7 +101,7 @@ def _clear(stream: bytearray) -> bool:
 def _listeners(folder: Path) -> list[dict[str, Any]]:
     tls = {"certificate": str(folder / "cert.pem"), "key": str(folder / "key.pem")}
     limits = {"connections_per_client": 900, "idle": "60s"}
-    trusted = {"role": "trusted", "address": "127.0.0.1", "limits": limits, "allowed_networks": ["127.0.0.0/8"]}
+    trusted = {"role": "trusted", "address": "127.0.0.1", "limits": limits, "allowed_networks": ["127.0.0.1/32"]}
     inbound = {"role": "inbound", "address": "127.0.0.1", "limits": limits}
     kinds: dict[str, dict[str, Any]] = {
         "exchange": {**trusted, "tls": {"mode": "offered", **tls}},
