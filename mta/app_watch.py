@@ -6,7 +6,6 @@ import asyncio
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import mta
@@ -14,8 +13,6 @@ from mta import events
 from mta.adapters.notification.mail import MailChannel
 from mta.adapters.store.sqlite import SqliteSpool
 from mta.config.delivery_schema import MaildirHop
-from mta.config.load import examine_configuration
-from mta.config.problems import ConfigurationError
 from mta.config.schema import Configuration
 from mta.control.client import NotRunningError, ask
 from mta.log_sinks import sinks_from
@@ -29,11 +26,6 @@ from mta.watch.watch import Equipment, Watch
 from mta.watch.watchers import CertificateWatcher, DiskWatcher, QueueWatcher, RelayWatcher, WatchedCertificate
 
 STATUS_TIMEOUT_S = 10.0
-
-
-def read_configuration(path: Path) -> Configuration:
-    """The configuration alone: rules, templates and people are none of our business. Raises ConfigurationError."""
-    return examine_configuration(path)[0].value
 
 
 def equipment_of(configuration: Configuration) -> Equipment:
@@ -101,16 +93,16 @@ def watched_certificates(configuration: Configuration) -> list[WatchedCertificat
 class WatchProcess:
     """What the supervisor asks of it is `supervise.Worker`."""
 
-    def __init__(self, config: Path, configuration: Configuration) -> None:
-        self._config = config
+    def __init__(self, channel: WorkerChannel, configuration: Configuration) -> None:
+        self._channel = channel
         self._draining = asyncio.Event()
         self._watch = Watch(equipment_of(configuration), SystemClock())
 
-    async def serve(self, channel: WorkerChannel) -> None:
+    async def serve(self) -> None:
         """Watch until `drain` is called."""
         watching = asyncio.create_task(self._watch.run())
         watching.add_done_callback(lambda task: self._draining.set())
-        await channel.ready("")
+        await self._channel.ready("")
         await self._draining.wait()
         watching.cancel()
         with suppress(asyncio.CancelledError):
@@ -121,11 +113,10 @@ class WatchProcess:
         return ""
 
     async def commit_reload(self) -> None:
-        """Read what the relay goes by now."""
+        """Go by what the relay goes by now."""
         try:
-            configuration = await asyncio.to_thread(read_configuration, self._config)
-            self._watch.equip(equipment_of(configuration))
-        except (ConfigurationError, OSError, KeyError) as exc:
+            self._watch.equip(equipment_of(Configuration.model_validate(self._channel.configuration)))
+        except (OSError, KeyError) as exc:
             events.internal_error("watch", error=f"not reloaded: {exc}")
 
     async def set_bypass(self, bypass: Bypass) -> None:
@@ -142,15 +133,15 @@ class WatchProcess:
         return {"alerts": len(self._watch.board.current)}
 
 
-async def run_watch(config: Path, channel_fd: int) -> int:
-    """The life of the process; returns its exit code. Raises ConfigurationError, OSError, KeyError at the start."""
+async def run_watch(channel_fd: int) -> int:
+    """The life of the process; returns its exit code. Raises OSError, KeyError at the start."""
     channel = await WorkerChannel.open(channel_fd)
-    configuration = await asyncio.to_thread(read_configuration, config)
+    configuration = Configuration.model_validate(channel.configuration)
     logs = configuration.logs
     events.configure(sinks_from(logs, "watch"), as_json=logs.format == "json", level=logs.level)
-    process = WatchProcess(config, configuration)
+    process = WatchProcess(channel, configuration)
     channel.start(process)
     events.started("watch", version=mta.__version__, snapshot="", pid=os.getpid())
-    await process.serve(channel)
+    await process.serve()
     await channel.close()
     return 0

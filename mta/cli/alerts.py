@@ -57,11 +57,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _test(arguments: argparse.Namespace) -> int:
-    from mta.app_watch import channels_of, read_configuration
+    from mta.app_watch import channels_of
+    from mta.config.load import examine_configuration
     from mta.ports.notification import Notice, NotificationError
 
     try:
-        channels = channels_of(read_configuration(arguments.config))
+        channels = channels_of(examine_configuration(arguments.config)[0].value)
     except ConfigurationError as exc:
         raise bad_configuration(exc.problems) from exc
     except (OSError, KeyError) as exc:

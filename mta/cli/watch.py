@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mta import events
-from mta.cli.command import CommandFailedError, bad_configuration
-from mta.config.problems import ConfigurationError
+from mta.cli.command import CommandFailedError
 
 
 def add_parser(subparsers: Any) -> None:
@@ -30,9 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        return asyncio.run(run_watch(arguments.config, arguments.channel))
-    except ConfigurationError as exc:
-        raise bad_configuration(exc.problems) from exc
+        return asyncio.run(run_watch(arguments.channel))
     except (OSError, KeyError) as exc:
         events.internal_error("watch", error=str(exc), traceback=traceback.format_exc())
         raise CommandFailedError(f"watch: {exc}") from exc

@@ -7,7 +7,7 @@ From the supervisor:
 - `{"do": "hello", "bypass": …}`: always the first, written before the worker starts.
 - `{"do": "prepare", "id": N}`: read the configuration anew and keep it aside.
 - `{"do": "commit"}`: use it; said only after every worker has prepared the same. What runs beside the workers is told
-  without having prepared, and reads it then.
+  without having prepared, and gets the `"configuration"` with it, as with its hello.
 - `{"do": "bypass", "bypass": …}`, `{"do": "wake"}`, `{"do": "drain"}`.
 
 From the worker:
@@ -106,9 +106,14 @@ def problem_from_json(data: Mapping[str, Any]) -> Problem:
 class WorkerChannel:
     """The worker's end: `async with WorkerChannel.open(order.channel_fd) as channel`, then `start`, then `ready`."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, bypass: Bypass) -> None:
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, bypass: Bypass,
+        configuration: Mapping[str, Any] | None = None,
+    ) -> None:  # fmt: skip
         self.bypass = bypass
         """The switch as it stood when this worker was started."""
+        self.configuration = configuration
+        """What a companion has to go by, as JSON values; it changes before `commit_reload` is called."""
         self._reader = reader
         self._writer = writer
         self._tasks: list[asyncio.Future[None]] = []
@@ -120,7 +125,7 @@ class WorkerChannel:
         end.set_inheritable(False)
         reader, writer = await asyncio.open_unix_connection(sock=end, limit=LINE_MAX)
         hello = json.loads(await reader.readline())
-        return cls(reader, writer, bypass_from_json(hello["bypass"]))
+        return cls(reader, writer, bypass_from_json(hello["bypass"]), hello.get("configuration"))
 
     def start(self, worker: Worker) -> None:
         """Begin to beat and to take orders, and drain on SIGTERM; do it early: a worker that never beats is killed."""
@@ -165,6 +170,7 @@ class WorkerChannel:
             case "prepare":
                 await self._say({"is": "prepared", "id": order["id"], **await _prepared(worker)})
             case "commit":
+                self.configuration = order.get("configuration")
                 await worker.commit_reload()
             case "bypass":
                 await worker.set_bypass(bypass_from_json(order["bypass"]))

@@ -16,8 +16,7 @@ from typing import Any
 
 from mta import events
 from mta.config.problems import Problem
-from mta.model.bypass import Bypass
-from mta.supervise.channel import LINE_MAX, bypass_to_json, problem_from_json
+from mta.supervise.channel import LINE_MAX, problem_from_json
 from mta.supervise.sockets import SlotSockets
 
 SILENT_MAX_S = 30.0
@@ -79,9 +78,10 @@ class Slot:
     _prepare_ids = itertools.count(1)
 
     def __init__(
-        self, index: int, sockets: SlotSockets, command: Sequence[str], config: Path, bypass: Callable[[], Bypass],
-        on_ready: Callable[[Slot], None], *, component: str = "relay",
+        self, index: int, sockets: SlotSockets, command: Sequence[str], config: Path,
+        hello: Callable[[], Mapping[str, Any]], on_ready: Callable[[Slot], None], *, component: str = "relay",
     ) -> None:  # fmt: skip
+        """`hello` is what each new process is told first."""
         self.index = index
         self.component = component
         """What its process is, for log lines: "relay", or the name of what runs beside the relay's workers."""
@@ -92,7 +92,7 @@ class Slot:
         """In a row, without a steady life between them."""
         self._sockets = sockets
         self._command = [*command, "--slot", str(index), "--config", str(config)]
-        self._bypass = bypass
+        self._hello = hello
         self._on_ready = on_ready
         self._stopping = asyncio.Event()
         self._start_now = asyncio.Event()
@@ -170,7 +170,7 @@ class Slot:
         ours, theirs = socket.socketpair()
         try:
             # Written before the worker is born, so that it knows before its first message.
-            ours.sendall(json.dumps({"do": "hello", "bypass": bypass_to_json(self._bypass())}).encode() + b"\n")
+            ours.sendall(json.dumps({"do": "hello", **self._hello()}).encode() + b"\n")
             process = await self._spawn(theirs.fileno())
         except BaseException:
             ours.close()

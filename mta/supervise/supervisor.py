@@ -66,8 +66,8 @@ class Supervisor:
         worker_command: Sequence[str] = WORKER_COMMAND, companions: Mapping[str, Sequence[str]] | None = None,
         environment: Mapping[str, str] = os.environ,
     ) -> None:  # fmt: skip
-        """`companions`: what runs beside the workers, by name. They read the configuration by themselves once it is in
-        use, have no say in whether it is taken, and whatever becomes of them, mail goes on."""
+        """`companions`: what runs beside the workers, by name. They are given the configuration that is in use, have no
+        say in whether it is taken, and whatever becomes of them, mail goes on."""
         self._config = config.absolute()
         self._current = current
         self._validate = validate
@@ -187,14 +187,23 @@ class Supervisor:
 
     def _slot(self, index: int) -> Slot:
         sockets = SlotSockets(self._current.configuration.listeners, self._ports)
-        return Slot(index, sockets, self._worker_command, self._config, lambda: self._bypass, self._on_ready)
+        return Slot(index, sockets, self._worker_command, self._config, self._hello, self._on_ready)
+
+    def _hello(self) -> dict[str, Any]:
+        return {"bypass": bypass_to_json(self._bypass)}
+
+    def _configuration(self) -> dict[str, Any]:
+        """What companions go by: what is in use, whatever the files have become since."""
+        return {"configuration": self._current.configuration.model_dump(mode="json")}
 
     def _companion(self, name: str, command: Sequence[str]) -> Slot:
         def on_ready(slot: Slot) -> None:
             """Nobody waits for it."""
 
         sockets = SlotSockets((), {})
-        return Slot(0, sockets, command, self._config, lambda: self._bypass, on_ready, component=name)
+        return Slot(
+            0, sockets, command, self._config, lambda: self._hello() | self._configuration(), on_ready, component=name
+        )  # fmt: skip
 
     async def _accompany(self, companion: Slot) -> None:
         """Its life begins when mail flows: nothing of it is to delay that."""
@@ -297,10 +306,10 @@ class Supervisor:
         for slot in self._slots:
             _commit(slot, fresh.name)
             slot.start_now()  # what waits after many deaths may have died of the old configuration
-        for companion in self._companions:
-            companion.say({"do": "commit"})
-            companion.start_now()
         self._current = fresh
+        for companion in self._companions:
+            companion.say({"do": "commit", **self._configuration()})
+            companion.start_now()
         return []
 
     def _unchangeable(self, fresh: Configuration) -> list[Problem]:
