@@ -32,26 +32,38 @@ _COUNT_MAX = (1 << 32) - 1
 class SharedCounts:
     """One process's view: it writes in `section`."""
 
-    def __init__(self, fd: int, section: int) -> None:
-        """Over an open file as `create` makes it; the section is emptied. Raises ValueError where it doesn't fit."""
-        size = os.fstat(fd).st_size
+    def __init__(self, memory: mmap.mmap, section: int, fd: int = -1) -> None:
+        """Over a table as `create` makes it; the section is emptied. Raises ValueError where it doesn't fit."""
         self.fd = fd
-        self.sections = (size - _PAGE) // _SECTION_OCTETS
-        if not 0 <= section < self.sections or size != _PAGE + self.sections * _SECTION_OCTETS:
+        """To be passed on to workers; -1 where there is none."""
+        self.sections = (len(memory) - _PAGE) // _SECTION_OCTETS
+        if not 0 <= section < self.sections or len(memory) != _PAGE + self.sections * _SECTION_OCTETS:
             raise ValueError(f"no table with a section {section}")
-        self._map = mmap.mmap(fd, size)
-        self._secret = self._map[:_SECRET_OCTETS]
-        self._words = memoryview(self._map)[_PAGE:].cast("Q")
+        self._map = memory
+        self._secret = memory[:_SECRET_OCTETS]
+        self._words = memoryview(memory)[_PAGE:].cast("Q")
         self._section = section
         self.clear(section)
 
     @classmethod
-    def create(cls, sections: int) -> SharedCounts:
-        """A new table; `fd` is to be passed on to the workers, which have sections from 1 on (0 is the maker's)."""
+    def private(cls) -> SharedCounts:
+        """A table for this process alone."""
+        memory = mmap.mmap(-1, _PAGE + _SECTION_OCTETS)
+        memory[:_SECRET_OCTETS] = os.urandom(_SECRET_OCTETS)
+        return cls(memory, 0)
+
+    @classmethod
+    def create(cls, workers: int) -> SharedCounts:
+        """A new table with a section for each worker. The maker counts nothing itself."""
         fd = os.memfd_create("stampline-counts", os.MFD_CLOEXEC)
-        os.ftruncate(fd, _PAGE + (sections + 1) * _SECTION_OCTETS)
+        os.ftruncate(fd, _PAGE + workers * _SECTION_OCTETS)
         os.pwrite(fd, os.urandom(_SECRET_OCTETS), 0)
-        return cls(fd, 0)
+        return cls(mmap.mmap(fd, 0), 0, fd)
+
+    @classmethod
+    def attach(cls, fd: int, section: int) -> SharedCounts:
+        """A worker's view of the table that it has inherited. Raises OSError or ValueError where it is none."""
+        return cls(mmap.mmap(fd, 0), section, fd)
 
     def clear(self, section: int) -> None:
         """Forget what was counted there: its process is gone."""
@@ -61,7 +73,8 @@ class SharedCounts:
         """Give the memory back to the system, once all have closed it."""
         self._words.release()
         self._map.close()
-        os.close(self.fd)
+        if self.fd >= 0:
+            os.close(self.fd)
 
     def key(self, *names: str) -> int:
         """What is counted, by its names; never 0."""

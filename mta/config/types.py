@@ -84,10 +84,15 @@ def _rate(value: Any) -> Any:
     return Frequency(int(count), _duration(period if period[0].isdigit() else f"1{period}"))
 
 
+def written_rate(rate: Frequency) -> str:
+    """As it stands in a configuration."""
+    return f"{rate.most}/{_written(rate.period)}"
+
+
 Rate = Annotated[
     Frequency,
     BeforeValidator(_rate),
-    PlainSerializer(lambda rate: f"{rate.most}/{_written(rate.period)}", when_used="json"),
+    PlainSerializer(written_rate, when_used="json"),
     WithJsonSchema({"type": "string", "pattern": r"^\s*\d+\s*/\s*\d*\s*(s|m|h|d)$"}),
 ]
 """Written `100/1m`, `10/s`."""

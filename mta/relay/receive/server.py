@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from mta import events
+from mta.config.accounts_file import Account
 from mta.config.listener_schema import Listener
 from mta.model.address import Address
 from mta.relay.receive import replies
@@ -16,6 +20,10 @@ from mta.relay.receive.counters import Counters
 from mta.relay.receive.receiver import Receiver
 from mta.relay.receive.session import RelaySession
 from mta.relay.receive.settings import listener_settings
+from mta.shared_counts import SharedCounts
+
+if TYPE_CHECKING:
+    from mta.relay.receive.sign_in import SignIn
 
 _BACKLOG = 1024
 
@@ -23,8 +31,9 @@ _BACKLOG = 1024
 class RelayListener:
     """One listener of the configuration. Runs on asyncio's loop and on uvloop.
 
-    `accepted_domains` holds domain keys (lower-case A-labels); `postmaster` is whom RCPT TO:<postmaster> means.
-    Connection limits count per process. Raises ValueError where TLS is offered without a context.
+    `accepted_domains` holds domain keys (lower-case A-labels); `postmaster` is whom RCPT TO:<postmaster> means;
+    `accounts` are those that may sign in, None where nobody may. What is limited is counted in `counts`, by default for
+    this process alone. Raises ValueError where TLS is offered without a context.
     """
 
     def __init__(
@@ -37,9 +46,12 @@ class RelayListener:
         accepted_domains: frozenset[str] = frozenset(),
         postmaster: Address | None = None,
         smtputf8: bool = True,
+        accounts: Mapping[str, Account] | None = None,
+        counts: SharedCounts | None = None,
     ) -> None:
         self.receiver = receiver
-        self.counters = Counters()
+        self.counters = Counters(counts or SharedCounts.private(), listener.name)
+        self.sign_in: SignIn | None = None
         self.sessions: set[Connection] = set()
         self.address = ("", 0)
         """Where it listens, once it does."""
@@ -47,8 +59,9 @@ class RelayListener:
         self._server: asyncio.Server | None = None
         self._stopping = False
         self.reconfigure(
-            listener, hostname, ssl_context, accepted_domains=accepted_domains, postmaster=postmaster, smtputf8=smtputf8
-        )
+            listener, hostname, ssl_context, accepted_domains=accepted_domains, postmaster=postmaster,
+            smtputf8=smtputf8, accounts=accounts,
+        )  # fmt: skip
 
     def reconfigure(
         self,
@@ -59,6 +72,7 @@ class RelayListener:
         accepted_domains: frozenset[str] = frozenset(),
         postmaster: Address | None = None,
         smtputf8: bool = True,
+        accounts: Mapping[str, Account] | None = None,
     ) -> None:
         """Take up a new configuration (not its address and port): for new sessions, and running ones' next message."""
         self.settings = listener_settings(
@@ -69,6 +83,22 @@ class RelayListener:
             postmaster=postmaster or Address("postmaster", hostname),
             smtputf8=smtputf8,
         )
+        self._take_accounts(accounts)
+
+    def renew(self, ssl_context: ssl.SSLContext | None, accounts: Mapping[str, Account] | None) -> None:
+        """Take up changed certificates and accounts: for new sessions, and running ones' next message."""
+        self.settings = replace(self.settings, ssl_context=ssl_context)
+        self._take_accounts(accounts)
+
+    def _take_accounts(self, accounts: Mapping[str, Account] | None) -> None:
+        if accounts is None:
+            self.sign_in = None
+        elif self.sign_in is not None:
+            self.sign_in.replace(accounts)
+        else:
+            from mta.relay.receive.sign_in import SignIn  # its libraries take a while to load
+
+            self.sign_in = SignIn(accounts, self.counters.shared, self.settings.name)
 
     async def start(self, sock: socket.socket | None = None) -> None:
         """Listen on `sock` (bound, perhaps shared with other workers), else on the configured address and port.

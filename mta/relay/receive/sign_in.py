@@ -42,6 +42,8 @@ class BusyError(Exception):
 class SignIn:
     """One listener's accounts."""
 
+    Busy = BusyError
+
     def __init__(self, accounts: Mapping[str, Account], counts: SharedCounts, listener: str) -> None:
         self.replace(accounts)
         self._counts = counts
@@ -71,6 +73,11 @@ class SignIn:
         for key in (of_name, of_client):
             self._counts.add(key, GUESSES_PERIOD_S)
         return ""
+
+    def known_name(self, credentials: Credentials) -> str:
+        """The account's name as the file has it; "" where there is none of that name."""
+        account = self._accounts.get(credentials.name)
+        return account.name if account is not None else ""
 
     def _somebody(self, name: str) -> Account | None:
         """Always the same account for an unknown name, so that it takes the time of a known one."""
