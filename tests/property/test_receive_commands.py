@@ -38,7 +38,7 @@ def _is_a_refusal(error: CommandError) -> None:
 def test_an_accepted_recipient_is_the_whole_path(argument: str, smtputf8: bool) -> None:
     for text in ("TO:<" + argument + ">", "TO:" + argument):
         try:
-            recipient = parse_recipient(text, postmaster=POSTMASTER, esmtp=True, smtputf8=smtputf8)
+            recipient, _ = parse_recipient(text, postmaster=POSTMASTER, esmtp=True, smtputf8=smtputf8)
         except CommandError as exc:
             _is_a_refusal(exc)
         else:

@@ -1,12 +1,11 @@
 """One client's connection: its bytes, its replies, its timer, its TLS. `session` speaks SMTP on top of it.
 
-The server class is aiosmtpd's, with its transport side replaced. Numbers in brackets: what is weak there.
-- Its stream reader is gone: bytes stand in one buffer, lines are cut from it without waiting, and the replies of a
-  burst of pipelined commands go out in one write (RFC 2920).
-- Neither EOF nor a lost connection cancels the session's task [4]: it finds out when it next wants to read, so a
-  message being handed over is handed over to its end.
-- One timer per connection, moved lazily; while the rest of the relay works on an answer it stands still [12].
-- A command ends with CRLF only [13]; endless lines are thrown away, and count [2].
+- Bytes stand in one buffer, lines are cut from it without waiting, and the replies of a burst of pipelined commands go
+  out in one write (RFC 2920).
+- Neither EOF nor a lost connection cancels the session's task: it finds out when it next wants to read, so a message
+  being handed over is handed over to its end.
+- One timer per connection, moved lazily; while the rest of the relay works on an answer it stands still.
+- A command ends with CRLF only; endless lines are thrown away, and count.
 """
 
 from __future__ import annotations
@@ -16,8 +15,6 @@ import ssl
 import traceback
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, cast
-
-from aiosmtpd.smtp import SMTP
 
 from mta import events
 from mta.relay.receive import replies
@@ -29,22 +26,26 @@ if TYPE_CHECKING:
 
 COMMAND_MAX_OCTETS = 512
 """RFC 5321 §4.5.3.1.4, with its CRLF."""
-COMMAND_ALLOWANCES = {b"MAIL": 26 + 17 + 10 + 500}
-"""SIZE (RFC 1870 §3), BODY (RFC 6152 §3), SMTPUTF8 (RFC 6531 §3.4), AUTH (RFC 4954 §5)."""
+COMMAND_ALLOWANCES = {
+    # SIZE (RFC 1870 §3), BODY (RFC 6152 §3), SMTPUTF8 (RFC 6531 §3.4), AUTH (RFC 4954 §5), RET and ENVID (RFC 3461 §4)
+    b"MAIL": 26 + 17 + 10 + 500 + len(" RET=FULL") + len(" ENVID=") + 100,
+    # NOTIFY and ORCPT (RFC 3461 §4)
+    b"RCPT": len(" NOTIFY=SUCCESS,FAILURE,DELAY") + len(" ORCPT=") + 500,
+    b"AUTH": 12_288 - COMMAND_MAX_OCTETS,  # RFC 4954 §4.3
+}
+"""How much longer a command may be, for the parameters of extensions."""
 
-_LONGEST_LINE = 2048
+_LONGEST_LINE = COMMAND_MAX_OCTETS + max(COMMAND_ALLOWANCES.values())
 _THROWN_AWAY_MAX = 65_536
 _BUFFER_HIGH = 65_536
 _LINGER_S = 5.0
 _NEVER = float("inf")
 
 
-class Connection(SMTP, ABC):
-    """Bytes in and out. A subclass holds the dialogue (`_converse`) and counts bad commands (`_refuse`)."""
+class Connection(asyncio.Protocol, ABC):
+    """Bytes in and out. A subclass holds the dialogue (`_converse`) and counts bad commands (`refuse_line`)."""
 
     def __init__(self, listener: RelayListener, loop: asyncio.AbstractEventLoop) -> None:
-        # Not calling SMTP.__init__: it looks through every attribute of itself and its handler, 160 us for each
-        # connection, and nothing that it sets is used here.
         self.loop = loop
         self.listener = listener
         self.settings: ListenerSettings = listener.settings
@@ -54,7 +55,7 @@ class Connection(SMTP, ABC):
         """As in `Client.tls`."""
         self.task: asyncio.Task[None] | None = None
         self._wire: asyncio.Transport
-        self._buffer = bytearray()
+        self.buffer = bytearray()
         self._searched = 0
         self._thrown_away = 0
         self._waiter: asyncio.Future[None] | None = None
@@ -62,11 +63,11 @@ class Connection(SMTP, ABC):
         self._is_choked = False
         """The client doesn't read what it was sent."""
         self._is_lost = False
-        self._no_more = False
+        self.no_more = False
         """The client sends nothing more; what stands in the buffer is still good."""
-        self._over = False
+        self.over = False
         """Nothing more is read or answered."""
-        self._draining = False
+        self.draining = False
         self._upgrading = False
         self._replies: list[bytes] = []
         self._deadline = _NEVER
@@ -76,13 +77,17 @@ class Connection(SMTP, ABC):
     @abstractmethod
     async def _converse(self) -> None: ...
 
+    @property
     @abstractmethod
-    def _refuse(self, reply: bytes) -> None: ...
+    def is_receiving(self) -> bool: ...
+
+    @abstractmethod
+    def refuse_line(self, line: bytes | bytearray, reply: bytes) -> None: ...
 
     # --- called by the event loop ---
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Count the client in, or turn it away at once [6]."""
+        """Count the client in, or turn it away at once."""
         self._wire = cast("asyncio.Transport", transport)
         peer = transport.get_extra_info("peername")
         self.ip, self.port = (plain_ip(peer[0]), peer[1]) if peer else ("", 0)  # it may be gone before we look
@@ -90,29 +95,29 @@ class Connection(SMTP, ABC):
         if refusal is None:
             self.task = self.loop.create_task(self._handle_client())
             return
-        self._over = self._no_more = True
+        self.over = self.no_more = True
         self._wire.write(refusal)
         self._close()
 
     def data_received(self, data: bytes) -> None:
         """Keep the bytes and wake the session; stop a client that is far ahead of us."""
-        if self._over:
+        if self.over:
             return
-        self._buffer += data
+        self.buffer += data
         self._wake()
-        if len(self._buffer) > _BUFFER_HIGH and self._is_reading and not self._upgrading:
+        if len(self.buffer) > _BUFFER_HIGH and self._is_reading and not self._upgrading:
             self._is_reading = False
             self._wire.pause_reading()
 
     def eof_received(self) -> bool:
-        """The client may still read: what it has sent is answered to the end [4]."""
-        self._no_more = True
+        """The client may still read: what it has sent is answered to the end."""
+        self.no_more = True
         self._wake()
-        return not self.tls and not self._upgrading and not self._over
+        return not self.tls and not self._upgrading and not self.over
 
     def connection_lost(self, error: Exception | None) -> None:
-        """The session's task is told, not cancelled [4]."""
-        self._is_lost = self._no_more = self._over = True
+        """The session's task is told, not cancelled."""
+        self._is_lost = self.no_more = self.over = True
         self._wake()
         if self._timer is not None:
             self._timer.cancel()
@@ -131,25 +136,25 @@ class Connection(SMTP, ABC):
     async def _handle_client(self) -> None:
         try:
             await self._converse()
-            await self._flush()
+            await self.flush()
         except ConnectionError:
             pass  # the client has gone; nobody is left to tell
         except Exception as exc:  # noqa: BLE001 - the edge of the process: one session's fault ends that session only
             events.internal_error("receive", error=repr(exc), traceback=traceback.format_exc())
-            self._end(replies.SESSION_FAILED, "internal error")
+            self.end(replies.SESSION_FAILED, "internal error")
         finally:
-            self._over = True
+            self.over = True
             self._close()
             self.listener.leave(self)
 
     def drain(self) -> None:
         """End the session as soon as no message is on its way in: at once where it waits for a command."""
-        self._draining = True
+        self.draining = True
         self._wake()
 
     def abort(self) -> None:
         """End the session now."""
-        self._over = self._no_more = True
+        self.over = self.no_more = True
         self._wire.abort()
         if self.task is not None:
             self.task.cancel()
@@ -160,7 +165,7 @@ class Connection(SMTP, ABC):
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    async def _more(self, deadline: float) -> None:
+    async def more(self, deadline: float) -> None:
         """Wait for bytes, or for whatever else `_happened` sees."""
         if not self._is_reading:
             self._is_reading = True
@@ -177,30 +182,32 @@ class Connection(SMTP, ABC):
             self._waiter = None
             self._deadline = _NEVER
 
-    async def _line(self) -> bytes | None:
+    async def line(self, longest: int = 0) -> bytes | None:
         """The next command, without its CRLF; None at the session's end. Replies go out before it waits.
+
+        `longest`, with its CRLF, is for lines that are no commands; theirs is known by their verb.
 
         The time to send one whole command is limited, so that dribbling single octets doesn't keep a session.
         """
         deadline = 0.0
-        while not self._over:
-            line = self._cut_line()
-            if line is not None or self._over:
+        while not self.over:
+            line = self._cut_line(longest)
+            if line is not None or self.over:
                 return line
-            if self._draining:
-                self._end(replies.SHUTTING_DOWN, "")
+            if self.draining and not self.is_receiving:
+                self.end(replies.SHUTTING_DOWN, "")
                 return None
-            await self._flush()
-            if self._no_more:
+            await self.flush()
+            if self.no_more:
                 return None
             deadline = deadline or self.loop.time() + self.settings.idle_s
-            await self._more(deadline)
+            await self.more(deadline)
         return None
 
-    def _cut_line(self) -> bytes | None:
+    def _cut_line(self, longest: int) -> bytes | None:
         """Cut the next good command from the buffer; None when there is none. Bad ones are refused on the way."""
-        buffer = self._buffer
-        while not self._over:
+        buffer = self.buffer
+        while not self.over:
             end = buffer.find(b"\n", self._searched) + 1
             if not end:
                 self._searched = len(buffer)
@@ -210,51 +217,65 @@ class Connection(SMTP, ABC):
             line = bytes(buffer[:end])
             del buffer[:end]
             self._searched = 0
-            too_long = self._thrown_away or len(line) > COMMAND_MAX_OCTETS + COMMAND_ALLOWANCES.get(line[:4].upper(), 0)
+            limit = longest or COMMAND_MAX_OCTETS + COMMAND_ALLOWANCES.get(line[:4].upper(), 0)
+            too_long = self._thrown_away or len(line) > limit
             self._thrown_away = 0
             if too_long:
-                self._refuse(replies.LINE_TOO_LONG)
+                self.refuse_line(line, replies.LINE_TOO_LONG)
             elif line.endswith(b"\r\n") and b"\r" not in line[:-2]:
                 return line[:-2]
             else:
-                self._refuse(replies.BARE_LINE_END)
+                self.refuse_line(line, replies.BARE_LINE_END)
         return None
 
     def _throw_away(self) -> None:
-        """Drop the beginning of an over-long line [2]; a client that goes on with it is cut off."""
-        self._thrown_away += len(self._buffer)
-        self._buffer.clear()
+        """Drop the beginning of an over-long line; a client that goes on with it is cut off."""
+        if not self._thrown_away and self.buffer[:4].upper() == b"BDAT":
+            self.refuse_line(self.buffer, replies.LINE_TOO_LONG)
+        self._thrown_away += len(self.buffer)
+        self.buffer.clear()
         self._searched = 0
         if self._thrown_away > _THROWN_AWAY_MAX:
-            self._end(replies.LINE_TOO_LONG, "endless command line")
+            self.end(replies.LINE_TOO_LONG, "endless command line")
 
-    def _take_buffer(self) -> bytearray:
-        """All that has come."""
-        taken, self._buffer = self._buffer, bytearray()
+    def take_buffer(self, octets: int | None = None) -> bytearray:
+        """All that has come, or so many octets of it at most."""
         self._searched = 0
+        if octets is None or octets >= len(self.buffer):
+            taken, self.buffer = self.buffer, bytearray()
+            return taken
+        taken = self.buffer[:octets]
+        del self.buffer[:octets]
         return taken
+
+    async def wait_for_content(self, latest: float) -> bool:
+        """Wait for more of a message, for the idle time and until `latest` at most; False where no more comes."""
+        await self.flush()
+        while not (self.buffer or self.no_more or self.over):
+            await self.more(min(latest, self.loop.time() + self.settings.idle_s))
+        return bool(self.buffer) and not self.over
 
     # --- writing ---
 
-    def _say(self, reply: bytes) -> None:
-        """Queue a reply, CRLF included, for the next `_flush`."""
+    def say(self, reply: bytes) -> None:
+        """Queue a reply, CRLF included, for the next `flush`."""
         self._replies.append(reply)
 
-    async def _flush(self) -> None:
+    async def flush(self) -> None:
         """Send what is queued, in one write; wait while the client doesn't read what it was sent."""
-        if self._replies and not self._over:
+        if self._replies and not self.over:
             self._wire.write(b"".join(self._replies))
         self._replies.clear()
         if self._is_choked:
             deadline = self.loop.time() + self.settings.idle_s
-            while self._is_choked and not self._over:
+            while self._is_choked and not self.over:
                 await self._happened(deadline)
 
-    def _end(self, reply: bytes, reason: str) -> None:
+    def end(self, reply: bytes, reason: str) -> None:
         """Say what is queued and `reply`, and close. A `reason` is logged."""
-        if self._over:
+        if self.over:
             return
-        self._over = True
+        self.over = True
         self._wire.write(b"".join(self._replies) + reply)
         self._replies.clear()
         if reason:
@@ -267,7 +288,7 @@ class Connection(SMTP, ABC):
         if self._is_lost or self._wire.is_closing():
             return
         self._wire.close()
-        self._over = self._no_more = True
+        self.over = self.no_more = True
         self._schedule(self.loop.time() + min(_LINGER_S, self.settings.idle_s))
 
     # --- time ---
@@ -288,22 +309,22 @@ class Connection(SMTP, ABC):
         if self._wire.is_closing():
             self._wire.abort()
         elif self.loop.time() >= self._deadline:
-            self._end(replies.TIMED_OUT, "timed out")
+            self.end(replies.TIMED_OUT, "timed out")
         elif self._deadline != _NEVER:
             self._schedule(self._deadline)
 
     # --- TLS ---
 
-    async def _upgrade(self, ready: bytes, context: ssl.SSLContext) -> bool:
+    async def upgrade(self, ready: bytes, context: ssl.SSLContext) -> bool:
         """Say `ready` and shake hands; False where the client's handshake fails (the connection is closed then).
 
         Nothing that came in clear text may live on (RFC 3207 §6, CVE-2011-0411): reading stops before the buffer is
         looked at, and what the client sends after that is for the handshake to judge.
         """
         self._wire.pause_reading()
-        if self._buffer:
-            self._buffer.clear()
-            self._end(replies.PIPELINED_BEHIND_STARTTLS, "commands pipelined behind STARTTLS")
+        if self.buffer:
+            self.buffer.clear()
+            self.end(replies.PIPELINED_BEHIND_STARTTLS, "commands pipelined behind STARTTLS")
             return False
         self._wire.write(ready)
         self._upgrading = True
@@ -312,7 +333,7 @@ class Connection(SMTP, ABC):
                 wire = await self.loop.start_tls(self._wire, self, context, server_side=True)
         except (OSError, TimeoutError) as exc:  # ssl.SSLError is an OSError
             events.session_closed(self.settings.name, client=self.ip, reason=f"TLS handshake failed: {exc}")
-            self._over = True
+            self.over = True
             self._wire.abort()
             return False
         finally:

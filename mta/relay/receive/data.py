@@ -1,8 +1,7 @@
-"""A message between DATA's 354 and its final dot: the decoder (pure), and the file that takes large ones.
+"""The octets of a message as DATA or BDAT brings them: the decoders (pure), and the file that takes large ones.
 
-aiosmtpd awaits once per line, which is most of its time, keeps bare CR and LF, refuses lines over 1,001 octets and
-buffers one endless line beyond SIZE. The decoder takes whatever the network gives and keeps at most what it can't
-judge yet (four octets), whatever the lines look like.
+A decoder takes whatever the network gives, in pieces of any size, and keeps at most what it can't judge yet (four
+octets), whatever the lines look like. The outcome is the same for any cutting.
 """
 
 from __future__ import annotations
@@ -20,22 +19,14 @@ _PREFIXES = tuple(_END[:length] for length in range(len(_END) - 1, 0, -1))
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 
 
-class DataDecoder:
-    """Finds `<CRLF>.<CRLF>`, takes the dot-stuffing off (RFC 5321 §4.5.2), and notes what else came.
+class _Decoder:
+    """What DATA and BDAT have in common: octets fed and not yet taken, and what is noted of those taken."""
 
-    The CRLF that ended the DATA command counts as the first of the end mark, else an empty message would never end.
-    Feed it as it comes, in pieces of any size; the outcome is the same for any cutting.
-    """
+    __slots__ = ("_normalise", "_raw", "has_8bit", "has_bare", "has_nul", "size_octets")
 
-    __slots__ = ("_has_dots", "_normalise", "_raw", "_searched", "_started", "has_8bit", "has_bare", "has_nul",
-                 "size_octets")  # fmt: skip
-
-    def __init__(self, *, normalise: bool = False) -> None:
+    def __init__(self, *, normalise: bool) -> None:
         self._normalise = normalise
-        self._raw = bytearray(b"\r\n")
-        self._searched = 0
-        self._started = False
-        self._has_dots = False
+        self._raw = bytearray()
         self.has_bare = False
         """A CR or LF stood alone; with `normalise` it was made a CRLF."""
         self.has_nul = False
@@ -47,6 +38,35 @@ class DataDecoder:
     def held_octets(self) -> int:
         """Fed, but not taken yet."""
         return len(self._raw)
+
+    def _cut(self, octets: int) -> bytes:
+        """So many of the octets fed, judged, and with their line ends normalised where that is wanted."""
+        content = bytes(self._raw[:octets])
+        del self._raw[:octets]
+        pairs = content.count(b"\r\n")
+        if content.count(b"\n") != pairs or content.count(b"\r") != pairs:
+            self.has_bare = True
+            if self._normalise:
+                content = _LINE_END.sub(b"\r\n", content)
+        self.has_nul = self.has_nul or b"\0" in content
+        self.has_8bit = self.has_8bit or not content.isascii()
+        return content
+
+
+class DataDecoder(_Decoder):
+    """Finds `<CRLF>.<CRLF>`, takes the dot-stuffing off (RFC 5321 §4.5.2), and notes what else came.
+
+    The CRLF that ended the DATA command counts as the first of the end mark, else an empty message would never end.
+    """
+
+    __slots__ = ("_has_dots", "_searched", "_started")
+
+    def __init__(self, *, normalise: bool = False) -> None:
+        super().__init__(normalise=normalise)
+        self._raw += b"\r\n"
+        self._searched = 0
+        self._started = False
+        self._has_dots = False
 
     def feed(self, data: bytes | bytearray) -> bytes | None:
         """Add what came; None until the end mark is there, then what came behind it."""
@@ -77,23 +97,53 @@ class DataDecoder:
         return self._decode(len(self._raw))
 
     def _decode(self, cut: int) -> bytes:
-        content = bytes(self._raw[:cut])
-        del self._raw[:cut]
+        content = self._cut(cut)
         self._searched = 0
         if not content:
             return content
-        pairs = content.count(b"\r\n")
-        if content.count(b"\n") != pairs or content.count(b"\r") != pairs:
-            self.has_bare = True
-            if self._normalise:
-                content = _LINE_END.sub(b"\r\n", content)
-        self.has_nul = self.has_nul or b"\0" in content
-        self.has_8bit = self.has_8bit or not content.isascii()
         if self._has_dots or self.has_bare:
             content = content.replace(_DOT, b"\r\n")
         if not self._started:
             self._started = True
             content = content[2:]
+        self.size_octets += len(content)
+        return content
+
+
+class ChunkDecoder(_Decoder):
+    """The octets of BDAT (RFC 3030): nothing is stuffed, nothing ends them. A CRLF may stand across two chunks.
+
+    A message without a CRLF at its end gets one: it could go on by no DATA, and signatures don't cover it (RFC 6376
+    §3.4.3).
+    """
+
+    __slots__ = ("_ends_in_line",)
+
+    def __init__(self, *, normalise: bool = False) -> None:
+        super().__init__(normalise=normalise)
+        self._ends_in_line = False
+
+    def feed(self, data: bytes | bytearray) -> bytes | None:
+        """Add what came. None, as there is never an end in it."""
+        self._raw += data
+        return None
+
+    def take(self) -> bytes:
+        """The content so far, less a CR whose LF may follow. For large messages."""
+        return self._decode(len(self._raw) - self._raw.endswith(b"\r"))
+
+    def finish(self) -> bytes:
+        """The rest of the content, once the last chunk was fed."""
+        content = self._decode(len(self._raw))
+        if self._ends_in_line:
+            content += b"\r\n"
+            self.size_octets += 2
+        return content
+
+    def _decode(self, cut: int) -> bytes:
+        content = self._cut(cut)
+        if content:
+            self._ends_in_line = not content.endswith(b"\n")
         self.size_octets += len(content)
         return content
 

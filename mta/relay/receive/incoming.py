@@ -10,7 +10,7 @@ from mta import events
 from mta.model.delivery import Body
 from mta.model.reply import INTERNAL_ERROR, STORAGE_FULL, Reply
 from mta.relay.receive.counters import Counters
-from mta.relay.receive.data import DataDecoder, SpillFile
+from mta.relay.receive.data import ChunkDecoder, DataDecoder, SpillFile
 from mta.relay.receive.settings import ListenerSettings
 
 TOO_LARGE = Reply(552, "5.3.4", "Message is larger than the limit")
@@ -22,16 +22,27 @@ _WRITE_OCTETS = 1_000_000
 _OVERRUN_OCTETS = 1_000_000
 
 
+def overrun_octets(limit: int) -> int:
+    """From how many octets on a client that sends more than the limit isn't worth waiting for."""
+    return 2 * limit + _OVERRUN_OCTETS
+
+
 class IncomingMessage:
-    """Feed it what comes after DATA. A refused message is read on to its end, and thrown away as it comes."""
+    """Feed it what comes after DATA or BDAT. A refused message is read on to its end, and thrown away as it comes."""
 
     __slots__ = (
         "_content", "_counters", "_decoder", "_held", "_is_handed_over", "_limit", "_received", "_refuse_bare",
         "_spill", "_spill_path", "refusal",
     )  # fmt: skip
 
-    def __init__(self, settings: ListenerSettings, counters: Counters, spill_path: Callable[[], Path]) -> None:
-        self._decoder = DataDecoder(normalise=settings.normalise)
+    def __init__(
+        self,
+        settings: ListenerSettings,
+        decoder: DataDecoder | ChunkDecoder,
+        counters: Counters,
+        spill_path: Callable[[], Path],
+    ) -> None:
+        self._decoder = decoder
         self._limit = settings.size_octets
         self._refuse_bare = not settings.normalise
         self._counters = counters
@@ -45,8 +56,7 @@ class IncomingMessage:
 
     @property
     def is_far_too_large(self) -> bool:
-        """Twice the limit was sent and more: the client isn't worth waiting for."""
-        return self._received > 2 * self._limit + _OVERRUN_OCTETS
+        return self._received > overrun_octets(self._limit)
 
     @property
     def has_8bit(self) -> bool:
@@ -57,8 +67,13 @@ class IncomingMessage:
         """Whether `write` has something to do."""
         return self._held >= (_WRITE_OCTETS if self._spill is not None else self._counters.spill_above())
 
+    def expect(self, octets: int) -> None:
+        """So many more are announced: where they are too many, that is clear before they come."""
+        if self.refusal is None and self._received + octets > self._limit:
+            self._refuse(TOO_LARGE)
+
     def feed(self, data: bytearray) -> bytes | None:
-        """Add what came; None until the message has ended, then what came behind it."""
+        """Add what came; None until the message has ended, then what came behind it. A chunk has no end in it."""
         self._received += len(data)
         rest = self._decoder.feed(data)
         if rest is not None:
@@ -66,6 +81,10 @@ class IncomingMessage:
         elif self._decoder.held_octets > _TAKE_ABOVE_OCTETS:
             self._keep(self._decoder.take())
         return rest
+
+    def finish(self) -> None:
+        """The last chunk was fed."""
+        self._keep(self._decoder.finish())
 
     def _keep(self, content: bytes) -> None:
         decoder = self._decoder
@@ -135,5 +154,6 @@ class IncomingMessage:
         """Give up the memory, and the file unless it is handed over."""
         self._content.clear()
         self._hold(-self._held)
-        if self._spill is not None and not self._is_handed_over:
-            await self._spill.remove()
+        spill, self._spill = self._spill, None
+        if spill is not None and not self._is_handed_over:
+            await spill.remove()

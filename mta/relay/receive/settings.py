@@ -33,7 +33,10 @@ class ListenerSettings:
     junk_commands: int
     idle_s: float
     data_s: float
+    peer: str
+    """As in `Client.peer`."""
     banner: bytes
+    helo: bytes
     ehlo_clear: bytes
     ehlo_tls: bytes
 
@@ -53,9 +56,6 @@ def listener_settings(
         raise ValueError(f"listener {listener.name} offers TLS but has no certificate")
     role = ListenerRole(listener.role)
     limits = listener.limits
-    extensions = [f"SIZE {limits.size}", "PIPELINING", "8BITMIME", "ENHANCEDSTATUSCODES"]
-    if smtputf8:
-        extensions.append("SMTPUTF8")
     return ListenerSettings(
         name=listener.name,
         role=role,
@@ -74,10 +74,24 @@ def listener_settings(
         junk_commands=limits.junk_commands,
         idle_s=limits.idle.total_seconds(),
         data_s=limits.data.total_seconds(),
+        peer=listener.peer,
         banner=f"220 {hostname} ESMTP\r\n".encode("ascii"),
-        ehlo_clear=_ehlo(hostname, [*extensions, "STARTTLS"] if offers_tls else extensions),
-        ehlo_tls=_ehlo(hostname, extensions),
+        helo=f"250 {hostname}\r\n".encode("ascii"),
+        ehlo_clear=_ehlo(hostname, _extensions(listener, smtputf8=smtputf8, tls=False)),
+        ehlo_tls=_ehlo(hostname, _extensions(listener, smtputf8=smtputf8, tls=True)),
     )
+
+
+def _extensions(listener: Listener, *, smtputf8: bool, tls: bool) -> list[str]:
+    """What EHLO offers, in clear text or under TLS."""
+    limits = listener.limits
+    offered = [f"SIZE {limits.size}", "PIPELINING", "8BITMIME", "ENHANCEDSTATUSCODES", "DSN", "CHUNKING"]
+    offered.append(f"LIMITS RCPTMAX={limits.recipients}")
+    if smtputf8:
+        offered.append("SMTPUTF8")
+    if listener.tls.mode in ("offered", "required") and not tls:
+        offered.append("STARTTLS")
+    return offered
 
 
 def _ehlo(hostname: str, extensions: list[str]) -> bytes:

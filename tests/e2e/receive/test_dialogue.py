@@ -7,12 +7,10 @@ import re
 import socket
 
 import pytest
-from aiosmtpd.smtp import SMTP
 
 from mta import events
 from mta.model.address import Address
 from mta.model.reply import Reply, TemporaryError
-from mta.relay.receive.session import RelaySession
 from tests.e2e.receive.running import RememberingReceiver, Talk, running
 
 # --- the dialogue ---
@@ -52,7 +50,8 @@ async def test_ehlo_offers_what_we_honour_and_the_banner_shows_no_version() -> N
         lines = (await talk.say(b"EHLO client.example.com")).split("\n")
         assert lines[0] == "250-mx.example.com"
         assert {line[4:] for line in lines[1:]} == {
-            "SIZE 12345", "PIPELINING", "8BITMIME", "ENHANCEDSTATUSCODES", "SMTPUTF8",
+            "SIZE 12345", "PIPELINING", "8BITMIME", "ENHANCEDSTATUSCODES", "SMTPUTF8", "DSN", "CHUNKING",
+            "LIMITS RCPTMAX=1000",
         }  # fmt: skip
 
 
@@ -64,12 +63,6 @@ async def test_helo_speaks_plain_smtp_without_parameters() -> None:
         assert await talk.say(b"MAIL FROM:<a@example.com> SIZE=5") == "555 5.5.4 Parameters need EHLO"
         assert await talk.submit(b"x\r\n.\r\n") == "250 2.0.0 Queued as Q1"
         assert not server.receiver.messages[0].client.esmtp
-
-
-async def test_every_command_of_the_library_is_replaced() -> None:
-    inherited = {name for name in dir(SMTP) if name.startswith("smtp_")}
-    assert inherited
-    assert inherited <= set(vars(RelaySession))
 
 
 @pytest.mark.parametrize(
@@ -95,7 +88,8 @@ async def test_every_command_of_the_library_is_replaced() -> None:
         (b"MAIL", "501 5.5.4 "),
         (b"MAIL FROM:a@example.com", "501 5.5.4 "),
         (b"MAIL FROM:<a@example.com> FOO=1", "555 5.5.4 "),
-        (b"MAIL FROM:<a@example.com> RET=HDRS ENVID=QQ314159", "555 5.5.4 "),
+        (b"MAIL FROM:<a@example.com> RET=HDRS ENVID=QQ314159", "250 2.1.0 "),
+        (b"MAIL FROM:<a@example.com> RET=NONE", "501 5.5.4 "),
         (b"MAIL FROM:<a@example.com> BODY=BINARYMIME", "501 5.5.4 "),
         (b"MAIL FROM:<a@example.com> SIZE=99999999", "552 5.3.4 "),
         (b"MAIL FROM:<a@example.com> SIZE=5 SIZE=6", "501 5.5.4 "),
@@ -124,7 +118,7 @@ async def test_commands_out_of_order() -> None:
         assert (await talk.say(b"DATA")).startswith("554 5.5.1")
         assert (await talk.say(b"RCPT TO:<>")).startswith("501 5.1.3")
         assert (await talk.say(b"RCPT TO:<a@example.net>")).startswith("250 2.1.5")
-        assert (await talk.say(b"RCPT TO:<a@example.net> NOTIFY=NEVER")).startswith("555 5.5.4")
+        assert (await talk.say(b"RCPT TO:<a@example.net> NOTIFY=NO")).startswith("501 5.5.4")
         assert (await talk.say(b"EHLO client.example.com")).startswith("250")
         assert (await talk.say(b"RCPT TO:<a@example.net>")).startswith("503 5.5.1")
 

@@ -114,13 +114,6 @@ async def test_other_protocols_are_cut_off(request_lines: bytes) -> None:
         assert (await talk.rest()) == b"421 4.7.0 This is not a command of SMTP\r\n"
 
 
-async def test_a_chunk_that_was_not_asked_for_is_not_read_as_commands() -> None:
-    async with running() as server:
-        talk = await server.talk()
-        talk.write(b"BDAT 6 LAST\r\nNOOP\r\n")
-        assert await talk.rest() == b"502 5.5.1 Command not implemented\r\n"
-
-
 async def test_a_message_behind_a_refused_data_is_not_read_as_commands() -> None:
     async with running() as server:
         talk = await server.talk()
