@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, Protocol
 
 Value = str | int | float | bool | None
@@ -448,9 +448,11 @@ def message_read(queue_id: str, *, by: str) -> None:
     emit("warning", "message-read", queue_id=queue_id, by=by)
 
 
-def queue_changed(what: str, *, by: str, which: str, deliveries: int, queue_ids: Iterable[str] = ()) -> None:
+def queue_changed(what: str, *, by: str, which: str, queue_ids: Sequence[str], to: str = "") -> None:
+    """`to` is the new next hop, where they are rerouted."""
     emit(
-        "warning", "queue-changed", what=what, by=by, which=which, deliveries=deliveries, queue_ids=_list(queue_ids)
+        "warning", "queue-changed", what=what, by=by, which=which, to=to, messages=len(queue_ids),
+        queue_ids=_list(queue_ids),
     )  # fmt: skip
 
 

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import asdict
 from datetime import UTC, datetime
-from enum import Enum
 from typing import Any
 
 from mta.cli.command import print_table, printable, short_age
-from mta.model.actions import Action, action_to_json
-from mta.model.decision import Decision, RecipientDecision
-from mta.model.delivery import AcceptedMessage, RecipientEntry
-from mta.model.queue import QueueEntry, QueueFilter
+from mta.cli.queue_frozen import frozen_text, frozen_to_json
+from mta.model.queue import (
+    SUMMARY_AGES,
+    Breakdown,
+    FrozenHop,
+    QueueCount,
+    QueueEntry,
+    SummaryRow,
+    is_frozen,
+)
+
+_ADDRESS_MAX = 40
+"""Characters of an address that a list on a terminal shows."""
+_REPLY_AT_LEAST = 20
 
 
 def entry_to_json(entry: QueueEntry) -> dict[str, Any]:
@@ -40,107 +51,110 @@ def entry_to_json(entry: QueueEntry) -> dict[str, Any]:
     }
 
 
-def message_to_json(message: AcceptedMessage, entry: QueueEntry, header: bytes) -> dict[str, Any]:
-    """One message with all that `queue show` tells."""
-    client = message.client
+def summary_to_json(rows: Sequence[SummaryRow], count: QueueCount, frozen: Sequence[FrozenHop]) -> dict[str, Any]:
+    """A summary as JSON values; `ages` has the recipients younger than each of `age_limits_s`, and older."""
     return {
-        **entry_to_json(entry),
-        "client": {"ip": client.ip, "helo": client.helo, "listener": client.listener} if client else None,
-        "snapshot": message.snapshot,
-        "decision": {
-            "organisation": message.decision.organisation,
-            "sender": message.decision.sender,
-            "recipients": [
-                {
-                    "address": str(decided.recipient),
-                    "direction": decided.direction.value,
-                    "role": decided.role.value,
-                    "group": decided.group,
-                    "next_hop": decided.next_hop,
-                    "actions": [action_to_json(action) for action in decided.actions],
-                    "added_by": decided.added_by,
-                    "in_place_of": decided.in_place_of,
-                    "redirected_by": decided.redirected_by,
-                }
-                for decided in message.decision.recipients
-            ],
-            "once": [action_to_json(each.action) for each in message.decision.once],
-        },
-        "header": header.decode("utf-8", "replace"),
+        "rows": [{**asdict(row), "oldest_at": row.oldest_at.isoformat()} for row in rows],
+        "age_limits_s": [age.total_seconds() for age in SUMMARY_AGES],
+        "total": asdict(count),
+        "frozen": [frozen_to_json(hop) for hop in frozen],
     }
 
 
-def print_entries(entries: Sequence[QueueEntry]) -> None:
-    """One line a message, and a line of sums."""
-    headings = ("QUEUE ID", "AGE", "SIZE", "STATE", "TRIES", "DUE", "SENDER", "RECIPIENTS", "LAST REPLY")
+def print_entries(
+    entries: Sequence[QueueEntry], count: QueueCount, frozen: Sequence[FrozenHop] = (), *, wide: bool = False
+) -> None:
+    """One line a message, and the sums of all that match; cut to the terminal's width unless `wide`."""
+    headings = ("QUEUE ID", "AGE", "SIZE", "STATE", "TRIES", "DUE", "NEXT HOP", "SENDER", "RECIPIENTS", "LAST REPLY")
     now = datetime.now(UTC)
-    if entries:
-        print_table(headings, [_row(entry, now) for entry in entries])
-    octets = sum(entry.size_octets for entry in entries)
-    print(f"{len(entries)} message{'s' if len(entries) != 1 else ''}, {_size(octets)}")
+    names = frozenset(hop.next_hop for hop in frozen)
+    rows = [_row(entry, now, names) for entry in entries]
+    if rows:
+        print_table(headings, rows if wide or not sys.stdout.isatty() else _cut(headings, rows))
+    if count.messages > len(entries):
+        print(f"... and {count.messages - len(entries)} more")
+    print(count_text(count))
+    _print_frozen(frozen)
 
 
-def print_message(message: AcceptedMessage, entry: QueueEntry, header: bytes) -> None:
-    """Envelope, decision, recipients, header."""
-    client = message.client
-    origin = f"{client.helo} [{client.ip}] by listener {client.listener}" if client else "ourselves"
-    lines = [
-        f"queue id    {entry.queue_id}",
-        f"accepted    {entry.accepted_at.astimezone().isoformat(timespec='seconds')} from {origin}",
-        f"sender      <{entry.reverse_path}>",
-        f"message id  {entry.message_id}",
-        f"size        {_size(entry.size_octets)}",
-        f"attempts    {entry.attempts}",
-        f"due         {_due(entry, datetime.now(UTC))}",
-        f"decided     as {message.decision.sender or '<>'}, under snapshot {message.snapshot}",
-    ]
-    print("\n".join(printable(line) for line in lines), end="\n\n")
-    print_table(
-        ("RECIPIENT", "STATE", "NEXT HOP", "GROUP", "LAST REPLY"), [_recipient_row(r) for r in entry.recipients]
-    )
-    for group, actions in sorted(message.decision.group_actions().items()):
-        print(f"\ngroup {group} ({_directions(message.decision, group)})")
-        print(
-            "\n".join(f"  {printable(_action_text(action))}" for action in actions) or "  no action: relayed as it is"
-        )
-    by_rules = [entry for entry in message.decision.recipients if entry.is_added or entry.is_redirected]
-    if by_rules:
-        print("\nrecipients by rules\n" + "\n".join(f"  {printable(_by_rule(entry))}" for entry in by_rules))
-    if message.decision.once:
-        print("\nonce for the message")
-        print("\n".join(f"  {printable(_action_text(each.action))}" for each in message.decision.once))
-    print("\nheader\n" + printable("\n".join("  " + line for line in header.decode("utf-8", "replace").split("\r\n"))))
+def print_summary(
+    by: Breakdown, rows: Sequence[SummaryRow], limit: int, count: QueueCount, frozen: Sequence[FrozenHop]
+) -> None:
+    """Recipients by age for each row, and the sums."""
+    ages = [short_age(age.total_seconds()).removesuffix("00m") for age in SUMMARY_AGES]
+    headings = (by.value.replace("-", " ").upper(), "RECIPIENTS", "MESSAGES", "SIZE", "HELD", "BUSY", "OLDEST",
+                *(f"<{age}" for age in ages), f"{ages[-1]}+")  # fmt: skip
+    now = datetime.now(UTC)
+    names = frozenset(hop.next_hop for hop in frozen)
+    shown = [_summary_row(by, row, now, names) for row in rows[:limit]]
+    if shown:
+        print_table(headings, shown)
+    if len(rows) > limit:
+        print(f"... and {len(rows) - limit} more rows")
+    print(count_text(count))
+    _print_frozen(frozen)
 
 
-def filter_text(which: QueueFilter) -> str:
-    """A filter as it stands in the log, e.g. `sender=jane@example.com state=held`; `all` for the empty one."""
-    given = [(each.name, getattr(which, each.name)) for each in fields(which)]
-    texts = [f"{name}={value.value if isinstance(value, Enum) else value}" for name, value in given if value]
-    return " ".join(texts) or "all"
+def _summary_row(by: Breakdown, row: SummaryRow, now: datetime, frozen: frozenset[str]) -> list[str]:
+    key = row.key + (" (frozen)" if by is Breakdown.NEXT_HOP and is_frozen(row.key, frozen) else "")
+    counts = [row.held, row.leased]
+    return [
+        key, str(row.recipients), str(row.messages), size_text(row.octets), *(str(number or "-") for number in counts),
+        short_age((now - row.oldest_at).total_seconds()), *(str(number or "-") for number in row.ages),
+    ]  # fmt: skip
 
 
-def _row(entry: QueueEntry, now: datetime) -> list[str]:
-    states = Counter(recipient.state.value for recipient in entry.recipients)
+def _print_frozen(frozen: Sequence[FrozenHop]) -> None:
+    if text := frozen_text(frozen):
+        print(printable(text))
+
+
+def count_text(count: QueueCount) -> str:
+    """Sums in words."""
+    messages = f"{count.messages} message{'s' if count.messages != 1 else ''}"
+    recipients = f"{count.recipients} recipient{'s' if count.recipients != 1 else ''}"
+    busy = f", {count.leased} being delivered" if count.leased else ""
+    return f"{messages} to {recipients}, {size_text(count.octets)}{busy}" if count.messages else "0 messages"
+
+
+def _row(entry: QueueEntry, now: datetime, frozen: frozenset[str]) -> list[str]:
+    states = Counter(
+        "frozen" if recipient.state.value == "queued" and is_frozen(recipient.next_hop, frozen)
+        else recipient.state.value
+        for recipient in entry.recipients
+    )  # fmt: skip
     state = ", ".join(f"{name} {count}" if len(states) > 1 else name for name, count in states.items())
     replies = [recipient.last_reply for recipient in entry.recipients if recipient.last_reply]
     return [
         entry.queue_id,
         short_age((now - entry.accepted_at).total_seconds()),
-        _size(entry.size_octets),
+        size_text(entry.size_octets),
         state,
         str(entry.attempts),
-        _due(entry, now),
+        due_text(entry, now),
+        first_of(list(dict.fromkeys(recipient.next_hop for recipient in entry.recipients))),
         f"<{entry.reverse_path}>",
-        _first_of([str(recipient.address) for recipient in entry.recipients]),
+        first_of([str(recipient.address) for recipient in entry.recipients]),
         replies[0] if replies else "-",
     ]
 
 
-def _recipient_row(entry: RecipientEntry) -> list[str]:
-    return [str(entry.address), entry.state.value, entry.next_hop, str(entry.group), entry.last_reply or "-"]
+def _cut(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[list[str]]:
+    """Long addresses in the middle, the last column at the terminal's edge."""
+    short = [[cell if len(cell) <= _ADDRESS_MAX else _shortened(cell) for cell in row[:-1]] for row in rows]
+    used = sum(max(len(row[i]) for row in (headings[:-1], *short)) + 2 for i in range(len(headings) - 1))
+    left = max(shutil.get_terminal_size().columns - used, _REPLY_AT_LEAST)
+    return [[*cells, row[-1][:left]] for cells, row in zip(short, rows, strict=True)]
 
 
-def _due(entry: QueueEntry, now: datetime) -> str:
+def _shortened(text: str) -> str:
+    """The start and the end of an address, where it is told by: `a-very-long…@example.com`."""
+    half = _ADDRESS_MAX // 2
+    return f"{text[: half - 1]}…{text[-half:]}"
+
+
+def due_text(entry: QueueEntry, now: datetime) -> str:
+    """When a message is tried next."""
     if entry.leased:
         return "at work"
     if entry.due_at is None:
@@ -149,38 +163,15 @@ def _due(entry: QueueEntry, now: datetime) -> str:
     return f"in {short_age(wait_s)}" if wait_s > 0 else "now"
 
 
-def _directions(decision: Decision, group: int) -> str:
-    members = [entry for entry in decision.recipients if entry.group == group]
-    directions = ", ".join(dict.fromkeys(entry.direction.value for entry in members))
-    return f"{directions}: {_first_of([str(entry.recipient) for entry in members])}"
-
-
-def _action_text(action: Action) -> str:
-    values = action_to_json(action)
-    rule = values.pop("rule")
-    kind = values.pop("kind")
-    details = " ".join(
-        f"{name}={','.join(value) if isinstance(value, list | tuple) else value}"
-        for name, value in values.items()
-        if value not in ("", [], ())
-    )
-    return f"{kind} {details}" + (f"  (rule {rule})" if rule else "")
-
-
-def _by_rule(entry: RecipientDecision) -> str:
-    if entry.is_redirected:
-        return f"{entry.recipient} gets nothing  (rule {entry.redirected_by} redirects it)"
-    instead = f" in place of {entry.in_place_of}" if entry.in_place_of else ""
-    return f"{entry.recipient} added{instead}  (rule {entry.added_by})"
-
-
-def _first_of(texts: Sequence[str]) -> str:
+def first_of(texts: Sequence[str]) -> str:
+    """The first, and how many more."""
     if not texts:
         return "-"
     return texts[0] + (f" +{len(texts) - 1}" if len(texts) > 1 else "")
 
 
-def _size(octets: int) -> str:
+def size_text(octets: int) -> str:
+    """Octets in the unit that reads best."""
     if octets < 1000:
         return f"{octets} B"
     return f"{octets / 1000:.1f} kB" if octets < 1_000_000 else f"{octets / 1_000_000:.1f} MB"

@@ -33,6 +33,8 @@ class QueueFilter:
     """With its angle brackets; `*` stands for anything."""
     reply: str = ""
     """A part of a recipient's last reply, in any case."""
+    accepted_by: datetime | None = None
+    """Accepted by then: what came since somebody gave an order is not meant by it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ def conditions(which: QueueFilter, now: datetime, state: State | None = None) ->
         "recipients": names_recipients or None,
         "next_hop": which.next_hop or None,
         "state": states.pop().value if states else None,
-        "accepted_before": _before(now, which.older_than_s),
+        "accepted_before": _earlier(_before(now, which.older_than_s), which.accepted_by),
         "accepted_after": _before(now, which.younger_than_s),
         "larger_than": which.larger_than,
         "smaller_than": which.smaller_than,
@@ -63,6 +63,11 @@ def conditions(which: QueueFilter, now: datetime, state: State | None = None) ->
 
 def _before(now: datetime, seconds: float | None) -> int | None:
     return None if seconds is None else microseconds(now - timedelta(seconds=seconds))
+
+
+def _earlier(one: int | None, other: datetime | None) -> int | None:
+    times = [one] if one is not None else []
+    return min([*times, microseconds(other)]) if other is not None else one
 
 
 def _pattern(text: str) -> str | None:

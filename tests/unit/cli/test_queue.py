@@ -94,7 +94,7 @@ def message(
 
 
 def test_an_empty_queue(queue: Queue) -> None:
-    assert queue.run("list") == "0 messages, 0 B\n"
+    assert queue.run("list") == "0 messages\n"
     assert queue.json("list") == []
 
 
@@ -113,7 +113,7 @@ def test_list_for_people(queue: Queue) -> None:
     assert "in 59m" in first
     assert "a@example.net +1" in first
     assert "held" in second
-    assert sums == f"2 messages, {2 * len(CONTENT)} B"
+    assert sums == f"2 messages to 3 recipients, {2 * len(CONTENT)} B"
 
 
 def test_list_for_programs(queue: Queue) -> None:
@@ -174,7 +174,7 @@ def test_hold_release_retry_delete(queue: Queue) -> None:
     queue.fill(message("Q1"), message("Q2"))
     assert queue.run("hold", "Q1") == "held: 1\n"
     assert queue.ids("--state", "held") == ["Q1"]
-    assert queue.json("release", "--state", "held") == {"released": 1}
+    assert queue.json("release", "--state", "held") == {"released": 1, "busy": 0}
     assert queue.ids("--state", "held") == []
     assert queue.run("retry", "Q2") == "retried: 1\n"
     entry = queue.json("list", "--id", "Q2")[0]
@@ -198,7 +198,7 @@ def test_who_changed_what_stands_in_the_log(queue: Queue) -> None:
     queue.run("hold", "--sender", "jane@example.com", "--older-than", "1m")
     (path,) = (queue.folder / "log").iterdir()
     event = json.loads(path.read_text())
-    assert (event["action"], event["what"], event["deliveries"]) == ("queue-changed", "hold", 1)
+    assert (event["action"], event["what"], event["messages"]) == ("queue-changed", "hold", 1)
     assert event["which"] == "sender=jane@example.com older_than_s=60.0"
     assert event["by"]
     assert event["queue_ids"] == "Q1"

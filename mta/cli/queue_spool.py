@@ -1,0 +1,109 @@
+"""The spool as commands open it: beside a running relay or without one, and never made by them."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import getpass
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+from mta.cli.command import CommandFailedError, bad_configuration
+from mta.config.schema import Configuration
+from mta.ports.spool import Spool
+
+Result = TypeVar("Result")
+
+
+def read_configuration(arguments: argparse.Namespace) -> Configuration:
+    """The configuration, not its surroundings: an administrator's shell has no secrets in its environment.
+
+    Raises CommandFailedError.
+    """
+    from mta.config.load import examine_configuration
+    from mta.config.problems import ConfigurationError
+
+    try:
+        configuration: Configuration = examine_configuration(arguments.config)[0].value
+    except ConfigurationError as exc:
+        raise bad_configuration(exc.problems) from exc
+    return configuration
+
+
+def with_spool(configuration: Configuration, use: Callable[[Spool], Awaitable[Result]]) -> Result:
+    """What `use` gives, on the opened spool. Raises CommandFailedError where it can't be opened."""
+    from mta.adapters.store.errors import StoreError
+    from mta.app import open_spool
+    from mta.model.reply import MailError
+
+    check_access(configuration.spool.folder)
+
+    async def run() -> Result:
+        spool = await open_spool(configuration, slot=None)
+        try:
+            return await use(spool)
+        finally:
+            await spool.close()
+
+    try:
+        return asyncio.run(run())
+    except (StoreError, OSError) as exc:
+        raise CommandFailedError(str(exc)) from exc
+    except MailError as exc:
+        raise CommandFailedError(
+            f"the store refused ({exc}): it is busy, full or damaged, see the relay's log"
+        ) from exc
+
+
+def check_access(folder: Path) -> None:
+    """Raises CommandFailedError where there is no spool, or this user may not use it.
+
+    Made here it would belong to whoever gave the command, and the service could not use it.
+    """
+    try:
+        folder.stat()
+    except FileNotFoundError as exc:
+        text = f"there is no spool at {folder}; the relay makes it when it starts"
+        raise CommandFailedError(text) from exc
+    except PermissionError:
+        pass
+    except OSError as exc:
+        raise CommandFailedError(f"the spool {folder} can't be used: {exc.strerror}") from exc
+    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        text = f"{who(None)} may not use the spool {folder}: run this as root, or as the service's user with sudo -u"
+        raise CommandFailedError(text)
+
+
+def who(environment: str | None = "SUDO_USER") -> str:
+    """Who gives the command; behind sudo, the one who called it."""
+    given = os.environ.get(environment) if environment else None
+    if given:
+        return given
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        return str(os.geteuid())
+
+
+def log_as_relay(configuration: Configuration) -> None:
+    """From here on this process's events go to the relay's log files, and nowhere else."""
+    from mta import events
+    from mta.log_sinks import sinks_from
+
+    logs = configuration.logs.model_copy(update={"also": ()})
+    events.configure(sinks_from(logs, "relay"), as_json=logs.format == "json", level=logs.level)
+
+
+def wake(configuration: Configuration) -> None:
+    """Have a running relay look at the queue at once; one that doesn't run looks when it starts."""
+    from mta.control.client import NotRunningError, ask
+
+    try:
+        ask(configuration.control.socket, {"do": "wake"}, timeout_s=10)
+    except NotRunningError:
+        print("the relay does not run; it will look at the queue when it starts", file=sys.stderr)
+    except OSError as exc:
+        raise CommandFailedError(f"done, but the relay was not reached; it will look by itself soon: {exc}") from exc
