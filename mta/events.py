@@ -276,6 +276,16 @@ def spool_set_aside(folder: object) -> None:
     emit("error", "spool-set-aside", folder=str(folder), mend=mend)
 
 
+def queue_recovered(folder: str, *, by: str, brought_back: Sequence[str], unreadable: Sequence[str]) -> None:
+    """Messages of a queue that was set aside; 100 queue ids a line."""
+    for start in range(0, max(len(brought_back), len(unreadable), 1), 100):
+        emit(
+            "warning", "queue-recovered", folder=folder, by=by, count=len(brought_back),
+            unreadable_count=len(unreadable), queue_ids=_list(brought_back[start : start + 100]),
+            unreadable=_list(unreadable[start : start + 100]),
+        )  # fmt: skip
+
+
 # --- decide, stamp, sign ---------------------------------------------------------------------------------------------
 
 

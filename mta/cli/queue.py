@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from mta.cli import queue_frozen, queue_show, queue_view, queue_work
+from mta.cli import queue_frozen, queue_recover, queue_show, queue_view, queue_work
 from mta.cli.command import ExitCode, add_config, add_word, new_parser, print_json
 from mta.cli.queue_filters import add_filters, filter_of
 from mta.cli.queue_spool import read_configuration, with_spool
@@ -44,6 +44,7 @@ def add_parser(subparsers: Any) -> None:
     for name, work in queue_work.WORKS.items():
         queue_work.add_arguments(_word(words, name, work.summary, queue_work.run), name, add_filters)
     queue_frozen.add_words(words, _word)
+    queue_recover.add_words(words)
 
 
 def _word(words: Any, name: str, summary: str, run: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:

@@ -63,9 +63,9 @@ class Engine:
 
     async def close(self, read_thread: Executor) -> None:
         """Commit what waits, where it can be, and close both connections."""
-        await self.writer.close()
         with suppress(sqlite3.Error):
             await asyncio.get_running_loop().run_in_executor(read_thread, self.reader.close)
+        await self.writer.close()  # the last to close carries the log over, which a reader could not
 
 
 class Keeper:

@@ -1,0 +1,157 @@
+"""Brings messages of a database that was set aside back into the queue.
+
+What was delivered in the last moments of the damaged one may be sent again: its end was perhaps not written down.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from itertools import groupby, islice
+from pathlib import Path
+
+from mta.adapters.store.bodies import Bodies, sync_folder
+from mta.adapters.store.database import connect
+from mta.adapters.store.errors import StoreError, described
+from mta.adapters.store.place import FILE
+from mta.adapters.store.rows import Ids
+from mta.adapters.store.salvage import Row, Salvaged, salvage
+from mta.adapters.store.turnstile import Turnstile
+
+CHUNK = 100
+"""Messages in one transaction, so that mail flows meanwhile."""
+_ADMIN_SLOT = 1023
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """Queue ids of what was found in a database that was set aside."""
+
+    brought_back: tuple[str, ...]
+    present: tuple[str, ...]
+    """In the queue already."""
+    unreadable: tuple[str, ...]
+    """Of which a part is missing: the body, the envelope, or who was still to get it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    message: Row
+    content: Row
+    deliveries: Sequence[Row]
+    variants: Sequence[Row]
+
+    @property
+    def queue_id(self) -> str:
+        return str(self.message[1])
+
+    @property
+    def file(self) -> str | None:
+        return None if self.message[6] is None else str(self.message[6])
+
+
+def recover(folder: Path, aside: Path, now: int) -> Recovered:
+    """Read `aside` and queue what is whole in it; `now` in microseconds. Run again, it goes on. Raises StoreError."""
+    try:
+        found = salvage(aside / FILE)
+    except OSError as error:
+        raise StoreError(f"{aside / FILE} can't be read: {error.strerror}") from error
+    whole, unreadable = _put_together(found, aside / "bodies")
+    brought_back: list[str] = []
+    present: list[str] = []
+    rest = iter(whole)
+    try:
+        with closing(Turnstile(folder)) as turn, closing(connect(folder)) as connection:
+            while some := list(islice(rest, CHUNK)):
+                with turn:
+                    brought_back += _queue(connection, folder, aside, some, now)
+                present += sorted({each.queue_id for each in some}.difference(brought_back))
+    except (sqlite3.Error, OSError) as error:
+        raise StoreError(f"after {len(brought_back)} messages: {described(error)}") from error
+    return Recovered(tuple(brought_back), tuple(present), tuple(unreadable))
+
+
+def _put_together(found: Salvaged, bodies: Path) -> tuple[list[_Found], list[str]]:
+    deliveries = {key: [row for _, row in rows] for key, rows in _by_message(found.deliveries)}
+    variants = {key: [row for _, row in rows] for key, rows in _by_message(found.variants)}
+    whole: list[_Found] = []
+    unreadable: list[str] = []
+    for number, message in sorted(found.messages.items()):
+        content = found.contents.get(number)
+        if content is None or number not in deliveries or not _has_body(message, content, bodies):
+            unreadable.append(str(message[1]))
+        else:
+            whole.append(_Found(message, content, deliveries[number], variants.get(number, ())))
+    known = {str(message[1]) for message in found.messages.values()}
+    without = [f"number {number}" for number in found.contents if number not in found.messages]
+    return whole, [*unreadable, *(name for name in without if name not in known)]
+
+
+def _by_message(rows: dict[tuple[int, int], Row]) -> Iterator[tuple[int, Iterator[tuple[tuple[int, int], Row]]]]:
+    return groupby(sorted(rows.items(), key=lambda item: item[0]), key=lambda item: item[0][0])
+
+
+def _has_body(message: Row, content: Row, bodies: Path) -> bool:
+    size, file, data = message[3], message[6], content[5]
+    if file is None:
+        return isinstance(data, bytes) and len(data) == size
+    with suppress(OSError, ValueError):
+        path = bodies / str(file)
+        return path.parent.parent == bodies and path.stat().st_size == size
+    return False
+
+
+def _queue(connection: sqlite3.Connection, folder: Path, aside: Path, some: Sequence[_Found], now: int) -> list[str]:
+    """One transaction; gives the queue ids that were not there yet. Hold the turnstile: the sweep must not run."""
+    (highest,) = connection.execute("SELECT coalesce(max(id), 0) FROM message").fetchone()
+    ids = Ids(_ADMIN_SLOT, highest)
+    queued: list[str] = []
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for each in some:
+            if connection.execute("SELECT 1 FROM message WHERE queue_id = ?", (each.queue_id,)).fetchone():
+                continue
+            if each.file is not None:
+                _bring_body(folder / "bodies" / each.file, aside / "bodies" / each.file)
+            _insert_message(connection, each, ids.fresh(), now)
+            queued.append(each.queue_id)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.rollback()
+        raise
+    return queued
+
+
+def _insert_message(connection: sqlite3.Connection, found: _Found, number: int, now: int) -> None:
+    """Under a number of its own. What was leased is due now: who had it is gone."""
+    _insert(connection, "message", (number, *found.message[1:]))
+    _insert(connection, "content", (number, *found.content[1:]))
+    for row in found.deliveries:
+        _, part, next_hop, state, due_at, attempts, owner, *rest = row
+        due_at = now if owner is not None else due_at
+        _insert(connection, "delivery", (number, part, next_hop, state, due_at, attempts, None, *rest))
+    for row in found.variants:
+        _insert(connection, "variant", (number, *row[1:]))
+
+
+def _insert(connection: sqlite3.Connection, table: str, row: Row) -> None:
+    """Columns that an older version did not have yet get their defaults."""
+    columns = [name for _, name, *_ in connection.execute(f"PRAGMA table_info({table})")][: len(row)]
+    places = ", ".join("?" * len(columns))
+    statement = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places})"  # noqa: S608 - names of our own schema
+    connection.execute(statement, row[: len(columns)])
+
+
+def _bring_body(path: Path, source: Path) -> None:
+    """A second name for the file, which is durable already; a copy where it lies on another disk."""
+    if path.exists():
+        return
+    try:
+        path.hardlink_to(source)
+    except OSError:
+        Bodies(path.parent.parent, "admin:recover").write(path, source.read_bytes())
+        return
+    sync_folder(path.parent)
