@@ -1,4 +1,4 @@
-"""Log events of access: who signs in, who is refused and why, who is over a rate; certificates and accounts taken up."""
+"""Log events of access: who signs in, who is refused and why, who is over a rate; certificates taken up."""
 
 from __future__ import annotations
 
