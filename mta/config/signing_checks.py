@@ -27,6 +27,11 @@ _SELECTOR = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(\.(?!-)[a-z0-9_-]{1,63}(?<!
 _MADE_BY = "make one with: stampline dkim new"
 
 
+def is_selector(text: str) -> bool:
+    """Whether it can stand before `._domainkey.` in DNS."""
+    return bool(_SELECTOR.match(text))
+
+
 def signing_consistency(configuration: Configuration) -> Iterator[Finding]:
     """Looks at organisations' `dkim` and `arc`; at nothing outside the configuration."""
     for place, organisation in configuration.placed_organisations:
@@ -49,7 +54,7 @@ def _named(loc: Loc, key: DkimKey | ArcKey) -> Iterator[Finding]:
     except AddressError as exc:
         what = f"{key.domain!r} is no domain: {exc}"
         yield Finding((*loc, "domain"), what, "write a domain such as example.com")
-    if not _SELECTOR.match(key.selector):
+    if not is_selector(key.selector):
         yield Finding((*loc, "selector"), f"{key.selector!r} is no selector", "write a name for DNS, such as s2026")
 
 
