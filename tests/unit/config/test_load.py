@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from datetime import timedelta
@@ -74,6 +75,11 @@ def test_the_other_directories_of_the_reference_fit_the_schema_and_show_the_real
         compare(written, plain, "", {"groups_file", "ca_file", "verify_name", "port"})
         kinds.append(plain.kind)
     assert kinds == ["csv", "ldap"]
+
+
+def test_a_configuration_is_the_same_after_a_way_as_json() -> None:
+    configuration = examine_configuration(REFERENCE)[0].value
+    assert Configuration.model_validate(json.loads(json.dumps(configuration.model_dump(mode="json")))) == configuration
 
 
 def test_the_reference_explains_every_key() -> None:
