@@ -7,9 +7,10 @@ import gc
 import os
 import socket
 import ssl
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from mta.adapters.directory import open_directory
 from mta.adapters.store.sqlite import SqliteSpool
 from mta.adapters.transport.maildir import MaildirTransport
 from mta.adapters.transport.smtp_transport import SmtpTransport
-from mta.config.delivery_schema import MaildirHop, MxHop, NextHop
+from mta.config.delivery_schema import MaildirHop, MxHop, NextHop, Retry
 from mta.config.directory_schema import DirectorySettings
 from mta.config.listener_schema import Listener
 from mta.config.schema import Configuration
@@ -34,8 +35,9 @@ from mta.ports.spool import Spool
 from mta.ports.transport import Transport
 from mta.relay.deliver.dsn import DsnWriter
 from mta.relay.deliver.next_hops import NextHops
+from mta.relay.deliver.reports import Report
 from mta.relay.deliver.routing import RoutingTable
-from mta.relay.deliver.settle import Failure, Settler
+from mta.relay.deliver.settle import Settler
 from mta.relay.equipment import Equipment, InHand, Rulebook
 from mta.relay.following import postmaster
 from mta.relay.octets import buffer_of
@@ -52,11 +54,13 @@ COLLECT_AFTER = 10_000
 async def open_spool(configuration: Configuration, *, slot: int | None) -> Spool:
     """The configured spool; `slot` is a worker's number, None for administrators' commands. Raises StoreError."""
     settings = configuration.spool
+    # A file that root makes the service could not read, so what a command queues stands in the database.
+    inline_up_to = settings.inline_up_to if slot is not None else sys.maxsize
     return await SqliteSpool.open(
         settings.folder,
         slot=slot,
         reserve=settings.reserve,
-        inline_up_to=settings.inline_up_to,
+        inline_up_to=inline_up_to,
         hold_for=configuration.retry.hold_expires_after,
         patient=slot is not None,
         begin_anew=settings.when_damaged == "begin-anew",
@@ -111,44 +115,47 @@ def open_resolver(configuration: Configuration) -> Resolver:
     return DnsResolver(configuration.dns.servers, timeout_s=configuration.dns.timeout.total_seconds())
 
 
-def rulebook(snapshot: Snapshot) -> Rulebook:
-    """A snapshot with what the stages work out from it once."""
-    configuration = snapshot.configuration
-    accepted = snapshot.accepted_domains
-    routes = RoutingTable(configuration.routing)
+def build_settler(configuration: Configuration) -> Settler:
+    """What turns results into settlements, and writes DSNs."""
     writer = DsnWriter(
         hostname=configuration.hostname,
         postmaster=str(postmaster(configuration)),
-        route=routes.next_hop,
-        accepted_domains=accepted,
-        expire_after=configuration.retry.expire_after,
+        route=RoutingTable(configuration.routing, configuration.next_hops).next_hop,
+        accepted_domains=configuration.accepted_domains,
     )
 
-    def write_dsn(message: AcceptedMessage, failures: Sequence[Failure], now: datetime) -> AcceptedMessage:
+    def write_dsn(message: AcceptedMessage, reports: Sequence[Report], now: datetime) -> AcceptedMessage:
         try:
             original = buffer_of(message.body)
         except OSError as exc:
             # Whoever took the file from the spool can't keep the sender from being told.
             events.internal_error("dsn", error=repr(exc), queue_id=message.queue_id)
             original = b""
-        return writer.write(message, failures, now, original)
+        return writer.write(message, reports, now, original)
 
+    return Settler(
+        retry=configuration.retry,
+        next_attempt=next_attempt,
+        write_dsn=write_dsn,
+        accepted_domains=configuration.accepted_domains,
+        postmaster=postmaster(configuration),
+        retry_of=_own_retries(configuration.next_hops),
+    )
+
+
+def rulebook(snapshot: Snapshot) -> Rulebook:
+    """A snapshot with what the stages work out from it once."""
+    configuration = snapshot.configuration
     limits = configuration.message_limits
     return Rulebook(
         snapshot=snapshot,
-        settler=Settler(
-            retry=configuration.retry,
-            next_attempt=partial(_next_attempt, configuration.retry.schedule),
-            write_dsn=write_dsn,
-            accepted_domains=accepted,
-            postmaster=postmaster(configuration),
-        ),
+        settler=build_settler(configuration),
         limits=Limits(limits.header_octets, limits.header_fields, limits.mime_depth, limits.mime_parts),
     )
 
 
-def _next_attempt(schedule: Sequence[timedelta], attempts: int, now: datetime) -> datetime:
-    return next_attempt(attempts, now, schedule)
+def _own_retries(next_hops: Sequence[NextHop]) -> dict[str, Retry]:
+    return {hop.name: hop.retry for hop in next_hops if not isinstance(hop, MaildirHop) and hop.retry is not None}
 
 
 class RelayWorker:
@@ -176,6 +183,7 @@ class RelayWorker:
     async def serve(self, channel: WorkerChannel) -> None:
         """Accept and deliver until `drain` is called; then finish what is in hand, within the configured time."""
         await self._start_directories(self._equipment.rulebook.snapshot)
+        await self._pipeline.queue_runner.note_frozen()
         await self._listen()
         runner = asyncio.create_task(self._pipeline.queue_runner.run())
         await channel.ready(self._equipment.rulebook.snapshot.name)

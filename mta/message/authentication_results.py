@@ -177,6 +177,18 @@ def failed_authentication(trace: bytes) -> bool:
     return results.dmarc == "fail" or (results.dmarc != "pass" and results.spf == "fail")
 
 
+def proved_reverse_path(trace: bytes, domain: str) -> bool:
+    """Whether our own results on top of a trace say that SPF lets the client send for the reverse-path's domain.
+
+    `domain` is its domain key.
+    """
+    value = results_on_top(trace)
+    if value is None:
+        return False
+    results = _read_results(value)
+    return results.spf == "pass" and not results.spf_of_helo and results.spf_domain == domain
+
+
 def _read_results(value: bytes) -> AuthenticationResults:
     stated = read_field(value)
     if stated is None:

@@ -36,7 +36,7 @@ def describe(part: Part, charset: str, encoding: str) -> list[Edit]:
 
 def add_content_fields(part: Part, block: bytes) -> Edit:
     """Put whole fields at the end of a part's header, in a message's root with MIME-Version. Raises CannotEditError."""
-    if part.parent is None and not part.has(b"mime-version"):
+    if (part.parent is None or part.parent.encloses_message) and not part.has(b"mime-version"):
         block = b"MIME-Version: 1.0\r\n" + block
     return add_field(part, block)
 

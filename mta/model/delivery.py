@@ -175,6 +175,8 @@ class RecipientResult:
     """Why this form of the copy can't go there; the reply is permanent then."""
     takes_dsn: bool = False
     """The remote offers DSN, so it was told what the sender asked for, and reports from here on (RFC 3461 §5.2)."""
+    in_mailbox: bool = False
+    """Delivered by ourselves into the recipient's mailbox, not handed on."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,6 +68,9 @@ class DsnRequest:
     """Address type and xtext as received, `rfc822;jane+40example.com`; "" where not given."""
 
 
+NOTHING_ASKED = DsnRequest()
+
+
 @dataclass(frozen=True, slots=True)
 class Envelope:
     """Reverse-path (None is the null reverse-path `<>`) and forward-paths in the order given, without repeats."""

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 
-from mta import events
+from mta import events, events_reports
 from mta.model.delivery import LeasedDelivery, RecipientResult, Settlement, State
 from mta.relay.decide import Outcome
 
@@ -24,17 +24,24 @@ def log_settlement(delivery: LeasedDelivery, settlement: Settlement, now: dateti
                 attempt_ms=attempt_s * 1000, attempts=attempts,
             )  # fmt: skip
         elif state is State.FAILED:
-            dsn = ",".join(spawned.queue_id for spawned in settlement.spawned)
+            dsns = ",".join(spawned.queue_id for spawned in settlement.spawned)
             events.failed(
                 message.queue_id, recipients=recipients, next_hop=delivery.next_hop, remote=remote, reply=reply,
-                dsn=dsn, attempts=attempts,
+                dsn=dsns, attempts=attempts,
             )  # fmt: skip
+            if message.client is None:
+                events_reports.own_message_lost(
+                    message.queue_id, recipients=recipients, reply=reply, message_id=message.message_id
+                )
         else:
             due_at = settlement.due_at.isoformat(timespec="seconds") if settlement.due_at else ""
             events.deferred(
                 message.queue_id, recipients=recipients, next_hop=delivery.next_hop, remote=remote, reply=reply,
                 attempts=attempts, due_at=due_at,
             )  # fmt: skip
+    for dsn in settlement.spawned:
+        (entry,) = dsn.recipients
+        events_reports.dsn_queued(message.queue_id, dsn=dsn.queue_id, to=entry.address, next_hop=entry.next_hop)
     dropped = [entry.address for entry in delivery.recipients if settlement.final.get(entry.index) is State.DROPPED]
     if dropped:
         events.dropped(message.queue_id, recipients=dropped, reason="rule")

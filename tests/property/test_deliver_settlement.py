@@ -42,7 +42,7 @@ def test_every_recipient_is_accounted_for(
         if outcome is not None and i not in dropped
     ]
     settler = Settler(
-        RETRY, in_ten_minutes, lambda about, failures, now: WRITER.write(about, failures, now, ORIGINAL), frozenset()
+        RETRY, in_ten_minutes, lambda about, reports, now: WRITER.write(about, reports, now, ORIGINAL), frozenset()
     )
     settlement = settler.settlement(leased(of, attempts), results, NOON + timedelta(days=days), dropped=dropped)
 

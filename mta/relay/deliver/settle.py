@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
-from enum import Enum
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 
 from mta.config.delivery_schema import Retry
-from mta.message.authentication_results import failed_authentication
 from mta.model.actions import Drop, Reject
 from mta.model.address import Address, parse_address
 from mta.model.delivery import (
+    OF_DOMAIN,
+    VERIFIED_TLS,
     AcceptedMessage,
     LeasedDelivery,
     RecipientEntry,
@@ -20,47 +20,21 @@ from mta.model.delivery import (
     State,
     StoredVariant,
 )
+from mta.model.envelope import NOTHING_ASKED
 from mta.model.reply import Reply
+from mta.relay.deliver.reports import Action, Cause, Report, is_told
 
 EXPIRED_STATUS = "4.4.7"
 """RFC 3463: delivery time expired."""
 ATTEMPTS_AT_LEAST = 3
 """Before mail expires: what was held, or lay here while we did not run, is not given up at the first obstacle."""
 HELD_TOO_LONG = Reply(554, "5.7.1", "The message was held back for review and was not released in time")
+DELETED = Reply(554, "5.0.0", "The message was taken out of the queue by an administrator")
 
-
-class Cause(Enum):
-    """Why a recipient was given up."""
-
-    REFUSED = "refused"
-    """The next hop's, or our own, permanent reply."""
-    EXPIRED = "expired"
-    HELD = "held"
-    """Held back for review until the hold ran out."""
-    POLICY = "policy"
-    """A rule said `reject`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """One recipient who is given up; what a DSN says about them."""
-
-    address: Address
-    cause: Cause
-    status: str
-    """Enhanced status code for the DSN's Status field."""
-    reply: Reply
-    remote: str = ""
-    """Remote MTA as name[ip]:port, "" if none was reached."""
-    remote_reply: str = ""
-    for_postmaster: bool = False
-    """The sender must not learn of this recipient: a rule added them."""
-
-
-NextAttempt = Callable[[int, datetime], datetime]
-"""(attempts made with the one just ended, now) → when to try again."""
-WriteDsn = Callable[[AcceptedMessage, Sequence[Failure], datetime], AcceptedMessage]
-"""(the message, who failed, now) → the DSN, ready to be queued."""
+NextAttempt = Callable[[int, datetime, Sequence[timedelta]], datetime]
+"""(attempts made with the one just ended, now, the waits between attempts) → when to try again."""
+WriteDsn = Callable[[AcceptedMessage, Sequence[Report], datetime], AcceptedMessage]
+"""(the message, what is told of whom, now) → the DSN, ready to be queued."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,22 +65,6 @@ def set_aside(delivery: LeasedDelivery) -> SetAside:
     return SetAside(tuple(deliver), tuple(results), frozenset(dropped))
 
 
-def dsn_due(message: AcceptedMessage, cause: Cause, accepted_domains: Collection[str]) -> bool:
-    """Whether the sender is told of a failure: never at `<>`; of a rule's `reject` only if they are verifiably ours.
-
-    Delivery failures are told, as RFC 5321 §6.1 demands of who has answered 250; but nobody is told in whose name
-    somebody else has sent, by SPF's or DMARC's word. A `reject` is our own choice;
-    telling a stranger's forged reverse-path of it would be backscatter. `accepted_domains` are domain keys.
-    """
-    reverse_path = message.envelope.reverse_path
-    if reverse_path is None:
-        return False
-    is_trusted = message.client is not None and message.client.is_trusted
-    if cause is not Cause.POLICY:
-        return is_trusted or not failed_authentication(message.trace)
-    return is_trusted and reverse_path.domain_key in accepted_domains
-
-
 @dataclass(frozen=True, slots=True)
 class Settler:
     """The settings that turn results into settlements; one per configuration snapshot."""
@@ -118,6 +76,8 @@ class Settler:
     """Domain keys."""
     postmaster: Address | None = None
     """Who is told of copies that rules have added; None: nobody."""
+    retry_of: Mapping[str, Retry] = field(default_factory=dict)
+    """Of the next hops that have their own, by name."""
 
     def settlement(
         self,
@@ -132,30 +92,35 @@ class Settler:
         """2yz is delivered, 5yz failed; 4yz stays until the message has expired, then it has failed too.
 
         Recipients with neither a result nor a place in `dropped` stay queued. A permanent result of those in
-        `by_policy` is our own rules' doing. `variants` are committed with the settlement if anybody stays. All failures
-        of one settlement share one DSN.
+        `by_policy` is our own rules' doing. `variants` are committed with the settlement if anybody stays. All that is
+        told of one settlement is one DSN.
         """
-        attempts = delivery.attempts + 1
-        is_expired = now - delivery.message.accepted_at >= self.retry.expire_after and attempts >= min(
-            ATTEMPTS_AT_LEAST, len(self.retry.schedule)
-        )
+        message, retry = delivery.message, self._retry(delivery.next_hop)
+        attempts, age = delivery.attempts + 1, now - delivery.message.accepted_at
+        is_expired = age >= retry.expire_after and attempts >= min(ATTEMPTS_AT_LEAST, len(retry.schedule))
+        is_late = not delivery.is_warned and retry.warn_after > timedelta(0) and age >= retry.warn_after
         final = dict.fromkeys(dropped, State.DROPPED)
-        failures: list[Failure] = []
+        reports: list[Report] = []
         for result in results:
             if result.reply.is_success:
                 final[result.index] = State.DELIVERED
+                if message.envelope.dsn and not result.takes_dsn:
+                    reports.append(_success(message, result))
             elif result.reply.is_permanent or is_expired:
                 final[result.index] = State.FAILED
-                failures.append(_failure(delivery.message, result, by_policy))
+                reports.append(_failure(message, result, by_policy))
+            elif is_late:
+                reports.append(_delay(message, result, message.accepted_at + retry.expire_after))
         stays = any(entry.index not in final for entry in delivery.recipients)
         return Settlement(
-            queue_id=delivery.message.queue_id,
+            queue_id=message.queue_id,
             next_hop=delivery.next_hop,
             results=tuple(results),
             final=final,
-            due_at=self.next_attempt(attempts, now) if stays else None,
+            due_at=self.next_attempt(attempts, now, retry.schedule) if stays else None,
             variants=variants if stays else (),
-            spawned=self._dsns(delivery.message, failures, now),
+            spawned=self._dsns(message, reports, now) if reports else (),
+            warned=is_late and stays,
         )
 
     def hold_expired(self, delivery: LeasedDelivery, now: datetime) -> Settlement:
@@ -172,44 +137,76 @@ class Settler:
             spawned=self._dsns(delivery.message, failures, now),
         )
 
-    def _dsns(
-        self, message: AcceptedMessage, failures: Sequence[Failure], now: datetime
+    def deleted(
+        self, message: AcceptedMessage, recipients: Sequence[RecipientEntry], now: datetime
     ) -> tuple[AcceptedMessage, ...]:
-        """To the sender, and to the postmaster about those whom the sender did not write to."""
+        """The DSNs to queue when an administrator takes these recipients out of the queue and lets it be known."""
+        results = [RecipientResult(entry.index, entry.address, DELETED) for entry in recipients]
+        return self._dsns(message, [_failure(message, result, (), Cause.DELETED) for result in results], now)
+
+    def _retry(self, next_hop: str) -> Retry:
+        """A next hop's own times, or the general ones; those of a domain's servers are their MX hop's."""
+        if not self.retry_of:
+            return self.retry
+        name = next_hop.removesuffix(VERIFIED_TLS)
+        return self.retry_of.get(name) or self.retry_of.get(name.partition(OF_DOMAIN)[0], self.retry)
+
+    def _dsns(self, message: AcceptedMessage, reports: Sequence[Report], now: datetime) -> tuple[AcceptedMessage, ...]:
+        """To the sender, and to the postmaster about the failures of those whom the sender did not write to."""
         dsns = []
-        # Archive copies go out in the postmaster's name, whoever wrote the message, and whatever SPF says of them.
-        is_ours = self.postmaster is not None and message.envelope.reverse_path == self.postmaster
-        told = [
-            failure
-            for failure in failures
-            if not failure.for_postmaster and (is_ours or dsn_due(message, failure.cause, self.accepted_domains))
-        ]
+        told = list(dict.fromkeys(report for report in reports if self._is_told(message, report)))
         if told:
             dsns.append(self.write_dsn(message, told, now))
-        added = [failure for failure in failures if failure.for_postmaster]
+        added = [report for report in reports if report.for_postmaster and report.action is Action.FAILED]
         if added and self.postmaster is not None:
             envelope = replace(message.envelope, reverse_path=self.postmaster, ret="", envid="")
             dsns.append(self.write_dsn(replace(message, envelope=envelope), added, now))
         return tuple(dsns)
 
+    def _is_told(self, message: AcceptedMessage, report: Report) -> bool:
+        if report.for_postmaster:
+            return False
+        if self.postmaster is not None and message.envelope.reverse_path == self.postmaster:
+            # Archive copies go out in the postmaster's name, whoever wrote the message, and whatever SPF says of them.
+            return report.action is Action.FAILED
+        return is_told(message, report, self.accepted_domains)
 
-def _failure(
-    message: AcceptedMessage, result: RecipientResult, by_policy: Collection[int], known: Cause | None = None
-) -> Failure:
+
+def _report(message: AcceptedMessage, result: RecipientResult, action: Action, status: str) -> Report:
     """What became of a recipient, as the one who is told may know it.
 
     Who stands for a redirected recipient is reported in their name: where a rule sends somebody's mail is not the
     sender's business, nor is what the other server says about that address.
     """
-    decided = message.decision.recipients[result.index]
-    cause, status = _cause(message, result, by_policy)
+    decided, dsn = message.decision.recipients[result.index], message.envelope.dsn
     if decided.in_place_of:
         address = parse_address(decided.in_place_of)
-        reply = Reply(result.reply.code, result.reply.status, "Not delivered") if result.remote_reply else result.reply
-        return Failure(address, known or cause, status, reply)
-    return Failure(
-        result.address, known or cause, status, result.reply, result.remote, result.remote_reply, decided.is_added
-    )
+        words = "Delivered" if result.reply.is_success else "Not delivered"
+        reply = Reply(result.reply.code, result.reply.status, words) if result.remote_reply else result.reply
+        return Report(address, action, status, reply, asked=dsn.get(address.key, NOTHING_ASKED))
+    return Report(
+        result.address, action, status, result.reply, remote=result.remote, remote_reply=result.remote_reply,
+        asked=dsn.get(result.address.key, NOTHING_ASKED), for_postmaster=decided.is_added,
+    )  # fmt: skip
+
+
+def _success(message: AcceptedMessage, result: RecipientResult) -> Report:
+    # A mailbox that a rule has put in another's place is not theirs.
+    is_theirs = result.in_mailbox and not message.decision.recipients[result.index].in_place_of
+    action = Action.DELIVERED if is_theirs else Action.RELAYED
+    return _report(message, result, action, result.reply.status or "2.0.0")
+
+
+def _delay(message: AcceptedMessage, result: RecipientResult, until: datetime) -> Report:
+    report = _report(message, result, Action.DELAYED, result.reply.status or "4.0.0")
+    return replace(report, retry_until=until)
+
+
+def _failure(
+    message: AcceptedMessage, result: RecipientResult, by_policy: Collection[int], known: Cause | None = None
+) -> Report:
+    cause, status = _cause(message, result, by_policy)
+    return replace(_report(message, result, Action.FAILED, status), cause=known or cause)
 
 
 def _cause(message: AcceptedMessage, result: RecipientResult, by_policy: Collection[int]) -> tuple[Cause, str]:

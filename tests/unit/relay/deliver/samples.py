@@ -61,8 +61,8 @@ def leased(of: AcceptedMessage, attempts: int = 0) -> LeasedDelivery:
 RETRY = Retry(schedule=("1m", "2m", "5m"), expire_after="2d")  # type: ignore[arg-type]
 
 
-def in_ten_minutes(attempts: int, now: datetime) -> datetime:
-    """A schedule for tests: ten minutes for each attempt made."""
+def in_ten_minutes(attempts: int, now: datetime, schedule: Sequence[timedelta]) -> datetime:
+    """Stands for the schedule: ten minutes for each attempt made."""
     return now + timedelta(minutes=10 * attempts)
 
 

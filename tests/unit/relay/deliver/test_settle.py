@@ -11,13 +11,15 @@ from mta.model.address import parse_address
 from mta.model.delivery import AcceptedMessage, LeasedDelivery, RecipientResult, State, StoredVariant
 from mta.model.envelope import ListenerRole
 from mta.model.reply import Reply
-from mta.relay.deliver.settle import Cause, Failure, Settler, dsn_due, set_aside
+from mta.relay.deliver.reports import Action, Cause, Report, is_told
+from mta.relay.deliver.settle import Settler, set_aside
 from tests.unit.relay.deliver.samples import NOON, RETRY, in_ten_minutes, leased, message
 
 POSTMASTER = parse_address("postmaster@relay.example.com")
 OK = Reply(250, "2.0.0", "taken")
 LATER = Reply(451, "4.4.1", "Can't connect: refused")
 UNKNOWN = Reply(550, "5.1.1", "no such user")
+UNKNOWN_TO = parse_address("joe@example.org")
 THREE = ("a@example.org", "b@example.org", "c@example.org")
 
 
@@ -25,12 +27,12 @@ class Dsns:
     """Stands for the writer of DSNs: keeps what it was asked for."""
 
     def __init__(self) -> None:
-        self.asked: list[list[Failure]] = []
+        self.asked: list[list[Report]] = []
         self.of: list[AcceptedMessage] = []
         self.written = message(("jane@example.com",), sender="")
 
-    def __call__(self, of: AcceptedMessage, failures: Sequence[Failure], now: datetime) -> AcceptedMessage:
-        self.asked.append(list(failures))
+    def __call__(self, of: AcceptedMessage, reports: Sequence[Report], now: datetime) -> AcceptedMessage:
+        self.asked.append(list(reports))
         self.of.append(of)
         return self.written
 
@@ -139,7 +141,8 @@ def test_a_hold_that_ran_out_tells_the_sender() -> None:
     ],
 )
 def test_who_is_told(sender: str, role: ListenerRole, cause: Cause, told: bool) -> None:
-    assert dsn_due(message(sender=sender, role=role), cause, {"example.com"}) is told
+    report = Report(UNKNOWN_TO, Action.FAILED, "5.0.0", UNKNOWN, cause)
+    assert is_told(message(sender=sender, role=role), report, {"example.com"}) is told
 
 
 @pytest.mark.parametrize(
@@ -156,8 +159,9 @@ def test_who_is_told(sender: str, role: ListenerRole, cause: Cause, told: bool) 
 def test_nobody_is_told_in_whose_name_somebody_else_has_sent(results: str, told: bool) -> None:
     trace = f"Authentication-Results: relay.example.com;\r\n\t{results}\r\nReceived: from x by y\r\n".encode()
     stranger = message(sender="stranger@example.net", role=ListenerRole.INBOUND)
-    assert dsn_due(replace(stranger, trace=trace), Cause.EXPIRED, {"example.com"}) is told
-    assert dsn_due(replace(message(), trace=trace), Cause.EXPIRED, {"example.com"})
+    report = Report(UNKNOWN_TO, Action.FAILED, "4.4.7", LATER, Cause.EXPIRED)
+    assert is_told(replace(stranger, trace=trace), report, {"example.com"}) is told
+    assert is_told(replace(message(), trace=trace), report, {"example.com"})
 
 
 def test_a_reject_for_some_is_told_as_policy() -> None:
