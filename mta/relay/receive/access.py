@@ -9,7 +9,7 @@ from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from mta.model.address import Address, domain_key
-from mta.model.envelope import Client, ListenerRole
+from mta.model.envelope import ListenerRole
 from mta.model.reply import Reply
 
 RELAYING_DENIED = Reply(550, "5.7.1", "Relaying denied")
@@ -27,16 +27,15 @@ class AccessPolicy:
     accepted_domains: frozenset[str] = field(default_factory=frozenset)
     postmaster: str = ""
     """Key of the address that RCPT TO:<postmaster> stands for; accepted on every listener (RFC 5321 §4.5.1)."""
+    has_clients: bool = False
+    """Whether who connects is judged at MAIL, by what it has shown then."""
 
     def may_connect(self, ip: str) -> bool:
-        """Whether a client address may use the listener. A trusted listener without networks serves nobody."""
+        """Whether a client address may use the listener. A trusted one with neither networks nor `clients` serves
+        nobody."""
         if not self.allowed_networks:
-            return self.role is ListenerRole.INBOUND
+            return self.role is ListenerRole.INBOUND or self.has_clients
         return in_networks(ip, self.allowed_networks)
-
-    def admit(self, client: Client, reverse_path: Address | None) -> Client | Reply:
-        """The client as which it may send with this reverse-path, else the refusal. Asked at each MAIL."""
-        return client
 
     def judge_recipient(self, recipient: Address) -> Reply | None:
         """None where the listener relays to the recipient, else the refusal.

@@ -19,7 +19,6 @@ IN_TRANSACTION = b"503 5.5.1 Not inside a transaction\r\n"
 NEEDS_TLS = b"538 5.7.11 Signing in needs TLS: send STARTTLS first\r\n"
 SIGNED_IN = b"235 2.7.0 Authentication successful\r\n"
 TRY_LATER = b"454 4.7.0 Can't check this now, try again later\r\n"
-TOO_MANY_FAILURES = b"421 4.7.0 Too many failed authentications\r\n"
 
 
 class _SessionOverError(Exception):

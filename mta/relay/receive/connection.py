@@ -20,6 +20,7 @@ from mta import events
 from mta.relay.receive import replies
 from mta.relay.receive.access import plain_ip
 from mta.relay.receive.settings import ListenerSettings
+from mta.relay.receive.tls import verified_names
 
 if TYPE_CHECKING:
     from mta.relay.receive.server import RelayListener
@@ -53,6 +54,8 @@ class Connection(asyncio.Protocol, ABC):
         self.port = 0
         self.tls = ""
         """As in `Client.tls`."""
+        self.certificate_names: tuple[str, ...] = ()
+        """Those in the client's verified certificate."""
         self.task: asyncio.Task[None] | None = None
         self._wire: asyncio.Transport
         self.buffer = bytearray()
@@ -343,4 +346,5 @@ class Connection(asyncio.Protocol, ABC):
         self._is_reading = True
         tls = wire.get_extra_info("ssl_object")
         self.tls = f"{tls.version()} {tls.cipher()[0]}"
+        self.certificate_names = verified_names(tls)
         return True

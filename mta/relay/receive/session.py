@@ -17,6 +17,8 @@ from mta.model.address import Address
 from mta.model.envelope import Client, DsnRequest
 from mta.model.reply import INTERNAL_ERROR, MailError, Reply
 from mta.relay.receive import content, greeting, replies, transaction
+from mta.relay.receive.auth import auth
+from mta.relay.receive.clients import certificate_known
 from mta.relay.receive.commands import MailArguments
 from mta.relay.receive.connection import Connection
 
@@ -41,8 +43,8 @@ class RelaySession(Connection):
         """All that is known of the client; None until HELO or EHLO."""
         self.account = ""
         """The account that it has signed in to; "" before."""
-        self.certificate = ""
-        """The name in its certificate that the configuration knows."""
+        self.in_exchange = False
+        """AUTH has said 334, and what comes next is no command."""
         self.mail: MailArguments | None = None
         """What MAIL said; None outside a transaction."""
         self.recipients: dict[str, Address] = {}
@@ -53,6 +55,7 @@ class RelaySession(Connection):
         self.chunks: Chunks | None = None
         """The message that is coming in by BDAT."""
         self._errors = 0
+        self._failed_logins = 0
         self._junk = 0
         self._verb = ""
         """The command that is being answered, for the log; "" where it is none, as it may be anything then."""
@@ -94,7 +97,8 @@ class RelaySession(Connection):
         settings = self.settings
         self.client = Client(
             self.ip, self.port, helo, settings.name, settings.role, self.tls, esmtp,
-            authenticated_as=self.account, certificate=self.certificate, peer=settings.peer,
+            authenticated_as=self.account, certificate=certificate_known(settings.clients, self.certificate_names),
+            peer=settings.peer,
         )  # fmt: skip
 
     async def reset(self) -> None:
@@ -144,6 +148,8 @@ class RelaySession(Connection):
         """Refuse a line unread. The octets behind a BDAT must not be read as commands, so it ends the session."""
         if line[:4].upper() == b"BDAT":
             self.end(reply, "a BDAT that can't be read")
+        elif self.in_exchange:
+            self.end(reply, "a bad line while signing in")
         else:
             self.refuse(reply)
 
@@ -153,6 +159,13 @@ class RelaySession(Connection):
             self.end(replies.NOT_SMTP, "not SMTP")
         else:
             self.refuse(replies.UNKNOWN_COMMAND)
+
+    def fail_sign_in(self, reply: bytes) -> None:
+        """Answer an AUTH that led to nothing; a few of them end the session."""
+        self._failed_logins += 1
+        self.say(reply)
+        if self._failed_logins >= self.settings.failed_logins:
+            self.end(replies.TOO_MANY_FAILURES, "too many failed sign-ins")
 
     def answer(self, reply: Reply) -> None:
         """Pass on a reply from policy or the rest of the relay. Only 5yz count: 4yz are our own trouble."""
@@ -209,7 +222,7 @@ Command = Callable[[RelaySession, str], Coroutine[Any, Any, None]]
 """Given the session and what follows the verb, without spaces at its end. It may have to refuse it, but it answers."""
 
 _COMMANDS: Mapping[str, Command] = {
-    "AUTH": _not_implemented,
+    "AUTH": auth,
     "BDAT": content.bdat,
     "DATA": content.data,
     "EHLO": greeting.ehlo,

@@ -9,6 +9,8 @@ from mta.config.listener_schema import Listener
 from mta.model.address import Address
 from mta.model.envelope import ListenerRole
 from mta.relay.receive.access import AccessPolicy
+from mta.relay.receive.clients import ClientPolicy
+from mta.relay.receive.sasl import MECHANISMS
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +21,7 @@ class ListenerSettings:
     role: ListenerRole
     hostname: str
     policy: AccessPolicy
+    clients: ClientPolicy
     postmaster: Address
     ssl_context: ssl.SSLContext | None
     tls_required: bool
@@ -28,7 +31,9 @@ class ListenerSettings:
     size_octets: int
     recipients: int
     connections: int
-    connections_per_client: int
+    connections_per_client: int | None
+    """None for Exchange, whose addresses are few and whose connections many."""
+    failed_logins: int
     errors: int
     junk_commands: int
     idle_s: float
@@ -60,7 +65,10 @@ def listener_settings(
         name=listener.name,
         role=role,
         hostname=hostname,
-        policy=AccessPolicy(role, listener.allowed_networks, accepted_domains, postmaster.key),
+        policy=AccessPolicy(
+            role, listener.allowed_networks, accepted_domains, postmaster.key, has_clients=bool(listener.clients)
+        ),
+        clients=ClientPolicy.of(listener),
         postmaster=postmaster,
         ssl_context=ssl_context if offers_tls else None,
         tls_required=listener.tls.mode == "required",
@@ -69,7 +77,8 @@ def listener_settings(
         size_octets=limits.size,
         recipients=limits.recipients,
         connections=limits.connections,
-        connections_per_client=limits.connections_per_client,
+        connections_per_client=None if _is_known_exchange(listener) else limits.connections_per_client,
+        failed_logins=limits.failed_logins,
         errors=limits.errors,
         junk_commands=limits.junk_commands,
         idle_s=limits.idle.total_seconds(),
@@ -91,7 +100,14 @@ def _extensions(listener: Listener, *, smtputf8: bool, tls: bool) -> list[str]:
         offered.append("SMTPUTF8")
     if listener.tls.mode in ("offered", "required") and not tls:
         offered.append("STARTTLS")
+    if listener.accounts_file is not None and tls:
+        offered.append(f"AUTH {' '.join(MECHANISMS)}")
     return offered
+
+
+def _is_known_exchange(listener: Listener) -> bool:
+    """Strangers who claim to be it before they have shown a certificate are limited as all others."""
+    return listener.peer != "other" and bool(listener.allowed_networks)
 
 
 def _ehlo(hostname: str, extensions: list[str]) -> bytes:

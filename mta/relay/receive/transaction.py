@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mta import events
-from mta.model.reply import Reply
 from mta.relay.receive import replies
+from mta.relay.receive.clients import judge_mail, judge_recipient
 from mta.relay.receive.commands import CommandError, MailArguments, parse_mail, parse_recipient
 from mta.relay.receive.incoming import TOO_LARGE
 
@@ -34,13 +34,10 @@ async def mail(session: RelaySession, argument: str) -> None:
     if arguments.size_octets > settings.size_octets:
         session.refuse_by(TOO_LARGE)
         return
-    admitted = settings.policy.admit(client, arguments.reverse_path)
-    if isinstance(admitted, Reply):
-        session.answer(admitted)
-        return
-    session.client = admitted
-    asked = session.listener.receiver.mail(admitted, arguments.reverse_path, arguments.size_octets)
-    refusal = await session.ask(asked)
+    refusal = judge_mail(session, arguments.reverse_path)
+    if refusal is None:
+        asked = session.listener.receiver.mail(session.client or client, arguments.reverse_path, arguments.size_octets)
+        refusal = await session.ask(asked)
     if refusal is not None:
         session.answer(refusal)
         return
@@ -71,7 +68,7 @@ async def rcpt(session: RelaySession, argument: str) -> None:
     if len(session.recipients) >= settings.recipients:
         _refuse_overshoot(session)
         return
-    refusal = settings.policy.judge_recipient(recipient)
+    refusal = settings.policy.judge_recipient(recipient) or judge_recipient(session)
     if refusal is None:
         refusal = await session.ask(session.listener.receiver.rcpt(client, arguments.reverse_path, recipient))
     if refusal is None:
