@@ -20,7 +20,7 @@ from mta.adapters.directory import open_directory
 from mta.adapters.store.sqlite import SqliteSpool
 from mta.adapters.transport.maildir import MaildirTransport
 from mta.adapters.transport.smtp_transport import SmtpTransport
-from mta.config.delivery_schema import MaildirHop, MxHop, NextHop, Retry
+from mta.config.delivery_schema import MaildirHop, MxHop, NextHop
 from mta.config.directory_schema import DirectorySettings
 from mta.config.listener_schema import Listener
 from mta.config.schema import Configuration
@@ -36,7 +36,7 @@ from mta.ports.transport import Transport
 from mta.relay.deliver.dsn import DsnWriter
 from mta.relay.deliver.next_hops import NextHops
 from mta.relay.deliver.reports import Report
-from mta.relay.deliver.routing import RoutingTable
+from mta.relay.deliver.routing import RetryTable, RoutingTable
 from mta.relay.deliver.settle import Settler
 from mta.relay.equipment import Equipment, InHand, Rulebook
 from mta.relay.following import postmaster
@@ -134,12 +134,11 @@ def build_settler(configuration: Configuration) -> Settler:
         return writer.write(message, reports, now, original)
 
     return Settler(
-        retry=configuration.retry,
+        retries=RetryTable(configuration.retry, configuration.next_hops),
         next_attempt=next_attempt,
         write_dsn=write_dsn,
         accepted_domains=configuration.accepted_domains,
         postmaster=postmaster(configuration),
-        retry_of=_own_retries(configuration.next_hops),
     )
 
 
@@ -152,10 +151,6 @@ def rulebook(snapshot: Snapshot) -> Rulebook:
         settler=build_settler(configuration),
         limits=Limits(limits.header_octets, limits.header_fields, limits.mime_depth, limits.mime_parts),
     )
-
-
-def _own_retries(next_hops: Sequence[NextHop]) -> dict[str, Retry]:
-    return {hop.name: hop.retry for hop in next_hops if not isinstance(hop, MaildirHop) and hop.retry is not None}
 
 
 class RelayWorker:

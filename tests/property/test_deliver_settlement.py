@@ -13,6 +13,7 @@ from mta.model.address import parse_address
 from mta.model.delivery import RecipientResult, State
 from mta.model.reply import Reply
 from mta.relay.deliver.dsn import DsnWriter
+from mta.relay.deliver.routing import RetryTable
 from mta.relay.deliver.settle import Settler
 from tests.unit.relay.deliver.samples import NOON, ORIGINAL, RETRY, in_ten_minutes, leased, message, next_hop_of
 
@@ -42,7 +43,10 @@ def test_every_recipient_is_accounted_for(
         if outcome is not None and i not in dropped
     ]
     settler = Settler(
-        RETRY, in_ten_minutes, lambda about, reports, now: WRITER.write(about, reports, now, ORIGINAL), frozenset()
+        RetryTable(RETRY),
+        in_ten_minutes,
+        lambda about, reports, now: WRITER.write(about, reports, now, ORIGINAL),
+        frozenset(),
     )
     settlement = settler.settlement(leased(of, attempts), results, NOON + timedelta(days=days), dropped=dropped)
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from mta.config.delivery_schema import Retry
 from mta.model.actions import Drop, Reject
 from mta.model.address import Address, parse_address
 from mta.model.delivery import (
-    OF_DOMAIN,
-    VERIFIED_TLS,
     AcceptedMessage,
     LeasedDelivery,
     RecipientEntry,
@@ -23,6 +20,7 @@ from mta.model.delivery import (
 from mta.model.envelope import NOTHING_ASKED
 from mta.model.reply import Reply
 from mta.relay.deliver.reports import Action, Cause, Report, is_told
+from mta.relay.deliver.routing import RetryTable
 
 EXPIRED_STATUS = "4.4.7"
 """RFC 3463: delivery time expired."""
@@ -69,15 +67,13 @@ def set_aside(delivery: LeasedDelivery) -> SetAside:
 class Settler:
     """The settings that turn results into settlements; one per configuration snapshot."""
 
-    retry: Retry
+    retries: RetryTable
     next_attempt: NextAttempt
     write_dsn: WriteDsn
     accepted_domains: frozenset[str]
     """Domain keys."""
     postmaster: Address | None = None
     """Who is told of copies that rules have added; None: nobody."""
-    retry_of: Mapping[str, Retry] = field(default_factory=dict)
-    """Of the next hops that have their own, by name."""
 
     def settlement(
         self,
@@ -95,7 +91,7 @@ class Settler:
         `by_policy` is our own rules' doing. `variants` are committed with the settlement if anybody stays. All that is
         told of one settlement is one DSN.
         """
-        message, retry = delivery.message, self._retry(delivery.next_hop)
+        message, retry = delivery.message, self.retries.of(delivery.next_hop)
         attempts, age = delivery.attempts + 1, now - delivery.message.accepted_at
         is_expired = age >= retry.expire_after and attempts >= min(ATTEMPTS_AT_LEAST, len(retry.schedule))
         is_late = not delivery.is_warned and retry.warn_after > timedelta(0) and age >= retry.warn_after
@@ -143,13 +139,6 @@ class Settler:
         """The DSNs to queue when an administrator takes these recipients out of the queue and lets it be known."""
         results = [RecipientResult(entry.index, entry.address, DELETED) for entry in recipients]
         return self._dsns(message, [_failure(message, result, (), Cause.DELETED) for result in results], now)
-
-    def _retry(self, next_hop: str) -> Retry:
-        """A next hop's own times, or the general ones; those of a domain's servers are their MX hop's."""
-        if not self.retry_of:
-            return self.retry
-        name = next_hop.removesuffix(VERIFIED_TLS)
-        return self.retry_of.get(name) or self.retry_of.get(name.partition(OF_DOMAIN)[0], self.retry)
 
     def _dsns(self, message: AcceptedMessage, reports: Sequence[Report], now: datetime) -> tuple[AcceptedMessage, ...]:
         """To the sender, and to the postmaster about the failures of those whom the sender did not write to."""

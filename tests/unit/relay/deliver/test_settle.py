@@ -12,6 +12,7 @@ from mta.model.delivery import AcceptedMessage, LeasedDelivery, RecipientResult,
 from mta.model.envelope import ListenerRole
 from mta.model.reply import Reply
 from mta.relay.deliver.reports import Action, Cause, Report, is_told
+from mta.relay.deliver.routing import RetryTable
 from mta.relay.deliver.settle import Settler, set_aside
 from tests.unit.relay.deliver.samples import NOON, RETRY, in_ten_minutes, leased, message
 
@@ -38,7 +39,7 @@ class Dsns:
 
 
 def settler(dsns: Dsns) -> Settler:
-    return Settler(RETRY, in_ten_minutes, dsns, frozenset({"example.com"}))
+    return Settler(RetryTable(RETRY), in_ten_minutes, dsns, frozenset({"example.com"}))
 
 
 def results(delivery: LeasedDelivery, *replies: Reply) -> list[RecipientResult]:
