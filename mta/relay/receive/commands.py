@@ -93,6 +93,8 @@ def parse_recipient(
 
 
 def _mailbox(path: str, status: str) -> Address:
+    if "<" in path or ">" in path:  # by the grammar they may stand in quotes, but not every next hop reads them so
+        raise CommandError(Reply(553, status, "Bad address: angle brackets are not relayed"))
     try:
         return parse_address(path)
     except AddressError as exc:
