@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import ssl
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -75,6 +77,38 @@ class SmtpClient:
     def command(self, line: bytes) -> Answer:
         self.write(line + b"\r\n")
         return self.answer()
+
+    def start_tls(self, context: ssl.SSLContext, *, helo: str = "exchange.example.com") -> None:
+        """STARTTLS, the handshake, and EHLO again unless `helo` is empty."""
+        answer = self.command(b"STARTTLS")
+        assert answer.code == 220, answer
+        self.shake_hands(context)
+        self.extensions = self.command(b"EHLO " + helo.encode()).text if helo else ""
+
+    def shake_hands(self, context: ssl.SSLContext) -> None:
+        """The handshake alone."""
+        self._file.close()
+        self._socket = context.wrap_socket(self._socket, server_hostname="relay.example.com")
+        self._file = self._socket.makefile("rb")
+
+    def rest(self) -> bytes:
+        """Whatever comes until the server closes; a reset counts as closing."""
+        pieces: list[bytes] = []
+        try:
+            while piece := self._file.read1(65_536):
+                pieces.append(piece)
+        except ConnectionError:
+            pass
+        return b"".join(pieces)
+
+    def half_close(self) -> None:
+        """Say no more, and go on listening."""
+        self._socket.shutdown(socket.SHUT_WR)
+
+    def reset(self) -> None:
+        """Leave with an RST."""
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close()
 
     def send(self, mail_from: str, rcpt_to: Sequence[str], content: bytes, *, parameters: str = "") -> Answer:
         """One transaction; the answer is the first refusal of a command, or the one to the end of data."""

@@ -32,7 +32,7 @@ _LOOSE_LINE_END = re.compile(rb"\r\n|\r|\n")
 
 
 def _path(argument: bytes) -> str:
-    return argument.partition(b"<")[2].partition(b">")[0].decode()
+    return argument.rpartition(b">")[0].partition(b"<")[2].decode()  # a quoted local part may hold brackets
 
 
 class _Session(asyncio.Protocol):
