@@ -168,6 +168,20 @@ def connection_refused(listener: str, *, client: str, reason: str) -> None:
     emit("warning", "connection-refused", listener=listener, client=client, reason=reason)
 
 
+def accept_failed(listener: str, *, error: str) -> None:
+    """The machine has no room for another connection; clients wait meanwhile."""
+    emit("error", "accept-failed", listener=listener, error=error)
+
+
+def crowded(listener: str, *, connections: int, idle_s: float) -> None:
+    """Most of the connections that it may have are taken, so idle ones are closed soon."""
+    emit("warning", "crowded", listener=listener, connections=connections, idle_s=idle_s)
+
+
+def tls_failed(listener: str, *, client: str, reason: str) -> None:
+    emit("warning", "tls-failed", listener=listener, client=client, reason=reason)
+
+
 def session_closed(listener: str, *, client: str, reason: str) -> None:
     emit("warning", "session-closed", listener=listener, client=client, reason=reason)
 
@@ -235,55 +249,6 @@ def already_processed(queue_id: str) -> None:
 
 def over_limits(queue_id: str, *, what: str, limit: int, outcome: str) -> None:
     emit("warning", "over-limits", queue_id=queue_id, what=what, limit=limit, outcome=outcome)
-
-
-def spool_full(*, free: int, reserve: int) -> None:
-    """No room above the reserve: senders get 452 4.3.1 and keep their mail until there is."""
-    emit("error", "spool-full", free=free, reserve=reserve)
-
-
-def spool_has_room(*, free: int) -> None:
-    emit("info", "spool-has-room", free=free)
-
-
-def spool_locked(*, by: str, waited_s: float) -> None:
-    """Another program holds the database's lock: clients were told to come back."""
-    emit("error", "spool-locked", by=by or "unknown", waited_s=round(waited_s, 1))
-
-
-def spool_slow(*, waited_s: float) -> None:
-    """A commit has been under way for so long: the disk, or a worker that was stopped in the midst of its own."""
-    emit("error", "spool-slow", waited_s=round(waited_s, 1), outcome="mail is answered with 451 until it ends")
-
-
-def spool_swift_again(*, slow_s: float) -> None:
-    emit("info", "spool-swift-again", slow_s=round(slow_s, 1))
-
-
-def spool_closed(*, error: str, again_in_s: float) -> None:
-    """The queue on disk can't be used: mail is answered with 451, nothing is delivered from it."""
-    outcome = "mail is answered with 451, what is queued waits"
-    emit("error", "spool-closed", error=error, outcome=outcome, again_in_s=again_in_s)
-
-
-def spool_opened(*, closed_s: float) -> None:
-    emit("warning", "spool-opened", closed_s=round(closed_s, 1))
-
-
-def spool_set_aside(folder: object) -> None:
-    """A damaged queue was moved away with its bodies; a fresh one is begun."""
-    mend = "`stampline queue recover` brings back what can be read in it"
-    emit("error", "spool-set-aside", folder=str(folder), mend=mend)
-
-
-def queue_recovered(folder: str, *, by: str, brought_back: Sequence[str], unreadable: Sequence[str]) -> None:
-    """Messages of a queue that was set aside; 100 queue ids a line."""
-    for start in range(0, max(len(brought_back), len(unreadable), 1), 100):
-        emit(
-            "warning", "queue-recovered", folder=folder, by=by, count=len(brought_back),
-            unreadable_count=len(unreadable), queue_ids=_list(brought_back[start : start + 100]),
-            unreadable=_list(unreadable[start : start + 100]),
-        )  # fmt: skip
 
 
 # --- decide, stamp, sign ---------------------------------------------------------------------------------------------
@@ -432,6 +397,21 @@ def next_hop_stopped(next_hop: str, *, reason: str, probe_in_s: float) -> None:
 
 def next_hop_resumed(next_hop: str) -> None:
     emit("info", "next-hop-resumed", next_hop=next_hop)
+
+
+def next_hop_login_refused(next_hop: str, *, reason: str, probe_in_s: float) -> None:
+    """It does not take the user and password of the configuration: its mail waits until it does."""
+    emit("error", "next-hop-login-refused", next_hop=next_hop, reason=reason, probe_in_s=round(probe_in_s, 1))
+
+
+def next_hop_in_clear_text(next_hop: str, *, remote: str, reason: str) -> None:
+    """TLS failed where it is wanted but not required; said once for as long as it is not tried again."""
+    emit("warning", "next-hop-in-clear-text", next_hop=next_hop, remote=remote, reason=reason)
+
+
+def next_hop_tls_unusable(next_hop: str, *, error: str) -> None:
+    """A changed certificate, key or CA file can't be used; the former is."""
+    emit("error", "next-hop-tls-unusable", next_hop=next_hop, error=error)
 
 
 def next_hop_unknown(next_hop: str, *, used: str) -> None:

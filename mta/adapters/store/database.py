@@ -11,17 +11,15 @@ from importlib.resources import files
 from pathlib import Path
 
 from mta.adapters.store.bodies import make_folders, sync_folder
-from mta.adapters.store.damage import MARKER, damaged, examine, finish_setting_aside
+from mta.adapters.store.damage import EXAMINED_S, MARKER, damaged, examine, finish_setting_aside
 from mta.adapters.store.errors import DamagedError, StoreError, Trouble, described, trouble
 from mta.adapters.store.place import FILE
 from mta.adapters.store.turnstile import Turnstile
 
 _APPLICATION_ID = 0x53544D50  # "STMP": tells our file from any other SQLite database
 _PAGE_SIZE = 4096
-_BUSY_S = 10.0
+_BUSY_S = 5.0
 """Our own writers queue at the turnstile; this is for foreign ones, such as somebody's `sqlite3`."""
-_EXAMINED_S = 0.5
-"""How long a start may take to look through the database, which is enough for some 200 MB."""
 _CHECKPOINT_PAGES = 4000
 _CACHE_KB = 16_000
 _PAGES_SHRUNK = 2000
@@ -54,7 +52,7 @@ def prepare(folder: Path, known: Sequence[Migration] | None = None, *, may_make:
                 (folder / MARKER).unlink(missing_ok=True)
             if path.stat().st_size == 0:
                 raise damaged(path, "it is empty")
-            examine(folder, _EXAMINED_S)
+            examine(folder, EXAMINED_S)
             _bring_up_to_date(path, known or migrations())
         except sqlite3.Error as error:
             raise _store_error(path, error) from error

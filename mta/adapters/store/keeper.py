@@ -21,9 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from mta import events
+from mta import events_spool
 from mta.adapters.store import database
-from mta.adapters.store.damage import set_aside, verify
+from mta.adapters.store.damage import EXAMINED_S, examine, set_aside, verify
 from mta.adapters.store.errors import DamagedError, SlotTakenError, StoreError, Trouble, described
 from mta.adapters.store.place import FILE
 from mta.adapters.store.reader import Reader
@@ -121,16 +121,24 @@ class Keeper:
             self._claim.close()
             self._claim = None
 
+    async def examine(self) -> None:
+        """Look through the database for damage that nobody has come upon yet, for a moment. Raises sqlite3.Error."""
+        if self._is_open:
+            try:
+                await asyncio.to_thread(examine, self.folder, EXAMINED_S)
+            except DamagedError as error:
+                self.failed(Trouble.DAMAGED, str(error))
+
     def failed(self, what: Trouble, error: str) -> None:
         """The database can't be trusted any more; said by whoever finds it out, on the event loop."""
         if not self._is_open:
             return
-        self._note_closed(error if what is Trouble.FAILING else f"{self.folder / FILE} is damaged ({error})")
+        self._note_closed(error)
 
     def _note_closed(self, error: str) -> None:
         self._is_open = False
         self._closed_at = time.monotonic()
-        events.spool_closed(error=error, again_in_s=AGAIN_S[0])
+        events_spool.spool_closed(error=error, again_in_s=AGAIN_S[0])
         self._begin(self._reopen())
 
     async def _open(self, *, is_first: bool) -> None:
@@ -160,7 +168,7 @@ class Keeper:
         except OSError as error:
             raise StoreError(f"{self.folder / FILE} is damaged and can't be set aside: {error}") from error
         if aside is not None:
-            events.spool_set_aside(aside)
+            events_spool.spool_set_aside(aside)
         await asyncio.to_thread(database.prepare, self.folder)
 
     async def _let_go(self) -> None:
@@ -181,8 +189,8 @@ class Keeper:
             except StoreError as error:
                 if tries == 1 or time.monotonic() - told_at >= TOLD_EVERY_S:
                     told_at = time.monotonic()
-                    events.spool_closed(error=str(error), again_in_s=AGAIN_S[min(tries, len(AGAIN_S) - 1)])
-        events.spool_opened(closed_s=time.monotonic() - self._closed_at)
+                    events_spool.spool_closed(error=str(error), again_in_s=AGAIN_S[min(tries, len(AGAIN_S) - 1)])
+        events_spool.spool_opened(closed_s=time.monotonic() - self._closed_at)
 
     async def _watch(self) -> None:
         """Tell of commits that don't end."""
@@ -193,9 +201,9 @@ class Keeper:
             busy_s = self._engine.writer.busy_s if self._engine is not None else 0.0
             if busy_s >= SLOW_S and now - told_at >= TOLD_EVERY_S:
                 slow_since, told_at = slow_since or now - busy_s, now
-                events.spool_slow(waited_s=busy_s)
+                events_spool.spool_slow(waited_s=busy_s)
             elif slow_since and busy_s < SLOW_S:
-                events.spool_swift_again(slow_s=now - slow_since)
+                events_spool.spool_swift_again(slow_s=now - slow_since)
                 slow_since = told_at = 0.0
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:

@@ -420,6 +420,7 @@ class SqliteSpool:
         while True:
             try:
                 await self.sweep()
+                await self._keeper.examine()
             except (MailError, OSError, sqlite3.Error) as error:
                 events.internal_error("spool-housekeeping", error=repr(error))
             await asyncio.sleep(_HOUSEKEEPING_S)

@@ -22,7 +22,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
-from mta import events
+from mta import events, events_spool
 from mta.adapters.store.errors import MovedError, Trouble, as_mail_error, described, trouble
 from mta.adapters.store.place import Place
 from mta.adapters.store.room import Room
@@ -263,7 +263,7 @@ class Writer:
         if what is Trouble.FULL:
             self._room.note_full()
         elif what is Trouble.LOCKED:
-            events.spool_locked(by=who_locks(self._folder), waited_s=self.busy_s)
+            events_spool.spool_locked(by=who_locks(self._folder), waited_s=self.busy_s)
         elif what is None:
             self._report_fault(error)
 
