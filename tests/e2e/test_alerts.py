@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 from tests.servers.client import send
+from tests.servers.processes import children, command_line
 from tests.servers.relay import Relay
 from tests.servers.sink import Sink
 from tests.servers.wait import free_port, wait_until
@@ -63,6 +66,27 @@ def test_a_refused_reload_is_told_of_until_it_is_mended(tmp_path: Path) -> None:
         wait_until(lambda: command(relay) == (0, []), 30, lambda: "its end")
     finally:
         relay.stop()
+
+
+def test_whoever_watches_may_die_and_mail_goes_on(tmp_path: Path) -> None:
+    with Sink() as sink:
+        relay = Relay(tmp_path / "relay", sink.port, alerts=QUICK)
+        try:
+            relay.start()
+            # A file that was broken since is no obstacle: what is in use is what counts.
+            relay.configuration.write_text(relay.configuration.read_text() + "\nnonsense: 1\n")
+            first = wait_until(lambda: watching(relay), 30, "a process that watches")
+            os.kill(first, signal.SIGKILL)
+            send(relay.port, "jane@example.com", ["bob@example.net"], MAIL)
+            wait_until(lambda: sink.arrived, 30, "the mail")
+            wait_until(lambda: watching(relay) not in (0, first), 30, "its successor")
+        finally:
+            relay.stop()
+
+
+def watching(relay: Relay) -> int:
+    """The process that watches; 0 where there is none."""
+    return next((pid for pid in children(relay.pid) if "_watch" in command_line(pid)), 0)
 
 
 def kinds(relay: Relay) -> set[str]:
