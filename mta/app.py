@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-import socket
-import ssl
+import traceback
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
@@ -18,14 +17,16 @@ import mta
 from mta import events
 from mta.adapters.directory import open_directory
 from mta.adapters.store.sqlite import SqliteSpool
+from mta.adapters.transport.mail_exchangers import Ourselves
 from mta.adapters.transport.maildir import MaildirTransport
+from mta.adapters.transport.mx_transport import MxTransport
 from mta.adapters.transport.smtp_transport import SmtpTransport
 from mta.config.delivery_schema import MaildirHop, MxHop, NextHop
 from mta.config.directory_schema import DirectorySettings
-from mta.config.listener_schema import Listener
 from mta.config.schema import Configuration
 from mta.log_sinks import sinks_from
 from mta.message.parse import Limits
+from mta.model.address import domain_key
 from mta.model.bypass import Bypass
 from mta.model.delivery import AcceptedMessage
 from mta.ports.clock import SystemClock
@@ -40,11 +41,14 @@ from mta.relay.deliver.routing import RetryTable, RoutingTable
 from mta.relay.deliver.settle import Settler
 from mta.relay.equipment import Equipment, InHand, Rulebook
 from mta.relay.following import postmaster
+from mta.relay.listeners import Listeners, read_listener_files
 from mta.relay.octets import buffer_of
 from mta.relay.pipeline import Pipeline
-from mta.relay.receive import RelayListener, server_context
+from mta.relay.receive.listener_files import ListenerFiles
 from mta.relay.snapshot import Snapshot, load_snapshot
 from mta.relay.spool.schedule import next_attempt
+from mta.relay.watched_files import EVERY_S
+from mta.shared_counts import SharedCounts
 from mta.supervise.channel import WorkerChannel, WorkerOrder
 
 COLLECT_AFTER = 10_000
@@ -94,18 +98,22 @@ def settle_memory() -> None:
     gc.set_threshold(COLLECT_AFTER, 20, 20)
 
 
-def build_transport(hostname: str, hop: NextHop) -> Transport:
-    """The way to one next hop."""
+def build_transport(configuration: Configuration, resolver: Callable[[], Resolver], hop: NextHop) -> Transport:
+    """The way to one next hop; `resolver` is asked for where one goes by MX records."""
+    hostname = configuration.hostname
     if isinstance(hop, MaildirHop):
         return MaildirTransport(hop, hostname=hostname)
     if isinstance(hop, MxHop):
-        raise NotImplementedError(hop.name)
-    return SmtpTransport(hop, hostname=hostname)
+        endpoints = frozenset((listener.address, listener.port) for listener in configuration.listeners)
+        ourselves = Ourselves(domain_key(hostname), endpoints)
+        return MxTransport(hop, hostname=hostname, resolver=resolver, ourselves=ourselves)
+    return SmtpTransport.to_hosts(hop, hostname=hostname, resolver=resolver)
 
 
 def build_resolver(configuration: Configuration) -> Resolver | None:
-    """DNS, where a listener authenticates mail; else nobody asks, and it isn't even imported."""
-    return open_resolver(configuration) if configuration.authenticating else None
+    """DNS, where mail is authenticated or goes by MX records; else nobody asks, and it isn't even imported."""
+    is_asked = configuration.authenticating or any(hop.goes_by_mx for hop in configuration.next_hops)
+    return open_resolver(configuration) if is_asked else None
 
 
 def open_resolver(configuration: Configuration) -> Resolver:
@@ -158,14 +166,14 @@ class RelayWorker:
 
     def __init__(self, order: WorkerOrder, snapshot: Snapshot, spool: Spool, bypass: Bypass) -> None:
         self._order = order
-        self._prepared: Snapshot | None = None
+        self._prepared: tuple[Snapshot, Mapping[str, ListenerFiles]] | None = None
         self._draining = asyncio.Event()
         configuration = snapshot.configuration
         self._equipment = Equipment(
             hostname=configuration.hostname,
             rulebook=rulebook(snapshot),
             spool=spool,
-            next_hops=NextHops(partial(build_transport, configuration.hostname)),
+            next_hops=NextHops(partial(build_transport, configuration, self._resolver)),
             clock=SystemClock(),
             in_hand=InHand(configuration.spool.memory_per_worker),
             bypass=bypass,
@@ -173,44 +181,45 @@ class RelayWorker:
         )
         self._equipment.next_hops.apply(configuration.next_hops, configuration.routing.default)
         self._pipeline = Pipeline(self._equipment)
-        self._listeners: dict[str, RelayListener] = {}
+        counts = SharedCounts.attach(order.counts_fd, order.slot) if order.counts_fd >= 0 else SharedCounts.private()
+        self._listeners = Listeners(self._pipeline, counts)
+
+    def _resolver(self) -> Resolver:
+        assert self._equipment.resolver is not None
+        return self._equipment.resolver
 
     async def serve(self, channel: WorkerChannel) -> None:
         """Accept and deliver until `drain` is called; then finish what is in hand, within the configured time."""
         await self._start_directories(self._equipment.rulebook.snapshot)
         await self._pipeline.queue_runner.note_frozen()
-        await self._listen()
+        await self._listeners.start(self._equipment.rulebook.snapshot, self._order.listen_fds)
+        renewing = asyncio.create_task(self._keep_renewing())
         runner = asyncio.create_task(self._pipeline.queue_runner.run())
         await channel.ready(self._equipment.rulebook.snapshot.name)
         runner.add_done_callback(lambda task: self._draining.set())  # a worker without its runner is no worker
         await self._draining.wait()
+        renewing.cancel()
         await self._finish(runner)
 
     async def _start_directories(self, snapshot: Snapshot) -> None:
         for book in snapshot.books:
             await book.directory.start()
 
-    async def _listen(self) -> None:
-        snapshot = self._equipment.rulebook.snapshot
-        configuration = snapshot.configuration
-        for settings in configuration.listeners:
-            listener = RelayListener(
-                settings,
-                configuration.hostname,
-                self._pipeline,
-                _server_tls(settings),
-                accepted_domains=snapshot.accepted_domains,
-                postmaster=postmaster(configuration),
-            )
-            self._listeners[settings.name] = listener
-            await listener.start(socket.socket(fileno=self._order.listen_fds[settings.name]))
+    async def _keep_renewing(self) -> None:
+        """Take up certificates and accounts that change on disk."""
+        while True:
+            await asyncio.sleep(EVERY_S)
+            try:
+                await self._listeners.renew_changed()
+            except Exception as exc:  # noqa: BLE001 - the edge of a task: the next round may work
+                events.internal_error("renew", error=repr(exc), traceback=traceback.format_exc())
 
     async def _finish(self, runner: asyncio.Task[None]) -> None:
         equipment = self._equipment
         drain_s = equipment.rulebook.snapshot.configuration.drain.total_seconds()
         deadline = asyncio.get_running_loop().time() + drain_s
         events.stopping("relay", reason="drain", in_hand=len(equipment.in_hand.tasks))
-        await asyncio.gather(*(listener.stop(drain_s) for listener in self._listeners.values()))
+        await self._listeners.stop(drain_s)
         runner.cancel()
         with suppress(asyncio.CancelledError):
             await runner
@@ -226,14 +235,16 @@ class RelayWorker:
     async def prepare_reload(self) -> str:
         """Load and validate the configuration anew, and keep it aside. Raises ConfigurationError."""
         former = self._equipment.rulebook.snapshot
-        self._prepared = await asyncio.to_thread(read_snapshot, self._order.config, former)
-        return self._prepared.name
+        snapshot = await asyncio.to_thread(read_snapshot, self._order.config, former)
+        self._prepared = snapshot, await asyncio.to_thread(read_listener_files, snapshot.configuration)
+        return snapshot.name
 
     async def commit_reload(self) -> None:
         """Go by what was prepared: new messages at once, running sessions from their next message on."""
-        snapshot, self._prepared = self._prepared, None
-        if snapshot is None:
+        prepared, self._prepared = self._prepared, None
+        if prepared is None:
             return
+        snapshot, files = prepared
         configuration = snapshot.configuration
         gone = self._equipment.next_hops.apply(configuration.next_hops, configuration.routing.default)
         former = self._equipment.rulebook.snapshot
@@ -243,16 +254,7 @@ class RelayWorker:
         await self._start_directories(snapshot)
         self._equipment.rulebook = rulebook(snapshot)
         self._equipment.in_hand.octets_max = configuration.spool.memory_per_worker
-        for settings in configuration.listeners:
-            listener = self._listeners.get(settings.name)
-            if listener is not None:
-                listener.reconfigure(
-                    settings,
-                    configuration.hostname,
-                    _server_tls(settings),
-                    accepted_domains=snapshot.accepted_domains,
-                    postmaster=postmaster(configuration),
-                )
+        self._listeners.apply(snapshot, files)
         events.reloaded(snapshot.name, rules=snapshot.rules, templates=snapshot.templates)
         await asyncio.gather(*(transport.close() for transport in gone))
         kept = {id(book.directory) for book in snapshot.books}
@@ -275,16 +277,10 @@ class RelayWorker:
         """Sessions open, messages and octets in hand."""
         in_hand = self._equipment.in_hand
         return {
-            "sessions": sum(len(listener.sessions) for listener in self._listeners.values()),
+            "sessions": self._listeners.sessions,
             "messages_in_hand": len(in_hand.tasks),
             "octets_in_hand": in_hand.octets,
         }
-
-
-def _server_tls(settings: Listener) -> ssl.SSLContext | None:
-    if settings.tls.mode == "none" or settings.tls.certificate is None:
-        return None
-    return server_context(settings.tls.certificate, settings.tls.key)
 
 
 async def run_worker(order: WorkerOrder) -> int:

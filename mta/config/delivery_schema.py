@@ -85,6 +85,11 @@ class SmtpHop(HopLimits):
     kind: Literal["smtp"] = "smtp"
     hosts: Annotated[tuple[Host, ...], Field(min_length=1)]
 
+    @property
+    def goes_by_mx(self) -> bool:
+        """Whether DNS is asked for MX records."""
+        return any(host.mx for host in self.hosts)
+
 
 class MxHop(HopLimits):
     """Delivers to the servers of each recipient's domain by its MX records (RFC 5321 §5.1); all limits per domain."""
@@ -92,6 +97,12 @@ class MxHop(HopLimits):
     kind: Literal["mx"]
     connections: Count = 5
     port: Port = 25
+    private_addresses: bool = False
+    """Whether a domain's servers may have addresses of private networks or of this machine."""
+
+    @property
+    def goes_by_mx(self) -> bool:
+        return True
 
 
 class MaildirHop(Strict):
@@ -101,6 +112,10 @@ class MaildirHop(Strict):
     kind: Literal["maildir"]
     folder: Path
     """`{domain}` and `{local}` stand for the recipient's."""
+
+    @property
+    def goes_by_mx(self) -> bool:
+        return False
 
 
 def _kind(value: Any) -> Any:

@@ -35,7 +35,7 @@ async def smtp(tmp_path: Path) -> AsyncIterator[Case]:
     with Sink() as sink:
         hop = SmtpHop(name="far", hosts=(Host(host="127.0.0.1", port=sink.port),), tls=HopTls(mode="none"))
         yield Case(
-            SmtpTransport(hop, hostname="relay.example.com"),
+            SmtpTransport.to_hosts(hop, hostname="relay.example.com"),
             lambda: [each.data for each in sink.arrived for _ in each.rcpt_to],
         )
 

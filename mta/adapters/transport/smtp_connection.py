@@ -7,12 +7,16 @@ out, so a transaction over a kept connection costs one wake-up of its task.
 from __future__ import annotations
 
 import asyncio
-import ssl
+import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
+from mta.adapters.transport.client_tls import ClientTls
+from mta.adapters.transport.connect_errors import ConnectError, LoginRefusedError, TlsHandshakeError, words_of
 from mta.adapters.transport.dot_stuffing import CHUNK_OCTETS, stuffed, stuffed_chunks
+from mta.adapters.transport.reach import Reached, reach
+from mta.adapters.transport.smtp_auth import Credentials
 from mta.adapters.transport.smtp_commands import Transaction
 from mta.adapters.transport.smtp_protocol import (
     Closed,
@@ -24,24 +28,12 @@ from mta.adapters.transport.smtp_protocol import (
     StartTls,
     TlsMode,
 )
-from mta.model.reply import Reply, TemporaryError
+from mta.adapters.transport.targets import ADDRESSES_MAX, Target, addresses_of
+from mta.model.reply import Reply
 
 CONTENT_STALL_S = 180.0
 """RFC 5321 §4.5.3.2.5: how long a server may take to read a piece of the content."""
 QUIT_S = 5.0
-
-
-class ConnectError(TemporaryError):
-    """No session came about: not reached, refused at the greeting, no TLS where it is required."""
-
-    def __init__(self, reply: Reply, remote: str, words: str = "") -> None:
-        super().__init__(reply)
-        self.remote = remote
-        self.words = words
-
-
-class TlsHandshakeError(ConnectError):
-    """STARTTLS was agreed and the handshake failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,27 +42,36 @@ class SessionSettings:
 
     hostname: str
     """Our name in EHLO."""
-    tls: TlsMode = "none"
-    tls_context: ssl.SSLContext | None = None
-    verify_name: str | None = None
+    tls: ClientTls
+    credentials: Callable[[], Credentials] | None = None
+    """Asked for each connection, so that a changed password counts at once. Raises OSError or KeyError."""
     connect_timeout_s: float = 30.0
     """For TCP, and for the TLS handshake."""
     reply_timeout_s: float = 300.0
     """For each reply; twice that for the one after the final dot, as RFC 5321 §4.5.3.2 does."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Content:
     """A copy's bytes, prepared once for all its transactions (and a retry): stuffed whole if small."""
 
     segments: Sequence[bytes | memoryview]
     size_octets: int
     stuffed: bytes | None
+    _is_seven_bit: bool | None = None
 
     @classmethod
     def of(cls, segments: Sequence[bytes | memoryview]) -> Content:
         size = sum(map(len, segments))
         return cls(segments, size, stuffed(segments) if size <= CHUNK_OCTETS else None)
+
+    @property
+    def is_seven_bit(self) -> bool:
+        """Whether no octet is beyond ASCII; a large content takes milliseconds to look through."""
+        if self._is_seven_bit is None:
+            chunks = stuffed_chunks(self.segments) if self.stuffed is None else (self.stuffed,)
+            self._is_seven_bit = all(chunk.isascii() for chunk in chunks)
+        return self._is_seven_bit
 
 
 @dataclass(slots=True)
@@ -147,6 +148,23 @@ class SmtpConnection(asyncio.Protocol):
 
     # --- the session -------------------------------------------------------------------------------------------------
 
+    async def start(self, sock: socket.socket, *, implicit: bool) -> None:
+        """Take a connected socket over, with TLS at once where that is `implicit`. Raises ConnectError."""
+        settings = self.settings
+        try:
+            if not implicit:
+                await self._loop.create_connection(lambda: self, sock=sock)
+                return
+            await self._loop.create_connection(
+                lambda: self, sock=sock, ssl=settings.tls.context(), server_hostname=self._verify_name,
+                ssl_handshake_timeout=settings.connect_timeout_s,
+            )  # fmt: skip
+        except (OSError, EOFError) as error:
+            sock.close()
+            status, what = ("4.7.5", "TLS handshake failed") if implicit else ("4.4.2", "Connection lost")
+            raise ConnectError(Reply(451, status, f"{what}: {words_of(error)}"), self.remote) from error
+        self._tls_is_up()
+
     async def open(self, limit: float) -> None:
         """Go through greeting, EHLO and STARTTLS. Raises ConnectError; `limit` is loop time."""
         self._start_phase(self.settings.reply_timeout_s, limit)
@@ -161,7 +179,8 @@ class SmtpConnection(asyncio.Protocol):
             event = await self._next()
         self._end_phase()
         if isinstance(event, Closed):
-            raise ConnectError(_temporary(event.answer.reply), self.remote, event.answer.words)
+            kind = LoginRefusedError if event.is_login_refused else ConnectError
+            raise kind(_temporary(event.answer.reply), self.remote, event.answer.words)
         assert isinstance(event, Ready)
 
     async def send(self, transaction: Transaction, content: Content, limit: float) -> Done:
@@ -217,22 +236,33 @@ class SmtpConnection(asyncio.Protocol):
     async def _start_tls(self) -> None:
         settings, transport = self.settings, self._transport
         assert transport is not None
-        assert settings.tls_context is not None
         self._end_phase()
-        name = settings.verify_name or self.remote.partition("[")[0]
         try:
             self._transport = await self._loop.start_tls(
-                transport, self, settings.tls_context, server_hostname=name,
+                transport, self, settings.tls.context(), server_hostname=self._verify_name,
                 ssl_handshake_timeout=settings.connect_timeout_s,
             )  # fmt: skip
         except (OSError, EOFError) as error:
-            text = f"TLS handshake failed: {_words_of(error)}"
+            text = f"TLS handshake failed: {words_of(error)}"
             raise TlsHandshakeError(Reply(451, "4.7.5", text), self.remote) from error
         if self._transport is None or self.session.is_closed:
             raise TlsHandshakeError(Reply(451, "4.7.5", "TLS handshake failed"), self.remote)
         self.connection_made(self._transport)
-        if (ssl_object := self._transport.get_extra_info("ssl_object")) is not None:
-            self.tls = f"{ssl_object.version()} {ssl_object.cipher()[0]}"
+        self._tls_is_up()
+
+    @property
+    def _verify_name(self) -> str:
+        return self.settings.tls.settings.verify_name or self.remote.partition("[")[0]
+
+    def _tls_is_up(self) -> None:
+        """Look at the remote's certificate, and note the cipher."""
+        assert self._transport is not None
+        ssl_object = self._transport.get_extra_info("ssl_object")
+        if ssl_object is None:
+            return
+        if refusal := self.settings.tls.refusal(ssl_object):
+            raise TlsHandshakeError(Reply(451, "4.7.5", f"TLS: {refusal}"), self.remote)
+        self.tls = f"{ssl_object.version()} {ssl_object.cipher()[0]}"
 
     # --- events and time ---------------------------------------------------------------------------------------------
 
@@ -298,63 +328,91 @@ class SmtpConnection(asyncio.Protocol):
         self._handle(self.session.fail(Reply(451, "4.4.2", f"Timed out waiting for {self.session.awaits}")))
 
 
-async def connect(host: str, port: int, settings: SessionSettings, limit: float) -> SmtpConnection:
-    """Open a session with one host: a name, an IPv4 or IPv6 address (in brackets or not).
+async def connect(target: Target, settings: SessionSettings, limit: float) -> SmtpConnection:
+    """Open a session with one server, by the first of its addresses that gives one; `limit` is loop time.
 
-    With opportunistic TLS a failed handshake is followed by a second try in clear text. Raises ConnectError.
+    With opportunistic TLS a failed handshake is followed by another try in clear text. Raises ConnectError.
     """
-    try:
-        return await _connect(host, port, settings, settings.tls, limit)
-    except TlsHandshakeError:
-        if settings.tls != "opportunistic":
+    opening = _Opening(target, settings, _credentials(settings, target), limit)
+    addresses = list(await addresses_of(target, opening.patience_s))[:ADDRESSES_MAX]
+    error: ConnectError | None = None
+    while addresses and (error is None or opening.has_time):
+        try:
+            reached = await reach(addresses, target.port, opening.patience_s)
+        except OSError as failed:
+            raise error or opening.not_reached(failed) from failed
+        addresses = [address for address in addresses if address not in reached.used]
+        try:
+            return await opening.session(reached)
+        except LoginRefusedError:
             raise
-    return await _connect(host, port, settings, "none", limit)
+        except ConnectError as failed:
+            error = failed
+    raise error or opening.not_reached(TimeoutError())
 
 
-async def _connect(host: str, port: int, settings: SessionSettings, tls: TlsMode, limit: float) -> SmtpConnection:
-    host = host.removeprefix("[").removesuffix("]")
-    loop = asyncio.get_running_loop()
-    connection = SmtpConnection(SmtpSession(settings.hostname, tls), settings, remote=f"{host}:{port}")
-    timeout_s = min(settings.connect_timeout_s, max(limit - loop.time(), 0.001))
-    try:
-        async with asyncio.timeout(timeout_s):
-            transport, _ = await loop.create_connection(lambda: connection, host, port)
-    except (OSError, UnicodeError) as error:
-        raise ConnectError(Reply(451, "4.4.1", f"Can't connect: {_words_of(error)}"), connection.remote) from error
-    connection.remote = f"{host}[{transport.get_extra_info('peername')[0]}]:{port}"
-    try:
-        await connection.open(limit)
-    except BaseException:
-        connection.abort()
-        raise
-    return connection
-
-
-def client_tls(mode: TlsMode, ca_file: str | None) -> ssl.SSLContext | None:
-    """The TLS settings of a mode; TLS 1.2 and later. Raises OSError where `ca_file` can't be read or holds none.
-
-    Opportunistic does not verify: an unverified connection is better than the clear text that would follow.
-    """
-    if mode == "none":
+def _credentials(settings: SessionSettings, target: Target) -> Credentials | None:
+    if settings.credentials is None:
         return None
-    context = ssl.create_default_context(cafile=ca_file)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if mode == "opportunistic":
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
+    try:
+        return settings.credentials()
+    except (OSError, KeyError) as error:
+        text = f"Our password for the next hop can't be read: {type(error).__name__}"
+        raise LoginRefusedError(Reply(451, "4.7.0", text), f"{target.name}:{target.port}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Opening:
+    """One server on the way to a session."""
+
+    target: Target
+    settings: SessionSettings
+    credentials: Credentials | None
+    limit: float
+
+    @property
+    def has_time(self) -> bool:
+        return asyncio.get_running_loop().time() < self.limit
+
+    @property
+    def patience_s(self) -> float:
+        left_s = self.limit - asyncio.get_running_loop().time()
+        return min(self.settings.connect_timeout_s, max(left_s, 0.001))
+
+    def not_reached(self, error: BaseException) -> ConnectError:
+        reply = Reply(451, "4.4.1", f"Can't connect: {words_of(error)}")
+        return ConnectError(reply, f"{self.target.name}:{self.target.port}")
+
+    async def session(self, reached: Reached) -> SmtpConnection:
+        """With one address, over TLS or, where that fails and need not be, without. Raises ConnectError."""
+        tls = self.settings.tls
+        server = f"{self.target.name}[{reached.address}]:{self.target.port}"
+        mode: TlsMode = "none" if tls.is_clear_text(server) else tls.settings.mode
+        try:
+            return await self._opened(reached.socket, server, mode)
+        except TlsHandshakeError as error:
+            if mode != "opportunistic":
+                raise
+            tls.fell_back(server, error.reply.text)
+        try:
+            again = await reach([reached.address], self.target.port, self.patience_s)
+        except OSError as failed:
+            raise self.not_reached(failed) from failed
+        return await self._opened(again.socket, server, "none")
+
+    async def _opened(self, sock: socket.socket, server: str, mode: TlsMode) -> SmtpConnection:
+        implicit = self.settings.tls.settings.implicit
+        session = SmtpSession(self.settings.hostname, mode, self.credentials, in_tls=implicit)
+        connection = SmtpConnection(session, self.settings, remote=server)
+        try:
+            await connection.start(sock, implicit=implicit)
+            await connection.open(self.limit)
+        except BaseException:
+            connection.abort()
+            raise
+        return connection
 
 
 def _temporary(reply: Reply) -> Reply:
     """A server that turns us away as a whole is a fault to mend, not the message's: temporary."""
     return reply if reply.is_temporary else Reply(451, "4.3.2", f"The remote server refused the session: {reply}")
-
-
-def _words_of(error: BaseException) -> str:
-    """An error of the operating system or of OpenSSL in a few ASCII words."""
-    if isinstance(error, TimeoutError):
-        return "timed out"
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return str(error.verify_message)
-    text = str(error.strerror or error) if isinstance(error, OSError) else str(error)
-    return text.encode("ascii", "replace").decode() or type(error).__name__

@@ -1,8 +1,8 @@
 """The client's side of one SMTP session, without I/O: received bytes in; events, and bytes to send, out.
 
-The order of a session: greeting, EHLO (HELO where that is refused), STARTTLS and EHLO again where wanted, `Ready`; then
-any number of transactions, each begun by `begin` and ended by `Done`; then QUIT. With PIPELINING (RFC 2920) MAIL, all
-RCPTs and DATA are one write; without, each waits for the reply before it.
+The order of a session: greeting, EHLO (HELO where that is refused), STARTTLS and EHLO again where wanted, AUTH,
+`Ready`; then any number of transactions, each begun by `begin` and ended by `Done`; then QUIT. With PIPELINING
+(RFC 2920) MAIL, all RCPTs and DATA are one write; without, each waits for the reply before it.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Literal
 
+from mta.adapters.transport.smtp_auth import Credentials, exchange
 from mta.adapters.transport.smtp_commands import Answer, Extensions, Transaction, parse_extensions, plan
 from mta.adapters.transport.smtp_replies import ProtocolError, RemoteReply, ReplyReader
+from mta.model.delivery import Misfit
 from mta.model.reply import Reply
 
 TlsMode = Literal["none", "opportunistic", "required"]
@@ -50,6 +52,8 @@ class Closed:
     """The session is over; the connection is of no more use."""
 
     answer: Answer
+    is_login_refused: bool = False
+    """The server does not take our user and password, or has no way to take them."""
 
 
 Event = Ready | StartTls | SendContent | Done | Closed
@@ -74,10 +78,14 @@ _SEND_CONTENT = SendContent()
 class SmtpSession:
     """Feed it with `receive`, send what `to_send` gives after each call."""
 
-    def __init__(self, hostname: str, tls: TlsMode = "none") -> None:
+    def __init__(
+        self, hostname: str, tls: TlsMode = "none", credentials: Credentials | None = None, *, in_tls: bool = False
+    ) -> None:
         self._hostname = hostname.encode("ascii")
         self._tls_mode = tls
-        self._in_tls = False
+        self._in_tls = in_tls
+        self._credentials = credentials
+        self._auth_answers: deque[bytes] = deque()
         self._reader = ReplyReader()
         self._stage = _Stage.OPENING
         self._awaited: deque[tuple[str, _Handler]] = deque([("the greeting", self._on_greeting)])
@@ -210,11 +218,11 @@ class SmtpSession:
 
     def _after_hello(self) -> None:
         if self._tls_mode == "none" or self._in_tls:
-            self._become_ready()
+            self._log_in()
         elif self.extensions.starttls:
             self._send("STARTTLS", b"STARTTLS\r\n", self._on_starttls)
         elif self._tls_mode == "opportunistic":
-            self._become_ready()
+            self._log_in()
         else:
             self._close(Answer(Reply(451, "4.7.4", "TLS is required and the next hop does not offer STARTTLS")))
 
@@ -224,9 +232,35 @@ class SmtpSession:
             if not self._reader.has_leftover:
                 self._events.append(_START_TLS)
         elif self._tls_mode == "opportunistic" and reply.code >= 400:
-            self._become_ready()
+            self._log_in()
         else:
             self._close(Answer(Reply(451, "4.7.4", "TLS is required and the next hop refused it"), reply.words))
+
+    def _log_in(self) -> None:
+        credentials = self._credentials
+        if credentials is None:
+            self._become_ready()
+        elif not (self._in_tls or credentials.in_clear_text):
+            self._close(Answer(Reply(451, "4.7.0", "The password would cross the network in clear text")), refused=True)
+        elif (steps := exchange(credentials, self.extensions.auth)) is None:
+            text = "The next hop offers no AUTH by PLAIN or LOGIN"
+            self._close(Answer(Reply(451, "4.7.0", text)), refused=True)
+        else:
+            self._auth_answers.extend(steps.answers)
+            self._send("AUTH", steps.command, self._on_auth)
+
+    def _on_auth(self, reply: RemoteReply) -> None:
+        if reply.code == 235:
+            self._credentials = None
+            self._become_ready()
+        elif reply.code == 334 and self._auth_answers:
+            self._send("AUTH", self._auth_answers.popleft(), self._on_auth)
+        else:
+            assert self._credentials is not None
+            said = self._credentials.taken_out_of(str(reply.reply()))
+            is_refusal = reply.code >= 500 or reply.code == 334
+            text = f"The next hop does not take our user and password: {said}"
+            self._close(Answer(Reply(451, "4.7.8" if is_refusal else "4.7.0", text)), refused=is_refusal)
 
     def _become_ready(self) -> None:
         self._stage = _Stage.READY
@@ -242,7 +276,7 @@ class SmtpSession:
     def _on_mail(self, reply: RemoteReply) -> None:
         self._needs_reset = True
         if reply.code >= 400:
-            self._refuse([position for position, _ in self._rcpt], Answer.of(reply))
+            self._refuse([position for position, _ in self._rcpt], _judged(reply, is_mail=True))
             if not self.extensions.pipelining:
                 self._finish()
 
@@ -250,7 +284,7 @@ class SmtpSession:
         position = self._rcpt[self._rcpt_replies][0]
         self._rcpt_replies += 1
         if reply.code >= 400:
-            self._refuse([position], Answer.of(reply))
+            self._refuse([position], _judged(reply))
         elif self._answers[position] is None:
             self._accepted.append(position)
         if self._rcpt_replies == len(self._rcpt) and not self._accepted and not self.extensions.pipelining:
@@ -258,7 +292,7 @@ class SmtpSession:
 
     def _on_data(self, reply: RemoteReply) -> None:
         if reply.code >= 400:
-            self._refuse(self._accepted, Answer.of(reply))
+            self._refuse(self._accepted, _judged(reply))
             self._finish()
         elif self._accepted:
             self._stage = _Stage.CONTENT
@@ -269,7 +303,7 @@ class SmtpSession:
 
     def _on_end(self, reply: RemoteReply) -> None:
         self._needs_reset = False
-        self._refuse(self._accepted, Answer.of(reply))
+        self._refuse(self._accepted, _judged(reply))
         self._finish()
 
     def _refuse(self, positions: list[int], answer: Answer) -> None:
@@ -301,7 +335,7 @@ class SmtpSession:
             self._take_unasked(reply)
         else:
             name, handler = self._awaited.popleft()
-            if (reply.code // 100 == 3) != (name == "DATA") and reply.code < 400:
+            if (reply.code < 300 and name == "DATA") or (300 <= reply.code < 400 and name not in ("DATA", "AUTH")):
                 raise ProtocolError(f"{reply.code} to {name}")
             handler(reply)
             if self._steps and not self._awaited:
@@ -311,7 +345,7 @@ class SmtpSession:
         """A server may refuse a message before it has all of it; then nobody knows any more where DATA ends."""
         if self._stage is not _Stage.CONTENT or reply.code < 400:
             raise ProtocolError(f"an answer that nobody asked for ({reply.code})")
-        self._refuse(self._accepted, Answer.of(reply))
+        self._refuse(self._accepted, _judged(reply))
         self._close(Answer.of(reply))
 
     def _go_on(self) -> None:
@@ -325,7 +359,7 @@ class SmtpSession:
         self._out.append(line)
         self._awaited.append((name, handler))
 
-    def _close(self, answer: Answer) -> None:
+    def _close(self, answer: Answer, *, refused: bool = False) -> None:
         if self._stage is _Stage.CLOSED:
             return
         self._stage = _Stage.CLOSED
@@ -336,11 +370,26 @@ class SmtpSession:
             can_retry = not self._dot_sent and any(given is None for given in self._answers)
             self._refuse(list(range(len(self._answers))), _temporary(answer))
             self._done(can_retry=can_retry)
-        self._events.append(Closed(answer))
+        self._events.append(Closed(answer, refused))
 
     def _take_events(self) -> list[Event]:
         events, self._events = self._events, []
         return events
+
+
+_WANTS_LOGIN = frozenset({530, 534, 535, 538})
+"""RFC 4954 §6, RFC 3207 §4: what the server demands is TLS or AUTH, which is for an administrator to set up."""
+
+
+def _judged(reply: RemoteReply, *, is_mail: bool = False) -> Answer:
+    """A refusal of a message, as it counts for us: what is no fault of the message's is temporary."""
+    answer = Answer.of(reply)
+    if reply.code in _WANTS_LOGIN:
+        text = f"The next hop wants to know us, by AUTH or TLS: {answer.reply}"
+        return Answer(Reply(451, "4.7.0", text), answer.words)
+    if reply.code == 552 and (answer.reply.status == "5.3.4" or (is_mail and answer.reply.status == "5.0.0")):
+        return Answer(answer.reply, answer.words, Misfit.SIZE)
+    return answer
 
 
 def _temporary(answer: Answer) -> Answer:

@@ -6,21 +6,22 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from mta.adapters.transport.smtp_commands import Answer, Transaction
-from mta.adapters.transport.smtp_connection import (
-    ConnectError,
-    Content,
-    SessionSettings,
-    SmtpConnection,
-    client_tls,
-    connect,
-)
+from mta.adapters.transport.circuit import Circuit
+from mta.adapters.transport.client_tls import ClientTls
+from mta.adapters.transport.connect_errors import ConnectError, NoRouteError
+from mta.adapters.transport.mail_exchangers import MailExchangers
+from mta.adapters.transport.smtp_auth import Credentials
+from mta.adapters.transport.smtp_commands import Answer, Extensions, Transaction, original_recipient
+from mta.adapters.transport.smtp_connection import Content, SessionSettings, SmtpConnection, connect
 from mta.adapters.transport.smtp_pool import SmtpPool
-from mta.config.delivery_schema import Host, SmtpHop
-from mta.model.address import domain_key
+from mta.adapters.transport.targets import ConfiguredTargets, Target, Targets
+from mta.config.delivery_schema import HopAuth, HopLimits, SmtpHop
+from mta.model.address import Address, domain_key
 from mta.model.delivery import Misfit, RecipientEntry, RecipientResult
-from mta.model.envelope import Envelope
+from mta.model.envelope import DsnRequest, Envelope
+from mta.ports.resolver import Resolver
 from mta.ports.transport import Segments, Stopped
 
 _LOOK_FOR_8BIT_UP_TO = 1_000_000
@@ -28,26 +29,38 @@ _HEADER_MAX = 262_144
 
 
 class SmtpTransport:
-    """Fulfils `mta.ports.transport.Transport`. Raises OSError when made, if the CA file can't be used."""
+    """Fulfils `mta.ports.transport.Transport` for the servers that `targets` gives."""
 
     def __init__(
-        self,
-        hop: SmtpHop,
-        *,
-        hostname: str,
-        clock: Callable[[], float] = time.monotonic,
-        chance: Callable[[], float] = random.random,
-    ) -> None:
+        self, hop: HopLimits, targets: Targets, settings: SessionSettings, *, name: str = "",
+        clock: Callable[[], float] = time.monotonic, chance: Callable[[], float] = random.random,
+    ) -> None:  # fmt: skip
         self._hop = hop
-        self._settings = SessionSettings(
-            hostname=domain_key(hostname),
-            tls=hop.tls.mode,
-            tls_context=client_tls(hop.tls.mode, str(hop.tls.ca_file) if hop.tls.ca_file else None),
-            verify_name=hop.tls.verify_name,
-            connect_timeout_s=hop.connect_timeout.total_seconds(),
-            reply_timeout_s=hop.reply_timeout.total_seconds(),
-        )
-        self._pool = SmtpPool(hop, self._connect, clock, chance)
+        self._settings = settings
+        self._pool = SmtpPool(hop, targets, self._connect, Circuit(clock, chance), name=name, clock=clock)
+
+    @classmethod
+    def to_hosts(
+        cls, hop: SmtpHop, *, hostname: str, resolver: Callable[[], Resolver] | None = None,
+        clock: Callable[[], float] = time.monotonic, chance: Callable[[], float] = random.random,
+    ) -> SmtpTransport:  # fmt: skip
+        """To a next hop of kind smtp; `resolver` is needed where its hosts are those of a domain's MX records.
+
+        Raises OSError or ValueError if a file of its TLS settings can't be used.
+        """
+        exchangers = MailExchangers(resolver, chance=chance) if resolver is not None else None
+        targets = ConfiguredTargets(hop.hosts, exchangers, chance)
+        return cls(hop, targets, session_settings(hop, hostname, clock), clock=clock, chance=chance)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it holds no connection, and nobody waits for one."""
+        return self._pool.is_idle
+
+    @property
+    def is_unused(self) -> bool:
+        """Whether it is idle, and nothing is lost by forgetting it."""
+        return self._pool.is_idle and not self._pool.remembers
 
     def blocked(self) -> Collection[str]:
         return ("",) if self._pool.is_blocked else ()
@@ -70,45 +83,38 @@ class SmtpTransport:
     ) -> list[RecipientResult]:
         """As the port says; in several transactions where there are more recipients than one may have."""
         limit = asyncio.get_running_loop().time() + deadline_s
-        prepared = Content.of(content)
-        smtputf8 = envelope.smtputf8 and _has_utf8_header(content)
-        eight_bit = envelope.body_8bit or not _is_seven_bit(prepared)
+        copy = _Copy.of(envelope, content, overlook)
         results: list[RecipientResult] = []
         pending = list(recipients)
         while pending:
-            batch = pending[: self._hop.recipients_per_transaction]
-            transaction = Transaction(
-                envelope.reverse_path,
-                tuple(entry.address for entry in batch),
-                prepared.size_octets,
-                eight_bit,
-                smtputf8,
-            )
-            outcome = await self._transact(transaction, batch, prepared, limit)
+            outcome = await self._transact(copy, pending, limit)
             too_many = _refused_as_too_many(outcome)
             results += [result for result in outcome if result.index not in too_many]
-            pending = [e for e in batch if e.index in too_many] + pending[len(batch) :]
+            served = {result.index for result in outcome} - too_many
+            pending = [entry for entry in pending if entry.index not in served]
         return results
 
-    async def _transact(
-        self, transaction: Transaction, batch: Sequence[RecipientEntry], content: Content, limit: float
-    ) -> list[RecipientResult]:
-        """One transaction. A kept connection that fails before the message was taken is followed by a fresh one.
+    async def _transact(self, copy: _Copy, pending: Sequence[RecipientEntry], limit: float) -> list[RecipientResult]:
+        """One transaction, for as many as it may have. A kept connection that fails is followed by a fresh one.
 
-        Only once, and only for kept ones: they may have been closed by the remote since. After the final dot nothing
-        is repeated here: the remote may have the message, so the answer is 4.4.2 and the spool tries again later.
-        That is the window in which a message can arrive twice (RFC 1047).
+        Only once, only before the message was taken, and only for kept ones: they may have been closed by the remote
+        since. After the final dot nothing is repeated here: the remote may have the message, so the answer is 4.4.2 and
+        the spool tries again later. That is the window in which a message can arrive twice (RFC 1047).
         """
         fresh = False
         while True:
             try:
-                connection = await self._pool.acquire(limit, fresh=fresh)
+                connection = await self._pool.acquire(limit, copy.sender, fresh=fresh)
             except ConnectError as error:
                 answer = Answer(error.reply, error.words)
-                return [_result(entry, answer, error.remote, "") for entry in batch]
+                return [_result(entry, answer, error.remote) for entry in pending]
+            except NoRouteError as error:
+                return [_result(entry, Answer(error.reply), "") for entry in pending]
             was_kept = connection.messages > 0
+            extensions = connection.session.extensions
+            batch = _batch(pending, self._hop.recipients_per_transaction, extensions)
             try:
-                done = await connection.send(transaction, content, limit)
+                done = await connection.send(copy.transaction(batch, extensions), copy.content, limit)
             except BaseException:
                 connection.abort()
                 raise
@@ -118,16 +124,88 @@ class SmtpTransport:
                 break
             fresh = True
         return [
-            _result(entry, answer, connection.remote, connection.tls)
+            _result(entry, answer, connection.remote, connection.tls, takes_dsn=extensions.dsn)
             for entry, answer in zip(batch, done.answers, strict=True)
         ]
 
-    async def _connect(self, host: Host, limit: float) -> SmtpConnection:
-        return await connect(host.host, host.port, self._settings, limit)
+    async def _connect(self, target: Target, limit: float) -> SmtpConnection:
+        return await connect(target, self._settings, limit)
 
 
-def _result(entry: RecipientEntry, answer: Answer, remote: str, tls: str) -> RecipientResult:
-    return RecipientResult(entry.index, entry.address, answer.reply, remote, answer.words, tls)
+def session_settings(hop: HopLimits, hostname: str, clock: Callable[[], float] = time.monotonic) -> SessionSettings:
+    """What all connections to a next hop share. Raises OSError or ValueError if a file of its TLS can't be used."""
+    return SessionSettings(
+        hostname=domain_key(hostname),
+        tls=ClientTls(hop.tls, hop.name, clock),
+        credentials=_credentials(hop.auth) if hop.auth is not None else None,
+        connect_timeout_s=hop.connect_timeout.total_seconds(),
+        reply_timeout_s=hop.reply_timeout.total_seconds(),
+    )
+
+
+def _credentials(auth: HopAuth) -> Callable[[], Credentials]:
+    return lambda: Credentials(auth.user, auth.password.read(), auth.clear_text)
+
+
+@dataclass(frozen=True, slots=True)
+class _Copy:
+    """What is the same in all transactions of one copy."""
+
+    envelope: Envelope
+    content: Content
+    sender: str
+    has_utf8_header: bool
+    overlook: Collection[Misfit]
+
+    @classmethod
+    def of(cls, envelope: Envelope, segments: Segments, overlook: Collection[Misfit]) -> _Copy:
+        has_utf8_header = envelope.smtputf8 and _has_utf8_header(segments)
+        sender = envelope.reverse_path.key if envelope.reverse_path is not None else ""
+        return cls(envelope, Content.of(segments), sender, has_utf8_header, overlook)
+
+    def transaction(self, batch: Sequence[RecipientEntry], extensions: Extensions) -> Transaction:
+        envelope = self.envelope
+        return Transaction(
+            envelope.reverse_path,
+            tuple(entry.address for entry in batch),
+            self.content.size_octets,
+            envelope.body_8bit or self._is_eight_bit(extensions),
+            self.has_utf8_header,
+            self.overlook,
+            envelope.ret,
+            envelope.envid,
+            tuple(self._request(entry.address) for entry in batch) if envelope.dsn and extensions.dsn else (),
+        )
+
+    def _is_eight_bit(self, extensions: Extensions) -> bool:
+        """Whether it is; of a large content only where it matters, as declaring 8BITMIME does no harm."""
+        if self.content.size_octets > _LOOK_FOR_8BIT_UP_TO and extensions.eight_bit_mime:
+            return True
+        return not self.content.is_seven_bit
+
+    def _request(self, address: Address) -> DsnRequest | None:
+        """With an ORCPT for those whom the sender wrote to; whom a rule has added was written to by nobody."""
+        request = self.envelope.dsn.get(address.key)
+        if request is None or request.orcpt or address not in self.envelope.recipients:
+            return request
+        return replace(request, orcpt=original_recipient(address))
+
+
+def _batch(pending: Sequence[RecipientEntry], at_most: int, extensions: Extensions) -> Sequence[RecipientEntry]:
+    """Who goes into one transaction, by our limit and the remote's (RFC 9422)."""
+    batch = pending[: min(at_most, extensions.rcpt_max or at_most)]
+    if not extensions.rcpt_domain_max:
+        return batch
+    domains = list(dict.fromkeys(entry.address.domain_key for entry in batch))[: extensions.rcpt_domain_max]
+    return [entry for entry in batch if entry.address.domain_key in domains]
+
+
+def _result(
+    entry: RecipientEntry, answer: Answer, remote: str, tls: str = "", *, takes_dsn: bool = False
+) -> RecipientResult:
+    return RecipientResult(
+        entry.index, entry.address, answer.reply, remote, answer.words, tls, answer.misfit, takes_dsn
+    )
 
 
 def _refused_as_too_many(results: Sequence[RecipientResult]) -> frozenset[int]:
@@ -135,15 +213,6 @@ def _refused_as_too_many(results: Sequence[RecipientResult]) -> frozenset[int]:
     if not any(result.reply.is_success for result in results):
         return frozenset()
     return frozenset(r.index for r in results if r.reply.code == 452 and r.reply.status in ("4.5.3", "4.0.0"))
-
-
-def _is_seven_bit(content: Content) -> bool:
-    """Whether no octet is beyond ASCII. Large contents are not looked through: declaring 8BITMIME does no harm."""
-    if content.stuffed is not None:
-        return content.stuffed.isascii()
-    if content.size_octets > _LOOK_FOR_8BIT_UP_TO:
-        return False
-    return all(bytes(segment).isascii() for segment in content.segments)
 
 
 def _has_utf8_header(content: Segments) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -12,7 +13,7 @@ from datetime import timedelta
 from mta.adapters.transport.smtp_transport import SmtpTransport
 from mta.config.delivery_schema import HopTls, Host, SmtpHop
 from mta.model.address import Address, parse_address
-from mta.model.delivery import RecipientEntry, RecipientResult
+from mta.model.delivery import Misfit, RecipientEntry, RecipientResult
 from mta.model.envelope import Envelope
 
 MAIL = b"From: jane@example.com\r\nSubject: Offer\r\n\r\nDear Joe,\r\n.hidden dot\r\nbye\r\n"
@@ -161,8 +162,8 @@ def hop(*ports: int, host: str = "127.0.0.1", tls: HopTls | None = None, **setti
 
 @asynccontextmanager
 async def transport(settings: SmtpHop, clock: Callable[[], float] | None = None) -> AsyncIterator[SmtpTransport]:
-    made = SmtpTransport(
-        settings, hostname="relay.example.com", chance=lambda: 0.5, **({"clock": clock} if clock else {})
+    made = SmtpTransport.to_hosts(
+        settings, hostname="relay.example.com", chance=lambda: 0.5, clock=clock or time.monotonic
     )
     try:
         yield made
@@ -180,10 +181,11 @@ async def deliver(
     of: Envelope | None = None,
     content: Sequence[bytes | memoryview] = (MAIL,),
     deadline_s: float = 30,
+    overlook: Collection[Misfit] = (),
 ) -> list[RecipientResult]:
     of = of or envelope()
     entries = [RecipientEntry(i, address, 0, "peer") for i, address in enumerate(of.recipients)]
-    return await through.deliver(of, entries, content, deadline_s=deadline_s)
+    return await through.deliver(of, entries, content, deadline_s=deadline_s, overlook=overlook)
 
 
 def replies(results: Sequence[RecipientResult]) -> list[str]:

@@ -216,4 +216,6 @@ def test_a_ca_file_that_cannot_be_used_is_told_at_once(tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_text("nothing in it")
     for name in ("ca.pem", "missing.pem"):
         with pytest.raises(OSError, match=r".+"):
-            SmtpTransport(hop(25, tls=HopTls(mode="required", ca_file=tmp_path / name)), hostname="relay.example.com")
+            SmtpTransport.to_hosts(
+                hop(25, tls=HopTls(mode="required", ca_file=tmp_path / name)), hostname="relay.example.com"
+            )

@@ -8,6 +8,7 @@ import pytest
 
 from mta import events
 from mta.adapters.transport.smtp_transport import SmtpTransport
+from mta.model.delivery import Misfit
 from tests.servers.wait import free_port
 from tests.unit.adapters.transport.peer import MAIL, Session, deliver, envelope, hop, peer, replies, transport
 
@@ -86,19 +87,32 @@ async def test_one_refused_recipient_of_many() -> None:
         assert len(server.contents) == 1
 
 
-async def test_8_bit_content_is_declared_where_it_can_be_and_sent_as_it_is() -> None:
-    async def old(session: Session) -> None:
-        await session.open("PIPELINING")
-        await session.serve()
-
+async def test_8_bit_content_is_declared_where_it_can_be() -> None:
     content = "Subject: x\r\n\r\nGrüße\r\n".encode()
     async with peer(polite) as server, transport(hop(server.port)) as way:
         await deliver(way, content=[content])
         await deliver(way)
         assert [b"8BITMIME" in c for c in server.commands if c.startswith(b"MAIL")] == [True, False]
+
+
+@pytest.mark.parametrize("size", [100, 3_000_000])
+async def test_8_bit_content_is_a_misfit_where_it_can_not_be_declared(size: int) -> None:
+    async def old(session: Session) -> None:
+        await session.open("PIPELINING")
+        await session.serve()
+
+    plain = b"Subject: x\r\n\r\n" + b"0123456789\r\n" * (size // 12)
+    content = plain + "Grüße\r\n".encode()
     async with peer(old) as server, transport(hop(server.port)) as way:
-        assert replies(await deliver(way, content=[content])) == ["250 2.0.0"]
-        assert server.contents == [content]
+        [result] = await deliver(way, content=[content])
+        assert (replies([result]), result.misfit) == (["554 5.6.3"], Misfit.EIGHT_BIT)
+        assert server.commands == [b"EHLO relay.example.com"]
+        [result] = await deliver(way, content=[plain])
+        assert (replies([result]), result.misfit) == (["250 2.0.0"], None)
+        [result] = await deliver(way, content=[content], overlook=[Misfit.EIGHT_BIT])
+        assert replies([result]) == ["250 2.0.0"]
+        assert server.contents == [plain, content]
+        assert len(server.sessions) == 1, "a misfit leaves the connection as it was"
 
 
 async def test_a_declared_utf8_header_needs_smtputf8_only_if_there_is_one() -> None:
@@ -357,7 +371,7 @@ async def test_names_and_literals_are_connected_to() -> None:
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "a..b", "x" * 300])
 async def test_a_host_that_does_not_resolve_defers(host: str) -> None:
     async with transport(hop(25, host=host)) as way:
-        assert replies(await deliver(way)) == ["451 4.4.1"]
+        assert replies(await deliver(way)) == ["451 4.4.3"]
 
 
 async def test_a_remote_that_limits_connections_is_served_with_those_it_allows() -> None:

@@ -1,0 +1,38 @@
+"""Why no session with a next hop came about. All but `NoRouteError` are temporary: it is not the message's fault."""
+
+from __future__ import annotations
+
+import ssl
+
+from mta.model.reply import MailError, Reply, TemporaryError
+
+
+class ConnectError(TemporaryError):
+    """Not reached, refused at the greeting, no TLS where it is required."""
+
+    def __init__(self, reply: Reply, remote: str, words: str = "") -> None:
+        super().__init__(reply)
+        self.remote = remote
+        self.words = words
+
+
+class TlsHandshakeError(ConnectError):
+    """STARTTLS was agreed and the handshake failed."""
+
+
+class LoginRefusedError(ConnectError):
+    """The next hop does not take our user and password: another try with the same is of no use."""
+
+
+class NoRouteError(MailError):
+    """The domain takes no mail, by the word of DNS: permanent."""
+
+
+def words_of(error: BaseException) -> str:
+    """An error of the operating system or of OpenSSL in a few ASCII words."""
+    if isinstance(error, TimeoutError):
+        return "timed out"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return str(error.verify_message)
+    text = str(error.strerror or error) if isinstance(error, OSError) else str(error)
+    return text.encode("ascii", "replace").decode() or type(error).__name__

@@ -1,0 +1,104 @@
+"""Delivery to the servers of each recipient's domain (RFC 5321 §5.1): a transport for each domain, made when needed."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+
+from mta.adapters.transport.mail_exchangers import MailExchangers, Ourselves
+from mta.adapters.transport.smtp_transport import SmtpTransport, session_settings
+from mta.adapters.transport.targets import DomainTargets
+from mta.config.delivery_schema import MxHop
+from mta.model.delivery import Misfit, RecipientEntry, RecipientResult
+from mta.model.envelope import Envelope
+from mta.model.next_hop import NextHopName
+from mta.ports.resolver import Resolver
+from mta.ports.transport import Segments, Stopped
+
+DOMAINS_KEPT = 500
+"""Beyond that, domains that nothing is known of or under way for are forgotten."""
+DOMAINS_MAX = 10_000
+"""Beyond that, also those whose circuits are open: they are tried afresh."""
+_LOOKED_AT = 8
+
+
+class MxTransport:
+    """Fulfils `mta.ports.transport.Transport`. Raises OSError or ValueError if a file of its TLS can't be used."""
+
+    def __init__(
+        self,
+        hop: MxHop,
+        *,
+        hostname: str,
+        resolver: Callable[[], Resolver],
+        ourselves: Ourselves | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._hop = hop
+        self._clock = clock
+        self._chance = chance
+        self._settings = session_settings(hop, hostname, clock)
+        self._exchangers = MailExchangers(
+            resolver, ourselves=ourselves, port=hop.port, may_be_private=hop.private_addresses, chance=chance
+        )
+        self._domains: dict[str, SmtpTransport] = {}
+        """The one used last at the end."""
+
+    async def deliver(
+        self,
+        envelope: Envelope,
+        recipients: Sequence[RecipientEntry],
+        content: Segments,
+        *,
+        deadline_s: float,
+        overlook: Collection[Misfit] = (),
+    ) -> list[RecipientResult]:
+        """As the port says. A delivery of the queue has recipients of one domain; whatever was queued otherwise is
+        divided by domains.
+        """
+        by_domain: dict[str, list[RecipientEntry]] = {}
+        for entry in recipients:
+            by_domain.setdefault(entry.address.domain_key, []).append(entry)
+        results = await asyncio.gather(
+            *(
+                self._of(domain).deliver(envelope, entries, content, deadline_s=deadline_s, overlook=overlook)
+                for domain, entries in by_domain.items()
+            )
+        )
+        return [result for some in results for result in some]
+
+    def _of(self, domain: str) -> SmtpTransport:
+        found = self._domains.pop(domain, None)
+        if found is None:
+            self._forget_some()
+            found = SmtpTransport(
+                self._hop,
+                DomainTargets(domain, self._hop.port, self._exchangers),
+                self._settings,
+                name=str(NextHopName(self._hop.name, domain)),
+                clock=self._clock,
+                chance=self._chance,
+            )
+        self._domains[domain] = found
+        return found
+
+    def _forget_some(self) -> None:
+        if len(self._domains) < DOMAINS_KEPT:
+            return
+        oldest = [domain for domain, _ in zip(self._domains, range(_LOOKED_AT), strict=False)]
+        for domain in oldest:
+            transport = self._domains.pop(domain)
+            if not (transport.is_unused or (len(self._domains) >= DOMAINS_MAX and transport.is_idle)):
+                self._domains[domain] = transport  # back, at the end
+
+    def blocked(self) -> Collection[str]:
+        return [domain for domain, transport in self._domains.items() if transport.blocked()]
+
+    def stopped(self) -> Mapping[str, Stopped]:
+        return {domain: found[""] for domain, transport in self._domains.items() if (found := transport.stopped())}
+
+    async def close(self) -> None:
+        await asyncio.gather(*(transport.close() for transport in self._domains.values()))
