@@ -29,6 +29,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--slot", type=int, required=True)
     parser.add_argument("--channel", type=int, required=True)
     parser.add_argument("--listen", action="append", default=[], type=_listen, metavar="FD:NAME")
+    parser.add_argument("--counts", type=int, default=-1, metavar="FD")
     parser.set_defaults(run=run)
 
 
@@ -41,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     faulthandler.enable()  # the supervisor ends a hanging worker by SIGABRT: where it hung is then on standard error
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    order = WorkerOrder(arguments.slot, dict(arguments.listen), arguments.channel, arguments.config)
+    order = WorkerOrder(arguments.slot, dict(arguments.listen), arguments.channel, arguments.config, arguments.counts)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             return runner.run(run_worker(order))

@@ -47,6 +47,8 @@ class WorkerOrder:
     """Listener name → bound socket with SO_REUSEPORT, not listening yet when it is new."""
     channel_fd: int
     config: Path
+    counts_fd: int = -1
+    """The table of `mta.shared_counts`; -1: the worker counts for itself alone."""
 
 
 class Worker(Protocol):

@@ -16,6 +16,7 @@ from typing import Any
 
 from mta import events
 from mta.config.problems import Problem
+from mta.shared_counts import SharedCounts
 from mta.supervise.channel import LINE_MAX, problem_from_json
 from mta.supervise.sockets import SlotSockets
 
@@ -80,8 +81,9 @@ class Slot:
     def __init__(
         self, index: int, sockets: SlotSockets, command: Sequence[str], config: Path,
         hello: Callable[[], Mapping[str, Any]], on_ready: Callable[[Slot], None], *, component: str = "relay",
+        counts: SharedCounts | None = None,
     ) -> None:  # fmt: skip
-        """`hello` is what each new process is told first."""
+        """`hello` is what each new process is told first; `counts` is where it counts, in the section of its index."""
         self.index = index
         self.component = component
         """What its process is, for log lines: "relay", or the name of what runs beside the relay's workers."""
@@ -94,6 +96,7 @@ class Slot:
         self._command = [*command, "--slot", str(index), "--config", str(config)]
         self._hello = hello
         self._on_ready = on_ready
+        self._counts = counts
         self._stopping = asyncio.Event()
         self._start_now = asyncio.Event()
 
@@ -187,9 +190,11 @@ class Slot:
     async def _spawn(self, channel_fd: int) -> asyncio.subprocess.Process:
         fds = self._sockets.fds()
         listen = [argument for name, fd in fds.items() for argument in ("--listen", f"{fd}:{name}")]
+        shared = [self._counts.fd] if self._counts is not None else []
+        counts = [argument for fd in shared for argument in ("--counts", str(fd))]
         return await asyncio.create_subprocess_exec(
-            *self._command, "--channel", str(channel_fd), *listen,
-            pass_fds=[channel_fd, *fds.values()], stdin=asyncio.subprocess.DEVNULL, env=_worker_environment(),
+            *self._command, "--channel", str(channel_fd), *counts, *listen,
+            pass_fds=[channel_fd, *shared, *fds.values()], stdin=asyncio.subprocess.DEVNULL, env=_worker_environment(),
             process_group=0,  # Ctrl-C is for the supervisor, which then drains
         )  # fmt: skip
 
@@ -200,6 +205,8 @@ class Slot:
                 self._hear(worker, json.loads(line))
         code = await worker.process.wait()
         self.worker = None
+        if self._counts is not None:
+            self._counts.clear(self.index)
         for answer in worker.answers.values():
             if not answer.done():
                 answer.set_result(None)

@@ -19,6 +19,7 @@ from mta.config.problems import ConfigurationError, Problem
 from mta.config.schema import Configuration
 from mta.control.server import ControlServer
 from mta.model.bypass import Bypass
+from mta.shared_counts import SharedCounts
 from mta.supervise.bypass_file import read_bypass, write_bypass
 from mta.supervise.channel import bypass_from_json, bypass_to_json, problem_to_json
 from mta.supervise.notify import Notifier
@@ -81,6 +82,7 @@ class Supervisor:
         self._companion_commands = companions or {}
         self._companions: list[Slot] = []
         self._ports: dict[str, int] = {}
+        self._counts = SharedCounts.create(self._workers)
         self._started_at = datetime.now(UTC)
         self._stop = asyncio.Event()
         self._up = asyncio.Event()
@@ -108,6 +110,7 @@ class Supervisor:
             await self._supervise([*lives, *(asyncio.create_task(self._accompany(c)) for c in self._companions)])
         finally:
             await self._control.close()
+            self._counts.close()
 
     def stop(self, reason: str) -> None:
         """Drain; said a second time: at once."""
@@ -187,7 +190,9 @@ class Supervisor:
 
     def _slot(self, index: int) -> Slot:
         sockets = SlotSockets(self._current.configuration.listeners, self._ports)
-        return Slot(index, sockets, self._worker_command, self._config, self._hello, self._on_ready)
+        return Slot(
+            index, sockets, self._worker_command, self._config, self._hello, self._on_ready, counts=self._counts
+        )  # fmt: skip
 
     def _hello(self) -> dict[str, Any]:
         return {"bypass": bypass_to_json(self._bypass)}

@@ -89,6 +89,7 @@ async def main() -> int:
     parser.add_argument("--config", type=Path)
     parser.add_argument("--channel", type=int)
     parser.add_argument("--listen", action="append")
+    parser.add_argument("--counts", type=int)
     arguments = parser.parse_args()
     try:
         channel = await WorkerChannel.open(arguments.channel)
