@@ -18,9 +18,8 @@ from typing import TYPE_CHECKING, cast
 
 from mta import events
 from mta.relay.receive import replies
-from mta.relay.receive.access import plain_ip
 from mta.relay.receive.settings import ListenerSettings
-from mta.relay.receive.tls import verified_names
+from mta.relay.receive.tls import failure_text, verified_names
 
 if TYPE_CHECKING:
     from mta.relay.receive.server import RelayListener
@@ -40,18 +39,21 @@ _LONGEST_LINE = COMMAND_MAX_OCTETS + max(COMMAND_ALLOWANCES.values())
 _THROWN_AWAY_MAX = 65_536
 _BUFFER_HIGH = 65_536
 _LINGER_S = 5.0
+_HANDSHAKE_S = 30.0
 _NEVER = float("inf")
 
 
 class Connection(asyncio.Protocol, ABC):
     """Bytes in and out. A subclass holds the dialogue (`_converse`) and counts bad commands (`refuse_line`)."""
 
-    def __init__(self, listener: RelayListener, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, listener: RelayListener, loop: asyncio.AbstractEventLoop, ip: str, port: int) -> None:
         self.loop = loop
         self.listener = listener
         self.settings: ListenerSettings = listener.settings
-        self.ip = ""
-        self.port = 0
+        self.ip = ip
+        self.port = port
+        self.is_balancer = False
+        """A load balancer speaks for itself, e.g. to see whether we are well."""
         self.tls = ""
         """As in `Client.tls`."""
         self.certificate_names: tuple[str, ...] = ()
@@ -72,6 +74,7 @@ class Connection(asyncio.Protocol, ABC):
         """Nothing more is read or answered."""
         self.draining = False
         self._upgrading = False
+        self._tls_has_failed = False
         self._replies: list[bytes] = []
         self._deadline = _NEVER
         self._timer: asyncio.TimerHandle | None = None
@@ -90,17 +93,12 @@ class Connection(asyncio.Protocol, ABC):
     # --- called by the event loop ---
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Count the client in, or turn it away at once."""
+        """Begin the session, under TLS where the listener wants it from the first octet."""
         self._wire = cast("asyncio.Transport", transport)
-        peer = transport.get_extra_info("peername")
-        self.ip, self.port = (plain_ip(peer[0]), peer[1]) if peer else ("", 0)  # it may be gone before we look
-        refusal = self.listener.admit(self)
-        if refusal is None:
-            self.task = self.loop.create_task(self._handle_client())
-            return
-        self.over = self.no_more = True
-        self._wire.write(refusal)
-        self._close()
+        tls = transport.get_extra_info("ssl_object")
+        if tls is not None:
+            self._take_tls(tls)
+        self.task = self.loop.create_task(self._handle_client())
 
     def data_received(self, data: bytes) -> None:
         """Keep the bytes and wake the session; stop a client that is far ahead of us."""
@@ -120,6 +118,8 @@ class Connection(asyncio.Protocol, ABC):
 
     def connection_lost(self, error: Exception | None) -> None:
         """The session's task is told, not cancelled."""
+        if isinstance(error, ssl.SSLError):
+            self.tls_failed(error)  # by TLS 1.3 the client judges our certificate when our handshake is over
         self._is_lost = self.no_more = self.over = True
         self._wake()
         if self._timer is not None:
@@ -203,7 +203,7 @@ class Connection(asyncio.Protocol, ABC):
             await self.flush()
             if self.no_more:
                 return None
-            deadline = deadline or self.loop.time() + self.settings.idle_s
+            deadline = deadline or self.loop.time() + self.idle_s
             await self.more(deadline)
         return None
 
@@ -255,7 +255,7 @@ class Connection(asyncio.Protocol, ABC):
         """Wait for more of a message, for the idle time and until `latest` at most; False where no more comes."""
         await self.flush()
         while not (self.buffer or self.no_more or self.over):
-            await self.more(min(latest, self.loop.time() + self.settings.idle_s))
+            await self.more(min(latest, self.loop.time() + self.idle_s))
         return bool(self.buffer) and not self.over
 
     # --- writing ---
@@ -270,7 +270,7 @@ class Connection(asyncio.Protocol, ABC):
             self._wire.write(b"".join(self._replies))
         self._replies.clear()
         if self._is_choked:
-            deadline = self.loop.time() + self.settings.idle_s
+            deadline = self.loop.time() + self.idle_s
             while self._is_choked and not self.over:
                 await self._happened(deadline)
 
@@ -292,9 +292,25 @@ class Connection(asyncio.Protocol, ABC):
             return
         self._wire.close()
         self.over = self.no_more = True
-        self._schedule(self.loop.time() + min(_LINGER_S, self.settings.idle_s))
+        self._schedule(self.loop.time() + min(_LINGER_S, self.idle_s))
 
     # --- time ---
+
+    @property
+    def idle_s(self) -> float:
+        """How long the client may pause."""
+        return self.listener.patience_s(self.settings.idle_s)
+
+    @property
+    def handshake_s(self) -> float:
+        """How long a TLS handshake may take."""
+        return min(_HANDSHAKE_S, self.idle_s)
+
+    def hurry(self, within_s: float) -> None:
+        """The listener has got crowded: what the client is waited for has to come within this time."""
+        at = self.loop.time() + within_s
+        if at < self._deadline != _NEVER:
+            self._arm(at)
 
     def _arm(self, deadline: float) -> None:
         self._deadline = deadline
@@ -332,10 +348,10 @@ class Connection(asyncio.Protocol, ABC):
         self._wire.write(ready)
         self._upgrading = True
         try:
-            async with asyncio.timeout(self.settings.idle_s):
+            async with asyncio.timeout(self.handshake_s):
                 wire = await self.loop.start_tls(self._wire, self, context, server_side=True)
         except (OSError, TimeoutError) as exc:  # ssl.SSLError is an OSError
-            events.session_closed(self.settings.name, client=self.ip, reason=f"TLS handshake failed: {exc}")
+            self.tls_failed(exc)
             self.over = True
             self._wire.abort()
             return False
@@ -344,7 +360,18 @@ class Connection(asyncio.Protocol, ABC):
         assert wire is not None
         self._wire = wire
         self._is_reading = True
-        tls = wire.get_extra_info("ssl_object")
-        self.tls = f"{tls.version()} {tls.cipher()[0]}"
-        self.certificate_names = verified_names(tls)
+        self._take_tls(wire.get_extra_info("ssl_object"))
         return True
+
+    def _take_tls(self, tls: ssl.SSLObject) -> None:
+        cipher = tls.cipher()
+        self.tls = f"{tls.version()} {cipher[0] if cipher else ''}"
+        self.certificate_names = verified_names(tls)
+
+    def tls_failed(self, error: OSError) -> None:
+        """Log why, and count; once, though event loops may tell of it twice."""
+        if self._tls_has_failed:
+            return
+        self._tls_has_failed = True
+        self.listener.counters.failed_handshakes += 1
+        events.tls_failed(self.settings.name, client=self.ip, reason=failure_text(error))

@@ -17,7 +17,7 @@ _SAID_EVERY_S = 60.0
 class Counters:
     """One listener's. Clients are named as `access.counting_key` does, or by account."""
 
-    __slots__ = ("_everybody", "_listener", "connections", "held_octets", "shared")
+    __slots__ = ("_everybody", "_listener", "connections", "failed_handshakes", "held_octets", "shared")
 
     def __init__(self, shared: SharedCounts, listener: str) -> None:
         self.shared = shared
@@ -26,6 +26,7 @@ class Counters:
         self.connections = 0
         """Of this process."""
         self.held_octets = 0
+        self.failed_handshakes = 0
 
     @property
     def all_connections(self) -> int:

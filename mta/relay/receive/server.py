@@ -14,18 +14,20 @@ from mta.config.accounts_file import Account
 from mta.config.listener_schema import Listener
 from mta.model.address import Address
 from mta.relay.receive import replies
+from mta.relay.receive.accepting import Acceptor
 from mta.relay.receive.access import counting_key
 from mta.relay.receive.connection import Connection
 from mta.relay.receive.counters import Counters
 from mta.relay.receive.receiver import Receiver
-from mta.relay.receive.session import RelaySession
 from mta.relay.receive.settings import listener_settings
 from mta.shared_counts import SharedCounts
 
 if TYPE_CHECKING:
     from mta.relay.receive.sign_in import SignIn
 
-_BACKLOG = 1024
+_CROWDED_FROM, _CROWDED_UP_TO = 0.8, 0.7
+"""Of the connections that there may be: from where on little patience is left, and from where on there is again."""
+_CROWDED_IDLE_S = 10.0
 
 
 class RelayListener:
@@ -56,7 +58,8 @@ class RelayListener:
         self.address = ("", 0)
         """Where it listens, once it does."""
         self._listener = listener
-        self._server: asyncio.Server | None = None
+        self._acceptor: Acceptor | None = None
+        self._is_crowded = False
         self._stopping = False
         self.reconfigure(
             listener, hostname, ssl_context, accepted_domains=accepted_domains, postmaster=postmaster,
@@ -105,18 +108,12 @@ class RelayListener:
 
         Raises OSError where the address can't be had.
         """
-        loop = asyncio.get_running_loop()
-
-        def factory() -> RelaySession:
-            return RelaySession(self, loop)
-
-        if sock is not None:
-            self._server = await loop.create_server(factory, sock=sock, backlog=_BACKLOG)
-        else:
-            self._server = await loop.create_server(
-                factory, self._listener.address, self._listener.port, backlog=_BACKLOG
-            )
-        address, port = self.address = self._server.sockets[0].getsockname()[:2]
+        if sock is None:
+            endpoint = (self._listener.address, self._listener.port)
+            family = socket.AF_INET6 if ":" in self._listener.address else socket.AF_INET
+            sock = socket.create_server(endpoint, family=family)
+        address, port = self.address = sock.getsockname()[:2]
+        self._acceptor = Acceptor(self, sock)
         events.listening(
             self.settings.name, address=address, port=port, role=self.settings.role.value, tls=self._listener.tls.mode
         )
@@ -127,16 +124,16 @@ class RelayListener:
         Returns how many sessions were cut off after that.
         """
         self._stopping = True
-        if self._server is not None:
-            self._server.close()
+        if self._acceptor is not None:
+            self._acceptor.stop()
         for session in self.sessions:
             session.drain()
-        tasks = [session.task for session in self.sessions if session.task is not None]
+        tasks = {session.task: session for session in self.sessions if session.task is not None}
         if not tasks:
             return 0
         _, late = await asyncio.wait(tasks, timeout=drain_s)
-        for session in list(self.sessions):
-            session.abort()
+        for task in late:
+            tasks[task].abort()
         if late:
             await asyncio.wait(late)
         return len(late)
@@ -147,7 +144,7 @@ class RelayListener:
         reason, reply = "", replies.NOT_ALLOWED
         if self._stopping:
             return replies.SHUTTING_DOWN
-        if not session.ip or not settings.policy.may_connect(session.ip):
+        if not session.is_balancer and not settings.policy.may_connect(session.ip):
             reason = "not in the allowed networks"
         else:
             reply = replies.BUSY
@@ -158,9 +155,26 @@ class RelayListener:
             events.connection_refused(settings.name, client=session.ip, reason=reason)
             return reply
         self.sessions.add(session)
+        self._take_stock()
         return None
+
+    def patience_s(self, idle_s: float) -> float:
+        """How long clients may pause now, where they otherwise may for `idle_s`."""
+        return min(idle_s, _CROWDED_IDLE_S) if self._is_crowded else idle_s
+
+    def _take_stock(self) -> None:
+        """Few places are left: who says nothing gives his up soon, so that idle clients can't keep others out."""
+        taken = self.counters.all_connections / self.settings.connections
+        if not self._is_crowded and taken > _CROWDED_FROM:
+            self._is_crowded = True
+            events.crowded(self.settings.name, connections=self.counters.all_connections, idle_s=_CROWDED_IDLE_S)
+            for session in self.sessions:
+                session.hurry(_CROWDED_IDLE_S)
+        elif self._is_crowded and taken < _CROWDED_UP_TO:
+            self._is_crowded = False
 
     def leave(self, session: Connection) -> None:
         """Count a session out."""
         self.sessions.discard(session)
         self.counters.leave(counting_key(session.ip))
+        self._take_stock()

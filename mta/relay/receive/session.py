@@ -37,8 +37,8 @@ _Answer = TypeVar("_Answer")
 class RelaySession(Connection):
     """One client's session."""
 
-    def __init__(self, listener: RelayListener, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(listener, loop)
+    def __init__(self, listener: RelayListener, loop: asyncio.AbstractEventLoop, ip: str, port: int) -> None:
+        super().__init__(listener, loop, ip, port)
         self.client: Client | None = None
         """All that is known of the client; None until HELO or EHLO."""
         self.account = ""

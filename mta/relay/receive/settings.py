@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
 
 from mta.config.listener_schema import Listener
 from mta.model.address import Address
@@ -25,6 +26,8 @@ class ListenerSettings:
     postmaster: Address
     ssl_context: ssl.SSLContext | None
     tls_required: bool
+    tls_implicit: bool
+    proxy_networks: tuple[IPv4Network | IPv6Network, ...]
     smtputf8: bool
     normalise: bool
     """Bare CR or LF in a message become CRLF, instead of a refusal."""
@@ -72,6 +75,8 @@ def listener_settings(
         postmaster=postmaster,
         ssl_context=ssl_context if offers_tls else None,
         tls_required=listener.tls.mode == "required",
+        tls_implicit=listener.tls.mode == "implicit",
+        proxy_networks=listener.proxy_networks,
         smtputf8=smtputf8,
         normalise=listener.bare_line_ends == "normalise",
         size_octets=limits.size,

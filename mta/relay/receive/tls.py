@@ -36,5 +36,18 @@ def verified_names(tls: object) -> tuple[str, ...]:
     return names() if names is not None else ()
 
 
+def failure_text(error: OSError) -> str:
+    """Why TLS failed, as an administrator reads it."""
+    if isinstance(error, ssl.SSLError) and error.reason:
+        name = error.reason.lower().replace("_", " ")
+        _, is_alert, alert = name.partition(" alert ")
+        return f"the client says: {alert}" if is_alert else name
+    if isinstance(error, TimeoutError) or "longer than" in str(error):
+        return "the handshake was not finished in time"
+    if isinstance(error, (ConnectionError, ssl.SSLError)):
+        return "the client left in the handshake"
+    return str(error)
+
+
 def _no_password() -> str:
     raise ValueError("the key is protected by a passphrase")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mta import events
+from mta.model.envelope import Client
+from mta.model.reply import Reply
 from mta.relay.receive import replies
 from mta.relay.receive.clients import judge_mail, judge_recipient
 from mta.relay.receive.commands import CommandError, MailArguments, parse_mail, parse_recipient
@@ -19,13 +21,16 @@ _OVERSHOOT_MAX = 1000
 async def mail(session: RelaySession, argument: str) -> None:
     """Begin a transaction. A reload of the configuration is taken up here."""
     client = session.client
+    session.settings = settings = session.listener.settings
     if client is None:
         session.refuse(replies.NEEDS_HELO)
         return
     if session.mail is not None:
         session.refuse(replies.NESTED_MAIL)
         return
-    session.settings = settings = session.listener.settings
+    if session.is_balancer and not settings.policy.may_connect(session.ip):
+        session.refuse(replies.NOT_ALLOWED)  # it may only see whether we are well
+        return
     try:
         arguments = parse_mail(argument, esmtp=client.esmtp, smtputf8_offered=settings.smtputf8)
     except CommandError as exc:
@@ -34,16 +39,21 @@ async def mail(session: RelaySession, argument: str) -> None:
     if arguments.size_octets > settings.size_octets:
         session.refuse_by(TOO_LARGE)
         return
-    refusal = judge_mail(session, arguments.reverse_path)
-    if refusal is None:
-        asked = session.listener.receiver.mail(session.client or client, arguments.reverse_path, arguments.size_octets)
-        refusal = await session.ask(asked)
+    refusal = await _judge(session, client, arguments)
     if refusal is not None:
         session.answer(refusal)
         return
     await session.reset()  # of a transaction that failed in the midst of its chunks
     session.mail = arguments
     session.say(replies.SENDER_OK)
+
+
+async def _judge(session: RelaySession, client: Client, arguments: MailArguments) -> Reply | None:
+    refusal = judge_mail(session, arguments.reverse_path)
+    if refusal is not None:
+        return refusal
+    asked = session.listener.receiver.mail(session.client or client, arguments.reverse_path, arguments.size_octets)
+    return await session.ask(asked)
 
 
 async def rcpt(session: RelaySession, argument: str) -> None:

@@ -1,13 +1,46 @@
-"""Every test of this folder runs on asyncio's own loop and on uvloop, which differ most where clients misbehave."""
+"""Every test of this folder runs on asyncio's own loop and on uvloop, which differ most where clients misbehave.
+
+For TLS there are the server's context and a client's that trusts it.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable
 
+import pytest
+import trustme
 import uvloop
+
+from mta.relay.receive import server_context
 
 
 def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
     """The loops, by the names that show in the tests' ids."""
     return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(scope="session")
+def context(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
+    """The server's, from files as an administrator has them."""
+    folder = tmp_path_factory.mktemp("certificate")
+    leaf = authority.issue_cert("mx.example.com")
+    for blob in leaf.cert_chain_pems:
+        with (folder / "cert.pem").open("ab") as file:
+            file.write(blob.bytes())
+    (folder / "key.pem").write_bytes(leaf.private_key_pem.bytes())
+    return server_context(folder / "cert.pem", folder / "key.pem")
+
+
+@pytest.fixture
+def trusting(authority: trustme.CA) -> ssl.SSLContext:
+    """A client's."""
+    client = ssl.create_default_context()
+    authority.configure_trust(client)
+    return client

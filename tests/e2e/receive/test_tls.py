@@ -7,36 +7,9 @@ import ssl
 from pathlib import Path
 
 import pytest
-import trustme
 
-from mta.relay.receive import RelayListener, server_context
+from mta.relay.receive import RelayListener
 from tests.e2e.receive.running import RememberingReceiver, listener_configuration, running
-
-
-@pytest.fixture(scope="session")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture(scope="session")
-def context(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
-    """The server's, from files as an administrator has them."""
-    folder = tmp_path_factory.mktemp("certificate")
-    leaf = authority.issue_cert("mx.example.com")
-    for blob in leaf.cert_chain_pems:
-        with (folder / "cert.pem").open("ab") as file:
-            file.write(blob.bytes())
-    (folder / "key.pem").write_bytes(leaf.private_key_pem.bytes())
-    return server_context(folder / "cert.pem", folder / "key.pem")
-
-
-@pytest.fixture
-def trusting(authority: trustme.CA) -> ssl.SSLContext:
-    """A client's."""
-    client = ssl.create_default_context()
-    authority.configure_trust(client)
-    return client
-
 
 OFFERED = {"mode": "offered"}
 REQUIRED = {"mode": "required"}
