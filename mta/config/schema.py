@@ -162,6 +162,15 @@ class Configuration(Strict):
         return {each.name: each.authentication for each in listeners if each.authentication.mode != "off"}
 
     @cached_property
+    def judging_headers(self) -> dict[str, Listener]:
+        """The listeners for which a message's header decides whether it may pass, by name."""
+        return {
+            each.name: each
+            for each in self.listeners
+            if each.peer == "exchange-online" or any(peer.senders for peer in each.clients)
+        }
+
+    @cached_property
     def authserv_ids(self) -> frozenset[str]:
         """The names by which our own results go, in lower case."""
         return frozenset((listener.authentication.authserv_id or self.hostname).lower() for listener in self.listeners)

@@ -28,6 +28,7 @@ from mta.model.envelope import Client, Envelope
 from mta.model.person import Person
 from mta.model.queue_id import new_queue_id
 from mta.model.reply import INTERNAL_ERROR, Reply
+from mta.relay.admission import judge_header
 from mta.relay.authenticate import Received
 from mta.relay.authenticate import authenticate as authenticate_received
 from mta.relay.book import Book, people_of
@@ -120,6 +121,11 @@ async def scan(equipment: Equipment, arrival: Arrival) -> Reply | None:
         if outcome == "refuse":
             return Reply(554, "5.6.0", f"Message refused: more than {exc.limit} {exc.what}")
     return None
+
+
+async def admit(equipment: Equipment, arrival: Arrival) -> Reply | None:
+    """Refuse what a listener's `senders` and `exchange_online` keep out."""
+    return judge_header(arrival.rulebook.snapshot.configuration, arrival.client, arrival.parsed, arrival.queue_id)
 
 
 async def guard(equipment: Equipment, arrival: Arrival) -> Reply | None:

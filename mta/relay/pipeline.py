@@ -25,6 +25,7 @@ from mta.relay.queue_runner import QueueRunner
 
 BEFORE_THE_REPLY = (
     arrival.scan,
+    arrival.admit,
     arrival.guard,
     arrival.authenticate,
     arrival.identify,
