@@ -10,28 +10,24 @@ from pathlib import Path
 
 from mta.config.alert_checks import alert_consistency, alert_surroundings
 from mta.config.authentication_checks import authentication_consistency
-from mta.config.delivery_schema import MaildirHop, SmtpHop
+from mta.config.delivery_checks import delivery_consistency, delivery_surroundings
 from mta.config.directory_checks import directory_consistency, directory_surroundings
-from mta.config.explain_errors import closest
-from mta.config.findings import Finding, bad_ca_file, unreadable
+from mta.config.findings import Finding, no_domain, unreadable
 from mta.config.listener_schema import Listener
 from mta.config.schema import Configuration
 from mta.config.signing_checks import signing_consistency, signing_surroundings
 from mta.config.yaml_values import Loc
 from mta.model.address import AddressError, domain_key, parse_address
-from mta.model.delivery import VERIFIED_TLS
 
 
 def check_consistency(configuration: Configuration) -> list[Finding]:
     """Whether the parts of the configuration fit each other; looks at nothing outside it."""
     return [
         *_repeated_names(configuration),
-        *_next_hop_names(configuration),
         *_listeners(configuration),
         *authentication_consistency(configuration),
-        *_routing(configuration),
+        *delivery_consistency(configuration),
         *_domains(configuration),
-        *_folder_patterns(configuration),
         *directory_consistency(configuration),
         *signing_consistency(configuration),
         *alert_consistency(configuration),
@@ -42,6 +38,7 @@ def check_surroundings(configuration: Configuration) -> list[Finding]:
     """Whether the files, folders, certificates, environment variables and keys that it names are there and good."""
     return [
         *_certificates(configuration),
+        *delivery_surroundings(configuration),
         *signing_surroundings(configuration),
         *_folders(configuration),
         *directory_surroundings(configuration),
@@ -90,69 +87,24 @@ def _tls_has_files(listener: Listener, loc: Loc) -> Iterator[Finding]:
             yield Finding(loc, f"tls is {listener.tls.mode}, but has no {key}", f"add '{key}: PATH' of a PEM file")
 
 
-def _next_hop_names(configuration: Configuration) -> Iterator[Finding]:
-    for index, hop in enumerate(configuration.next_hops):
-        if hop.name.endswith(VERIFIED_TLS):
-            what = f"{hop.name!r} is how the queue names a next hop over required TLS"
-            yield Finding(("next_hops", index, "name"), what, f"give it a name that doesn't end in {VERIFIED_TLS}")
-
-
-def _routing(configuration: Configuration) -> Iterator[Finding]:
-    names = [hop.name for hop in configuration.next_hops]
-    routing = configuration.routing
-    for loc, name in [
-        (("routing", "default"), routing.default),
-        *((("routing", "domains", domain), hop) for domain, hop in routing.domains.items()),
-    ]:
-        if name not in names:
-            yield Finding(loc, f"no next hop is called {name!r}", closest(name, names))
-    seen: dict[str, str] = {}
-    for domain in routing.domains:
-        loc = ("routing", "domains", domain)
-        yield from _domain(loc, domain.removeprefix("*."), "write example.com, or *.example.com for all below it")
-        if domain_key(domain) in seen:
-            yield Finding(loc, f"{domain!r} is the same domain as {seen[domain_key(domain)]!r}", "keep one")
-        seen[domain_key(domain)] = domain
-
-
 def _domains(configuration: Configuration) -> Iterator[Finding]:
     owners: dict[str, str] = {}
     for place, organisation in configuration.placed_organisations:
         for index, domain in enumerate(organisation.accepted_domains):
             loc: Loc = (*place, "accepted_domains", index)
-            yield from _domain(loc, domain, "write each domain out, such as example.com")
+            yield from no_domain(loc, domain, "write each domain out, such as example.com")
             owner = owners.get(domain_key(domain))
             if owner == organisation.name:
                 yield Finding(loc, f"{domain!r} stands here twice", "keep one")
             elif owner is not None:
                 yield Finding(loc, f"{domain!r} is organisation {owner!r}'s already", "a domain has one organisation")
             owners[domain_key(domain)] = organisation.name
-    yield from _domain(("hostname",), configuration.hostname, "write the full name of this machine")
+    yield from no_domain(("hostname",), configuration.hostname, "write the full name of this machine")
     address = configuration.postmaster
     try:
         parse_address(address if "@" in address else f"{address}@{configuration.hostname}")
     except AddressError as exc:
         yield Finding(("postmaster",), f"{address!r} is no address: {exc}", "write postmaster or an address")
-
-
-def _domain(loc: Loc, domain: str, mend: str) -> Iterator[Finding]:
-    try:
-        parse_address(f"x@{domain}")
-    except AddressError as exc:
-        yield Finding(loc, f"{domain!r} is no domain: {exc}", mend)
-
-
-def _folder_patterns(configuration: Configuration) -> Iterator[Finding]:
-    for index, hop in enumerate(configuration.next_hops):
-        if isinstance(hop, MaildirHop):
-            try:
-                str(hop.folder).format(domain="example.com", local="jane")
-            except (KeyError, IndexError, ValueError):
-                yield Finding(
-                    ("next_hops", index, "folder"),
-                    f"{hop.folder} has a placeholder that is not known",
-                    "use {domain} and {local} only",
-                )
 
 
 def _certificates(configuration: Configuration) -> Iterator[Finding]:
@@ -170,9 +122,6 @@ def _certificates(configuration: Configuration) -> Iterator[Finding]:
                 yield Finding(
                     loc, f"certificate and key can't be used: {exc}", "check that both are PEM and belong together"
                 )
-    for index, hop in enumerate(configuration.next_hops):
-        if isinstance(hop, SmtpHop) and hop.tls.ca_file is not None:
-            yield from bad_ca_file(("next_hops", index, "tls", "ca_file"), hop.tls.ca_file)
 
 
 def _no_password() -> str:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from mta.config.types import Secret
 from mta.config.yaml_values import Loc
+from mta.model.address import AddressError, parse_address
 
 
 class Finding(NamedTuple):
@@ -49,3 +50,11 @@ def secret_value(loc: Loc, secret: Secret) -> bytes | Finding:
         return Finding(
             (*loc, "file"), f"cannot read {secret.file}: {exc.strerror}", "correct the path, or let the service read it"
         )
+
+
+def no_domain(loc: Loc, text: str, mend: str) -> Iterator[Finding]:
+    """Whether it is a domain name."""
+    try:
+        parse_address(f"x@{text}")
+    except AddressError as exc:
+        yield Finding(loc, f"{text!r} is no domain: {exc}", mend)

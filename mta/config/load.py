@@ -12,6 +12,7 @@ from mta.config.checks import check_consistency, check_surroundings
 from mta.config.explain_errors import schema_problems
 from mta.config.problems import ConfigurationError, Problem
 from mta.config.schema import Configuration
+from mta.config.types import Frequency
 from mta.config.yaml_values import Document, Loc, Place, read_document
 
 M = TypeVar("M", bound=BaseModel)
@@ -83,7 +84,7 @@ def absolute(value: Any, base: Path) -> Any:
         return value.model_copy(
             update={name: absolute(getattr(value, name), base) for name in type(value).model_fields}
         )
-    if isinstance(value, tuple):
+    if isinstance(value, tuple) and not isinstance(value, Frequency):
         return tuple(absolute(item, base) for item in value)
     if isinstance(value, dict):
         return {key: absolute(item, base) for key, item in value.items()}
