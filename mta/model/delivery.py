@@ -33,6 +33,8 @@ class Misfit(Enum):
     """It does not offer 8BITMIME, and the content is not 7-bit."""
     UTF8_HEADER = "utf8-header"
     """It does not offer SMTPUTF8, and the header holds UTF-8; the addresses would do without."""
+    LONG_LINE = "long-line"
+    """It said that a line of the body is too long. Transports don't say so: the words of a refusal do."""
 
 
 class State(Enum):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from mta import events
 from mta.message.authentication_results import fields_of, read_field, results_on_top
@@ -23,8 +23,7 @@ from mta.message.parse import Buffer, Message
 from mta.model.actions import OnError, RewriteSender, SignWith
 from mta.model.address import Address, parse_address
 from mta.model.decision import Direction
-from mta.model.delivery import AcceptedMessage, RecipientEntry
-from mta.model.envelope import Envelope
+from mta.model.delivery import AcceptedMessage
 from mta.model.person import Person
 from mta.model.reply import Reply
 from mta.relay.book import Book
@@ -38,6 +37,8 @@ _OURS = frozenset({Direction.OUTBOUND, Direction.INTERNAL})
 _FIELD = re.compile(rb"[!-9;-~]+[ \t]*:")
 _DATE_FIELD = re.compile(rb"(?mi)^Date: ([^\r]+)\r$")
 _CHAIN = re.compile(rb";\s+arc=(none|pass|fail)(?=[\s;]|\Z)")
+# Ours stand before the mark and the trace, which begins with a field of another name.
+_SIGNATURES = re.compile(rb"\A(?:(?:DKIM-Signature|ARC-[A-Za-z\-]+):[^\r]*+\r\n(?:[ \t][^\r]*+\r\n)*)+")
 _MARK_NAME = MARK_HEADER.decode()
 _OF_EXCHANGE = (b"x-ms-exchange-organization-", b"x-ms-exchange-crosstenant-")
 _NOT_THEIRS = re.compile(
@@ -147,6 +148,24 @@ def finished(original: Original, variant: Variant, content: tuple[Edit, ...]) ->
     if original.is_orphaned:
         return unsigned
     return _signed(original, variant, unsigned, domain) if domain else _sealed(original, variant, unsigned)
+
+
+def unsigned(edits: tuple[Edit, ...]) -> tuple[Edit, ...]:
+    """A finished copy's edits without our own signatures on top of it."""
+    top = edits[0]
+    kept = _SIGNATURES.sub(b"", top.replacement, count=1)
+    return (Edit(top.start, top.end, kept), *edits[1:])
+
+
+def signed_anew(
+    original: Original, variant: Variant, former: tuple[Edit, ...], changed: tuple[Edit, ...]
+) -> tuple[Edit, ...]:
+    """Sign a copy that was encoded otherwise (`changed`) as the one before (`former`) would be; both are unsigned."""
+    message, parsed = original.message, original.parsed
+    if parsed is None or original.is_orphaned or message.decision.already_processed:
+        return changed
+    domain = _signing_domain(original, variant, parsed, former)
+    return _signed(original, variant, changed, domain) if domain else _sealed(original, variant, changed)
 
 
 def _signed(original: Original, variant: Variant, unsigned: tuple[Edit, ...], domain: str) -> tuple[Edit, ...]:
@@ -277,26 +296,3 @@ def _selector(variant: Variant) -> str:
     """Of the DKIM key that the last rule wants, "" where none does."""
     wanted = [action.selector for action in variant.actions if isinstance(action, SignWith)]
     return wanted[-1] if wanted else ""
-
-
-def envelopes(
-    message: AcceptedMessage, variant: Variant, recipients: tuple[RecipientEntry, ...], postmaster: Address | None
-) -> list[tuple[Envelope, tuple[RecipientEntry, ...]]]:
-    """The envelopes under which these recipients of one copy get it.
-
-    A rule may name another reverse-path. Who was added by a rule gets the postmaster's: what becomes of a copy of which
-    the sender knows nothing is not reported to them, neither by us nor by servers behind us. Where mail is redirected
-    the sender's stays, for they are to know whether it arrived. The null reverse-path always stays (RFC 5321 §4.5.5).
-    """
-    envelope = message.envelope
-    if envelope.reverse_path is None:
-        return [(envelope, recipients)]
-    rewritten = [action.address for action in variant.actions if isinstance(action, RewriteSender) and action.envelope]
-    sent = replace(envelope, reverse_path=parse_address(rewritten[-1])) if rewritten else envelope
-    decided = message.decision.recipients
-    added = tuple(e for e in recipients if decided[e.index].is_added and not decided[e.index].in_place_of)
-    if not added or postmaster is None:
-        return [(sent, recipients)]
-    others = tuple(entry for entry in recipients if entry not in added)
-    ours = replace(envelope, reverse_path=postmaster, ret="", envid="")
-    return [(each, served) for each, served in ((sent, others), (ours, added)) if served]

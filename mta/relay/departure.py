@@ -19,19 +19,29 @@ from mta.message.classify import Classification, classify
 from mta.message.edit import Edit, apply
 from mta.message.parse import Buffer, LimitExceededError, Message, parse
 from mta.model.actions import Stamp, StripAttachments
-from mta.model.delivery import AcceptedMessage, LeasedDelivery, RecipientResult, Settlement, State, StoredVariant
+from mta.model.delivery import (
+    AcceptedMessage,
+    LeasedDelivery,
+    Misfit,
+    RecipientResult,
+    Settlement,
+    State,
+    StoredVariant,
+)
 from mta.model.person import Person
 from mta.model.queue import is_frozen
 from mta.model.reply import INTERNAL_ERROR, MailError, Reply
 from mta.ports.spool import LeaseLostError
 from mta.relay.book import Book, people_of
-from mta.relay.copies import Original, envelopes, finished, stamped
-from mta.relay.deliver.attempt import Copy, attempt
+from mta.relay.copies import Original, finished, stamped
+from mta.relay.deliver.attempt import Copy, NoForm, attempt
 from mta.relay.deliver.settle import set_aside
+from mta.relay.envelopes import envelopes
 from mta.relay.equipment import Equipment, Rulebook
 from mta.relay.kept_files import keep_file
 from mta.relay.octets import buffer_of, off_the_loop
 from mta.relay.organisations import book_for
+from mta.relay.other_forms import OtherForms
 from mta.relay.outcome_log import log_settlement
 from mta.relay.split.variants import Variant, variants
 
@@ -81,6 +91,11 @@ class Departure:
         return Original(
             self.message, self.data, self.parsed, self.classification, self.book, is_orphaned=self.is_orphaned
         )
+
+    async def another_form(self, copy: Copy, misfits: frozenset[Misfit]) -> Copy | NoForm:
+        """The same copy for a next hop that can't take it as it is."""
+        by_group = {variant.group: variant for variant in self.variants}
+        return await OtherForms(self.original, self.rulebook.limits, self.edits, by_group).make(copy, misfits)
 
 
 async def leave_frozen(equipment: Equipment, departure: Departure) -> None:
@@ -202,7 +217,8 @@ async def _deliver_one(equipment: Equipment, departure: Departure, delivery: Lea
         deadline_s = 600 + len(departure.data) / SLOWEST_OCTETS_PER_S
         envelope = delivery.message.envelope
         results += await attempt(
-            transport, envelope, copies, deadline_s=deadline_s, queue_id=delivery.message.queue_id
+            transport, envelope, copies, deadline_s=deadline_s, queue_id=delivery.message.queue_id,
+            next_hop=delivery.next_hop, another_form=departure.another_form,
         )  # fmt: skip
     crash_point("after-delivery")
     settlement = settler.settlement(

@@ -93,7 +93,13 @@ async def test_an_attempt_can_be_cancelled() -> None:
 
     class Stuck(Way):
         async def deliver(
-            self, envelope: Envelope, recipients: Sequence[RecipientEntry], content: Segments, *, deadline_s: float
+            self,
+            envelope: Envelope,
+            recipients: Sequence[RecipientEntry],
+            content: Segments,
+            *,
+            deadline_s: float,
+            overlook: Collection[Misfit] = (),
         ) -> Sequence[RecipientResult]:
             started.set()
             await asyncio.Event().wait()
