@@ -195,22 +195,25 @@ def recipient_refused(listener: str, *, client: str, sender: str, recipient: str
 
 
 def message_refused(
-    listener: str, *, client: str, sender: str, recipients: int, reply: str, rule: str = "", message_id: str = ""
-) -> None:
+    listener: str, *, client: str, sender: str, recipients: int, reply: str, rule: str = "", message_id: str = "",
+    queue_id: str = "",
+) -> None:  # fmt: skip
     emit(
-        "warning", "message-refused", listener=listener, client=client, sender=sender, recipients=recipients,
-        reply=reply, rule=rule, message_id=message_id,
+        "warning", "message-refused", queue_id=queue_id, listener=listener, client=client, sender=sender,
+        recipients=recipients, reply=reply, rule=rule, message_id=message_id,
     )  # fmt: skip
 
 
 def message_accepted(
     queue_id: str, *, listener: str, client: str, sender: str, recipients: Iterable[object], size: int,
-    message_id: str, kind: str, snapshot: str, tls: str, decide_ms: float, spool_ms: float,
+    message_id: str, kind: str, snapshot: str, tls: str, decide_ms: float, spool_ms: float, helo: str = "",
+    account: str = "", certificate: str = "",
 ) -> None:  # fmt: skip
     emit(
         "info", "accepted", queue_id=queue_id, listener=listener, client=client, sender=sender,
         recipients=_list(recipients), size=size, message_id=message_id, kind=kind, snapshot=snapshot, tls=tls,
-        decide_ms=round(decide_ms, 2), spool_ms=round(spool_ms, 2),
+        helo=helo, account=account, certificate=certificate, decide_ms=round(decide_ms, 2),
+        spool_ms=round(spool_ms, 2),
     )  # fmt: skip
 
 

@@ -81,7 +81,7 @@ def print_summary(
     by: Breakdown, rows: Sequence[SummaryRow], limit: int, count: QueueCount, frozen: Sequence[FrozenHop]
 ) -> None:
     """Recipients by age for each row, and the sums."""
-    ages = [short_age(age.total_seconds()).removesuffix("00m") for age in SUMMARY_AGES]
+    ages = [_round_age(age.total_seconds()) for age in SUMMARY_AGES]
     headings = (by.value.replace("-", " ").upper(), "RECIPIENTS", "MESSAGES", "SIZE", "HELD", "BUSY", "OLDEST",
                 *(f"<{age}" for age in ages), f"{ages[-1]}+")  # fmt: skip
     now = datetime.now(UTC)
@@ -93,6 +93,10 @@ def print_summary(
         print(f"... and {len(rows) - limit} more rows")
     print(count_text(count))
     _print_frozen(frozen)
+
+
+def _round_age(seconds: float) -> str:
+    return short_age(seconds).removesuffix("00m").removesuffix("0h")
 
 
 def _summary_row(by: Breakdown, row: SummaryRow, now: datetime, frozen: frozenset[str]) -> list[str]:

@@ -17,7 +17,8 @@ def log_acceptance(arrival: Arrival, message: AcceptedMessage, *, spool_s: float
         message.queue_id, listener=arrival.client.listener, client=arrival.client.ip,
         sender=str(arrival.envelope.reverse_path or "<>"), recipients=arrival.envelope.recipients,
         size=message.body.size_octets, message_id=message.message_id, kind=kind, snapshot=message.snapshot,
-        tls=arrival.client.tls, decide_ms=arrival.decide_s * 1000, spool_ms=spool_s * 1000,
+        tls=arrival.client.tls, decide_ms=arrival.decide_s * 1000, spool_ms=spool_s * 1000, helo=arrival.client.helo,
+        account=arrival.client.authenticated_as, certificate=arrival.client.certificate,
     )  # fmt: skip
     groups: dict[int, list[RecipientDecision]] = {}
     for entry in message.decision.recipients:
@@ -58,5 +59,5 @@ def log_refusal(arrival: Arrival, reply: Reply) -> None:
     events.message_refused(
         arrival.client.listener, client=arrival.client.ip, sender=str(arrival.envelope.reverse_path or "<>"),
         recipients=len(arrival.envelope.recipients), reply=str(reply), rule=arrival.refused_by,
-        message_id=arrival.message_id,
+        message_id=arrival.message_id, queue_id=arrival.queue_id,
     )  # fmt: skip
