@@ -38,6 +38,8 @@ COMMAND_ALLOWANCES = {
 _LONGEST_LINE = COMMAND_MAX_OCTETS + max(COMMAND_ALLOWANCES.values())
 _THROWN_AWAY_MAX = 65_536
 _BUFFER_HIGH = 65_536
+_BURST_MAX = 50
+"""Pipelined commands that are answered in a row: whoever sends megabytes of them must not keep the others waiting."""
 _LINGER_S = 5.0
 _HANDSHAKE_S = 30.0
 _NEVER = float("inf")
@@ -62,6 +64,8 @@ class Connection(asyncio.Protocol, ABC):
         self._wire: asyncio.Transport
         self.buffer = bytearray()
         self._searched = 0
+        self._burst = 0
+        """Commands answered since the other sessions had their turn."""
         self._thrown_away = 0
         self._waiter: asyncio.Future[None] | None = None
         self._is_reading = True
@@ -194,8 +198,13 @@ class Connection(asyncio.Protocol, ABC):
         """
         deadline = 0.0
         while not self.over:
+            if self._burst >= _BURST_MAX:
+                self._burst = 0
+                await asyncio.sleep(0)
+                continue
             line = self._cut_line(longest)
             if line is not None or self.over:
+                self._burst += 1
                 return line
             if self.draining and not self.is_receiving:
                 self.end(replies.SHUTTING_DOWN, "")

@@ -51,7 +51,7 @@ class RelaySession(Connection):
         self.dsn: dict[str, DsnRequest] = {}
         """By recipient, as in `Envelope.dsn`."""
         self.overshoot = 0
-        """Recipients over the limit in this transaction."""
+        """Recipients over the limit, or named again, in this transaction."""
         self.chunks: Chunks | None = None
         """The message that is coming in by BDAT."""
         self._errors = 0

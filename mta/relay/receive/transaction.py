@@ -73,10 +73,10 @@ async def rcpt(session: RelaySession, argument: str) -> None:
         session.refuse_by(exc.reply)
         return
     if recipient.key in session.recipients:
-        session.say(replies.RECIPIENT_OK)
+        _answer_surplus(session, replies.RECIPIENT_OK)
         return
     if len(session.recipients) >= settings.recipients:
-        _refuse_overshoot(session)
+        _answer_surplus(session, replies.TOO_MANY_RECIPIENTS)
         return
     refusal = settings.policy.judge_recipient(recipient) or judge_recipient(session)
     if refusal is None:
@@ -93,14 +93,14 @@ async def rcpt(session: RelaySession, argument: str) -> None:
     session.answer(refusal)
 
 
-def _refuse_overshoot(session: RelaySession) -> None:
-    """A client that keeps to the limit's reply (RFC 5321 §4.5.3.1.10) sends the rest again; one that does not is
-    counted from some point on."""
+def _answer_surplus(session: RelaySession, reply: bytes) -> None:
+    """Recipients over the limit, or named again. A client that keeps to the limit's reply (RFC 5321 §4.5.3.1.10) sends
+    the rest again; one that does not is counted from some point on."""
     session.overshoot += 1
     if session.overshoot > _OVERSHOOT_MAX:
         session.refuse(replies.TOO_MANY_RECIPIENTS)
     else:
-        session.say(replies.TOO_MANY_RECIPIENTS)
+        session.say(reply)
 
 
 def sender(arguments: MailArguments) -> str:
