@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
 import struct
@@ -102,8 +103,9 @@ class SmtpClient:
         return b"".join(pieces)
 
     def half_close(self) -> None:
-        """Say no more, and go on listening."""
-        self._socket.shutdown(socket.SHUT_WR)
+        """Say no more, and go on listening, unless the server has gone already."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_WR)
 
     def reset(self) -> None:
         """Leave with an RST."""

@@ -109,7 +109,12 @@ REFUSED: dict[str, bytes] = {
     "very long, ours last": b"<" + b"victim@elsewhere.example" * 18 + b"@example.com>",
     "longer than a command": b"<victim@elsewhere.example" + b"x" * 3000 + b"@example.com>",
     "unknown parameter": b"<jane@example.com> XTO=<victim@elsewhere.example>",
-    "parameter with a path": b"<jane@example.com> ORCPT=rfc822;<victim@elsewhere.example>",
+    "parameter that is no xtext": b"<jane@example.com> ORCPT=rfc822;<victim@elsewhere.example>=",
+    "parameter with a space in it": b"<jane@example.com> ORCPT=rfc822;jane <victim@elsewhere.example>",
+    "parameter with a line end in it": b"<jane@example.com> ORCPT=rfc822;jane+0D+0ARCPT",
+    "parameter without a type": b"<jane@example.com> ORCPT=victim@elsewhere.example",
+    "parameter twice": b"<jane@example.com> NOTIFY=NEVER NOTIFY=SUCCESS",
+    "parameter of another command": b"<jane@example.com> SIZE=1",
 }
 SENDERS = [b"", b"jane@example.com", b"postmaster@example.com", b"s@stranger.example"]
 """Who says to be one of us is believed no more than a stranger; bounces go nowhere else either."""
@@ -144,6 +149,10 @@ JUDGED: dict[str, tuple[bytes, str]] = {
     "option of a program": (b"<-oQ/tmp@example.com>", "-oQ/tmp@example.com"),
     "beyond ASCII": ("<jörg@example.com>".encode(), "jörg@example.com"),
     "original recipient": (b"<jane@example.com> ORCPT=rfc822;victim@elsewhere.example", "jane@example.com"),
+    "original recipient with a path": (
+        b"<jane@example.com> ORCPT=rfc822;<victim@elsewhere.example>",
+        "jane@example.com",
+    ),
 }
 HEADER = "".join(
     f"{name}: <{VICTIM}>\r\n"

@@ -49,6 +49,23 @@ async def test_recipients_over_the_limit_are_deferred() -> None:
         assert len(server.receiver.messages[0].envelope.recipients) == 2
 
 
+async def test_a_recipient_named_again_and_again_counts_from_some_point_on() -> None:
+    async with running(limits={"errors": 3}) as server:
+        talk = await server.talk()
+        await talk.say(b"MAIL FROM:<>")
+        talk.write(b"RCPT TO:<a@example.net>\r\n" * 1010)
+        assert await talk.codes(1005) == ["250"] * 1001 + ["452", "452", "452", "421"]
+
+
+async def test_a_burst_of_commands_leaves_the_others_their_turn() -> None:
+    async with running(limits={"junk_commands": 1_000_000}) as server:
+        flood, other = await server.talk(), await server.talk()
+        flood.write(b"NOOP\r\n" * 10_000)
+        assert await other.say(b"NOOP") == "250 2.0.0 Ok"
+        assert sum(len(session.buffer) for session in server.listener.sessions) > 6000  # of the 60,000 octets
+        assert set(await flood.codes(10_000)) == {"250"}
+
+
 async def test_connections_per_client_are_limited_and_come_free_again() -> None:
     async with running(limits={"connections_per_client": 2}) as server:
         first, _ = await server.talk(), await server.talk()
