@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import ssl
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +11,8 @@ from mta.config.alert_checks import alert_consistency, alert_surroundings
 from mta.config.authentication_checks import authentication_consistency
 from mta.config.delivery_checks import delivery_consistency, delivery_surroundings
 from mta.config.directory_checks import directory_consistency, directory_surroundings
-from mta.config.findings import Finding, no_domain, unreadable
-from mta.config.listener_schema import Listener
+from mta.config.findings import Finding, no_domain
+from mta.config.listener_checks import listener_consistency, listener_surroundings
 from mta.config.schema import Configuration
 from mta.config.signing_checks import signing_consistency, signing_surroundings
 from mta.config.yaml_values import Loc
@@ -24,7 +23,7 @@ def check_consistency(configuration: Configuration) -> list[Finding]:
     """Whether the parts of the configuration fit each other; looks at nothing outside it."""
     return [
         *_repeated_names(configuration),
-        *_listeners(configuration),
+        *listener_consistency(configuration),
         *authentication_consistency(configuration),
         *delivery_consistency(configuration),
         *_domains(configuration),
@@ -37,7 +36,7 @@ def check_consistency(configuration: Configuration) -> list[Finding]:
 def check_surroundings(configuration: Configuration) -> list[Finding]:
     """Whether the files, folders, certificates, environment variables and keys that it names are there and good."""
     return [
-        *_certificates(configuration),
+        *listener_surroundings(configuration),
         *delivery_surroundings(configuration),
         *signing_surroundings(configuration),
         *_folders(configuration),
@@ -58,35 +57,6 @@ def _repeated_names(configuration: Configuration) -> Iterator[Finding]:
                 yield Finding((key, index, "name"), f"two {what}s are called {item.name!r}", "give each its own name")
 
 
-def _listeners(configuration: Configuration) -> Iterator[Finding]:
-    taken: dict[tuple[str, int], str] = {}
-    for index, listener in enumerate(configuration.listeners):
-        loc: Loc = ("listeners", index)
-        if listener.role == "trusted" and not listener.allowed_networks:
-            yield Finding(
-                loc,
-                f"trusted listener {listener.name!r} has no allowed_networks: anybody could relay through it",
-                "list the addresses of your own servers, such as allowed_networks: [192.0.2.10]",
-            )
-        endpoint = (listener.address, listener.port)
-        if listener.port and endpoint in taken:
-            yield Finding(
-                (*loc, "port"),
-                f"{listener.address} port {listener.port} is listener {taken[endpoint]!r}'s already",
-                "choose another port or address",
-            )
-        taken.setdefault(endpoint, listener.name)
-        yield from _tls_has_files(listener, (*loc, "tls"))
-
-
-def _tls_has_files(listener: Listener, loc: Loc) -> Iterator[Finding]:
-    if listener.tls.mode == "none":
-        return
-    for key, value in (("certificate", listener.tls.certificate), ("key", listener.tls.key)):
-        if value is None:
-            yield Finding(loc, f"tls is {listener.tls.mode}, but has no {key}", f"add '{key}: PATH' of a PEM file")
-
-
 def _domains(configuration: Configuration) -> Iterator[Finding]:
     owners: dict[str, str] = {}
     for place, organisation in configuration.placed_organisations:
@@ -105,27 +75,6 @@ def _domains(configuration: Configuration) -> Iterator[Finding]:
         parse_address(address if "@" in address else f"{address}@{configuration.hostname}")
     except AddressError as exc:
         yield Finding(("postmaster",), f"{address!r} is no address: {exc}", "write postmaster or an address")
-
-
-def _certificates(configuration: Configuration) -> Iterator[Finding]:
-    for index, listener in enumerate(configuration.listeners):
-        tls = listener.tls
-        if tls.certificate is None or tls.key is None:
-            continue
-        loc: Loc = ("listeners", index, "tls")
-        problems = [*unreadable((*loc, "certificate"), tls.certificate), *unreadable((*loc, "key"), tls.key)]
-        yield from problems
-        if not problems:
-            try:
-                ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(tls.certificate, tls.key, password=_no_password)
-            except (OSError, ValueError) as exc:
-                yield Finding(
-                    loc, f"certificate and key can't be used: {exc}", "check that both are PEM and belong together"
-                )
-
-
-def _no_password() -> str:
-    raise ValueError("the key is protected by a passphrase")
 
 
 def _folders(configuration: Configuration) -> Iterator[Finding]:

@@ -24,6 +24,7 @@ NEVER_SIGNED = frozenset({
 """What servers on the way add, change or take out (RFC 6376 §5.4); our mark we take off ourselves."""
 _FIELD_NAME = re.compile(r"[!-9;-~]{1,77}\Z")
 _SELECTOR = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(\.(?!-)[a-z0-9_-]{1,63}(?<!-))*\Z", re.IGNORECASE)
+_TOKEN = re.compile(rb"[A-Za-z0-9_.-]{16,200}\Z")
 _MADE_BY = "make one with: stampline dkim new"
 
 
@@ -92,6 +93,7 @@ def signing_surroundings(configuration: Configuration) -> Iterator[Finding]:
         except DkimKeyError as exc:
             yield Finding(loc, f"the key {exc}", _MADE_BY)
     yield from _mark_keys(configuration)
+    yield from _mark_tokens(configuration)
 
 
 def signing_advice(configuration: Configuration) -> Iterator[Finding]:
@@ -151,3 +153,16 @@ def _mark_keys(configuration: Configuration) -> Iterator[Finding]:
                 f"the mark's key has {len(value)} octets, but needs {MARK_KEY_MIN_OCTETS} or more",
                 "make one with: openssl rand -hex 32",
             )
+
+
+def _mark_tokens(configuration: Configuration) -> Iterator[Finding]:
+    for place, organisation in configuration.placed_organisations:
+        secret, loc = organisation.mark.token, (*place, "mark", "token")
+        if secret is None:
+            continue
+        value = secret_value(loc, secret)
+        if isinstance(value, Finding):
+            yield value
+        elif not _TOKEN.match(value):
+            what = "the mark's token is not one word of 16 to 200 letters and digits"
+            yield Finding(loc, what, "make one with: openssl rand -hex 16")
