@@ -37,6 +37,8 @@ class Book:
     sealer: Sealer | None
     mark_keys: tuple[bytes, ...]
     """The first makes marks, all check them."""
+    token_field: bytes
+    """The header line with the organisation's token, with its CRLF; empty where there is none."""
     organisation: OrganisationFacts
     policy: Policy
     values: Mapping[str, str]

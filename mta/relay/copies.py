@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mta import events
-from mta.message.authentication_results import fields_of, read_field, results_on_top
+from mta.message.authentication_results import results_on_top
 from mta.message.classify import Classification
 from mta.message.edit import Edit, apply, combine
 from mta.message.fields import HeaderField
@@ -27,6 +27,7 @@ from mta.model.delivery import AcceptedMessage
 from mta.model.person import Person
 from mta.model.reply import Reply
 from mta.relay.book import Book
+from mta.relay.foreign_fields import foreign_fields, foreign_spans, is_mark
 from mta.relay.sign import signatures_of
 from mta.relay.split.variants import Variant
 from mta.relay.stamp.content.changes import on_error_of
@@ -39,12 +40,6 @@ _DATE_FIELD = re.compile(rb"(?mi)^Date: ([^\r]+)\r$")
 _CHAIN = re.compile(rb";\s+arc=(none|pass|fail)(?=[\s;]|\Z)")
 # Ours stand before the mark and the trace, which begins with a field of another name.
 _SIGNATURES = re.compile(rb"\A(?:(?:DKIM-Signature|ARC-[A-Za-z\-]+):[^\r]*+\r\n(?:[ \t][^\r]*+\r\n)*)+")
-_MARK_NAME = MARK_HEADER.decode()
-_OF_EXCHANGE = (b"x-ms-exchange-organization-", b"x-ms-exchange-crosstenant-")
-_NOT_THEIRS = re.compile(
-    rb"(?mi)^(?:%b|(?:%b)[!-9;-~]*|authentication-results(?=[ \t]*:(?P<results>[^\n]*\n(?:[ \t][^\n]*\n)*)))"
-    rb"[ \t]*:[^\n]*\n(?:[ \t][^\n]*\n)*" % (MARK_HEADER, b"|".join(_OF_EXCHANGE))
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,13 +132,18 @@ def finished(original: Original, variant: Variant, content: tuple[Edit, ...]) ->
     if parsed is None:
         # Without header fields the trace needs the empty line that ends a header.
         gap = b"" if _FIELD.match(original.data[:1000]) else b"\r\n"
-        return (Edit(0, 0, message.trace + gap), *_not_theirs_unread(original))
+        return (
+            Edit(0, 0, message.trace + gap),
+            *foreign_spans(message.client, original.data, original.book.authserv_ids),
+        )
+    foreign = foreign_fields(message.client, parsed, original.book.authserv_ids)
     if message.decision.already_processed:
-        return (prepend(parsed, message.trace),)
+        foreign = [field for field in foreign if not is_mark(field)]
+        return combine((prepend(parsed, message.trace), *_removed(foreign, ())))
     mark = b"" if original.is_orphaned else _mark(original, variant, parsed)
     trace = mark + message.trace
     domain = "" if original.is_orphaned else _signing_domain(original, variant, parsed, content)
-    taken_out = [*_not_theirs(original, parsed), *_signatures_before(original, parsed, domain)]
+    taken_out = [*foreign, *_signatures_before(original, parsed, domain)]
     unsigned = combine((prepend(parsed, trace), *content, *_removed(taken_out, content)))  # the first is at 0
     if original.is_orphaned:
         return unsigned
@@ -203,19 +203,6 @@ def _sealed(original: Original, variant: Variant, unsigned: tuple[Edit, ...]) ->
     return _topped(unsigned, made.fields)
 
 
-def _not_theirs(original: Original, parsed: Message) -> list[HeaderField]:
-    """Header fields that only we, or Exchange on a trusted listener, may set: a stranger would pose as them.
-
-    Authentication-Results that go by our name are among them (RFC 8601 §5).
-    """
-    client = original.message.client
-    fields = list(parsed.fields_named(_MARK_NAME))
-    if client is not None and not client.is_trusted:
-        fields += [field for field in parsed.fields if field.name.startswith(_OF_EXCHANGE)]
-        fields += fields_of(parsed, original.book.authserv_ids)
-    return fields
-
-
 def _signatures_before(original: Original, parsed: Message, domain: str) -> Sequence[HeaderField]:
     """DKIM signatures of ours that a new one takes the place of; those of others stay, broken or not."""
     book = original.book
@@ -228,18 +215,6 @@ def _removed(fields: Sequence[HeaderField], content: tuple[Edit, ...]) -> list[E
     """What a rule has put in such a field's place stays."""
     changed = {(edit.start, edit.end) for edit in content}
     return [Edit(field.start, field.end, b"") for field in fields if (field.start, field.end) not in changed]
-
-
-def _not_theirs_unread(original: Original) -> Iterator[Edit]:
-    """The same for a message of a stranger that is not looked into; all that may be one of these fields goes."""
-    client, data = original.message.client, original.data
-    if client is None or client.is_trusted:
-        return
-    end = data.find(b"\r\n\r\n")
-    for match in _NOT_THEIRS.finditer(data, 0, end + 2 if end >= 0 else len(data)):
-        stated = read_field(match["results"]) if match["results"] is not None else None
-        if stated is None or stated.authserv_id in original.book.authserv_ids:
-            yield Edit(match.start(), match.end(), b"")
 
 
 def _mark(original: Original, variant: Variant, parsed: Message) -> bytes:

@@ -219,6 +219,7 @@ async def _deliver_one(equipment: Equipment, departure: Departure, delivery: Lea
         results += await attempt(
             transport, envelope, copies, deadline_s=deadline_s, queue_id=delivery.message.queue_id,
             next_hop=delivery.next_hop, another_form=departure.another_form,
+            on_top=b"" if equipment.next_hops.is_direct(delivery.next_hop) else departure.book.token_field,
         )  # fmt: skip
     crash_point("after-delivery")
     settlement = settler.settlement(

@@ -26,6 +26,7 @@ _OF_EXCHANGE = (
     b"x-ms-exchange-forest-",
 )
 _MARK_NAME = MARK_HEADER.decode()
+_MARK_KEY = MARK_HEADER.lower()
 _TOKEN_NAME = TOKEN_HEADER.decode()
 _ANY = re.compile(
     rb"(?mi)^(?:(?P<mark>%b)|%b|(?P<exchange>(?:%b)[!-9;-~]*)"
@@ -45,6 +46,19 @@ def foreign_fields(client: Client | None, message: Message, authserv_ids: frozen
     if client is not None and not client.is_trusted:
         fields += fields_of(message, authserv_ids)
     return fields
+
+
+def token_field(token: bytes) -> bytes:
+    """The header line by which an Exchange transport rule tells what has been through here (it can't verify our mark).
+
+    It is put on top last, and signed by nothing, for direct delivery (`kind: mx`) goes without it.
+    """
+    return b"%b: %b\r\n" % (TOKEN_HEADER, token)
+
+
+def is_mark(field: HeaderField) -> bool:
+    """Whether it is our mark's field."""
+    return field.name == _MARK_KEY
 
 
 def foreign_spans(client: Client | None, data: Buffer, authserv_ids: frozenset[str]) -> Iterator[Edit]:

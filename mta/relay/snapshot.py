@@ -19,6 +19,7 @@ from mta.ports.directory import Directory
 from mta.relay.book import Book
 from mta.relay.decide import OrganisationFacts, Policy, Readers, RuleSet, Surroundings, load_rules
 from mta.relay.deliver.routing import RoutingTable
+from mta.relay.foreign_fields import token_field
 from mta.relay.sign import DkimKeyError, Sealer, Signer
 from mta.relay.stamp.place.own_separators import marks_of, separator_errors
 from mta.relay.stamp.place.quote_marks import QuoteMarks
@@ -126,6 +127,7 @@ def _book(
         directory,
         *signing,
         tuple(secret.read() for secret in organisation.mark.keys),
+        token_field(organisation.mark.token.read()) if organisation.mark.token is not None else b"",
         OrganisationFacts.of(organisation.name, organisation.accepted_domains, organisation.attributes),
         policy,
         {"name": organisation.name, **organisation.attributes},

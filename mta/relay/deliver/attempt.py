@@ -56,13 +56,15 @@ async def attempt(
     queue_id: str = "",
     next_hop: str = "",
     another_form: AnotherForm | None = None,
+    on_top: bytes = b"",
 ) -> list[RecipientResult]:
     """Deliver every copy and give exactly one result for each of their recipients.
 
     An error of the transport's own defers that copy's recipients (451 4.3.0) and is logged; the other copies' results
     stand, so that nobody gets a copy twice for it. Who can't be given a copy as it is gets another form of it at once.
+    `on_top` is a header line, with its CRLF, that every copy begins with at this next hop.
     """
-    work = _Attempt(transport, envelope, deadline_s, queue_id, next_hop, another_form)
+    work = _Attempt(transport, envelope, deadline_s, queue_id, next_hop, another_form, on_top)
     if len(copies) == 1:  # the usual case needs no task of its own
         return await work.deliver(copies[0])
     limit = asyncio.Semaphore(COPIES_AT_ONCE)
@@ -84,6 +86,7 @@ class _Attempt:
     queue_id: str
     next_hop: str
     another_form: AnotherForm | None
+    on_top: bytes
 
     async def deliver(self, copy: Copy) -> list[RecipientResult]:
         """One copy, in other forms where it has to be."""
@@ -96,9 +99,10 @@ class _Attempt:
         return results
 
     async def _send(self, copy: Copy) -> Sequence[RecipientResult]:
+        content = (self.on_top, *copy.content) if self.on_top else copy.content
         try:
             return await self.transport.deliver(
-                copy.envelope or self.envelope, copy.recipients, copy.content, deadline_s=self.deadline_s,
+                copy.envelope or self.envelope, copy.recipients, content, deadline_s=self.deadline_s,
                 overlook=copy.fits - {Misfit.SIZE},
             )  # fmt: skip
         except Exception as exc:  # noqa: BLE001 - whatever befalls one copy, the others' results stand

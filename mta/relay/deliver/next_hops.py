@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from mta import events
-from mta.config.delivery_schema import MaildirHop, NextHop
+from mta.config.delivery_schema import MaildirHop, MxHop, NextHop
 from mta.model.next_hop import NextHopName
 from mta.ports.transport import Stopped, Transport
 
@@ -58,6 +58,11 @@ class NextHops:
             hop = self._default
         return self._verified(hop) if wanted.over_tls else self._transports[hop]
 
+    def is_direct(self, name: str) -> bool:
+        """Whether it delivers to servers of strangers, by their MX records."""
+        hop = NextHopName.parse(name).hop
+        return isinstance(self._settings.get(hop, self._settings[self._default]), MxHop)
+
     def _verified(self, hop: str) -> Transport:
         settings = self._settings[hop]
         if isinstance(settings, MaildirHop) or self._is_over_tls_anyway(hop):
@@ -70,6 +75,13 @@ class NextHops:
     def _is_over_tls_anyway(self, hop: str) -> bool:
         settings = self._settings[hop]
         return not isinstance(settings, MaildirHop) and settings.tls.mode == "required"
+
+    def is_blocked(self, name: str) -> bool:
+        """Whether it should be left alone now."""
+        wanted = NextHopName.parse(name)
+        found = self._over_tls.get(wanted.hop) if wanted.over_tls else None
+        found = found or self._transports.get(wanted.hop)
+        return found is not None and found.is_blocked(wanted.domain)
 
     def blocked(self) -> frozenset[str]:
         """Names of the next hops that should be left alone now, as the queue has them."""
