@@ -54,3 +54,9 @@ def queue_recovered(folder: str, *, by: str, brought_back: Sequence[str], unread
             unreadable_count=len(unreadable), queue_ids=",".join(brought_back[start : start + 100]),
             unreadable=",".join(unreadable[start : start + 100]),
         )  # fmt: skip
+
+
+def body_lost(queue_id: str, *, error: str) -> None:
+    """A message in the queue without its bytes: tried again, for a backup may bring them; then its sender is told."""
+    mend = "put the file back from a backup; else the sender gets a DSN when the message expires"
+    emit("error", "body-lost", queue_id=queue_id, error=error, mend=mend)

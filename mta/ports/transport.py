@@ -39,6 +39,10 @@ class Transport(Protocol):
         """
         ...
 
+    def is_blocked(self, domain: str) -> bool:
+        """Whether `blocked` has this domain key in it, or all."""
+        ...
+
     def blocked(self) -> Collection[str]:
         """Whose mail should be left in the queue: circuit open, or all is waiting that may be given for now.
 

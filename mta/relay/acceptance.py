@@ -66,9 +66,13 @@ async def _derived(arrival: Arrival, *, is_refused: bool = False) -> Derived:
 async def commit(equipment: Equipment, arrival: Arrival) -> Reply | None:
     """Store message and decision in one transaction; from here on the mail is ours. Raises MailError where it can't be.
 
-    The worker that accepts a message keeps its lease and delivers it at once, unless it has too much in hand already.
+    The worker that accepts a message keeps its lease and delivers it at once, unless it has too much in hand already,
+    or one of its next hops is to be left alone.
     """
-    has_time = equipment.in_hand.has_room(arrival.body.size_octets)
+    next_hops = {entry.next_hop for entry in arrival.decision.recipients} if arrival.decision is not None else set()
+    has_time = equipment.in_hand.has_room(arrival.body.size_octets, next_hops) and not any(
+        map(equipment.next_hops.is_blocked, next_hops)
+    )
     message = _accepted(arrival, due_at=None if has_time else arrival.now)
     if contacts := tuple(claim for each in (arrival, *arrival.siblings) for claim in _new_contacts(each)):
         # All with the main message: what a sibling claims decides whether it is queued.

@@ -38,6 +38,7 @@ from mta.relay.deliver.attempt import Copy, NoForm, attempt
 from mta.relay.deliver.settle import set_aside
 from mta.relay.envelopes import envelopes
 from mta.relay.equipment import Equipment, Rulebook
+from mta.relay.in_hand import Hold
 from mta.relay.kept_files import keep_file
 from mta.relay.octets import buffer_of, off_the_loop
 from mta.relay.organisations import book_for
@@ -69,6 +70,8 @@ class Departure:
     """Group → its copy as edits over the received bytes."""
     refused: dict[int, Reply] = field(default_factory=dict)
     """Group → why its copy is not made."""
+    hold: Hold | None = None
+    """What it takes up of the worker's memory."""
 
     @property
     def message(self) -> AcceptedMessage:
@@ -172,7 +175,14 @@ async def deliver_and_settle(equipment: Equipment, departure: Departure) -> None
     if len(departure.deliveries) == 1:
         await _deliver_one(equipment, departure, departure.deliveries[0])
     else:
-        await asyncio.gather(*(_deliver_one(equipment, departure, delivery) for delivery in departure.deliveries))
+        await asyncio.gather(*(_deliver_beside(equipment, departure, delivery) for delivery in departure.deliveries))
+
+
+async def _deliver_beside(equipment: Equipment, departure: Departure, delivery: LeasedDelivery) -> None:
+    """One of several; what it took up for its next hop is free as soon as it is done."""
+    await _deliver_one(equipment, departure, delivery)
+    if departure.hold is not None:
+        equipment.in_hand.done(departure.hold, delivery.next_hop)
 
 
 async def defer_for_error(equipment: Equipment, departure: Departure, delivery: LeasedDelivery) -> None:

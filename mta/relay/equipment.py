@@ -12,6 +12,7 @@ from mta.ports.resolver import Resolver
 from mta.ports.spool import Spool
 from mta.relay.deliver.next_hops import NextHops
 from mta.relay.deliver.settle import Settler
+from mta.relay.in_hand import InHand as InHand
 from mta.relay.snapshot import Snapshot
 
 
@@ -22,19 +23,6 @@ class Rulebook:
     snapshot: Snapshot
     settler: Settler
     limits: Limits
-
-
-@dataclass(slots=True)
-class InHand:
-    """Messages that are on their way after the reply, so that memory stays bounded and stopping can wait for them."""
-
-    octets_max: int
-    octets: int = 0
-    tasks: set[asyncio.Task[None]] = field(default_factory=set)
-
-    def has_room(self, size_octets: int) -> bool:
-        """Whether another message fits; one always does, however large."""
-        return not self.tasks or self.octets + size_octets <= self.octets_max
 
 
 @dataclass(slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import mmap
+import os
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
@@ -20,12 +21,23 @@ Looking for the place under a reply is linear, but a text made to be slow costs 
 """
 
 
+class BodyLostError(OSError):
+    """A message's file is missing, or not as long as it was; the text says which and how."""
+
+
 def buffer_of(body: Body) -> Buffer:
-    """The received bytes, mapped where they stand in a file."""
+    """The received bytes, mapped where they stand in a file. Raises BodyLostError; another OSError may pass."""
     if body.data is not None:
         return body.data
     assert body.path is not None
-    with body.path.open("rb") as file:
+    try:
+        file = body.path.open("rb")
+    except FileNotFoundError as exc:
+        raise BodyLostError(f"{body.path} is missing") from exc
+    with file:
+        size = os.fstat(file.fileno()).st_size
+        if size != body.size_octets:
+            raise BodyLostError(f"{body.path} has {size} octets, received were {body.size_octets}")
         return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 

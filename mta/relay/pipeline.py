@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from mta import events
+from mta import events, events_spool
 from mta.model.address import Address
 from mta.model.delivery import Body, LeasedDelivery
 from mta.model.envelope import Client, Envelope
@@ -20,7 +20,7 @@ from mta.relay.arrival import Arrival
 from mta.relay.arrival_log import log_refusal
 from mta.relay.departure import Departure
 from mta.relay.equipment import Equipment
-from mta.relay.octets import buffer_of
+from mta.relay.octets import BodyLostError, buffer_of
 from mta.relay.queue_runner import QueueRunner
 
 BEFORE_THE_REPLY = (
@@ -80,23 +80,24 @@ class Pipeline:
                 return reply
         if work.deliveries:
             self._send(
-                Departure(work.deliveries, work.rulebook, work.data, work.parsed, work.classification, work.people)
+                Departure(work.deliveries, work.rulebook, work.data, work.parsed, work.classification, work.people),
+                is_from_queue=False,
             )
         return Reply(250, "2.0.0", f"Ok: queued as {work.queue_id}")
 
     def _send_leased(self, deliveries: Sequence[LeasedDelivery]) -> None:
-        self._send(Departure(deliveries, self._equipment.rulebook))
+        self._send(Departure(deliveries, self._equipment.rulebook), is_from_queue=True)
 
-    def _send(self, work: Departure) -> None:
+    def _send(self, work: Departure, *, is_from_queue: bool) -> None:
         in_hand = self._equipment.in_hand
-        size = work.message.body.size_octets
+        next_hops = {delivery.next_hop for delivery in work.deliveries}
+        hold = work.hold = in_hand.take(work.message.body.size_octets, next_hops, is_from_queue=is_from_queue)
         task = asyncio.create_task(self._depart(work))
         in_hand.tasks.add(task)
-        in_hand.octets += size
 
         def done(ended: asyncio.Task[None]) -> None:
             in_hand.tasks.discard(ended)
-            in_hand.octets -= size
+            in_hand.end(hold)
 
         task.add_done_callback(done)
 
@@ -105,6 +106,9 @@ class Pipeline:
             for stage in AFTER_THE_REPLY:
                 if work.deliveries:
                     await stage(self._equipment, work)
+        except BodyLostError as exc:
+            events_spool.body_lost(work.message.queue_id, error=str(exc))
+            await self._put_back(work)
         except Exception as exc:  # noqa: BLE001 - the edge of a task: the message stays in the queue
             queue_id = work.message.queue_id if work.deliveries else ""
             events.internal_error("departure", error=repr(exc), queue_id=queue_id, traceback=traceback.format_exc())

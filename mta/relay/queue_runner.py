@@ -16,8 +16,8 @@ from mta.relay.equipment import Equipment
 
 LOOK_EVERY_S = 1.0
 """How long something due may wait if nobody rings; a look costs one read."""
-AT_ONCE = 200
-"""Messages from the queue that a worker has in hand."""
+PER_NEXT_HOP = 50
+"""Deliveries that one look takes for one next hop."""
 RENEW_EVERY_S = LEASE.total_seconds() / 4
 
 
@@ -27,6 +27,7 @@ class QueueRunner:
     def __init__(self, equipment: Equipment, send: Callable[[Sequence[LeasedDelivery]], None]) -> None:
         self._equipment = equipment
         self._send = send
+        equipment.in_hand.ring = equipment.queue_changed.set
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -57,13 +58,16 @@ class QueueRunner:
     async def look(self) -> int:
         """Lease and send what is due and fits; return how many deliveries."""
         equipment = self._equipment
+        if not equipment.spool.is_usable:
+            return 0  # its log lines tell of it
         await self.note_frozen()
-        free = AT_ONCE - len(equipment.in_hand.tasks)
-        if free <= 0 or not equipment.in_hand.has_room(0):
+        room = equipment.in_hand.room_for_queue()
+        if not room:
             return 0
+        blocked = equipment.next_hops.blocked() | equipment.in_hand.full()
         try:
             leased = await equipment.spool.lease_due(
-                equipment.clock.now(), limit=free, blocked=equipment.next_hops.blocked()
+                equipment.clock.now(), limit=room, blocked=blocked, per_next_hop=min(PER_NEXT_HOP, room)
             )
         except MailError as exc:
             events.internal_error("queue", error=str(exc))

@@ -56,6 +56,9 @@ class MaildirTransport:
         self._host = hostname.replace("/", "\\057").replace(":", "\\072")
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="maildir")
 
+    def is_blocked(self, domain: str) -> bool:
+        return False
+
     def blocked(self) -> Collection[str]:
         return ()
 

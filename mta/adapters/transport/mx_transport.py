@@ -94,6 +94,10 @@ class MxTransport:
             if not (transport.is_unused or (len(self._domains) >= DOMAINS_MAX and transport.is_idle)):
                 self._domains[domain] = transport  # back, at the end
 
+    def is_blocked(self, domain: str) -> bool:
+        found = self._domains.get(domain)
+        return found is not None and found.is_blocked(domain)
+
     def blocked(self) -> Collection[str]:
         return [domain for domain, transport in self._domains.items() if transport.blocked()]
 

@@ -62,6 +62,9 @@ class SmtpTransport:
         """Whether it is idle, and nothing is lost by forgetting it."""
         return self._pool.is_idle and not self._pool.remembers
 
+    def is_blocked(self, domain: str) -> bool:
+        return self._pool.is_blocked
+
     def blocked(self) -> Collection[str]:
         return ("",) if self._pool.is_blocked else ()
 

@@ -82,6 +82,9 @@ class RecordingTransport:
         self.copies.append((b"".join(content), tuple(str(entry.address) for entry in recipients)))
         return [RecipientResult(entry.index, entry.address, self.answer(entry)) for entry in recipients]
 
+    def is_blocked(self, domain: str) -> bool:
+        return False
+
     def blocked(self) -> Collection[str]:
         return ()
 

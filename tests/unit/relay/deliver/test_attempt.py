@@ -44,6 +44,9 @@ class Way:
         self.delivered.append((data, [entry.index for entry in recipients]))
         return [RecipientResult(e.index, e.address, OK) for e in recipients if e.index != self._forgets]
 
+    def is_blocked(self, domain: str) -> bool:
+        return False
+
     def blocked(self) -> Collection[str]:
         return ()
 

@@ -32,6 +32,9 @@ class Way:
     ) -> Sequence[RecipientResult]:
         raise NotImplementedError
 
+    def is_blocked(self, domain: str) -> bool:
+        return domain in self.are_blocked
+
     def blocked(self) -> Collection[str]:
         return self.are_blocked
 
