@@ -1,4 +1,4 @@
-"""A domain controller with the contract's people, for all tests of this folder."""
+"""A domain controller with the contract's people, and spools, for all tests of this folder."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.contract.directories import LDIF
+from tests.contract.spools import clock, open_spool, spool
 from tests.servers.samba import Samba, running_samba
+
+__all__ = ["clock", "open_spool", "samba", "spool"]
 
 
 @pytest.fixture(scope="session")
