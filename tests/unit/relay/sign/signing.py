@@ -21,7 +21,7 @@ from mta.relay.sign import Signer
 from mta.relay.sign.record import key_record
 from tests.unit.relay.authenticate.zones import Zones
 
-NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
+NOW = datetime(2025, 11, 22, 10, 0, tzinfo=UTC)
 RSA, ED25519 = "rsa", "ed25519"
 
 _HEAD = b"From: Jane <jane@example.com>\r\nTo: a@example.net\r\nDate: Sun, 22 Nov 2026 10:00:00 +0000\r\n"
