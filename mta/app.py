@@ -280,6 +280,7 @@ class RelayWorker:
             "sessions": self._listeners.sessions,
             "messages_in_hand": len(in_hand.tasks),
             "octets_in_hand": in_hand.octets,
+            "spool_closed": 0 if self._equipment.spool.is_usable else 1,
         }
 
 

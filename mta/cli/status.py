@@ -31,6 +31,8 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"bypass: {bypass_text(answer['bypass'])}")
     for listener in answer["listeners"]:
         print(f"listener {listener['name']} ({listener['role']}): {listener['address']} port {listener['port']}")
+    if any(worker.get("report", {}).get("spool_closed") for worker in answer["workers"]):
+        print("queue: CLOSED, mail is answered with 451; the relay's log says why (spool-closed, spool-slow)")
     print()
     rows = [_row(str(worker["slot"]), worker) for worker in answer["workers"]]
     rows += [_row(name, companion) for name, companion in answer["companions"].items()]

@@ -97,5 +97,10 @@ def _can_be_made(loc: Loc, path: Path) -> Iterator[Finding]:
         there = there.parent
     if not there.is_dir():
         yield Finding(loc, f"{there} is not a folder", "choose another path")
-    elif there == path and not os.access(there, os.W_OK | os.X_OK):
+    elif there == path and not os.access(there, os.W_OK | os.X_OK) and not _is_on_read_only_disk(there):
         yield Finding(loc, f"{there} can't be written by this user", "give the folder to the service's user")
+
+
+def _is_on_read_only_disk(path: Path) -> bool:
+    """A fault of the disk, which passes, and no mistake of the configuration: the service runs, and refuses mail."""
+    return bool(os.statvfs(path).f_flag & os.ST_RDONLY)

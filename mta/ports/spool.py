@@ -35,6 +35,11 @@ NewHop = Callable[[Address], str]
 
 
 class Spool(Protocol):
+    @property
+    def is_usable(self) -> bool:
+        """Whether the store takes and gives mail; False while it can't be trusted, or its disk does not answer."""
+        ...
+
     async def accept(self, message: AcceptedMessage) -> Accepted:
         """Store a message and, of what it spawned, what gets all its claims, together or not at all.
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import subprocess
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -64,8 +65,8 @@ def verify(folder: Path) -> None:
     """After a failed read, write or sync: whether the database stands on disk, whole, and the disk takes a commit.
 
     The page cache is dropped before, because the kernel calls pages clean that it could not write (fsync(2), EIO).
-    No connection of this process may be open: closing a descriptor of the file would drop its locks.
-    Raises StoreError, sqlite3.Error, OSError.
+    The commit at the end writes over what the failed one left in the log: that has a commit record, and the next one to
+    recover the log would believe it. Raises StoreError, sqlite3.Error, OSError.
     """
     for name in FILES[:2]:
         if (folder / name).exists():
@@ -79,11 +80,10 @@ def verify(folder: Path) -> None:
 
 
 def _drop_cached(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-    finally:
-        os.close(descriptor)
+    """By another process: a descriptor of our own, once closed, would drop the locks of our connections (fcntl(2))."""
+    command = ["dd", f"if={path}", "iflag=nocache", "count=0", "status=none"]
+    with suppress(OSError, subprocess.TimeoutExpired):
+        subprocess.run(command, check=False, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60)  # noqa: S603
 
 
 def set_aside(folder: Path) -> Path | None:

@@ -63,9 +63,13 @@ class Engine:
 
     async def close(self, read_thread: Executor) -> None:
         """Commit what waits, where it can be, and close both connections."""
-        with suppress(sqlite3.Error):
-            await asyncio.get_running_loop().run_in_executor(read_thread, self.reader.close)
+        await _close_reader(self.reader, read_thread)
         await self.writer.close()  # the last to close carries the log over, which a reader could not
+
+
+async def _close_reader(reader: Reader, read_thread: Executor) -> None:
+    with suppress(sqlite3.Error):
+        await asyncio.get_running_loop().run_in_executor(read_thread, reader.close)
 
 
 class Keeper:
@@ -84,6 +88,9 @@ class Keeper:
         self.read_thread = ThreadPoolExecutor(1, "spool-reader")
         """Readers belong to it, one after the other."""
         self._engine: Engine | None = None
+        self._anchor: Reader | None = None
+        """The reader of an engine that has failed. As long as a connection is open nobody recovers the log, and finds
+        the commit in it whose sync has failed."""
         self._is_open = False
         self._closed_at = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -148,6 +155,7 @@ class Keeper:
                 await asyncio.to_thread(_verified, self.folder)
             await asyncio.to_thread(database.prepare, self.folder, may_make=is_first or self._begin_anew)
         except DamagedError:
+            await self._weigh_anchor()
             if self._slot is None or not self._begin_anew:
                 raise
             await self._set_aside()
@@ -156,6 +164,7 @@ class Keeper:
                 self._claim.close()
             self._claim = await asyncio.to_thread(Slot, self.folder / "slots", self._slot)
         self._engine = await Engine.open(self.folder, self._room, self.read_thread, self.failed)
+        await self._weigh_anchor()
         try:
             await self._on_open()
         except (TemporaryError, OSError) as error:
@@ -172,15 +181,33 @@ class Keeper:
         await asyncio.to_thread(database.prepare, self.folder)
 
     async def _let_go(self) -> None:
+        await self._weigh_anchor()
         engine, self._engine = self._engine, None
         if engine is not None:
             await engine.close(self.read_thread)
+
+    async def _cast_anchor(self) -> None:
+        """Close the writer, and the reader only where the files are others by now."""
+        engine, self._engine = self._engine, None
+        if engine is None:
+            return
+        await engine.writer.close()
+        if engine.writer.is_in_place:
+            self._anchor = engine.reader
+        else:
+            await _close_reader(engine.reader, self.read_thread)
+
+    async def _weigh_anchor(self) -> None:
+        reader, self._anchor = self._anchor, None
+        if reader is not None:
+            await _close_reader(reader, self.read_thread)
 
     async def _reopen(self) -> None:
         """Until it is open again."""
         tries, told_at = 0, time.monotonic()
         while not self._is_open:
-            await self._let_go()
+            if self._anchor is None:
+                await self._cast_anchor()
             pause_s = AGAIN_S[min(tries, len(AGAIN_S) - 1)]
             await asyncio.sleep(pause_s)
             tries += 1

@@ -52,7 +52,10 @@ class Room:
     @property
     def is_used_up(self) -> bool:
         """Whether nothing at all is free, reserve or not."""
-        status = os.statvfs(self._folder)
+        try:
+            status = os.statvfs(self._folder)
+        except OSError:
+            return False
         return status.f_bavail * status.f_frsize < _USED_UP
 
     def note_full(self) -> None:

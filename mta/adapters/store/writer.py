@@ -110,6 +110,15 @@ class Writer:
         since = self._busy_since
         return 0.0 if since is None else time.monotonic() - since
 
+    @property
+    def is_in_place(self) -> bool:
+        """Whether the files that were opened still stand where they were."""
+        try:
+            self._place.check()
+        except MovedError:
+            return False
+        return True
+
     def submit(
         self, operation: Operation[Result], abandoned: Callable[[], None] | None = None
     ) -> asyncio.Future[Result]:
@@ -149,7 +158,7 @@ class Writer:
             with self._turn:
                 while self._fetch(waiting, block=False):
                     pass  # more has come while we queued for the lock
-                self._commit_safely(_batch(waiting))
+                self._work_off(_batch(waiting))
             self._busy_since = None
         with suppress(sqlite3.Error):
             self._connection.close()
@@ -165,8 +174,17 @@ class Writer:
         waiting.extend(gathered)
         return bool(gathered)
 
-    def _commit_safely(self, batch: list[_Waiting]) -> None:
+    def _work_off(self, batch: list[_Waiting]) -> None:
         """The thread's edge: whatever goes wrong, everybody gets an answer and the thread lives."""
+        try:
+            self._commit_safely(batch)
+        except Exception as error:  # noqa: BLE001
+            self._report_fault(error)
+            self._fail(Trouble.FAILING, error)
+            self._refuse(deque(batch))
+
+    def _commit_safely(self, batch: list[_Waiting]) -> None:
+        """Commit, and where that fails, do what the error asks for."""
         try:
             self._place.check()
             self._commit(batch)

@@ -1,0 +1,188 @@
+"""The queue's disk fails, its files are taken away or locked: nothing is acknowledged that isn't on disk."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.servers.client import Answer, SmtpClient, send
+from tests.servers.faults import failing
+from tests.servers.load import simple_message
+from tests.servers.relay import Relay, running_relay
+from tests.servers.sink import Sink
+from tests.servers.wait import wait_until
+
+pytestmark = pytest.mark.server
+LARGE = ("x" * 70 + "\r\n") * 5000
+RETRY = {"schedule": ["1s"], "expire_after": "2d"}
+
+
+class Neighbour:
+    """A next hop's script: `busy@` is deferred as long as `busy` is set, `slow@` is answered once `go` is."""
+
+    def __init__(self) -> None:
+        self.busy = True
+        self.go = threading.Event()
+
+    def __call__(self, verb: str, argument: str) -> str | None:
+        if verb == "." and argument.startswith("slow@"):
+            assert self.go.wait(30)
+        return "450 4.2.1 busy" if self.busy and verb == "RCPT" and argument.startswith("busy@") else None
+
+
+@contextmanager
+def _relay(folder: Path, **overrides: Any) -> Iterator[tuple[Relay, Sink]]:
+    with Sink(Neighbour()) as sink, running_relay(folder, sink.port, retry=RETRY, **overrides) as relay:
+        yield relay, sink
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Relay, Sink]]:
+    """One relay for faults that pass: each test leaves it as it found it."""
+    with _relay(tmp_path_factory.mktemp("faults") / "relay") as both:
+        yield both
+
+
+def _mail_from(relay: Relay) -> Answer:
+    with SmtpClient(relay.port) as client:
+        return client.command(b"MAIL FROM:<jane@example.com>")
+
+
+def _send(relay: Relay, name: str, *, to: str = "r@customer.example", text: str = "hello\r\n") -> Answer:
+    return send(relay.port, "jane@example.com", [to], simple_message(name, text=text))
+
+
+def _refuses(relay: Relay) -> bool:
+    answer = _mail_from(relay)
+    return (answer.code, answer.text[:5]) == (451, "4.3.0")
+
+
+def _opens_again(relay: Relay, since: int) -> None:
+    wait_until(lambda: len(relay.events("spool-opened")) > since, 30, lambda: f"spool-opened; {relay.output()}")
+    assert _mail_from(relay).code == 250
+
+
+def _queued(relay: Relay) -> set[str]:
+    return {entry["queue_id"] for entry in json.loads(relay.cli("queue", "list", "--json").stdout)}
+
+
+@pytest.mark.parametrize(("calls", "error"), [("fdatasync", "EIO"), ("pwrite64", "EIO"), ("pwrite64", "EROFS")])
+def test_a_log_that_fails_is_not_trusted_and_nothing_is_acknowledged(
+    shared: tuple[Relay, Sink], calls: str, error: str
+) -> None:
+    relay, sink = shared
+    name = f"{calls}-{error}"
+    (worker,) = relay.worker_pids()
+    opened, closed = len(relay.events("spool-opened")), len(relay.events("spool-closed"))
+    waiting = _send(relay, f"waiting-{name}", to="busy@customer.example").queue_id
+    with failing(worker, calls, f"error={error}", relay.folder / "spool" / "spool.db-wal"):
+        assert _send(relay, f"lost-{name}").code == 451
+        wait_until(lambda: _refuses(relay), 10, "451 at MAIL")
+        wait_until(lambda: len(relay.events("spool-closed")) > closed, 10, "spool-closed")
+        assert not [event for event in relay.events("accepted") if f"<lost-{name}@" in event["message_id"]]
+    assert "SQLITE_IOERR" in relay.events("spool-closed")[closed]["error"]
+    _opens_again(relay, opened)
+    assert _send(relay, f"after-{name}").code == 250
+    sink.wait_for_message(f"<after-{name}@".encode())
+    assert not [a for a in sink.arrived if f"<lost-{name}@".encode() in a.data]
+    assert waiting in _queued(relay)
+    assert relay.worker_pids() == [worker], "it went on"
+
+
+def test_what_was_sent_while_the_disk_fails_is_settled_later_and_not_sent_twice(shared: tuple[Relay, Sink]) -> None:
+    relay, sink = shared
+    (worker,) = relay.worker_pids()
+    opened = len(relay.events("spool-opened"))
+    assert isinstance(sink.script, Neighbour)
+    queue_id = _send(relay, "sent-once", to="slow@customer.example").queue_id
+    with failing(worker, "fdatasync", "error=EIO", relay.folder / "spool" / "spool.db-wal"):
+        sink.script.go.set()
+        relay.wait_for_event("settle-failed", queue_id=queue_id)
+    _opens_again(relay, opened)
+    relay.wait_until_settled(queue_id)
+    assert len([a for a in sink.arrived if b"<sent-once@" in a.data]) == 1
+    assert queue_id not in _queued(relay)
+
+
+def test_a_body_file_that_cannot_be_synced_is_refused_and_removed(shared: tuple[Relay, Sink]) -> None:
+    relay, sink = shared
+    (worker,) = relay.worker_pids()
+    with failing(worker, "fsync", "error=EIO"):
+        answer = _send(relay, "unsynced", text=LARGE)
+        assert (answer.code, answer.text[:5]) == (451, "4.3.0")
+        assert _send(relay, "small-meanwhile").code == 250
+    assert [path for path in (relay.folder / "spool" / "bodies").rglob("*") if path.is_file()] == []
+    assert _send(relay, "synced", text=LARGE).code == 250
+    sink.wait_for_message(b"<synced@")
+    sink.wait_for_message(b"<small-meanwhile@")
+
+
+def test_a_database_that_somebody_locks_is_waited_for_and_named(shared: tuple[Relay, Sink]) -> None:
+    relay, sink = shared
+    with closing(sqlite3.connect(relay.folder / "spool" / "spool.db", isolation_level=None)) as admin:
+        admin.execute("BEGIN IMMEDIATE")
+        answer = _send(relay, "locked-out")
+        assert (answer.code, answer.text[:5]) == (451, "4.3.0")
+        admin.execute("ROLLBACK")
+    event = relay.wait_for_event("spool-locked")
+    assert f"process {os.getpid()} " in event["by"]
+    assert event["waited_s"] < 20
+    assert _send(relay, "let-in").code == 250
+    sink.wait_for_message(b"<let-in@")
+
+
+@pytest.mark.parametrize("name", ["spool.db-wal", "spool.db-shm"])
+def test_a_file_beside_the_database_is_taken_away_and_no_mail_with_it(shared: tuple[Relay, Sink], name: str) -> None:
+    relay, sink = shared
+    opened = len(relay.events("spool-opened"))
+    waiting = _send(relay, f"waiting-{name}", to="busy@customer.example").queue_id
+    (relay.folder / "spool" / name).unlink()
+    assert _send(relay, f"refused-{name}").code == 451
+    _opens_again(relay, opened)
+    assert waiting in _queued(relay)
+    assert _send(relay, f"taken-{name}").code == 250
+    sink.wait_for_message(f"<taken-{name}@".encode())
+
+
+def test_a_database_that_is_moved_away_comes_back(shared: tuple[Relay, Sink]) -> None:
+    relay, sink = shared
+    opened, closed = len(relay.events("spool-opened")), len(relay.events("spool-closed"))
+    spool, elsewhere = relay.folder / "spool", relay.folder / "elsewhere"
+    waiting = _send(relay, "waiting-moved", to="busy@customer.example").queue_id
+    spool.rename(elsewhere)
+    assert _send(relay, "refused-moved").code == 451
+    wait_until(lambda: len(relay.events("spool-closed")) > closed + 1, 20, "a try to open it")
+    assert _refuses(relay)
+    for left in sorted(spool.rglob("*"), reverse=True):
+        left.rmdir() if left.is_dir() else left.unlink()
+    spool.rmdir()
+    elsewhere.rename(spool)
+    _opens_again(relay, opened)
+    assert waiting in _queued(relay)
+    assert _send(relay, "taken-moved").code == 250
+    sink.wait_for_message(b"<taken-moved@")
+
+
+@pytest.mark.long
+def test_a_disk_that_does_not_answer_holds_nobody_up_at_mail(shared: tuple[Relay, Sink]) -> None:
+    relay, sink = shared
+    (worker,) = relay.worker_pids()
+    slow = failing(worker, "fdatasync", "delay_enter=17000000:when=1", relay.folder / "spool" / "spool.db-wal")
+    with SmtpClient(relay.port) as client, slow:
+        client.write(b"MAIL FROM:<jane@example.com>\r\nRCPT TO:<r@customer.example>\r\nDATA\r\n")
+        assert [client.answer().code for _ in range(3)] == [250, 250, 354]
+        client.write(simple_message("slowly") + b"\r\n.\r\n")
+        relay.wait_for_event("spool-slow", 25)
+        assert _refuses(relay)
+        assert client.answer().code == 250
+    relay.wait_for_event("spool-swift-again")
+    assert _mail_from(relay).code == 250
+    sink.wait_for_message(b"<slowly@")
