@@ -126,7 +126,7 @@ def test_every_sink_gets_every_line() -> None:
     sinks = [Lines(), Lines()]
     events.configure(sinks)
     try:
-        events.worker_stuck(1, pid=os.getpid(), silent_s=31.26)
+        events.worker_stuck(1, component="relay", pid=os.getpid(), silent_s=31.26)
     finally:
         events.configure([])
     assert sinks[0].lines == sinks[1].lines
