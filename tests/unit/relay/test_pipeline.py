@@ -31,6 +31,7 @@ from tests.servers.relay import Relay
 
 OK = Reply(250, "2.0.0", "Ok")
 TRUSTED = Client("127.0.0.1", 1234, "exchange.example.com", "exchange", ListenerRole.TRUSTED)
+EXCHANGE = replace(TRUSTED, peer="exchange")
 STRANGER = Client("192.0.2.1", 1234, "mx.example.net", "internet", ListenerRole.INBOUND)
 MESSAGE = (
     b"From: Jane Doe <jane@example.com>\r\nTo: bob@example.net\r\nCc: john@example.com\r\n"
@@ -298,17 +299,18 @@ async def test_a_fault_in_settling_leaves_no_lease_behind(world: World) -> None:
 
 
 async def test_a_stranger_does_not_pose_as_internal_to_exchange(world: World) -> None:
-    posing = b"X-MS-Exchange-Organization-AuthAs: Internal\r\nX-MS-Exchange-CrossTenant-Id: ours\r\n"
-    await world.submit(posing + MESSAGE, "john@example.com", client=STRANGER)
-    await world.finish()
-    copy = world.copy_for("john@example.com")
-    world.transport.copies.clear()
-    await world.submit(posing + MESSAGE, "john@example.com")
-    await world.finish()
+    posing = (
+        b"X-MS-Exchange-Organization-AuthAs: Internal\r\nX-MS-Exchange-CrossTenant-Id: ours\r\n"
+        b"x-ms-exchange-crosspremises-AuthAs: Internal\r\nX-MS-Exchange-Forest-Language: en\r\n"
+    )
+    for client, before in ((STRANGER, b""), (TRUSTED, b""), (EXCHANGE, posing)):
+        world.transport.copies.clear()
+        await world.submit(posing + MESSAGE, "john@example.com", client=client)
+        await world.finish()
 
-    assert b"X-MS-Exchange" not in copy
-    assert copy.endswith(MESSAGE)
-    assert world.copy_for("john@example.com").endswith(posing + MESSAGE)
+        copy = world.copy_for("john@example.com")
+        assert copy.endswith(b"\r\n" + before + MESSAGE)
+        assert copy.count(b"AuthAs") == before.count(b"AuthAs")
 
 
 async def test_rejecting_everybody_is_said_at_once_and_nothing_is_kept(world: World) -> None:
@@ -467,7 +469,7 @@ async def test_over_the_limits_a_stranger_poses_as_nobody_either(world: World) -
     await world.finish()
     assert world.copy_for("john@example.com").endswith(b"\r\n" + many + body)
     assert b"Internal" not in world.copy_for("john@example.com").partition(b"\r\n\r\n")[0]
-    await world.submit(forged + many + body, "bob@example.net")
+    await world.submit(forged + many + body, "bob@example.net", client=EXCHANGE)
     await world.finish()
     assert world.copy_for("bob@example.net").endswith(forged + many + body)
 
