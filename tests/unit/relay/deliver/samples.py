@@ -10,7 +10,7 @@ from mta.model.actions import Action
 from mta.model.address import Address, parse_address
 from mta.model.decision import Decision, Direction, RecipientDecision, Role
 from mta.model.delivery import AcceptedMessage, Body, LeasedDelivery, RecipientEntry, State
-from mta.model.envelope import Client, Envelope, ListenerRole
+from mta.model.envelope import Client, DsnRequest, Envelope, ListenerRole
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 ORIGINAL = (
@@ -33,6 +33,7 @@ def message(
     envid: str = "",
     state: State = State.QUEUED,
     message_id: str = "<offer.1@example.com>",
+    dsn: Mapping[str, DsnRequest] | None = None,
 ) -> AcceptedMessage:
     """As the receiving side hands it over; `sender` "" is the null reverse-path."""
     addresses = tuple(parse_address(text) for text in recipients)
@@ -40,7 +41,7 @@ def message(
     return AcceptedMessage(
         queue_id="Q1",
         accepted_at=NOON,
-        envelope=Envelope(parse_address(sender) if sender else None, addresses, ret=ret, envid=envid),
+        envelope=Envelope(parse_address(sender) if sender else None, addresses, ret=ret, envid=envid, dsn=dsn or {}),
         client=client(role),
         body=Body.of(ORIGINAL),
         decision=Decision(

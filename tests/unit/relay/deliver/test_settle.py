@@ -6,10 +6,11 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from mta.config.delivery_schema import Retry, SmtpHop
 from mta.model.actions import Drop, Reject, Route
 from mta.model.address import parse_address
 from mta.model.delivery import AcceptedMessage, LeasedDelivery, RecipientResult, State, StoredVariant
-from mta.model.envelope import ListenerRole
+from mta.model.envelope import DsnRequest, ListenerRole, Notify
 from mta.model.reply import Reply
 from mta.relay.deliver.reports import Action, Cause, Report, is_told
 from mta.relay.deliver.routing import RetryTable
@@ -245,4 +246,187 @@ def test_a_hold_that_ran_out_is_told_likewise() -> None:
     assert [[(str(f.address), f.cause) for f in asked] for asked in dsns.asked] == [
         [("a@example.org", Cause.HELD), ("d@example.org", Cause.HELD)],
         [("b@example.org", Cause.HELD)],
+    ]
+
+
+# --- delays and successes --------------------------------------------------------------------------------------------
+
+FOUR_HOURS = timedelta(hours=4)
+JOE = "joe@example.org"
+
+
+def reports_of(
+    *replies: Reply,
+    of: AcceptedMessage | None = None,
+    age: timedelta = FOUR_HOURS,
+    is_warned: bool = False,
+    **result: object,
+) -> list[tuple[str, Action]]:
+    """Who is told what in the one DSN that comes of it; [] where none is written."""
+    dsns = Dsns()
+    delivery = replace(leased(of or message()), is_warned=is_warned)
+    given = [replace(each, **result) for each in results(delivery, *replies)]  # type: ignore[arg-type]
+    settler(dsns).settlement(delivery, given, NOON + age)
+    assert len(dsns.asked) <= 1
+    return [(str(report.address), report.action) for asked in dsns.asked for report in asked]
+
+
+def asking(notify: Notify | None, *, sender: str = "jane@example.com", **settings: object) -> AcceptedMessage:
+    """To joe, of whom the sender wants to know this."""
+    return message(sender=sender, dsn={JOE: DsnRequest(notify)}, **settings)  # type: ignore[arg-type]
+
+
+def test_a_late_message_is_told_of_once() -> None:
+    delivery = leased(message())
+    late = settler(Dsns()).settlement(delivery, results(delivery, LATER), NOON + FOUR_HOURS)
+    assert (late.warned, len(late.spawned)) == (True, 1)
+    again = settler(Dsns()).settlement(replace(delivery, is_warned=True), results(delivery, LATER), NOON + FOUR_HOURS)
+    assert (again.warned, again.spawned) == (False, ())
+
+
+def test_a_warning_says_how_long_we_try() -> None:
+    dsns, delivery = Dsns(), leased(message())
+    settler(dsns).settlement(delivery, results(delivery, LATER), NOON + FOUR_HOURS)
+    assert dsns.asked[0][0].retry_until == NOON + timedelta(days=2)
+    assert (dsns.asked[0][0].status, dsns.asked[0][0].reply) == ("4.4.1", LATER)
+
+
+@pytest.mark.parametrize(
+    ("warn_after", "age", "warned"),
+    [("4h", timedelta(hours=3, minutes=59), False), ("0s", timedelta(days=1), False), ("10m", FOUR_HOURS, True)],
+)
+def test_when_a_message_counts_as_late(warn_after: str, age: timedelta, warned: bool) -> None:
+    retry = Retry(schedule=("1m",), warn_after=warn_after)  # type: ignore[arg-type]
+    delivery = leased(message())
+    made = replace(settler(Dsns()), retries=RetryTable(retry))
+    assert made.settlement(delivery, results(delivery, LATER), NOON + age).warned is warned
+
+
+def test_a_next_hop_s_own_times_count_for_it() -> None:
+    own = Retry(schedule=("1m",), expire_after="1h", warn_after="10m")  # type: ignore[arg-type]
+    hosts = ({"host": "mx.example.org"},)
+    hop = SmtpHop(name="internet", hosts=hosts, retry=own)  # type: ignore[arg-type]
+    table = RetryTable(RETRY, [hop])
+    made = replace(settler(Dsns()), retries=table)
+    delivery = leased(message(), attempts=5)
+    assert made.settlement(delivery, results(delivery, LATER), NOON + timedelta(minutes=10)).warned
+    assert made.settlement(delivery, results(delivery, LATER), NOON + timedelta(hours=1)).final == {0: State.FAILED}
+    other = replace(delivery, next_hop="other")
+    assert made.settlement(other, results(other, LATER), NOON + timedelta(hours=1)).final == {}
+
+
+STRANGER = {"sender": "stranger@example.net", "role": ListenerRole.INBOUND}
+
+
+@pytest.mark.parametrize(
+    ("of", "told"),
+    [
+        (message(), True),
+        (asking(None), True),
+        (asking(Notify.DELAY), True),
+        (asking(Notify.FAILURE), False),
+        (asking(Notify.NEVER), False),
+        (message(sender="stranger@example.net"), False),
+        (asking(Notify.DELAY, sender="stranger@example.net"), True),
+        (message(**STRANGER), False),  # type: ignore[arg-type]
+        (asking(Notify.DELAY, **STRANGER), False),  # type: ignore[arg-type]
+        (message(sender=""), False),
+    ],
+    ids=[
+        "ours", "asked for something else", "asked", "asked for failures", "asked for nothing", "passed on by ours",
+        "passed on by ours and asked", "stranger", "stranger and asked", "null",
+    ],
+)  # fmt: skip
+def test_who_is_told_of_a_delay(of: AcceptedMessage, told: bool) -> None:
+    assert reports_of(LATER, of=of) == ([(JOE, Action.DELAYED)] if told else [])
+
+
+@pytest.mark.parametrize(
+    ("spf", "told"),
+    [
+        ("spf=pass smtp.mailfrom=example.net", True),
+        ("spf=pass smtp.mailfrom=other.example", False),
+        ("spf=pass smtp.helo=example.net", False),
+        ("spf=softfail smtp.mailfrom=example.net", False),
+        ("none", False),
+    ],
+)
+def test_strangers_who_prove_their_name_get_what_they_ask_for(spf: str, told: bool) -> None:
+    trace = f"Authentication-Results: relay.example.com;\r\n\t{spf}\r\nReceived: from x by y\r\n".encode()
+    of = replace(asking(Notify.SUCCESS | Notify.DELAY, **STRANGER), trace=trace)  # type: ignore[arg-type]
+    assert reports_of(OK, of=of) == ([(JOE, Action.RELAYED)] if told else [])
+    assert reports_of(LATER, of=of) == ([(JOE, Action.DELAYED)] if told else [])
+
+
+def test_who_signed_in_is_known() -> None:
+    of = message(sender="jane@example.com", role=ListenerRole.INBOUND)
+    assert of.client is not None
+    assert reports_of(LATER, of=replace(of, client=replace(of.client, authenticated_as="jane"))) != []
+
+
+@pytest.mark.parametrize(
+    ("notify", "takes_dsn", "in_mailbox", "told"),
+    [
+        (Notify.SUCCESS, False, False, Action.RELAYED),
+        (Notify.SUCCESS | Notify.FAILURE, False, True, Action.DELIVERED),
+        (Notify.SUCCESS, True, False, None),
+        (Notify.FAILURE, False, True, None),
+        (Notify.NEVER, False, True, None),
+        (None, False, True, None),
+    ],
+)
+def test_success_is_told_where_asked_for_and_nobody_else_tells_it(
+    notify: Notify | None, takes_dsn: bool, in_mailbox: bool, told: Action | None
+) -> None:
+    got = reports_of(OK, of=asking(notify), takes_dsn=takes_dsn, in_mailbox=in_mailbox)
+    assert got == ([(JOE, told)] if told else [])
+
+
+@pytest.mark.parametrize(
+    ("notify", "told"), [(Notify.NEVER, False), (Notify.SUCCESS | Notify.DELAY, False), (Notify.FAILURE, True)]
+)
+def test_failures_are_told_unless_the_sender_wants_none(notify: Notify, told: bool) -> None:
+    assert bool(reports_of(UNKNOWN, of=asking(notify))) is told
+
+
+def test_all_that_is_told_of_an_attempt_is_one_dsn() -> None:
+    asked = {address: DsnRequest(Notify.SUCCESS | Notify.FAILURE | Notify.DELAY) for address in THREE}
+    got = reports_of(OK, UNKNOWN, LATER, of=message(THREE, dsn=asked))
+    assert [action for _, action in got] == [Action.RELAYED, Action.FAILED, Action.DELAYED]
+
+
+def test_the_success_of_a_redirected_copy_is_told_in_the_recipients_name_and_names_nobody_else() -> None:
+    asked = {address: DsnRequest(Notify.SUCCESS, f"rfc822;{address}") for address in (*THREE, "d@example.org")}
+    of = by_rules()
+    of = replace(of, envelope=replace(of.envelope, dsn=asked))
+    dsns, delivery = Dsns(), leased(of)
+    remote = "mx.secret.example[192.0.2.9]:25"
+    given = [
+        RecipientResult(entry.index, entry.address, OK, remote, "250 2.0.0 for c@example.org", in_mailbox=True)
+        for entry in delivery.recipients
+    ]
+    replace(settler(dsns), postmaster=POSTMASTER).settlement(delivery, given, NOON)
+    [[first, second]] = dsns.asked
+    assert [(str(report.address), report.action) for report in (first, second)] == [
+        ("a@example.org", Action.DELIVERED),
+        ("d@example.org", Action.RELAYED),
+    ]
+    assert "secret" not in str(second)
+    assert "c@example.org" not in str(second)
+
+
+def test_several_in_ones_place_are_told_of_once() -> None:
+    of = message(THREE, dsn={"d@example.org": DsnRequest(Notify.SUCCESS)})
+    decided = [replace(each, added_by="away", in_place_of="d@example.org") for each in of.decision.recipients]
+    of = replace(of, decision=replace(of.decision, recipients=tuple(decided)))
+    assert reports_of(OK, OK, OK, of=of) == [("d@example.org", Action.RELAYED)]
+
+
+def test_what_an_administrator_deletes_is_told() -> None:
+    dsns = Dsns()
+    of = message(THREE, dsn={"a@example.org": DsnRequest(Notify.NEVER)})
+    assert settler(dsns).deleted(of, of.recipients, NOON) == (dsns.written,)
+    assert [(str(report.address), report.cause) for report in dsns.asked[0]] == [
+        ("b@example.org", Cause.DELETED),
+        ("c@example.org", Cause.DELETED),
     ]
