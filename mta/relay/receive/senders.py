@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from mta.message.addresses import addresses, is_doubtful
+from mta.message.addresses import addresses, is_doubtful, read_mailboxes
 from mta.message.parse import Message
 from mta.model.address import Address, AddressError, domain_key, parse_address
 
@@ -42,6 +42,8 @@ class SenderRules:
         for name in _AUTHORS:
             if is_doubtful(message, name):
                 return f"a {name} that can be read in two ways"
+            if not all(read_mailboxes(message.raw(field)) for field in message.fields_named(name)):
+                return f"a {name} without an address"
             for mailbox in addresses(message, name):
                 if not self.allows(mailbox.address):
                     return str(mailbox.address)

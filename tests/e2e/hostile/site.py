@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import bcrypt
 import trustme
 
 from tests.servers.client import SmtpClient, send
@@ -29,12 +30,17 @@ rules:
       - tag-subject: {text: "[tagged]"}
       - stamp: {template: marker, place: bottom}
 """
+ACCOUNT, PASSWORD = "jane@example.com", "correct horse"
+BALANCER = "127.0.0.5"
 
 
 @dataclass
 class Site:
-    """Listeners by name: `exchange` (trusted), `internet` (inbound), `devices` (trusted, makes CRLF of bare line ends),
-    `secure` (inbound, requires STARTTLS)."""
+    """Listeners by name.
+
+    `exchange` (trusted), `internet` (inbound), `devices` (trusted, makes CRLF of bare line ends), `secure` (inbound,
+    requires STARTTLS), `submission` (for who signs in), `balanced` (trusted, behind a load balancer).
+    """
 
     relay: Relay
     sink: Sink
@@ -103,12 +109,22 @@ def _listeners(folder: Path) -> list[dict[str, Any]]:
     limits = {"connections_per_client": 900, "idle": "60s"}
     trusted = {"role": "trusted", "address": "127.0.0.1", "limits": limits, "allowed_networks": ["127.0.0.1/32"]}
     inbound = {"role": "inbound", "address": "127.0.0.1", "limits": limits}
+    # fmt: off
     kinds: dict[str, dict[str, Any]] = {
         "exchange": {**trusted, "tls": {"mode": "offered", **tls}},
         "internet": {**inbound, "tls": {"mode": "offered", **tls}},
         "devices": {**trusted, "bare_line_ends": "normalise"},
         "secure": {**inbound, "tls": {"mode": "required", **tls}},
+        "submission": {
+            **trusted, "tls": {"mode": "offered", **tls}, "allowed_networks": [],
+            "accounts_file": str(folder / "accounts"),
+            "clients": [{"name": "people", "accounts": ["*"], "senders": [ACCOUNT, "*.sub.example.com"]}],
+        },
+        "balanced": {
+            **trusted, "allowed_networks": ["127.0.0.1/32", "192.0.2.0/24"], "proxy_networks": [f"{BALANCER}/32"],
+        },
     }
+    # fmt: on
     return [{"name": name, "port": free_port(), **kind} for name, kind in kinds.items()]
 
 
@@ -121,6 +137,9 @@ def running_site(folder: Path, **overrides: Any) -> Iterator[Site]:
     leaf.private_key_pem.write_to_path(folder / "key.pem")
     (folder / "key.pem").chmod(0o600)
     (folder / "cert.pem").write_bytes(b"".join(blob.bytes() for blob in leaf.cert_chain_pems))
+    hashed = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(10)).decode()
+    (folder / "accounts").write_text(f"{ACCOUNT}:{hashed}\n")
+    (folder / "accounts").chmod(0o600)
     with Sink(keeps_streams=True) as sink:
         relay = Relay(folder / "relay", sink.port, **{"listeners": _listeners(folder), **overrides})
         with contextlib.ExitStack() as stack:

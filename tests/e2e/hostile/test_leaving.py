@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+from pathlib import Path
 
 import pytest
 
@@ -95,7 +96,7 @@ def test_large_files_go_with_their_clients(site: Site) -> None:
         client.write(b"MAIL FROM:<jane@example.com>\r\nRCPT TO:<john@example.com>\r\nDATA\r\n" + b"x\r\n" * 2_000_000)
         clients.append(client)
 
-    def left() -> set[object]:
+    def left() -> set[Path]:
         return {path for path in folder.rglob("*") if path.is_file()} - before
 
     wait_until(lambda: len(left()) >= 5, 20, "large messages on disk")
