@@ -191,7 +191,7 @@ class RelayWorker:
     async def serve(self, channel: WorkerChannel) -> None:
         """Accept and deliver until `drain` is called; then finish what is in hand, within the configured time."""
         await self._start_directories(self._equipment.rulebook.snapshot)
-        await self._pipeline.queue_runner.note_frozen()
+        await self._pipeline.queue_runner.note_orders()
         await self._listeners.start(self._equipment.rulebook.snapshot, self._order.listen_fds)
         renewing = asyncio.create_task(self._keep_renewing())
         runner = asyncio.create_task(self._pipeline.queue_runner.run())

@@ -431,6 +431,15 @@ def next_hop_thawed(next_hop: str, *, by: str) -> None:
     emit("warning", "next-hop-thawed", next_hop=next_hop, by=by)
 
 
+def draining(*, by: str, reason: str) -> None:
+    """An administrator has this node take no mail: clients get 421 4.3.2."""
+    emit("warning", "draining", by=by, reason=reason)
+
+
+def undrained(*, by: str) -> None:
+    emit("warning", "undrained", by=by)
+
+
 def left_alone(queue_id: str, *, next_hop: str, reason: str) -> None:
     """A delivery is put back untried: its next hop is frozen."""
     emit("info", "left-alone", queue_id=queue_id, next_hop=next_hop, reason=reason)

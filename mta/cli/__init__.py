@@ -27,6 +27,8 @@ COMMANDS = {
     "queue": ("mta.cli.queue", "list the queue and work it"),
     "alerts": ("mta.cli.alerts", "show what is wrong, or test the ways to be told"),
     "account": ("mta.cli.account", "add, remove, list and verify accounts for SMTP AUTH"),
+    "drain": ("mta.cli.drain", "take no mail on this node, and deliver what it has"),
+    "undrain": ("mta.cli.undrain", "take mail again, after `drain`"),
     "trace": ("mta.cli.trace", "tell a message's whole life, from the logs and the queue"),
     "bypass": ("mta.cli.bypass", "relay everything unstamped, at once"),
     "demo": ("mta.cli.demo", "show the relay at work on sample mail"),

@@ -125,6 +125,15 @@ class FrozenHop:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Draining:
+    """The order that this node takes no mail, and delivers what it has."""
+
+    since: datetime
+    by: str
+    reason: str = ""
+
+
 def is_frozen(next_hop: str, frozen: Collection[str]) -> bool:
     """Whether a next hop of the queue is frozen: by its own name, or by that of the hop that it stands behind.
 

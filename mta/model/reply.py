@@ -30,6 +30,7 @@ class Reply:
 
 
 INTERNAL_ERROR = Reply(451, "4.3.0", "Local error in processing, try again later")
+DRAINING = Reply(421, "4.3.2", "This server takes no mail at the moment, use another or try later")
 STORAGE_FULL = Reply(452, "4.3.1", "Insufficient system storage, try again later")
 
 

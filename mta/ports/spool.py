@@ -13,7 +13,7 @@ from typing import Protocol
 
 from mta.model.address import Address
 from mta.model.delivery import Accepted, AcceptedMessage, Body, LeasedDelivery, Settlement
-from mta.model.queue import Breakdown, FrozenHop, QueueCount, QueueEntry, QueueFilter, SummaryRow
+from mta.model.queue import Breakdown, Draining, FrozenHop, QueueCount, QueueEntry, QueueFilter, SummaryRow
 from mta.model.reply import STORAGE_FULL, TemporaryError
 
 
@@ -159,7 +159,19 @@ class Spool(Protocol):
         ...
 
     async def frozen(self) -> Sequence[FrozenHop]:
-        """What is frozen, by name. One cheap read: workers ask often."""
+        """What is frozen, by name. One cheap read, as `draining`: workers ask often."""
+        ...
+
+    async def drain(self, order: Draining) -> bool:
+        """Have this node take no mail from now on, also over a restart; False where it takes none already."""
+        ...
+
+    async def undrain(self) -> bool:
+        """End that; False where it takes mail."""
+        ...
+
+    async def draining(self) -> Draining | None:
+        """The order to take no mail, while it stands."""
         ...
 
     async def close(self) -> None:

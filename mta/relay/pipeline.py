@@ -13,7 +13,7 @@ from mta.model.address import Address
 from mta.model.delivery import Body, LeasedDelivery
 from mta.model.envelope import Client, Envelope
 from mta.model.queue_id import new_queue_id
-from mta.model.reply import STORAGE_FULL, MailError, Reply
+from mta.model.reply import DRAINING, STORAGE_FULL, MailError, Reply
 from mta.ports.spool import LEASE
 from mta.relay import acceptance, arrival, departure
 from mta.relay.arrival import Arrival
@@ -53,8 +53,14 @@ class Pipeline:
         self._equipment = equipment
         self.queue_runner = QueueRunner(equipment, self._send_leased)
 
+    def turned_away(self) -> Reply | None:
+        """421 while an administrator drains this node."""
+        return DRAINING if self._equipment.is_draining else None
+
     async def mail(self, client: Client, reverse_path: Address | None, size_octets: int) -> Reply | None:
         """452 while the spool's disk has no room above its reserve."""
+        if self._equipment.is_draining:
+            return DRAINING
         return None if self._equipment.spool.has_room(size_octets) else STORAGE_FULL
 
     async def rcpt(self, client: Client, reverse_path: Address | None, recipient: Address) -> Reply | None:

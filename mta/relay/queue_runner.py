@@ -48,10 +48,12 @@ class QueueRunner:
                 await self._equipment.queue_changed.wait()
         self._equipment.queue_changed.clear()
 
-    async def note_frozen(self) -> None:
-        """Learn which next hops an administrator wants left alone; called before the first message is accepted, too."""
+    async def note_orders(self) -> None:
+        """Learn what administrators want left alone, and whether to take mail; called before any is taken, too."""
+        equipment = self._equipment
         try:
-            self._equipment.frozen = frozenset(hop.next_hop for hop in await self._equipment.spool.frozen())
+            equipment.frozen = frozenset(hop.next_hop for hop in await equipment.spool.frozen())
+            equipment.is_draining = await equipment.spool.draining() is not None
         except MailError as exc:
             events.internal_error("queue", error=str(exc))
 
@@ -60,7 +62,7 @@ class QueueRunner:
         equipment = self._equipment
         if not equipment.spool.is_usable:
             return 0  # its log lines tell of it
-        await self.note_frozen()
+        await self.note_orders()
         room = equipment.in_hand.room_for_queue()
         if not room:
             return 0

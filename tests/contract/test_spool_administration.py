@@ -10,7 +10,7 @@ import pytest
 
 from mta.model.address import Address
 from mta.model.delivery import OF_DOMAIN, VERIFIED_TLS, AcceptedMessage, RecipientResult, Settlement, State
-from mta.model.queue import Breakdown, FrozenHop, QueueCount, QueueFilter
+from mta.model.queue import Breakdown, Draining, FrozenHop, QueueCount, QueueFilter
 from mta.ports.spool import Spool
 from tests.contract.spools import BUSY, EVERYTHING, LARGE, Open, SettableClock, deferred, delivered, lease, queue_ids
 from tests.spool_samples import sample_message
@@ -458,3 +458,16 @@ async def test_freezing_covers_what_stands_behind_a_name(
         await spool.accept(message_for(name, clock))
     await spool.freeze(hop(frozen, clock))
     assert sorted(taken.next_hop for taken in await lease(spool, clock.now())) == left
+
+
+async def test_the_order_to_take_no_mail_stands_until_it_is_taken_back(open_spool: Open, clock: SettableClock) -> None:
+    worker, administrator = await open_spool(0), await open_spool(None)
+    order = Draining(clock.now(), "jane", "new memory")
+    assert await worker.draining() is None
+    assert await administrator.drain(order)
+    assert not await administrator.drain(order)
+    await worker.close()
+    assert await (await open_spool(0)).draining() == order
+    assert await administrator.undrain()
+    assert not await administrator.undrain()
+    assert await administrator.draining() is None

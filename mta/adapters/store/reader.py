@@ -18,6 +18,7 @@ from mta.adapters.store.statements import SQL, json_answer, json_list
 from mta.model.delivery import Body, LeasedDelivery, State, StoredVariant
 from mta.model.queue import (
     Breakdown,
+    Draining,
     FrozenHop,
     QueueCount,
     QueuedDelivery,
@@ -180,6 +181,11 @@ class Reader:
         """What is frozen, by name."""
         rows = self._connection.execute(SQL["frozen"]).fetchall()
         return [FrozenHop(next_hop, moment(since), by, reason) for next_hop, since, by, reason in rows]
+
+    def draining(self) -> Draining | None:
+        """The order to take no mail, while it stands."""
+        row = self._connection.execute(SQL["draining"]).fetchone()
+        return None if row is None else Draining(moment(row[0]), row[1], row[2])
 
     @contextmanager
     def _snapshot(self) -> Iterator[sqlite3.Cursor]:

@@ -40,7 +40,7 @@ from mta.adapters.store.statements import json_list
 from mta.adapters.store.writer import Writer
 from mta.crash import crash_point
 from mta.model.delivery import Accepted, AcceptedMessage, Body, LeasedDelivery, Settlement, Spawned, State
-from mta.model.queue import Breakdown, FrozenHop, QueueCount, QueueEntry, QueueFilter, SummaryRow
+from mta.model.queue import Breakdown, Draining, FrozenHop, QueueCount, QueueEntry, QueueFilter, SummaryRow
 from mta.model.reply import INTERNAL_ERROR, MailError, TemporaryError
 from mta.ports.clock import Clock, SystemClock
 from mta.ports.spool import LEASE, NewHop, SpoolFullError, Tell
@@ -370,6 +370,15 @@ class SqliteSpool:
 
     async def frozen(self) -> Sequence[FrozenHop]:
         return await self._read(lambda: self._reader.frozen())
+
+    async def drain(self, order: Draining) -> bool:
+        return await self._writer.submit(Statement("drain", (microseconds(order.since), order.by, order.reason))) > 0
+
+    async def undrain(self) -> bool:
+        return await self._writer.submit(Statement("undrain", ())) > 0
+
+    async def draining(self) -> Draining | None:
+        return await self._read(lambda: self._reader.draining())
 
     # --- housekeeping ------------------------------------------------------------------------------------------------
 

@@ -17,6 +17,10 @@ class Receiver(Protocol):
     A raised MailError is answered with its reply; anything else with 451 4.3.0, and its traceback is logged.
     """
 
+    def turned_away(self) -> Reply | None:
+        """Why no client is let in at the moment: a 421, which ends running sessions at their next MAIL."""
+        ...
+
     async def mail(self, client: Client, reverse_path: Address | None, size_octets: int) -> Reply | None:
         """Judge MAIL FROM, e.g. by room on the disk (452 4.3.1); None accepts. `size_octets` is SIZE=, else 0."""
         ...

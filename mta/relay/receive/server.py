@@ -144,6 +144,8 @@ class RelayListener:
         reason, reply = "", replies.NOT_ALLOWED
         if self._stopping:
             return replies.SHUTTING_DOWN
+        if (turned_away := self.receiver.turned_away()) is not None:
+            return replies.encode(turned_away)
         if not session.is_balancer and not settings.policy.may_connect(session.ip):
             reason = "not in the allowed networks"
         else:

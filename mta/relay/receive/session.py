@@ -168,8 +168,10 @@ class RelaySession(Connection):
             self.end(replies.TOO_MANY_FAILURES, "too many failed sign-ins")
 
     def answer(self, reply: Reply) -> None:
-        """Pass on a reply from policy or the rest of the relay. Only 5yz count: 4yz are our own trouble."""
-        if reply.is_permanent:
+        """Pass on a reply of policy or the rest of the relay. Only 5yz count: 4yz are our own trouble. 421 ends it."""
+        if reply.code == 421:
+            self.end(replies.encode(reply), "")
+        elif reply.is_permanent:
             self._count_error(replies.encode(reply))
         else:
             self.say_reply(reply)

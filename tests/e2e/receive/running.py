@@ -63,6 +63,9 @@ class RememberingReceiver:
         assert reply is not None
         return reply
 
+    def turned_away(self) -> Reply | None:
+        return None
+
     def spill_path(self) -> Path:
         assert self.folder is not None
         return self.folder / f"incoming-{len(self.messages)}-{len(list(self.folder.iterdir()))}"

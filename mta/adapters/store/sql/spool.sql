@@ -223,3 +223,12 @@ DELETE FROM frozen WHERE next_hop = ?
 
 -- name: frozen
 SELECT next_hop, since, by_whom, reason FROM frozen ORDER BY next_hop
+
+-- name: drain
+INSERT INTO draining (id, since, by_whom, reason) VALUES (1, ?, ?, ?) ON CONFLICT DO NOTHING
+
+-- name: undrain
+DELETE FROM draining
+
+-- name: draining
+SELECT since, by_whom, reason FROM draining
