@@ -108,6 +108,8 @@ def test_the_reference_shows_the_real_defaults() -> None:
     plain, _ = examine_configuration(REFERENCE)
     differing = {
         "certificate", "key", "ca_file", "verify_name", "expires_after", "auth",  # no default
+        "accounts_file", "client_ca_file", "exchange_online", "messages", "messages_per_client",
+        "recipients_per_client", "messages_per_sender", "token",
         "rules", "templates", "file", "folder", "socket",  # made absolute in one of them
     }  # fmt: skip
     compare(written, plain.value, "", differing)
@@ -201,3 +203,9 @@ def test_short_and_foreign_dkim_keys_are_refused(tmp_path: Path) -> None:
     path.write_text(yaml.safe_dump(content))
     with pytest.raises(ConfigurationError, match="neither an RSA nor an Ed25519 key"):
         load_configuration(path)
+
+
+def test_the_example_for_exchange_online_fits_the_schema() -> None:
+    located, problems = examine_configuration(CONF / "exchange-online.yaml")
+    assert {problem.what.partition(" /")[0] for problem in problems} == {"cannot read"}  # its files are the reader's
+    assert [listener.peer for listener in located.value.listeners] == ["exchange-online"]
