@@ -7,9 +7,11 @@ fault is. What delivery will see is kept by using its settings: the same hosts, 
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import ssl
 import time
+from base64 import b64encode
 from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import ip_address
@@ -74,7 +76,9 @@ async def examine_server(server: SmtpServer, say: Say, now: datetime) -> None:
     try:
         await _Dialogue(server, say, now).run()
     except aiosmtplib.SMTPResponseException as exc:
-        say(failed(f"the server answers {_words(exc)}", "see what its log says"))
+        is_smtp = exc.code > 0
+        what = f"the server answers {_words(exc)}" if is_smtp else f"this is no SMTP: {exc.message}"[:300]
+        say(failed(what, "see what its log says" if is_smtp else "see whether host and port are the right ones"))
     except _ERRORS as exc:
         say(failed(f"the dialogue breaks off: {_text(exc)}", "see what the server's log says"))
 
@@ -84,19 +88,21 @@ class _Dialogue:
         self._server = server
         self._say = say
         self._now = now
-        self._address: tuple[str, int] | None = None
+        self._ip = ""
 
     async def run(self) -> None:
-        if not await self._find():
+        first = await self._reached()
+        if first is None:
             return
-        client = await self._open(self._server.context(is_verifying=False))
+        client = await self._open(first, self._server.context(is_verifying=False))
         try:
-            if not self._server.is_implicit:
-                await client.ehlo()
-            if not await self._secured(client):
+            if not await self._is_secured(client):
                 return
+            if not client.is_connected:
+                # What opportunistic delivery does, too, where a handshake fails.
+                client = await self._open(await _connected(self._ip, self._server.port), None)
             self._offers(client)
-            if await self._signed_in(client):
+            if await self._is_signed_in(client):
                 await self._mail(client)
             await client.quit()
         finally:
@@ -104,75 +110,97 @@ class _Dialogue:
 
     # --- connecting --------------------------------------------------------------------------------------------------
 
-    async def _find(self) -> bool:
-        """Which of the host's addresses answer."""
+    async def _reached(self) -> socket.socket | None:
+        """Try all of the host's addresses; the first of them that answers is gone on with."""
         server = self._server
-        loop = asyncio.get_running_loop()
         host = server.host.removeprefix("[").removesuffix("]")
         try:
-            found = await loop.getaddrinfo(host, server.port, type=socket.SOCK_STREAM)
+            found = await asyncio.get_running_loop().getaddrinfo(host, server.port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as exc:
             self._say(failed(f"the name {host} has no address: {_text(exc)}", "correct the name, or look at DNS"))
-            return False
+            return None
         addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))[:ADDRESSES_MAX]
-        port = server.port
-        tried = await asyncio.gather(*(_reach(ip, port) for ip in addresses))
-        up = [(ip, port) for ip, (error, _) in zip(addresses, tried, strict=True) if not error]
-        for ip, (error, took_s) in zip(addresses, tried, strict=True):
-            if not error:
-                self._say(ok(f"{ip} port {port} answers after {took_s * 1000:.0f} ms"))
-            elif up:
-                self._say(warning(f"{ip} port {port}: {error}", "delivery loses time with it"))
+        begun = time.monotonic()
+        tried = await asyncio.gather(*(_connected(ip, server.port) for ip in addresses), return_exceptions=True)
+        first: socket.socket | None = None
+        has_any = any(isinstance(each, socket.socket) for each in tried)
+        for ip, each in zip(addresses, tried, strict=True):
+            if isinstance(each, BaseException):
+                self._unreached(ip, each, has_others=has_any)
+            elif first is None:
+                first, self._ip = each, ip
             else:
-                self._say(failed(f"{ip} port {port}: {error}", "see that it runs, and that no firewall stands between"))
-        self._address = up[0] if up else None
-        return bool(up)
+                each.close()
+        if first is not None:
+            self._say(ok(f"connected to {self._ip} within {(time.monotonic() - begun) * 1000:.0f} ms"))
+        return first
 
-    async def _open(self, context: ssl.SSLContext) -> aiosmtplib.SMTP:
-        """Up to the greeting."""
-        assert self._address is not None
+    def _unreached(self, ip: str, error: BaseException, *, has_others: bool) -> None:
+        what = f"{ip} port {self._server.port} can't be reached: {_text(error)}"
+        if has_others:
+            self._say(warning(what, "delivery loses time with it; mend it, or take it out of DNS"))
+        else:
+            self._say(failed(what, "see that the server runs, and that no firewall stands between"))
+
+    async def _open(self, connected: socket.socket, context: ssl.SSLContext | None) -> aiosmtplib.SMTP:
+        """Greeting and EHLO."""
         server = self._server
-        connected = await _connected(*self._address)
         client = aiosmtplib.SMTP(
             hostname=server.name_to_verify, sock=connected, local_hostname=server.hostname, timeout=STEP_S,
             use_tls=server.is_implicit, start_tls=False, tls_context=context,
         )  # fmt: skip
         try:
             await client.connect()
+            await self._hello(client)
         except BaseException:
+            client.close()
             connected.close()
             raise
         return client
 
+    async def _hello(self, client: aiosmtplib.SMTP) -> None:
+        try:
+            await client.ehlo()
+        except aiosmtplib.SMTPHeloError:
+            await client.helo()
+            self._say(
+                warning("it knows no EHLO: mail is sent the old way", "see whether something changes the dialogue")
+            )
+
     # --- TLS ---------------------------------------------------------------------------------------------------------
 
-    async def _secured(self, client: aiosmtplib.SMTP) -> bool:
-        """Whether the dialogue may go on."""
+    async def _is_secured(self, client: aiosmtplib.SMTP) -> bool:
+        """Whether the dialogue may go on; it may have ended, where it goes on in clear text."""
         server = self._server
         if not server.is_implicit:
             if server.tls == "none":
                 return True
             if not client.supports_extension("starttls"):
                 return self._without_tls()
-            await client.starttls(tls_context=server.context(is_verifying=False), server_hostname=server.name_to_verify)
-            await client.ehlo()
-        else:
-            await client.ehlo()
+            if not await self._is_started(client):
+                return server.tls == "opportunistic"
         connection = client.get_transport_info("ssl_object")
         der = connection.getpeercert(binary_form=True)
         facts = facts_of(x509.load_der_x509_certificate(der), der)
         cipher = f"{connection.version()} {connection.cipher()[0]}"
         if server.fingerprints:
-            return self._pinned(facts, cipher)
-        refused = await self._refused(facts)
-        if refused is None:
-            self._say(age(facts, self._now, f"{cipher}; it verifies:"))
-        elif server.tls == "required":
-            self._say(failed(*refused))
+            return self._is_pinned(facts, cipher)
+        return self._is_believed(await self._refused(facts), facts, cipher)
+
+    async def _is_started(self, client: aiosmtplib.SMTP) -> bool:
+        server = self._server
+        try:
+            await client.starttls(tls_context=server.context(is_verifying=False), server_hostname=server.name_to_verify)
+            await client.ehlo()
+        except _ERRORS as exc:
+            client.close()
+            what, mend = refusal(exc, None)
+            if server.tls == "opportunistic":
+                self._say(warning(f"{what}; delivery goes on in clear text", mend))
+            else:
+                self._say(failed(what, mend))
             return False
-        else:
-            self._say(ok(f"{cipher}; {facts}. It does not verify, which tls: opportunistic does not ask"))
-        return refused is None or not server.user or self._no_password()
+        return True
 
     def _without_tls(self) -> bool:
         if self._server.tls == "required":
@@ -181,7 +209,7 @@ class _Dialogue:
         self._say(warning("the server offers no TLS: mail crosses the network in clear text", "switch it on there"))
         return True
 
-    def _pinned(self, facts: Facts, cipher: str) -> bool:
+    def _is_pinned(self, facts: Facts, cipher: str) -> bool:
         wanted = {pin.replace(":", "").lower() for pin in self._server.fingerprints}
         if facts.fingerprint in wanted:
             self._say(ok(f"{cipher}; the {facts} has one of the fingerprints"))
@@ -190,13 +218,26 @@ class _Dialogue:
         self._say(failed(f"the {facts} has none of the fingerprints", mend))
         return False
 
+    def _is_believed(self, refused: tuple[str, str] | None, facts: Facts, cipher: str) -> bool:
+        if refused is None:
+            self._say(age(facts, self._now, f"{cipher}; verified:"))
+            return True
+        if self._server.tls == "required":
+            self._say(failed(*refused))
+            return False
+        self._say(ok(f"{cipher}; the {facts} does not verify, which tls: opportunistic does not ask"))
+        if self._server.user:
+            mend = "write tls: required and name the authority as ca_file"
+            self._say(failed("the password is not sent: the certificate does not verify", mend))
+        return not self._server.user
+
     async def _refused(self, facts: Facts) -> tuple[str, str] | None:
         """Why the certificate does not verify, tried over a connection of its own."""
         server = self._server
         context = server.context(is_verifying=True)
         client = None
         try:
-            client = await self._open(context)
+            client = await self._open(await _connected(self._ip, server.port), context)
             if not server.is_implicit:
                 await client.starttls(tls_context=context, server_hostname=server.name_to_verify)
             await client.quit()
@@ -222,12 +263,7 @@ class _Dialogue:
                 "lower limits: size of the listeners, or raise it there",
             ))  # fmt: skip
 
-    def _no_password(self) -> bool:
-        mend = "write tls: required and name the authority as ca_file"
-        self._say(failed("the password is not sent: the certificate does not verify", mend))
-        return False
-
-    async def _signed_in(self, client: aiosmtplib.SMTP) -> bool:
+    async def _is_signed_in(self, client: aiosmtplib.SMTP) -> bool:
         server = self._server
         if not server.user:
             return True
@@ -249,7 +285,10 @@ class _Dialogue:
             # Once only: another failure brings the account nearer to being locked.
             await (client.auth_plain if "plain" in methods else client.auth_login)(server.user, password)
         except aiosmtplib.SMTPResponseException as exc:
-            self._say(failed(f"{server.user} can't sign in: {_words(exc)}", "correct user and password"))
+            secrets = (password, b64encode(password), b64encode(b"\0%b\0%b" % (server.user.encode(), password)))
+            is_echo = any(secret and secret.decode("latin_1") in str(exc.message) for secret in secrets)
+            words = str(exc.code) if is_echo else _words(exc)
+            self._say(failed(f"{server.user} can't sign in: {words}", "correct user and password"))
             return False
         self._say(ok(f"{server.user} can sign in"))
         return True
@@ -267,16 +306,6 @@ class _Dialogue:
             return
         await client.rset()
         self._say(ok(f"it takes mail from {sender}"))
-
-
-async def _reach(ip: str, port: int) -> tuple[str, float]:
-    """Why an address can't be reached, "" if it can, and how long that took."""
-    begun = time.monotonic()
-    try:
-        (await _connected(ip, port)).close()
-    except OSError as exc:
-        return _text(exc), time.monotonic() - begun
-    return "", time.monotonic() - begun
 
 
 async def _connected(ip: str, port: int) -> socket.socket:
@@ -300,6 +329,8 @@ def _text(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return "no answer in time"
     text = str(error.strerror) if isinstance(error, OSError) and error.strerror else str(error)
+    if isinstance(error, OSError) and not isinstance(error, (socket.gaierror, ssl.SSLError)) and error.errno:
+        text = os.strerror(error.errno)
     return " ".join(text.split())[:300] or type(error).__name__
 
 
