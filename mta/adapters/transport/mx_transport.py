@@ -44,7 +44,7 @@ class MxTransport:
         self._exchangers = MailExchangers(
             resolver, ourselves=ourselves, port=hop.port, may_be_private=hop.private_addresses, chance=chance
         )
-        self._domains: dict[str, SmtpTransport] = {}
+        self.domains: dict[str, SmtpTransport] = {}
         """The one used last at the end."""
 
     async def deliver(
@@ -71,7 +71,7 @@ class MxTransport:
         return [result for some in results for result in some]
 
     def _of(self, domain: str) -> SmtpTransport:
-        found = self._domains.pop(domain, None)
+        found = self.domains.pop(domain, None)
         if found is None:
             self._forget_some()
             found = SmtpTransport(
@@ -82,27 +82,27 @@ class MxTransport:
                 clock=self._clock,
                 chance=self._chance,
             )
-        self._domains[domain] = found
+        self.domains[domain] = found
         return found
 
     def _forget_some(self) -> None:
-        if len(self._domains) < DOMAINS_KEPT:
+        if len(self.domains) < DOMAINS_KEPT:
             return
-        oldest = [domain for domain, _ in zip(self._domains, range(_LOOKED_AT), strict=False)]
+        oldest = [domain for domain, _ in zip(self.domains, range(_LOOKED_AT), strict=False)]
         for domain in oldest:
-            transport = self._domains.pop(domain)
-            if not (transport.is_unused or (len(self._domains) >= DOMAINS_MAX and transport.is_idle)):
-                self._domains[domain] = transport  # back, at the end
+            transport = self.domains.pop(domain)
+            if not (transport.is_unused or (len(self.domains) >= DOMAINS_MAX and transport.is_idle)):
+                self.domains[domain] = transport  # back, at the end
 
     def is_blocked(self, domain: str) -> bool:
-        found = self._domains.get(domain)
+        found = self.domains.get(domain)
         return found is not None and found.is_blocked(domain)
 
     def blocked(self) -> Collection[str]:
-        return [domain for domain, transport in self._domains.items() if transport.blocked()]
+        return [domain for domain, transport in self.domains.items() if transport.blocked()]
 
     def stopped(self) -> Mapping[str, Stopped]:
-        return {domain: found[""] for domain, transport in self._domains.items() if (found := transport.stopped())}
+        return {domain: found[""] for domain, transport in self.domains.items() if (found := transport.stopped())}
 
     async def close(self) -> None:
-        await asyncio.gather(*(transport.close() for transport in self._domains.values()))
+        await asyncio.gather(*(transport.close() for transport in self.domains.values()))

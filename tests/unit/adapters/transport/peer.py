@@ -117,8 +117,13 @@ class Peer:
 
 
 @asynccontextmanager
-async def peer(*scripts: Script) -> AsyncIterator[Peer]:
-    """Serve on a free port: the first connection by the first script and so on, the last script for all later ones."""
+async def peer(
+    *scripts: Script, address: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[Peer]:
+    """Serve: the first connection by the first script and so on, the last script for all later ones.
+
+    With `tls` it is spoken from the first octet.
+    """
     running = Peer(0)
     tasks: set[asyncio.Task[None]] = set()
 
@@ -139,7 +144,7 @@ async def peer(*scripts: Script) -> AsyncIterator[Peer]:
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
-    server = await asyncio.start_server(connected, "127.0.0.1", 0)
+    server = await asyncio.start_server(connected, address, port, ssl=tls)
     running.port = server.sockets[0].getsockname()[1]
     try:
         yield running
