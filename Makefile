@@ -9,7 +9,10 @@ PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 # The real servers and tools that the tests drive.
 DEBIAN_PACKAGES := postfix opendkim opendkim-tools strace faketime systemd chromium-headless-shell libmagic1 \
     libmail-dkim-perl rspamd \
-    samba samba-ad-dc samba-ad-provision
+    samba samba-ad-dc samba-ad-provision \
+    swaks curl libidn12 libgnutls-dane0 libnss-wrapper
+# Exim as a package would throw out Postfix.
+UNPACKED_PACKAGES := exim4-daemon-light
 PYTEST := $(BIN)/python -m pytest
 PYTEST_ARGS ?=
 
@@ -40,6 +43,7 @@ bench: .venv/.installed-dev packages ## measure against a Postfix of its own; th
 
 packages:
 	@.ci/debian-packages $(DEBIAN_PACKAGES)
+	@.ci/unpack-packages .venv/unpacked $(UNPACKED_PACKAGES)
 
 clean: ## remove what the demo and the tools made; .venv stays
 	@rm -rf var .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info

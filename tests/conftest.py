@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mta.cli.chromium import find_chromium
-from tests.servers import mail_dkim, opendkim, postfix, rspamd, samba
+from tests.servers import exim, mail_dkim, opendkim, postfix, rspamd, samba
 
 
 def pytest_configure() -> None:
@@ -30,6 +30,12 @@ def _need(reason: str) -> None:
 def needs_postfix() -> None:
     """For tests that start a Postfix."""
     _need(postfix.missing())
+
+
+@pytest.fixture
+def needs_exim() -> None:
+    """For tests that start an Exim."""
+    _need(exim.missing())
 
 
 @pytest.fixture
