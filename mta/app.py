@@ -44,6 +44,7 @@ from mta.relay.following import postmaster
 from mta.relay.listeners import Listeners, read_listener_files
 from mta.relay.octets import buffer_of
 from mta.relay.pipeline import Pipeline
+from mta.relay.plugin_threads import plugin_threads
 from mta.relay.receive.listener_files import ListenerFiles
 from mta.relay.snapshot import Snapshot, load_snapshot
 from mta.relay.spool.schedule import next_attempt
@@ -190,6 +191,7 @@ class RelayWorker:
 
     async def serve(self, channel: WorkerChannel) -> None:
         """Accept and deliver until `drain` is called; then finish what is in hand, within the configured time."""
+        plugin_threads.on_sick = self._give_way
         await self._start_directories(self._equipment.rulebook.snapshot)
         await self._pipeline.queue_runner.note_orders()
         await self._listeners.start(self._equipment.rulebook.snapshot, self._order.listen_fds)
@@ -200,6 +202,11 @@ class RelayWorker:
         await self._draining.wait()
         renewing.cancel()
         await self._finish(runner)
+
+    def _give_way(self, stuck: int) -> None:
+        """Finish what is in hand and end: the supervisor starts another worker, whose threads are free."""
+        events.worker_sick(f"{stuck} threads hang in plug-ins", pid=os.getpid())
+        self._draining.set()
 
     async def _start_directories(self, snapshot: Snapshot) -> None:
         for book in snapshot.books:

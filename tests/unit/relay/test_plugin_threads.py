@@ -1,0 +1,90 @@
+"""Threads for plug-ins: one that hangs is given up and replaced, too many make the worker give way."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+
+from mta.relay import plugin_threads
+from mta.relay.plugin_threads import STUCK_MAX, THREADS, PluginThreads
+
+
+@dataclass
+class Plugin:
+    """Hangs until it is let go."""
+
+    let_go: threading.Event = field(default_factory=threading.Event)
+    threads: set[int] = field(default_factory=set)
+
+    def hang(self) -> str:
+        self.threads.add(threading.get_ident())
+        self.let_go.wait()
+        return "late"
+
+
+@pytest.fixture
+def plugin(monkeypatch: pytest.MonkeyPatch) -> Iterator[Plugin]:
+    monkeypatch.setattr(plugin_threads, "WITHIN_S", 0.05)
+    made = Plugin()
+    yield made
+    made.let_go.set()
+
+
+async def _hang(threads: PluginThreads, plugin: Plugin, times: int) -> None:
+    outcomes = await asyncio.gather(*(threads.in_time(plugin.hang) for _ in range(times)), return_exceptions=True)
+    assert all(isinstance(outcome, TimeoutError) for outcome in outcomes)
+
+
+async def test_work_is_done_and_what_it_raises_is_raised() -> None:
+    threads = PluginThreads()
+    assert await threads.in_time(lambda: "done") == "done"
+    with pytest.raises(KeyError):
+        await threads.in_time(lambda: dict[str, int]()["nothing"])
+    assert threads.stuck == 0
+
+
+async def test_those_that_hang_keep_nobody_else_waiting(plugin: Plugin) -> None:
+    threads = PluginThreads()
+    await _hang(threads, plugin, THREADS)
+    assert threads.stuck == THREADS
+    assert await threads.in_time(lambda: "done") == "done"
+
+
+async def test_what_waited_for_a_thread_in_vain_is_never_begun(plugin: Plugin) -> None:
+    threads = PluginThreads()
+    begun: list[str] = []
+    hanging = asyncio.gather(*(threads.in_time(plugin.hang) for _ in range(THREADS)), return_exceptions=True)
+    async with asyncio.timeout(10):
+        while len(plugin.threads) < THREADS:
+            await asyncio.sleep(0)
+    with pytest.raises(TimeoutError):
+        await threads.in_time(lambda: begun.append("x"))
+    await hanging
+    assert await threads.in_time(lambda: "done") == "done"
+    assert begun == []
+
+
+async def test_too_many_are_said_once_and_no_more_threads_are_begun(plugin: Plugin) -> None:
+    threads = PluginThreads()
+    said: list[int] = []
+    threads.on_sick = said.append
+    while not said:
+        await _hang(threads, plugin, THREADS)
+    assert said == [STUCK_MAX]
+    await _hang(threads, plugin, THREADS)
+    assert len(plugin.threads) == STUCK_MAX
+    assert said == [STUCK_MAX]
+
+
+async def test_one_that_comes_back_after_all_does_not_count_any_more(plugin: Plugin) -> None:
+    threads = PluginThreads()
+    await _hang(threads, plugin, 2)
+    plugin.let_go.set()
+    async with asyncio.timeout(10):
+        while threads.stuck:
+            await asyncio.sleep(0.001)
+    assert await threads.in_time(lambda: "done") == "done"
