@@ -35,19 +35,25 @@ class ClientPolicy:
     messages_per_client: Frequency | None
     recipients_per_client: Frequency | None
     messages_per_sender: Frequency | None
+    judges_clients: bool
+    """Whether only `peers` may send; else everybody who may connect."""
     judges_messages: bool
     """Whether MAIL has to be looked at."""
 
     @classmethod
     def of(cls, listener: Listener) -> ClientPolicy:
-        limits = listener.limits
+        limits, is_online = listener.limits, listener.peer == "exchange-online"
+        # Whatever the check says: Exchange Online's addresses alone are those of every tenant.
+        peers = [peer for peer in listener.clients if peer.certificates or not is_online]
+        judges_clients = is_online or bool(listener.clients)
         return cls(
-            tuple(PeerPolicy.of(peer) for peer in listener.clients),
-            tuple(name for peer in listener.clients for name in peer.certificates),
+            tuple(PeerPolicy.of(peer) for peer in peers),
+            tuple(name for peer in peers for name in peer.certificates),
             limits.messages_per_client,
             limits.recipients_per_client,
             limits.messages_per_sender,
-            bool(listener.clients or limits.messages_per_client or limits.messages_per_sender),
+            judges_clients,
+            judges_clients or bool(limits.messages_per_client or limits.messages_per_sender),
         )
 
 
@@ -62,7 +68,7 @@ def judge_mail(session: RelaySession, reverse_path: Address | None) -> Reply | N
     if not policy.judges_messages:
         return None
     peer = None
-    if policy.peers:
+    if policy.judges_clients:
         found = identify(policy.peers, Shown(session.ip, session.certificate_names, session.account))
         if isinstance(found, Stranger):
             _log_stranger(session, found)

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from mta.config.accounts_file import Account
 from mta.config.listener_schema import Listener
 from mta.model.address import Address
 from mta.model.delivery import Body
 from mta.model.envelope import Client, Envelope
 from mta.model.reply import Reply
 from mta.relay.receive import RelayListener
+from mta.shared_counts import SharedCounts
 
 PATIENCE_S = 10
 QUEUED = Reply(250, "2.0.0", "Queued as Q1")
@@ -198,6 +200,8 @@ async def running(
     receiver: RememberingReceiver | None = None,
     context: ssl.SSLContext | None = None,
     smtputf8: bool = True,
+    accounts: Mapping[str, Account] | None = None,
+    counts: SharedCounts | None = None,
     **keys: Any,
 ) -> AsyncIterator[Running]:
     """A listener on a free port; `example.net` and `xn--mnchen-3ya.example` are accepted domains."""
@@ -209,6 +213,8 @@ async def running(
         context,
         accepted_domains=frozenset({"example.net", "xn--mnchen-3ya.example"}),
         smtputf8=smtputf8,
+        accounts=accounts,
+        counts=counts,
     )
     await listener.start()
     under_test = Running(listener, receiver)

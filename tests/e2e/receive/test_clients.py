@@ -1,0 +1,238 @@
+"""Who may relay: networks, client certificates, accounts, as whom, and how much; over real sockets and TLS."""
+
+from __future__ import annotations
+
+import datetime
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+from mta.relay.receive import server_context
+from mta.shared_counts import SharedCounts
+from tests.e2e.receive.running import Running, Talk, running
+
+MAIL = b"MAIL FROM:<jane@example.com>"
+DENIED = "550 5.7.1 Relaying denied"
+LONG_AGO = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+
+
+@dataclass
+class Certificates:
+    """An authority that counts, one that doesn't, and the files of a server."""
+
+    ours: trustme.CA
+    theirs: trustme.CA
+    folder: Path
+
+    def server(self) -> ssl.SSLContext:
+        return server_context(
+            self.folder / "cert.pem", self.folder / "key.pem", asks_clients=True, client_ca_file=self.folder / "ca.pem"
+        )
+
+    def client(self, certificate: trustme.LeafCert | None) -> ssl.SSLContext:
+        context = ssl.create_default_context()
+        self.ours.configure_trust(context)
+        if certificate is not None:
+            certificate.configure_cert(context)
+        return context
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    made = Certificates(trustme.CA(), trustme.CA(), tmp_path_factory.mktemp("certificates"))
+    leaf = made.ours.issue_cert("mx.example.com")
+    (made.folder / "cert.pem").write_bytes(b"".join(blob.bytes() for blob in leaf.cert_chain_pems))
+    (made.folder / "key.pem").write_bytes(leaf.private_key_pem.bytes())
+    made.ours.cert_pem.write_to_path(str(made.folder / "ca.pem"))
+    return made
+
+
+@asynccontextmanager
+async def asking(certificates: Certificates, names: list[str], **keys: Any) -> AsyncIterator[Running]:
+    keys.setdefault("clients", [{"name": "exchange", "certificates": names}])
+    async with running(
+        context=certificates.server(), tls={"mode": "offered"}, allowed_networks=(), **keys
+    ) as server:  # fmt: skip
+        yield server
+
+
+async def greeted(server: Running, certificates: Certificates, leaf: trustme.LeafCert | None) -> Talk:
+    talk = await server.talk()
+    await talk.start_tls(certificates.client(leaf))
+    await talk.say(b"EHLO client.example.com")
+    return talk
+
+
+@pytest.mark.parametrize("configured", ["ex1.example.com", "EX1.Example.Com", "*.example.com"])
+@pytest.mark.parametrize("presented", ["ex1.example.com", "*.example.com"])
+async def test_a_verified_name_opens(certificates: Certificates, configured: str, presented: str) -> None:
+    async with asking(certificates, ["other.example.net", configured]) as server:
+        talk = await greeted(server, certificates, certificates.ours.issue_cert(presented))
+        assert (await talk.submit(b"x\r\n.\r\n")).startswith("250")
+        client = server.receiver.messages[0].client
+        assert (client.certificate, client.admitted_as) == (configured, "exchange")
+
+
+async def test_the_common_name_counts_only_where_there_is_no_other_name(certificates: Certificates) -> None:
+    async with asking(certificates, ["ex1.example.com"]) as server:
+        talk = await greeted(server, certificates, certificates.ours.issue_cert(common_name="ex1.example.com"))
+        assert (await talk.say(MAIL)).startswith("250")
+        both = certificates.ours.issue_cert("web.example.net", common_name="ex1.example.com")
+        talk = await greeted(server, certificates, both)
+        assert await talk.say(MAIL) == DENIED
+
+
+async def test_what_is_not_verified_does_not_open_and_does_not_end_the_handshake(certificates: Certificates) -> None:
+    async with asking(certificates, ["ex1.example.com"]) as server:
+        for leaf in (
+            None,
+            certificates.theirs.issue_cert("ex1.example.com"),
+            certificates.ours.issue_cert("ex1.example.com", not_before=LONG_AGO, not_after=LONG_AGO),
+            certificates.ours.issue_cert("ex2.example.com"),
+            certificates.ours.issue_cert("a.ex1.example.com"),
+            certificates.ours.issue_cert("ex1.example.com.evil.example"),
+        ):
+            talk = await greeted(server, certificates, leaf)
+            assert await talk.say(MAIL) == DENIED
+            assert (await talk.say(b"NOOP")).startswith("250")
+        talk = await server.talk()
+        assert await talk.say(MAIL) == DENIED
+
+
+async def test_a_large_message_under_such_tls(certificates: Certificates, tmp_path: Path) -> None:
+    async with asking(certificates, ["ex1.example.com"]) as server:
+        server.receiver.folder = tmp_path
+        talk = await greeted(server, certificates, certificates.ours.issue_cert("ex1.example.com"))
+        content = b"y" * 5_000_000 + b"\r\n"
+        assert (await talk.submit(content + b".\r\n")).startswith("250")
+        assert server.receiver.contents == [content]
+        assert (await talk.say(b"QUIT")).startswith("221")
+        assert await talk.rest() == b""
+
+
+async def test_commands_in_one_segment_with_the_end_of_the_handshake_are_answered(certificates: Certificates) -> None:
+    async with asking(certificates, ["ex1.example.com"]) as server:
+        for _ in range(5):
+            talk = await server.talk()
+            await talk.start_tls(certificates.client(None))
+            talk.write(b"EHLO client.example.com\r\nNOOP\r\n")
+            assert (await talk.replies(2))[1].startswith("250 2.0.0")
+
+
+async def test_a_session_is_not_resumed_with_an_earlier_judgement(certificates: Certificates) -> None:
+    """A client that brings back a session, or says it again without its certificate, is who it is now."""
+    async with asking(certificates, ["ex1.example.com"]) as server:
+        context = certificates.client(certificates.ours.issue_cert("ex1.example.com"))
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            context.maximum_version = version
+            for _ in range(2):
+                talk = await server.talk()
+                await talk.start_tls(context)
+                session = talk.writer.get_extra_info("ssl_object")
+                assert not session.session_reused
+                await talk.say(b"EHLO client.example.com")
+                assert (await talk.say(MAIL)).startswith("250")
+
+
+async def test_the_first_that_fits_counts_and_all_that_is_asked_must_be_there() -> None:
+    clients = [
+        {"name": "elsewhere", "networks": ["192.0.2.0/24"]},
+        {"name": "here", "networks": ["127.0.0.0/8"], "senders": ["example.com"]},
+        {"name": "also-here", "networks": ["127.0.0.1/32"]},
+    ]
+    async with running(clients=clients) as server:
+        talk = await server.talk()
+        assert (await talk.submit(b"x\r\n.\r\n")).startswith("250")
+        assert server.receiver.messages[0].client.admitted_as == "here"
+        assert (await talk.say(b"MAIL FROM:<jane@example.org>")).startswith("550 5.7.1 You may not")
+    async with running(clients=clients[:1]) as server:
+        talk = await server.talk()
+        assert await talk.say(MAIL) == DENIED
+
+
+@pytest.mark.parametrize(
+    ("sender", "may"),
+    [
+        (b"", True), (b"jane@example.com", True), (b"JANE@EXAMPLE.COM", True), (b"a@sub.example.com", False),
+        (b"a@x.devices.example.com", True), (b"a@y.x.devices.example.com", True), (b"a@devices.example.com", False),
+        (b"scanner@example.net", True), (b'"Scanner"@example.net', True), (b"other@example.net", False),
+        ("a@bücher.example".encode(), True), (b"a@xn--bcher-kva.example", True), (b"a@example.com.evil.example", False),
+        (b"jane%example.com@evil.example", False), (b"a@evilexample.com", False),
+    ],
+)  # fmt: skip
+async def test_as_whom_a_client_may_send(sender: bytes, may: bool) -> None:
+    senders = ["example.com", "*.devices.example.com", "scanner@example.net", "bücher.example"]
+    clients = [{"name": "devices", "networks": ["127.0.0.1/32"], "senders": senders}]
+    async with running(clients=clients) as server:
+        talk = await server.talk()
+        reply = await talk.say(b"MAIL FROM:<%b>%b" % (sender, b"" if sender.isascii() else b" SMTPUTF8"))
+        assert reply[:9] == ("250 2.1.0" if may else "550 5.7.1")
+
+
+async def test_exchange_online_without_a_certificate_in_the_configuration_is_nobody(certificates: Certificates) -> None:
+    """The check refuses it; what runs all the same lets nobody in."""
+    for clients in ([], [{"name": "by-address", "networks": ["127.0.0.0/8"]}]):
+        async with running(clients=clients, peer="exchange-online") as server:
+            talk = await server.talk()
+            assert await talk.say(MAIL) == DENIED
+
+
+async def test_exchange_has_as_many_connections_as_it_wants() -> None:
+    async with running(peer="exchange", limits={"connections_per_client": 1, "connections": 3}) as server:
+        for _ in range(3):
+            await server.talk()
+        assert (await (await server.connect()).rest()).startswith(b"421 4.7.0")
+    async with running(limits={"connections_per_client": 1}) as server:
+        await server.talk()
+        assert (await (await server.connect()).rest()).startswith(b"421 4.7.0")
+
+
+async def test_connections_count_over_all_workers() -> None:
+    table = SharedCounts.create(2)
+    first, second = (SharedCounts.attach(table.fd, section) for section in range(2))
+    limits = {"connections_per_client": 2}
+    async with running(counts=first, limits=limits) as one, running(counts=second, limits=limits) as other:
+        talk = await one.talk()
+        await other.talk()
+        for server in (one, other):
+            assert (await (await server.connect()).rest()).startswith(b"421 4.7.0")
+        await talk.close()
+        await one.all_gone()
+        await other.talk()
+
+
+async def test_messages_and_recipients_of_a_client_and_of_a_sender_are_counted() -> None:
+    table = SharedCounts.create(2)
+    counts = [SharedCounts.attach(table.fd, section) for section in range(2)]
+    for limit, commands in (
+        ({"messages_per_client": "2/1d"}, [MAIL, b"RSET", b"MAIL FROM:<>", b"RSET", b"MAIL FROM:<joe@example.com>"]),
+        ({"messages_per_sender": "1/1d"}, [MAIL, b"RSET", b"MAIL FROM:<Jane@EXAMPLE.com>"]),
+        ({"recipients_per_client": "2/1d"}, [MAIL, *(b"RCPT TO:<%d@example.net>" % n for n in range(3))]),
+    ):
+        async with running(counts=counts[0], limits=limit) as one, running(counts=counts[1], limits=limit) as other:
+            talk = await one.talk()
+            replies = [await talk.say(command) for command in commands]
+            assert all(reply.startswith("250") for reply in replies[:-1])
+            assert replies[-1] == "450 4.7.1 Too much mail in this time, try again later"
+            elsewhere = await other.talk()
+            first = await elsewhere.say(MAIL)
+            if "recipients_per_client" in limit:
+                first = await elsewhere.say(b"RCPT TO:<other@example.net>")
+            assert first.startswith("450 4.7.1")
+        for section in counts:
+            section.clear(0)
+            section.clear(1)
+
+
+async def test_a_peer_has_a_limit_of_its_own() -> None:
+    clients = [{"name": "printers", "networks": ["127.0.0.1/32"], "messages": "1/1d"}]
+    async with running(clients=clients) as server:
+        talk = await server.talk()
+        assert (await talk.submit(b"x\r\n.\r\n")).startswith("250")
+        assert (await talk.say(MAIL)).startswith("450 4.7.1")
