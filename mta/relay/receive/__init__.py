@@ -1,8 +1,10 @@
 """SMTP from the outside world. In: connections. Out: `Receiver.message(client, envelope, body)` for each whole message.
 
-`server` listens; `connection` holds one client's bytes, timers and TLS; `session` speaks SMTP on top of it (a thick
-subclass of aiosmtpd's server); `commands` parses MAIL and RCPT; `access` says who may relay; `data` reads a message up
-to its end; `trace` makes the header lines that record our part of the way.
+`server` is one listener; `accepting` takes its connections (`proxy_header`, TLS from the first octet); `connection` holds
+one client's bytes, timers and TLS; `session` speaks SMTP on top of it, by commands that stand in `greeting`, `auth`,
+`transaction` (MAIL, RCPT) and `content` (DATA, BDAT). `commands` parses MAIL and RCPT; `access`, `clients` and `peers` say
+who may relay; `data` and `incoming` read a message up to its end; `trace` makes the header lines that record our part of
+the way.
 """
 
 from mta.relay.receive.access import AccessPolicy
