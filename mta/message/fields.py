@@ -48,6 +48,8 @@ class Header(NamedTuple):
 
 
 _FIELD_END = re.compile(rb"\r\n(?![ \t])")
+# The limit may cut a field in its name, which looks like a line that is no field then. A longer one is none.
+_CUT_NAME = re.compile(rb"[!-9;-~]{0,998}[ \t]*\r?\Z")
 _NAME = re.compile(rb"([!-9;-~]++)[ \t]*+\Z")
 _CERTAIN = re.compile(
     rb"\r\n(?:content-(?:type|transfer-encoding|disposition|id)|mime-version|from|to|cc|subject|date|message-id|"
@@ -86,7 +88,7 @@ def scan_header(data: Buffer, start: int, limits: Limits, boundaries: Container[
     """The header that begins at `start`; a delimiter of `boundaries` ends it. Raises LimitExceededError."""
     if data[start : start + 2] == b"\r\n":
         return Header((), start + 2, True)
-    window = min(len(data), start + limits.header_octets + 4)
+    window = min(len(data), start + limits.header_octets + 2)
     blank = data.find(b"\r\n\r\n", start, window)
     block = data[start : window if blank < 0 else blank + 2]
     is_whole = blank >= 0 or window == len(data)
@@ -97,10 +99,10 @@ def scan_header(data: Buffer, start: int, limits: Limits, boundaries: Container[
                 blank, is_whole = -1, True
                 break
     fields, length = _scan_fields(block, start, limits)
+    if not is_whole and (length == len(block) or _CUT_NAME.match(block, length)):
+        raise LimitExceededError("octets in a header", limits.header_octets)
     if length < len(block):
         return Header(fields, start + length, False)
-    if not is_whole:
-        raise LimitExceededError("octets in a header", limits.header_octets)
     return Header(fields, start + length + (2 if blank >= 0 else 0), blank >= 0)
 
 

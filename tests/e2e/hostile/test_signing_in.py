@@ -67,7 +67,7 @@ BROKEN: dict[str, tuple[list[bytes], int]] = {
 
 
 def test_broken_exchanges_prove_nothing(site: Site) -> None:
-    said = {}
+    said: dict[str, int] = {}
     for name, (lines, _) in BROKEN.items():
         with under_tls(site, source=f"127.0.1.{len(said) + 1}") as client:  # guesses count by address
             for line in lines[:-1]:

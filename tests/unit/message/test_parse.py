@@ -473,3 +473,16 @@ def test_a_displayed_body_keeps_the_parts_around_it() -> None:
     (body,) = displayed(parse(ONE_PICTURE))
     assert body.part.parent is not None
     assert body.part.parent.content_type == "multipart/related"
+
+
+@pytest.mark.parametrize("padding", range(1, 21))
+@pytest.mark.parametrize("field", [b"X-Name: value\r\n", b"X-Name : value\r\n", b"X-Name: va\r\n lue\r\n", b"X:\r\n"])
+def test_a_header_over_the_limit_is_over_it_wherever_the_limit_cuts(padding: int, field: bytes) -> None:
+    data = b"A" * padding + b": b\r\n" + field * 100 + b"\r\nbody\r\n"
+    with pytest.raises(LimitExceededError):
+        parse(data, Limits(header_octets=200))
+
+
+@pytest.mark.parametrize("text", [b"just text ", b"x" * 1200])
+def test_text_without_a_header_is_no_header_over_the_limit(text: bytes) -> None:
+    assert parse(text * 200, Limits(header_octets=1000)).fields == ()
