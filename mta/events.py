@@ -175,7 +175,8 @@ def connection_refused(listener: str, *, client: str, reason: str) -> None:
 
 def accept_failed(listener: str, *, error: str) -> None:
     """The machine has no room for another connection; clients wait meanwhile."""
-    emit("error", "accept-failed", listener=listener, error=error)
+    mend = "raise LimitNOFILE= of the service, or lower the listener's limits"
+    emit("error", "accept-failed", listener=listener, error=error, outcome="clients wait, or time out", mend=mend)
 
 
 def crowded(listener: str, *, connections: int, idle_s: float) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _BACKLOG = 1024
 _AT_ONCE = 64
 """Connections accepted before others get their turn."""
+_TOLD_EVERY_S = 60.0
 _PAUSE_S = 1.0
 _OUT_OF_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _PROXY_HEADER_S = 5.0
@@ -34,6 +35,7 @@ class Acceptor:
         self._sock = sock
         self._loop = asyncio.get_running_loop()
         self._resume: asyncio.TimerHandle | None = None
+        self._tell_from = 0.0
         self._opening: set[asyncio.Task[None]] = set()
         sock.setblocking(False)
         sock.listen(_BACKLOG)
@@ -67,7 +69,9 @@ class Acceptor:
 
     def _pause(self, error: OSError) -> None:
         """Connections wait in the kernel's queue meanwhile."""
-        events.accept_failed(self._listener.settings.name, error=str(error))
+        if self._loop.time() >= self._tell_from:
+            self._tell_from = self._loop.time() + _TOLD_EVERY_S
+            events.accept_failed(self._listener.settings.name, error=str(error))
         self._loop.remove_reader(self._sock)
         self._resume = self._loop.call_later(_PAUSE_S, self._loop.add_reader, self._sock, self._accept)
 
