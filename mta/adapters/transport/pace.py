@@ -20,7 +20,7 @@ class Pace:
             return
         period_s = rate.period.total_seconds()
         burst = max(1, rate.most // 10)
-        self._distance_s = period_s / (rate.most - burst) if rate.most > burst else period_s
+        self._distance_s = period_s / (rate.most - burst + 1)
         self._slack_s = (burst - 1) * self._distance_s
         self._next_at = clock()
 

@@ -187,9 +187,10 @@ async def deliver(
     content: Sequence[bytes | memoryview] = (MAIL,),
     deadline_s: float = 30,
     overlook: Collection[Misfit] = (),
+    recipients: Sequence[Address] = (),
 ) -> list[RecipientResult]:
     of = of or envelope()
-    entries = [RecipientEntry(i, address, 0, "peer") for i, address in enumerate(of.recipients)]
+    entries = [RecipientEntry(i, address, 0, "peer") for i, address in enumerate(recipients or of.recipients)]
     return await through.deliver(of, entries, content, deadline_s=deadline_s, overlook=overlook)
 
 
