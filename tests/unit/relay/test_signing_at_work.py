@@ -87,13 +87,6 @@ async def test_nothing_is_removed_from_what_we_do_not_sign(at_work: Open) -> Non
         assert _signatures(await _copy(world, OF_OURS + MESSAGE)) == [OF_OURS]
 
 
-async def test_what_a_rule_put_in_a_signatures_place_stays(at_work: Open) -> None:
-    rules = "rules:\n- {name: r, actions: [{remove-header: {name: DKIM-Signature}}]}\n"
-    async with at_work(rules, existing_signatures="remove") as world:
-        copy = await _copy(world, OF_OURS + OF_A_PARTNER + MESSAGE)
-    assert len(_signatures(copy)) == 2
-
-
 async def test_a_signature_expires_as_configured(at_work: Open, keys: Keys) -> None:
     key = {"domain": "example.com", "selector": RSA, "key": {"file": str(keys.path(RSA))}, "expires_after": "7d"}
     async with at_work(dkim=[key]) as world:
