@@ -47,7 +47,8 @@ class InHand:
             return True
         left = self.octets_max - self.octets
         return size_octets <= left and all(
-            not (held := self._octets_of[hop]) or held + size_octets <= SHARE * left for hop in next_hops
+            not (held := self._octets_of[hop]) or held + size_octets <= SHARE * (left - size_octets)
+            for hop in next_hops
         )
 
     def take(self, size_octets: int, next_hops: Collection[str], *, is_from_queue: bool) -> Hold:
