@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -16,11 +15,11 @@ from pathlib import Path
 import mta
 from mta import events
 from mta.adapters.directory import open_directory
-from mta.adapters.store.sqlite import SqliteSpool
 from mta.adapters.transport.mail_exchangers import Ourselves
 from mta.adapters.transport.maildir import MaildirTransport
 from mta.adapters.transport.mx_transport import MxTransport
 from mta.adapters.transport.smtp_transport import SmtpTransport
+from mta.app_spool import open_spool
 from mta.config.delivery_schema import MaildirHop, MxHop, NextHop
 from mta.config.directory_schema import DirectorySettings
 from mta.config.schema import Configuration
@@ -54,22 +53,6 @@ from mta.supervise.channel import WorkerChannel, WorkerOrder
 
 COLLECT_AFTER = 10_000
 """Net allocations between two runs of the collector over the youngest objects; Python's default is 700."""
-
-
-async def open_spool(configuration: Configuration, *, slot: int | None) -> Spool:
-    """The configured spool; `slot` is a worker's number, None for administrators' commands. Raises StoreError."""
-    settings = configuration.spool
-    # A file that root makes the service could not read, so what a command queues stands in the database.
-    inline_up_to = settings.inline_up_to if slot is not None else sys.maxsize
-    return await SqliteSpool.open(
-        settings.folder,
-        slot=slot,
-        reserve=settings.reserve,
-        inline_up_to=inline_up_to,
-        hold_for=configuration.retry.hold_expires_after,
-        patient=slot is not None,
-        begin_anew=settings.when_damaged == "begin-anew",
-    )
 
 
 def read_snapshot(path: Path, former: Snapshot | None = None) -> Snapshot:
@@ -287,6 +270,8 @@ class RelayWorker:
             "sessions": self._listeners.sessions,
             "messages_in_hand": len(in_hand.tasks),
             "octets_in_hand": in_hand.octets,
+            "frozen_next_hops": len(self._equipment.frozen),
+            "draining": int(self._equipment.is_draining),
             "spool_closed": 0 if self._equipment.spool.is_usable else 1,
         }
 

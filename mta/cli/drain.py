@@ -27,8 +27,8 @@ def add_parser(subparsers: Any) -> None:
     parser = new_parser(
         subparsers, "drain", "take no mail on this node, and deliver what it has",
         "Have this node take no mail: clients get 421 4.3.2, so that Exchange uses another smart host or keeps it.\n"
-        "What is queued is tried at once, and goes on being delivered. The order stands until `stampline undrain`, also\n"
-        "over restarts. With --wait: until nothing is left but what is held or frozen.",
+        "What is queued is tried at once, and goes on being delivered. The order stands until `stampline undrain`,\n"
+        "also over restarts. With --wait: until nothing is left but what is held or frozen.",
     )  # fmt: skip
     parser.epilog = _EXITS
     parser.add_argument("--reason", default="", metavar="TEXT", help="for those who look at it later")

@@ -15,7 +15,6 @@ from mta import events
 from mta.cli import queue_view
 from mta.cli.command import CommandFailedError, ExitCode, print_json
 from mta.cli.queue_filters import filter_text, filters_of, narrowed
-from mta.cli.queue_settle import bounce
 from mta.cli.queue_spool import log_as_relay, read_configuration, wake, who, with_spool
 from mta.config.schema import Configuration
 from mta.model.delivery import State
@@ -103,6 +102,8 @@ def _change(arguments: argparse.Namespace, configuration: Configuration) -> Chan
         case "reroute":
             towards = new_hop(configuration, arguments.to)
             return lambda spool, which, tell: spool.reroute(which, towards, tell)
+    from mta.cli.queue_settle import bounce
+
     return lambda spool, which, tell: bounce(spool, which, configuration, tell)
 
 

@@ -31,7 +31,12 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"bypass: {bypass_text(answer['bypass'])}")
     for listener in answer["listeners"]:
         print(f"listener {listener['name']} ({listener['role']}): {listener['address']} port {listener['port']}")
-    if any(worker.get("report", {}).get("spool_closed") for worker in answer["workers"]):
+    reports = [worker.get("report", {}) for worker in answer["workers"]]
+    if any(report.get("draining") for report in reports):
+        print("DRAINING: no mail is taken until `stampline undrain`")
+    if frozen := max((report.get("frozen_next_hops", 0) for report in reports), default=0):
+        print(f"FROZEN next hops: {frozen}; `stampline queue frozen` lists them")
+    if any(report.get("spool_closed") for report in reports):
         print("queue: CLOSED, mail is answered with 451; the relay's log says why (spool-closed, spool-slow)")
     print()
     rows = [_row(str(worker["slot"]), worker) for worker in answer["workers"]]

@@ -1,0 +1,25 @@
+"""The configured spool; apart from `app`, so that commands which only look at the queue don't load the whole relay."""
+
+from __future__ import annotations
+
+import sys
+
+from mta.adapters.store.sqlite import SqliteSpool
+from mta.config.schema import Configuration
+from mta.ports.spool import Spool
+
+
+async def open_spool(configuration: Configuration, *, slot: int | None) -> Spool:
+    """The configured spool; `slot` is a worker's number, None for administrators' commands. Raises StoreError."""
+    settings = configuration.spool
+    # A file that root makes the service could not read, so what a command queues stands in the database.
+    inline_up_to = settings.inline_up_to if slot is not None else sys.maxsize
+    return await SqliteSpool.open(
+        settings.folder,
+        slot=slot,
+        reserve=settings.reserve,
+        inline_up_to=inline_up_to,
+        hold_for=configuration.retry.hold_expires_after,
+        patient=slot is not None,
+        begin_anew=slot is not None and settings.when_damaged == "begin-anew",
+    )
