@@ -123,6 +123,11 @@ class _Attempt:
             return [_replied(result, made.reply) if result.index in concerned else result for result in results]
         anew = {result.index: result for result in await self.deliver(made)}
         served = sum(result.reply.is_success for result in anew.values())
+        if any(_misfit(result) in made.fits for result in anew.values()):
+            events_reports.no_other_form(
+                self.queue_id, group=copy.group, reason=misfit.value, next_hop=self.next_hop,
+                why="it does not take the other form either",
+            )  # fmt: skip
         if served:
             events_reports.sent_otherwise(
                 self.queue_id, is_unstamped=misfit is Misfit.SIZE, group=copy.group, reason=misfit.value,

@@ -100,7 +100,7 @@ class Settler:
         for result in results:
             if result.reply.is_success:
                 final[result.index] = State.DELIVERED
-                if message.envelope.dsn and not result.takes_dsn:
+                if message.envelope.dsn and not (result.takes_dsn and _is_reported_behind_us(message, result)):
                     reports.append(_success(message, result))
             elif result.reply.is_permanent or is_expired:
                 final[result.index] = State.FAILED
@@ -184,6 +184,11 @@ def _success(message: AcceptedMessage, result: RecipientResult) -> Report:
     is_theirs = result.in_mailbox and not message.decision.recipients[result.index].in_place_of
     action = Action.DELIVERED if is_theirs else Action.RELAYED
     return _report(message, result, action, result.reply.status or "2.0.0")
+
+
+def _is_reported_behind_us(message: AcceptedMessage, result: RecipientResult) -> bool:
+    """Whether the next hop was asked for reports of success; of redirected copies it is not (`relay/envelopes`)."""
+    return not message.decision.recipients[result.index].in_place_of
 
 
 def _delay(message: AcceptedMessage, result: RecipientResult, until: datetime) -> Report:

@@ -402,7 +402,15 @@ def test_the_success_of_a_redirected_copy_is_told_in_the_recipients_name_and_nam
     dsns, delivery = Dsns(), leased(of)
     remote = "mx.secret.example[192.0.2.9]:25"
     given = [
-        RecipientResult(entry.index, entry.address, OK, remote, "250 2.0.0 for c@example.org", in_mailbox=True)
+        RecipientResult(
+            entry.index,
+            entry.address,
+            OK,
+            remote,
+            "250 2.0.0 for c@example.org",
+            in_mailbox=True,
+            takes_dsn=entry.index == 2,
+        )
         for entry in delivery.recipients
     ]
     replace(settler(dsns), postmaster=POSTMASTER).settlement(delivery, given, NOON)
