@@ -16,7 +16,7 @@ from mta.config.alert_schema import Alerts
 from mta.config.authentication_schema import ArcKey, Authentication, Dns
 from mta.config.delivery_schema import NextHop, Retry, Routing
 from mta.config.directory_schema import DirectorySettings as DirectorySettings
-from mta.config.listener_schema import Listener
+from mta.config.listener_schema import Listener, RecipientVerification
 from mta.config.types import Count, Duration, Secret, Size, Strict
 from mta.model.address import domain_key
 
@@ -160,6 +160,15 @@ class Configuration(Strict):
         """The listeners that authenticate mail, by name."""
         listeners = self.listeners
         return {each.name: each.authentication for each in listeners if each.authentication.mode != "off"}
+
+    @cached_property
+    def verifying_recipients(self) -> dict[str, RecipientVerification]:
+        """The listeners that look recipients up, by name."""
+        return {
+            each.name: each.verify_recipients
+            for each in self.listeners
+            if each.role == "inbound" and each.verify_recipients.by != "none"
+        }
 
     @cached_property
     def judging_headers(self) -> dict[str, Listener]:

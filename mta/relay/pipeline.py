@@ -20,8 +20,10 @@ from mta.relay.arrival import Arrival
 from mta.relay.arrival_log import log_refusal
 from mta.relay.departure import Departure
 from mta.relay.equipment import Equipment
+from mta.relay.following import postmaster
 from mta.relay.octets import BodyLostError, buffer_of
 from mta.relay.queue_runner import QueueRunner
+from mta.relay.recipient_verification import RecipientVerifier
 
 BEFORE_THE_REPLY = (
     arrival.scan,
@@ -51,6 +53,7 @@ class Pipeline:
 
     def __init__(self, equipment: Equipment) -> None:
         self._equipment = equipment
+        self._verifier = RecipientVerifier(equipment.next_hops.transport)
         self.queue_runner = QueueRunner(equipment, self._send_leased)
 
     def turned_away(self) -> Reply | None:
@@ -64,8 +67,15 @@ class Pipeline:
         return None if self._equipment.spool.has_room(size_octets) else STORAGE_FULL
 
     async def rcpt(self, client: Client, reverse_path: Address | None, recipient: Address) -> Reply | None:
-        """Every recipient that the listener's policy lets pass."""
-        return None
+        """Every recipient that the listener's policy lets pass, and that exists where the listener wants that known."""
+        snapshot = self._equipment.rulebook.snapshot
+        settings = snapshot.configuration.verifying_recipients.get(client.listener)
+        book = snapshot.book_of(recipient.domain_key) if settings is not None else None
+        if settings is None or book is None or recipient == postmaster(snapshot.configuration):
+            return None
+        if settings.by == "directory":
+            return await self._verifier.by_directory(book, recipient)
+        return await self._verifier.by_next_hop(settings, recipient, book.policy.next_hop(recipient))
 
     def spill_path(self) -> Path:
         return self._equipment.spool.spill_path()

@@ -11,9 +11,11 @@ from mta.adapters.transport.mail_exchangers import MailExchangers, Ourselves
 from mta.adapters.transport.smtp_transport import SmtpTransport, session_settings
 from mta.adapters.transport.targets import DomainTargets
 from mta.config.delivery_schema import MxHop
+from mta.model.address import Address
 from mta.model.delivery import Misfit, RecipientEntry, RecipientResult
 from mta.model.envelope import Envelope
 from mta.model.next_hop import NextHopName
+from mta.model.reply import Reply
 from mta.ports.resolver import Resolver
 from mta.ports.transport import Segments, Stopped
 
@@ -69,6 +71,10 @@ class MxTransport:
             )
         )
         return [result for some in results for result in some]
+
+    async def ask_for(self, recipient: Address, *, deadline_s: float) -> Reply:
+        """As `ports.recipients` says, of a server of the recipient's domain."""
+        return await self._of(recipient.domain_key).ask_for(recipient, deadline_s=deadline_s)
 
     def _of(self, domain: str) -> SmtpTransport:
         found = self.domains.pop(domain, None)

@@ -99,6 +99,8 @@ class Transaction:
     envid: str = ""
     dsn: tuple[DsnRequest | None, ...] = ()
     """For each recipient, or none at all."""
+    asks_only: bool = False
+    """It ends with RCPT: all there is to know is whether there are such recipients."""
 
 
 @dataclass(frozen=True, slots=True)

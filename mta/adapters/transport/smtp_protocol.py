@@ -98,6 +98,7 @@ class SmtpSession:
         self._rcpt_replies = 0
         self._accepted: list[int] = []
         self._dot_sent = False
+        self._asks_only = False
         self.extensions = Extensions()
         self.replies = 0
         """Replies received so far: whether the server moves at all."""
@@ -159,7 +160,9 @@ class SmtpSession:
             self._steps.append(("RSET", b"RSET\r\n", self._on_rset))
         self._steps.append(("MAIL FROM", commands.mail, self._on_mail))
         self._steps.extend(("RCPT TO", line, self._on_rcpt) for _, line in commands.rcpt)
-        self._steps.append(("DATA", b"DATA\r\n", self._on_data))
+        self._asks_only = transaction.asks_only
+        if not self._asks_only:
+            self._steps.append(("DATA", b"DATA\r\n", self._on_data))
         self._go_on()
         return []
 
@@ -276,7 +279,10 @@ class SmtpSession:
     def _on_mail(self, reply: RemoteReply) -> None:
         self._needs_reset = True
         if reply.code >= 400:
-            self._refuse([position for position, _ in self._rcpt], _judged(reply, is_mail=True))
+            answer = _judged(reply, is_mail=True)
+            if self._asks_only:  # it says nothing of the recipients
+                answer = Answer(Reply(451, "4.3.0", f"The next hop takes no MAIL FROM: {answer.reply}"), answer.words)
+            self._refuse([position for position, _ in self._rcpt], answer)
             if not self.extensions.pipelining:
                 self._finish()
 
@@ -287,7 +293,12 @@ class SmtpSession:
             self._refuse([position], _judged(reply))
         elif self._answers[position] is None:
             self._accepted.append(position)
-        if self._rcpt_replies == len(self._rcpt) and not self._accepted and not self.extensions.pipelining:
+        if self._rcpt_replies < len(self._rcpt):
+            return
+        if self._asks_only:
+            self._refuse(self._accepted, Answer.of(reply))
+            self._finish()
+        elif not self._accepted and not self.extensions.pipelining:
             self._finish()
 
     def _on_data(self, reply: RemoteReply) -> None:

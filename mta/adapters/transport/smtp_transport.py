@@ -21,11 +21,14 @@ from mta.config.delivery_schema import HopAuth, HopLimits, SmtpHop
 from mta.model.address import Address, domain_key
 from mta.model.delivery import Misfit, RecipientEntry, RecipientResult
 from mta.model.envelope import DsnRequest, Envelope
+from mta.model.reply import Reply
 from mta.ports.resolver import Resolver
 from mta.ports.transport import Segments, Stopped
 
 _LOOK_FOR_8BIT_UP_TO = 1_000_000
 _HEADER_MAX = 262_144
+_NOT_NOW = Reply(451, "4.4.1", "The next hop can't be asked now")
+_NOTHING = Content.of(())
 
 
 class SmtpTransport:
@@ -130,6 +133,24 @@ class SmtpTransport:
             _result(entry, answer, connection.remote, connection.tls, takes_dsn=extensions.dsn)
             for entry, answer in zip(batch, done.answers, strict=True)
         ]
+
+    async def ask_for(self, recipient: Address, *, deadline_s: float) -> Reply:
+        """As `ports.recipients` says, over a connection of the deliveries' own."""
+        if self._pool.is_blocked:
+            return _NOT_NOW
+        limit = asyncio.get_running_loop().time() + deadline_s
+        try:
+            connection = await self._pool.acquire(limit)
+        except (ConnectError, NoRouteError) as error:
+            return error.reply if error.reply.is_temporary else _NOT_NOW
+        try:
+            done = await connection.send(Transaction(None, (recipient,), 0, asks_only=True), _NOTHING, limit)
+        except BaseException:
+            connection.abort()
+            raise
+        finally:
+            self._pool.release(connection)
+        return done.answers[0].reply if done.answers else _NOT_NOW
 
     async def _connect(self, target: Target, limit: float) -> SmtpConnection:
         return await connect(target, self._settings, limit)
