@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from mta import events
 from mta.crash import crash_point
@@ -48,6 +49,8 @@ from mta.relay.split.variants import Variant, variants
 
 SLOWEST_OCTETS_PER_S = 20_000
 """How slowly a next hop may take a message before we give up the attempt."""
+HELD_ON = timedelta(minutes=15)
+"""A hold that has run out by a clock that is in doubt lasts so much longer."""
 SETTLE_AGAIN_S = (1.0, 2.0, 5.0, 10.0, 30.0)
 """Waits between tries when the store can't take a settlement; the last one repeats."""
 
@@ -188,7 +191,8 @@ async def _deliver_beside(equipment: Equipment, departure: Departure, delivery: 
 async def defer_for_error(equipment: Equipment, departure: Departure, delivery: LeasedDelivery) -> None:
     """After an error of our own: everybody waits for the next attempt."""
     results = [RecipientResult(entry.index, entry.address, INTERNAL_ERROR) for entry in delivery.recipients]
-    settlement = departure.rulebook.settler.settlement(delivery, results, equipment.clock.now())
+    by_age = not equipment.clock_watch.is_in_doubt
+    settlement = departure.rulebook.settler.settlement(delivery, results, equipment.clock.now(), by_age=by_age)
     await _conclude(equipment, delivery, settlement, time.perf_counter())
 
 
@@ -203,6 +207,10 @@ def _people_named(message: AcceptedMessage) -> set[str]:
 async def _deliver_one(equipment: Equipment, departure: Departure, delivery: LeasedDelivery) -> None:
     began, settler = time.perf_counter(), departure.rulebook.settler
     if any(entry.state is State.HELD for entry in delivery.recipients):
+        if equipment.clock_watch.is_in_doubt:
+            later = equipment.clock.now() + HELD_ON
+            await equipment.spool.give_back(delivery.message.queue_id, delivery.next_hop, later)
+            return
         # Held deliveries are due only when nobody has released them in time.
         await _conclude(equipment, delivery, settler.hold_expired(delivery, equipment.clock.now()), began)
         return
@@ -239,6 +247,7 @@ async def _deliver_one(equipment: Equipment, departure: Departure, delivery: Lea
         dropped=aside.dropped,
         by_policy=by_policy,
         variants=_to_store(departure),
+        by_age=not equipment.clock_watch.is_in_doubt,
     )
     await _conclude(equipment, delivery, settlement, began)
 

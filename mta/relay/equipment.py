@@ -10,6 +10,7 @@ from mta.model.bypass import Bypass
 from mta.ports.clock import Clock
 from mta.ports.resolver import Resolver
 from mta.ports.spool import Spool
+from mta.relay.clock_watch import ClockWatch
 from mta.relay.deliver.next_hops import NextHops
 from mta.relay.deliver.settle import Settler
 from mta.relay.in_hand import InHand as InHand
@@ -36,6 +37,7 @@ class Equipment:
     clock: Clock
     in_hand: InHand
     bypass: Bypass = field(default_factory=Bypass)
+    clock_watch: ClockWatch = field(default_factory=ClockWatch)
     resolver: Resolver | None = None
     """Where a listener authenticates mail."""
     frozen: frozenset[str] = frozenset()

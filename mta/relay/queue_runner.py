@@ -7,11 +7,14 @@ import traceback
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from datetime import timedelta
 
 from mta import events
 from mta.model.delivery import LeasedDelivery
+from mta.model.queue import QueueFilter
 from mta.model.reply import MailError
 from mta.ports.spool import LEASE
+from mta.relay.clock_watch import IN_DOUBT_S
 from mta.relay.equipment import Equipment
 
 LOOK_EVERY_S = 1.0
@@ -62,6 +65,7 @@ class QueueRunner:
         equipment = self._equipment
         if not equipment.spool.is_usable:
             return 0  # its log lines tell of it
+        await self._heed_clock()
         await self.note_orders()
         room = equipment.in_hand.room_for_queue()
         if not room:
@@ -80,6 +84,17 @@ class QueueRunner:
         for deliveries in messages.values():
             self._send(deliveries)
         return len(leased)
+
+    async def _heed_clock(self) -> None:
+        leap = self._equipment.clock_watch.look()
+        if not leap:
+            return
+        events.clock_leapt(leap.total_seconds(), nothing_expires_for_s=IN_DOUBT_S if leap > timedelta(0) else 0.0)
+        if leap < timedelta(0):
+            try:
+                await self._equipment.spool.retry_now(QueueFilter())
+            except MailError as exc:
+                events.internal_error("clock", error=str(exc))
 
     async def _renew(self) -> None:
         while True:

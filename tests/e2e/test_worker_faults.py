@@ -54,11 +54,10 @@ def test_out_of_descriptors_it_refuses_stays_calm_and_recovers(shared: tuple[Rel
     (worker,) = relay.worker_pids()
     assert _send(relay, "before-descriptors") == 250
     sink.wait_for_message(b"<before-descriptors@")
-    held: list[socket.socket] = []
     with SmtpClient(relay.port) as client, ExitStack() as ends:
         with _limit(worker, resource.RLIMIT_NOFILE, _descriptors(worker)):
             for _ in range(20):
-                held.append(ends.enter_context(socket.create_connection(("127.0.0.1", relay.port), timeout=5)))
+                ends.enter_context(socket.create_connection(("127.0.0.1", relay.port), timeout=5))
             assert "LimitNOFILE" in relay.wait_for_event("accept-failed")["mend"]
             used = tree_cpu_s(worker)
             # Who is connected is served; only the way to the next hop needs a new descriptor.
@@ -108,7 +107,7 @@ def test_a_worker_that_is_stopped_is_replaced_and_its_mail_goes_on(tmp_path: Pat
     """It holds the lease of a message whose next hop is slow to answer: its successor takes it over at once."""
     retry = {"schedule": ["1s"], "expire_after": "2d"}
     with Sink(silent=True) as silent, Sink() as sink:
-        with running_relay(tmp_path / "relay", silent.port, retry=retry, workers=2) as relay:
+        with running_relay(tmp_path / "relay", silent.port, retry=retry) as relay:
             for number in range(10):
                 assert _send(relay, f"stopped{number}") == 250
             os.kill(relay.worker_pids()[0], signal.SIGSTOP)

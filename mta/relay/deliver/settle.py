@@ -84,17 +84,19 @@ class Settler:
         dropped: Collection[int] = (),
         by_policy: Collection[int] = (),
         variants: tuple[StoredVariant, ...] = (),
+        by_age: bool = True,
     ) -> Settlement:
         """2yz is delivered, 5yz failed; 4yz stays until the message has expired, then it has failed too.
 
         Recipients with neither a result nor a place in `dropped` stay queued. A permanent result of those in
         `by_policy` is our own rules' doing. `variants` are committed with the settlement if anybody stays. All that is
-        told of one settlement is one DSN.
+        told of one settlement is one DSN. Without `by_age`, the clock being in doubt, the message's age gives nobody up
+        and warns nobody.
         """
         message, retry = delivery.message, self.retries.of(delivery.next_hop)
         attempts, age = delivery.attempts + 1, now - delivery.message.accepted_at
-        is_expired = age >= retry.expire_after and attempts >= min(ATTEMPTS_AT_LEAST, len(retry.schedule))
-        is_late = not delivery.is_warned and retry.warn_after > timedelta(0) and age >= retry.warn_after
+        is_expired = by_age and age >= retry.expire_after and attempts >= min(ATTEMPTS_AT_LEAST, len(retry.schedule))
+        is_late = by_age and not delivery.is_warned and retry.warn_after > timedelta(0) and age >= retry.warn_after
         final = dict.fromkeys(dropped, State.DROPPED)
         reports: list[Report] = []
         for result in results:
