@@ -57,6 +57,7 @@ class Spool(Protocol):
     ) -> Sequence[LeasedDelivery]:
         """Take due deliveries, oldest due first, at most `per_next_hop` for each next hop so that none starves another.
 
+        Where more is due for one next hop than is taken, its senders take turns.
         `blocked` next hops are passed over, and frozen ones. A delivery whose lease ran out is due. So is one whose
         hold ran out, its recipients still HELD: to be given up, not delivered. Bodies come along, large ones as paths.
         Of one message's deliveries for one next hop, at most one is leased at a time.

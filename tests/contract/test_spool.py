@@ -377,6 +377,21 @@ async def test_no_next_hop_starves_another_and_blocked_ones_are_passed_over(spoo
     assert [delivery.next_hop for delivery in taken] == ["slow"] * 5 + ["quick"]
 
 
+async def test_senders_take_turns_where_more_is_due_than_is_taken(spool: Spool, clock: SettableClock) -> None:
+    now = clock.now()
+    for number in range(40):
+        await spool.accept(sample_message(sender="bulk@example.com", due_at=now - timedelta(hours=2, seconds=number)))
+    for number in range(3):
+        await spool.accept(sample_message(sender="jane@example.com", due_at=now - timedelta(minutes=number)))
+    await spool.accept(sample_message(sender=None, due_at=now))
+    taken = [await spool.lease_due(now, limit=10, per_next_hop=5) for _ in range(2)]
+    senders = [[str(delivery.message.envelope.reverse_path or "") for delivery in each] for each in taken]
+    assert [sorted(set(each)) for each in senders] == [
+        ["", "bulk@example.com", "jane@example.com"],
+        ["bulk@example.com", "jane@example.com"],
+    ]
+
+
 async def test_a_leased_delivery_is_nobody_elses(open_spool: Open, clock: SettableClock) -> None:
     one, other = await open_spool(0), await open_spool(1)
     for _ in range(20):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,6 +28,9 @@ from mta.model.queue import (
     is_frozen,
 )
 from mta.model.reply import INTERNAL_ERROR, TemporaryError
+
+OLDEST, LATEST = 500, 100
+"""Deliveries for one next hop that are looked at so that senders take turns, where more are due than are taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +79,15 @@ class Reader:
             hops = [name for name in due if not is_frozen(name, frozen)] if frozen else due
             found: list[tuple[int, int, int]] = []
             for next_hop in hops[:limit]:
-                values = {"next_hop": next_hop, "now": now, "limit": min(per_next_hop, limit)}
-                seen: set[int] = set()
-                for message, part, due_at in cursor.execute(SQL["due_deliveries"], values):
-                    if message not in seen:
-                        seen.add(message)
-                        found.append((due_at, message, part))
+                most = min(per_next_hop, limit)
+                rows = cursor.execute(
+                    SQL["due_deliveries"], {"next_hop": next_hop, "now": now, "limit": most}
+                ).fetchall()
+                if len(rows) == most:
+                    window = {"next_hop": next_hop, "now": now, "oldest": OLDEST + most, "latest": LATEST}
+                    rows = _in_turn(cursor.execute(SQL["due_by_sender"], window).fetchall(), most)
+                first_of = {message: (due_at, message, part) for message, part, due_at in reversed(rows)}
+                found += reversed(first_of.values())
         return tuple((message, part) for _, message, part in sorted(found)[:limit])
 
     def load(self, which: Collection[Key]) -> Loaded:
@@ -195,6 +202,16 @@ class Reader:
             yield cursor
         finally:
             cursor.execute("COMMIT")
+
+
+def _in_turn(rows: Sequence[tuple[int, int, int, str]], most: int) -> list[tuple[int, int, int]]:
+    """The oldest of each sender, then the second of each, and so on."""
+    so_far: Counter[str] = Counter()
+    turns = []
+    for message, part, due_at, sender in rows:
+        so_far[sender] += 1
+        turns.append((so_far[sender], due_at, message, part))
+    return [(message, part, due_at) for _, due_at, message, part in sorted(turns)[:most]]
 
 
 def _entry(row: Sequence[Any], rows: Sequence[Sequence[Any]]) -> QueueEntry:

@@ -83,6 +83,24 @@ WHERE due_at IS NOT NULL AND next_hop = :next_hop AND due_at <= :now
         AND other.lease_owner IS NOT NULL AND other.due_at > :now)
 ORDER BY due_at LIMIT :limit
 
+-- Where more is due than is taken: the oldest and the latest, so that one sender's many don't hide all others.
+-- name: due_by_sender
+SELECT delivery.message, part, due_at, coalesce(reverse_path, '') FROM (
+    SELECT * FROM (
+        SELECT message, part, due_at FROM delivery
+        WHERE due_at IS NOT NULL AND next_hop = :next_hop AND due_at <= :now ORDER BY due_at LIMIT :oldest)
+    UNION
+    SELECT * FROM (
+        SELECT message, part, due_at FROM delivery
+        WHERE due_at IS NOT NULL AND next_hop = :next_hop AND due_at <= :now ORDER BY due_at DESC LIMIT :latest)
+) AS delivery
+LEFT JOIN message ON message.id = delivery.message
+WHERE NOT EXISTS (
+    SELECT 1 FROM delivery AS other
+    WHERE other.message = delivery.message AND other.part <> delivery.part AND other.next_hop = :next_hop
+      AND other.lease_owner IS NOT NULL AND other.due_at > :now)
+ORDER BY due_at
+
 -- name: lease_deliveries
 UPDATE delivery AS due SET lease_owner = :owner, due_at = :until
 WHERE (message, part) IN (SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(:which))
