@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-EVERY_S = 10.0
+EVERY_S = 2.0
 """A change is taken up after the second look that sees it: files that belong together are seldom written at once."""
 
 _Print = tuple[tuple[int, ...], ...]
