@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,13 @@ def needs_postfix() -> None:
 def needs_exim() -> None:
     """For tests that start an Exim."""
     _need(exim.missing())
+
+
+@pytest.fixture
+def needs_mail_clients() -> None:
+    """For tests that send by swaks, curl and smtp-source."""
+    absent = [name for name in ("swaks", "curl", "smtp-source") if shutil.which(name) is None]
+    _need(f"not installed: {', '.join(absent)}" if absent else "")
 
 
 @pytest.fixture

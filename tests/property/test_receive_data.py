@@ -8,7 +8,7 @@ import re
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mta.relay.receive.data import DataDecoder
+from mta.relay.receive.data import ChunkDecoder, DataDecoder
 
 _TOKENS = st.sampled_from(
     [b"\r\n", b"\r", b"\n", b".", b"..", b"\r\n.", b"\r\n..", b"\r\n.\r", b"x", b"\xe9", b"\0", b" "]
@@ -88,3 +88,34 @@ def test_what_is_noticed_is_there(stream: bytes) -> None:
 def test_normalised_content_holds_crlf_only(stream: bytes) -> None:
     _, content, _ = _decode([stream + b"\r\n.\r\n"], normalise=True, takes=[False])
     assert content.count(b"\r\n") == content.count(b"\r") == content.count(b"\n")
+
+
+# --- chunks ---
+
+
+def _dechunk(pieces: list[bytes], *, normalise: bool, takes: list[bool]) -> tuple[ChunkDecoder, bytes]:
+    decoder = ChunkDecoder(normalise=normalise)
+    content = b""
+    for piece, take in zip(pieces, takes, strict=True):
+        assert decoder.feed(piece) is None
+        if take:
+            content += decoder.take()
+            assert decoder.held_octets <= 1
+    return decoder, content + decoder.finish()
+
+
+@given(raw_streams, st.booleans(), st.data())
+@settings(max_examples=500, deadline=None)
+def test_chunks_of_any_size_hold_the_same_message(stream: bytes, normalise: bool, data: st.DataObject) -> None:
+    pieces = _pieces(data, stream)
+    takes = data.draw(st.lists(st.booleans(), min_size=len(pieces), max_size=len(pieces)))
+    one, content = _dechunk([stream], normalise=normalise, takes=[False])
+    other, same_content = _dechunk(pieces, normalise=normalise, takes=takes)
+    assert content == same_content
+    assert (one.has_bare, one.has_nul, one.has_8bit) == (other.has_bare, other.has_nul, other.has_8bit)
+    assert one.size_octets == other.size_octets == len(content)
+    assert one.has_bare == bool(re.search(rb"\r(?!\n)|(?<!\r)\n", stream))
+    if normalise:
+        assert content.count(b"\r\n") == content.count(b"\r") == content.count(b"\n")
+    elif not one.has_bare:
+        assert content == (stream if stream.endswith(b"\r\n") or not stream else stream + b"\r\n")

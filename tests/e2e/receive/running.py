@@ -121,11 +121,14 @@ class Talk:
 
     async def rest(self) -> bytes:
         """Whatever comes until the server closes; a reset counts as closing."""
+        said = b""
         try:
             async with asyncio.timeout(PATIENCE_S):
-                return await self.reader.read()
+                while more := await self.reader.read(65_536):
+                    said += more
         except ConnectionError:
-            return b""
+            return said
+        return said
 
     async def begin(self, recipient: bytes = b"rcpt@example.net", parameters: bytes = b"") -> None:
         """MAIL, RCPT and DATA, all of them accepted."""

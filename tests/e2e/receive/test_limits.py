@@ -7,6 +7,7 @@ import socket
 
 import pytest
 
+from mta.relay.receive import server as server_module
 from tests.e2e.receive.running import RememberingReceiver, running
 
 # --- limits ---
@@ -103,6 +104,24 @@ async def test_limits_of_commands_do_not_grow_with_each_ehlo() -> None:
         assert (await talk.say(b"MAIL FROM:<a@example.com> AUTH=" + b"x" * 1200)).startswith("500 5.5.6")
 
 
+@pytest.mark.parametrize(
+    ("command", "longest", "status"),
+    [
+        (b"NOOP ", 512, "250 2.0.0"),
+        (b"MAIL FROM:<a@example.com> AUTH=", 512 + 26 + 17 + 10 + 500 + 116, "250 2.1.0"),
+        (b"RCPT TO:<a@example.net> NOTIFY=SUCCESS,FAILURE,DELAY ORCPT=rfc822;" + b"x" * 493, 512 + 536, "250 2.1.5"),
+    ],
+)
+async def test_extensions_make_room_in_commands_and_no_more(command: bytes, longest: int, status: str) -> None:
+    async with running() as server:
+        talk = await server.talk()
+        if command.startswith(b"RCPT"):
+            await talk.say(b"MAIL FROM:<>")
+        filling = b" " if command.startswith(b"RCPT") else b"x"
+        assert (await talk.say(command + filling * (longest - 1 - len(command)))) == "500 5.5.6 Line too long"
+        assert (await talk.say(command + filling * (longest - 2 - len(command)))).startswith(status)
+
+
 async def test_endless_command_line_is_cut_off() -> None:
     async with running() as server:
         talk = await server.talk()
@@ -160,6 +179,23 @@ async def test_dribbling_a_command_does_not_keep_the_session() -> None:
         task = asyncio.create_task(dribble())
         assert (await talk.rest()).startswith(b"421 4.4.2")
         task.cancel()
+
+
+async def test_few_places_left_leave_little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who waits already is closed soon, and who comes then is, too; until there are places again."""
+    monkeypatch.setattr(server_module, "_CROWDED_IDLE_S", 0.1)
+    async with running(limits={"connections": 10}) as server:
+        waiting = [await server.talk() for _ in range(8)]
+        sending = waiting.pop()
+        assert server.listener.patience_s(300) == 300
+        last = await server.talk()
+        assert server.listener.patience_s(300) == 0.1
+        await sending.begin()
+        for talk in [*waiting, last]:
+            assert await talk.rest() == b"421 4.4.2 Timed out waiting for the client\r\n"
+        await sending.close()
+        await server.all_gone()
+        assert server.listener.patience_s(300) == 300
 
 
 async def test_pause_in_data_is_limited_by_the_idle_time() -> None:

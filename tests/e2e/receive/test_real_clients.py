@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import ssl
 import subprocess
 from collections.abc import Sequence
@@ -48,11 +47,6 @@ async def _run(*command: str, given: bytes = b"") -> str:
     output = (done.stdout + done.stderr).decode(errors="replace")
     assert done.returncode == 0, output
     return output
-
-
-def _needs(program: str) -> None:
-    if shutil.which(program) is None:
-        pytest.skip(f"{program} is not installed")
 
 
 async def _arrived(server: Running, count: int = 1) -> None:
@@ -130,10 +124,10 @@ async def test_what_postfix_wants_to_be_told_arrives() -> None:
 # --- those that send one message ---
 
 
+@pytest.mark.usefixtures("needs_mail_clients")
 @each_message
 @pytest.mark.parametrize("options", [(), ("--pipeline",), ("--protocol", "SMTP")], ids=lambda options: "".join(options))
 async def test_swaks(tmp_path: Path, content: bytes, options: tuple[str, ...]) -> None:
-    _needs("swaks")
     file = tmp_path / "message"
     file.write_bytes(content)
     async with running(receiver=RememberingReceiver(folder=tmp_path)) as server:
@@ -145,13 +139,13 @@ async def test_swaks(tmp_path: Path, content: bytes, options: tuple[str, ...]) -
 
 
 async def _swaks(server: Running, *options: str) -> str:
-    _needs("swaks")
     return await _run(
         "swaks", "--server", f"127.0.0.1:{server.listener.address[1]}", "--helo", "client.example.com",
         "--from", "jane@example.com", "--to", "rcpt@example.net,two@example.net", *options,
     )  # fmt: skip
 
 
+@pytest.mark.usefixtures("needs_mail_clients")
 @pytest.mark.parametrize(
     "options",
     [
@@ -170,6 +164,7 @@ async def test_swaks_behind_a_load_balancer(options: tuple[str, ...]) -> None:
         assert (client.ip, client.port) == ("192.0.2.7", 4711)
 
 
+@pytest.mark.usefixtures("needs_mail_clients")
 @pytest.mark.parametrize(("mode", "option"), [("required", "--tls"), ("implicit", "--tls-on-connect")])
 async def test_swaks_under_tls(context: ssl.SSLContext, mode: str, option: str) -> None:
     async with running(context=context, tls={"mode": mode}) as server:
@@ -177,12 +172,12 @@ async def test_swaks_under_tls(context: ssl.SSLContext, mode: str, option: str) 
         assert server.receiver.messages[0].client.tls.startswith("TLSv1.3")
 
 
+@pytest.mark.usefixtures("needs_mail_clients")
 @each_message
 @pytest.mark.parametrize("scheme", ["smtp", "smtps"])
 async def test_curl(
     tmp_path: Path, context: ssl.SSLContext, authority: trustme.CA, scheme: str, content: bytes
 ) -> None:
-    _needs("curl")
     (tmp_path / "spool").mkdir()
     (tmp_path / "message").write_bytes(content)
     (tmp_path / "ca.pem").write_bytes(authority.cert_pem.bytes())
@@ -221,8 +216,8 @@ async def test_aiosmtplib(tmp_path: Path, context: ssl.SSLContext, trusting: ssl
         assert envelope.dsn == {"rcpt@example.net": DsnRequest(Notify.FAILURE)}
 
 
+@pytest.mark.usefixtures("needs_mail_clients")
 async def test_smtp_source() -> None:
-    _needs("smtp-source")
     async with running() as server:
         await _run(
             "smtp-source", "-s", "10", "-m", "100", "-l", "20000", "-r", "3", "-f", "jane@example.com",
