@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from mta.message.addresses import addresses, is_doubtful, read_mailboxes
 from mta.message.parse import Message
-from mta.model.address import Address, AddressError, domain_key, parse_address
+from mta.model.address import Address, domain_key, parse_address
 
 _AUTHORS = ("From", "Sender")
 
@@ -52,14 +52,5 @@ class SenderRules:
 
 @lru_cache(maxsize=256)
 def sender_rules(senders: tuple[str, ...]) -> SenderRules:
-    """Worked out once for each list. Raises AddressError as `sender_error` tells."""
+    """Worked out once for each list. Raises AddressError for what is neither domain nor address."""
     return SenderRules(senders)
-
-
-def sender_error(written: str) -> str:
-    """What is wrong with an item of `senders`; "" where nothing is."""
-    try:
-        parse_address(written if "@" in written else f"x@{written.removeprefix('*.')}")
-    except AddressError as exc:
-        return str(exc)
-    return ""
