@@ -67,7 +67,7 @@ class SmtpHopProbe:
                 )
             )
             return [(host.mx, host.port)]
-        exchangers = [record.host for record in answer.records if record.host]
+        exchangers = [record.host for record in answer.records if record.host not in ("", ".")]
         if not exchangers:
             say(failed(f"{host.mx} says by its MX record that it takes no mail (RFC 7505)", "route its mail elsewhere"))
         else:

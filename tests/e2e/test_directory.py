@@ -192,3 +192,26 @@ def test_show_and_report(relay: Relay, samba: Samba) -> None:
         done = relay.cli("directory", *command, check=False)
         assert (done.returncode, done.stdout) == (1, "")
         assert "the directory does not answer; `stampline check` says why" in done.stderr
+
+
+def test_check_online_tries_the_directory(relay: Relay, samba: Samba) -> None:
+    def check() -> tuple[int, list[str]]:
+        done = relay.cli("check", "--online", "--only", "directory", "--json", check=False)
+        (probe,) = json.loads(done.stdout)["online"]
+        return done.returncode, [f"{line['status']}: {line['what']}" for line in probe["lines"]]
+
+    samba.start()
+    code, lines = check()
+    assert code == 0, lines
+    assert lines[0] == f"ok: {samba.address}:636 lets {ACCOUNT} in, and has what we look in"
+    assert lines[1].endswith("groups can be read")
+    assert lines[2].startswith("ok: it has people, and finds them by address")
+    (relay.folder / "password").write_text("not the password")
+    code, lines = check()
+    assert code == 1
+    assert len(lines) == 1, "another bind would bring the account nearer to being locked"
+    assert lines[0].startswith(f"failed: {samba.address}:636: ")
+    samba.stop()
+    code, lines = check()
+    assert code == 1
+    assert len(lines) == 1
