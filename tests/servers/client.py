@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import ssl
 import struct
@@ -83,14 +84,15 @@ class SmtpClient:
         """STARTTLS, the handshake, and EHLO again unless `helo` is empty."""
         answer = self.command(b"STARTTLS")
         assert answer.code == 220, answer
-        self.shake_hands(context)
-        self.extensions = self.command(b"EHLO " + helo.encode()).text if helo else ""
-
-    def shake_hands(self, context: ssl.SSLContext) -> None:
-        """The handshake alone."""
         self._file.close()
         self._socket = context.wrap_socket(self._socket, server_hostname="relay.example.com")
         self._file = self._socket.makefile("rb")
+        self.extensions = self.command(b"EHLO " + helo.encode()).text if helo else ""
+
+    def write_raw(self, data: bytes) -> None:
+        """Past TLS."""
+        with socket.socket(fileno=os.dup(self._socket.fileno())) as wire:
+            wire.sendall(data)
 
     def rest(self) -> bytes:
         """Whatever comes until the server closes; a reset counts as closing."""

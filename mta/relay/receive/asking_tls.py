@@ -176,7 +176,9 @@ class AskingTls:
             raise ssl.SSLWantReadError from error
         if isinstance(error, SSL.SysCallError | SSL.ZeroReturnError):
             raise ssl.SSLEOFError(ssl.SSL_ERROR_EOF, "the client has gone") from error
-        raise ssl.SSLError(1, _reason(error)) from error
+        failure = ssl.SSLError(1, _reason(error))
+        failure.reason = _reason(error)
+        raise failure from error
 
 
 def _reason(error: SSL.Error) -> str:

@@ -38,8 +38,9 @@ def verified_names(tls: object) -> tuple[str, ...]:
 
 def failure_text(error: OSError) -> str:
     """Why TLS failed, as an administrator reads it."""
-    if isinstance(error, ssl.SSLError) and error.reason:
-        name = error.reason.lower().replace("_", " ")
+    reason = getattr(error, "reason", "")  # which those that were not made by OpenSSL lack
+    if isinstance(error, ssl.SSLError) and reason:
+        name = reason.lower().replace("_", " ")
         _, is_alert, alert = name.partition(" alert ")
         return f"the client says: {alert}" if is_alert else name
     if isinstance(error, TimeoutError) or "longer than" in str(error):

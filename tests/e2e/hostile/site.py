@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -32,6 +33,7 @@ rules:
 """
 ACCOUNT, PASSWORD = "jane@example.com", "correct horse"
 BALANCER = "127.0.0.5"
+PARTNER = "mail.partner.example"
 
 
 @dataclass
@@ -39,12 +41,16 @@ class Site:
     """Listeners by name.
 
     `exchange` (trusted), `internet` (inbound), `devices` (trusted, makes CRLF of bare line ends), `secure` (inbound,
-    requires STARTTLS), `submission` (for who signs in), `balanced` (trusted, behind a load balancer).
+    requires STARTTLS), `submission` (for who signs in), `partners` (for who shows a certificate), `few` (with room for
+    few), `balanced` (trusted, behind a load balancer).
     """
 
     relay: Relay
     sink: Sink
     authority: trustme.CA
+    """Of the relay's own certificate."""
+    partners: trustme.CA
+    """Of those that partners show."""
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def port(self, listener: str) -> int:
@@ -61,6 +67,12 @@ class Site:
 
     def rss_mb(self) -> float:
         return rss_mb(self.worker)
+
+    def client_context(self) -> ssl.SSLContext:
+        """A client's, that trusts the relay."""
+        context = ssl.create_default_context()
+        self.authority.configure_trust(context)
+        return context
 
     def forget(self) -> None:
         """Let what has arrived so far not count."""
@@ -120,6 +132,11 @@ def _listeners(folder: Path) -> list[dict[str, Any]]:
             "accounts_file": str(folder / "accounts"),
             "clients": [{"name": "people", "accounts": ["*"], "senders": [ACCOUNT, "*.sub.example.com"]}],
         },
+        "partners": {
+            **trusted, "tls": {"mode": "required", **tls, "client_ca_file": str(folder / "partners.pem")},
+            "allowed_networks": [], "clients": [{"name": "partner", "certificates": [PARTNER]}],
+        },
+        "few": {**inbound, "limits": {"connections": 20, "connections_per_client": 5, "idle": "60s"}},
         "balanced": {
             **trusted, "allowed_networks": ["127.0.0.1/32", "192.0.2.0/24"], "proxy_networks": [f"{BALANCER}/32"],
         },
@@ -131,9 +148,10 @@ def _listeners(folder: Path) -> list[dict[str, Any]]:
 @contextmanager
 def running_site(folder: Path, **overrides: Any) -> Iterator[Site]:
     """Started, and ended afterwards."""
-    authority = trustme.CA()
+    authority, partners = trustme.CA(), trustme.CA(path_length=60)
     leaf = authority.issue_cert("relay.example.com")
     folder.mkdir(parents=True, exist_ok=True)
+    partners.cert_pem.write_to_path(folder / "partners.pem")
     leaf.private_key_pem.write_to_path(folder / "key.pem")
     (folder / "key.pem").chmod(0o600)
     (folder / "cert.pem").write_bytes(b"".join(blob.bytes() for blob in leaf.cert_chain_pems))
@@ -147,4 +165,4 @@ def running_site(folder: Path, **overrides: Any) -> Iterator[Site]:
             relay.write_rules(RULES)
             relay.write_template("marker", "<p>STAMPED</p>\n", "STAMPED\n")
             relay.start()
-            yield Site(relay, sink, authority)
+            yield Site(relay, sink, authority, partners)
