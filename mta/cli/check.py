@@ -63,9 +63,18 @@ def _online(arguments: argparse.Namespace, snapshot: Snapshot) -> int:
     if not arguments.json:
         print(f"ok: {snapshot.rules} rules, {snapshot.templates} templates, snapshot {snapshot.name}\n", flush=True)
     results = tried(snapshot, arguments)
+    directories = [result for result in results if result.kind == "directory"]
+    warnings = _advice(arguments.config)
+    if directories and is_good(directories):
+        # Not after a failure: another bind would bring the account nearer to being locked.
+        warnings += asyncio.run(examined(arguments.config, snapshot))
     if arguments.json:
-        print_json({"ok": is_good(results), "snapshot": snapshot.name, "online": as_json(results)})
+        print_json({
+            "ok": is_good(results), "snapshot": snapshot.name, "online": as_json(results),
+            "warnings": _as_json(warnings),
+        })  # fmt: skip
     else:
+        _show_warnings(warnings)
         print(f"\n{summary(results)}")
     return ExitCode.OK if is_good(results) else ExitCode.FAILED
 
@@ -78,9 +87,13 @@ def _show_good(arguments: argparse.Namespace, snapshot: Snapshot, warnings: Sequ
             "warnings": _as_json(warnings),
         })  # fmt: skip
         return
+    _show_warnings(warnings)
+    print(f"ok: {rules} rules, {templates} templates, snapshot {snapshot.name}")
+
+
+def _show_warnings(warnings: Sequence[Problem]) -> None:
     for warning in warnings:
         print(printable(f"warning: {_shortened(warning)}"))
-    print(f"ok: {rules} rules, {templates} templates, snapshot {snapshot.name}")
 
 
 def _advice(path: Path) -> list[Problem]:

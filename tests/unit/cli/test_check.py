@@ -6,9 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
 from mta.cli import main
 from tests.unit.cli.installation import demonstration
+from tests.unit.relay.sign.signing import pem_of
 
 
 @pytest.fixture
@@ -62,3 +65,14 @@ def test_as_json(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_configuration_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "--config", str(tmp_path / "absent.yaml")]) == 2
     assert "cannot read: No such file or directory" in capsys.readouterr().out
+
+
+def test_a_key_that_could_be_better(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pem = config.parent.parent / "var" / "secrets" / "dkim-example.com.pem"
+    pem.write_bytes(pem_of(generate_private_key(65537, 1024)))
+    assert main(["check", "--config", str(config)]) == 0
+    assert "the key has 1024 bits, 2048 are usual now" in capsys.readouterr().out
+    pem.write_bytes(pem_of(Ed25519PrivateKey.generate()))
+    assert main(["check", "--config", str(config), "--json"]) == 0
+    (warning,) = json.loads(capsys.readouterr().out)["warnings"]
+    assert "has no RSA key; many servers can't verify Ed25519 yet" in warning["what"]
