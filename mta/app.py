@@ -268,6 +268,7 @@ class RelayWorker:
         in_hand = self._equipment.in_hand
         return {
             "sessions": self._listeners.sessions,
+            "failed_handshakes": self._listeners.failed_handshakes,
             "messages_in_hand": len(in_hand.tasks),
             "octets_in_hand": in_hand.octets,
             "frozen_next_hops": len(self._equipment.frozen),

@@ -36,6 +36,11 @@ class Listeners:
     def sessions(self) -> int:
         return sum(len(listener.sessions) for listener in self._running.values())
 
+    @property
+    def failed_handshakes(self) -> int:
+        """Of TLS, since the process began."""
+        return sum(listener.counters.failed_handshakes for listener in self._running.values())
+
     async def start(self, snapshot: Snapshot, fds: Mapping[str, int]) -> None:
         """Listen on the sockets that the supervisor holds. Raises as `read_listener_files` does, or OSError."""
         configuration = self._configuration = snapshot.configuration

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import trustme
@@ -27,15 +28,21 @@ def authority() -> trustme.CA:
 
 
 @pytest.fixture(scope="session")
-def context(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
-    """The server's, from files as an administrator has them."""
+def certificate_files(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The server's certificate and key, in files as an administrator has them."""
     folder = tmp_path_factory.mktemp("certificate")
     leaf = authority.issue_cert("mx.example.com")
     for blob in leaf.cert_chain_pems:
         with (folder / "cert.pem").open("ab") as file:
             file.write(blob.bytes())
     (folder / "key.pem").write_bytes(leaf.private_key_pem.bytes())
-    return server_context(folder / "cert.pem", folder / "key.pem")
+    return folder / "cert.pem", folder / "key.pem"
+
+
+@pytest.fixture(scope="session")
+def context(certificate_files: tuple[Path, Path]) -> ssl.SSLContext:
+    """The server's, from those files."""
+    return server_context(*certificate_files)
 
 
 @pytest.fixture

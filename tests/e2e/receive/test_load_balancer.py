@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+from pathlib import Path
 
 import pytest
+import trustme
 
 from mta import events
-from mta.relay.receive import accepting
+from mta.relay.receive import accepting, server_context
 from tests.e2e.receive.running import Running, Talk, listener_configuration, running
 from tests.unit.relay.receive.test_proxy_header import SIGNATURE, v2
 
@@ -132,6 +134,24 @@ async def test_tls_from_the_first_octet(context: ssl.SSLContext, trusting: ssl.S
         client = server.receiver.messages[0].client
         assert client.tls.startswith("TLSv1.3 TLS_")
         assert client.ip == ("192.0.2.7" if header else "127.0.0.1")
+
+
+async def test_a_client_may_be_asked_for_its_certificate_at_once(
+    authority: trustme.CA, certificate_files: tuple[Path, Path], tmp_path: Path
+) -> None:
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    context = server_context(*certificate_files, asks_clients=True, client_ca_file=tmp_path / "ca.pem")
+    client = ssl.create_default_context()
+    authority.configure_trust(client)
+    authority.issue_cert("exchange.example.com").configure_cert(client)
+    peer = {"name": "exchange", "certificates": ["exchange.example.com"]}
+    async with running(context=context, tls=IMPLICIT, clients=[peer]) as server:
+        talk = await server.connect()
+        await _tls(talk, client)
+        assert (await talk.reply()).startswith("220")
+        await talk.say(b"EHLO client.example.com")
+        assert (await talk.submit(b"x\r\n.\r\n")).startswith("250")
+        assert server.receiver.messages[0].client.certificate == "exchange.example.com"
 
 
 async def test_clear_text_is_no_handshake(context: ssl.SSLContext) -> None:
