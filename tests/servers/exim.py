@@ -29,7 +29,7 @@ exim_user = Debian-exim
 exim_group = Debian-exim
 local_interfaces = 127.0.0.1
 daemon_smtp_ports = {port}
-tls_advertise_hosts =
+{tls}
 dsn_advertise_hosts = *
 smtputf8_advertise_hosts = *
 accept_8bitmime = true
@@ -40,7 +40,7 @@ acl_smtp_data = all
 
 begin acl
 all:
-  accept
+  {accept}
 
 begin routers
 out:
@@ -60,6 +60,27 @@ out:
 
 begin retry
 * * F,1h,1m
+{authenticators}
+"""
+_TLS = """\
+tls_advertise_hosts = *
+tls_certificate = {folder}/server.pem
+tls_privatekey = {folder}/server.pem
+auth_advertise_hosts = ${{if eq{{$tls_in_cipher}}{{}}{{}}{{*}}}}
+"""
+_AUTHENTICATORS = """\
+begin authenticators
+plain:
+  driver = plaintext
+  public_name = PLAIN
+  server_condition = ${{if and{{{{eq{{$auth2}}{{relay}}}}{{eq{{$auth3}}{{{password}}}}}}}}}
+  server_set_id = $auth2
+login:
+  driver = plaintext
+  public_name = LOGIN
+  server_prompts = Username:: : Password::
+  server_condition = ${{if and{{{{eq{{$auth1}}{{relay}}}}{{eq{{$auth2}}{{{password}}}}}}}}}
+  server_set_id = $auth1
 """
 
 
@@ -80,7 +101,7 @@ class Exim:
         return (self.folder / "log" / "mainlog").read_text()
 
 
-def _lay_out(folder: Path, port: int, next_hop_port: int) -> None:
+def _lay_out(folder: Path, port: int, next_hop_port: int, certificate: bytes, password: str) -> None:
     folder.chmod(0o755)  # its processes run as a user of their own
     for name in ("spool", "log"):
         (folder / name).mkdir()
@@ -88,15 +109,28 @@ def _lay_out(folder: Path, port: int, next_hop_port: int) -> None:
     shutil.copy(_PROGRAM, folder / "exim4")  # it starts itself anew as that user, who may not reach our folder
     (folder / "users").write_text(_USERS)
     (folder / "groups").write_text(_GROUPS)
-    (folder / "exim.conf").write_text(_CONFIGURATION.format(folder=folder, port=port, next_hop=next_hop_port))
+    (folder / "server.pem").write_bytes(certificate)
+    (folder / "exim.conf").write_text(
+        _CONFIGURATION.format(
+            folder=folder,
+            port=port,
+            next_hop=next_hop_port,
+            tls=_TLS.format(folder=folder) if certificate else "tls_advertise_hosts =",
+            accept="accept authenticated = *" if password else "accept",
+            authenticators=_AUTHENTICATORS.format(password=password) if password else "",
+        )
+    )
 
 
 @contextmanager
-def running_exim(next_hop_port: int) -> Iterator[Exim]:
-    """An Exim that relays everything to `next_hop_port`. Its user exists for it alone, not in the system."""
+def running_exim(next_hop_port: int, *, certificate: bytes = b"", password: str = "") -> Iterator[Exim]:
+    """An Exim that relays everything to `next_hop_port`. Its user exists for it alone, not in the system.
+
+    With a `certificate` (PEM, key included) it offers TLS; with a `password` it takes mail of the account `relay` only.
+    """
     with tempfile.TemporaryDirectory(prefix="exim-") as name:
         folder, port = Path(name), free_port()
-        _lay_out(folder, port, next_hop_port)
+        _lay_out(folder, port, next_hop_port, certificate, password)
         environment = {
             "PATH": os.environ["PATH"],
             "LD_PRELOAD": "libnss_wrapper.so",
