@@ -109,6 +109,9 @@ def _clients(listener: Listener, loc: Loc) -> Iterator[Finding]:
 
 
 def _sender(loc: Loc, sender: str) -> Iterator[Finding]:
+    if sender.startswith("*@"):
+        yield Finding(loc, f"{sender!r} would be the address of somebody called *", f"write {sender[2:]} for all there")
+        return
     try:
         parse_address(sender if "@" in sender else f"x@{sender.removeprefix('*.')}")
     except AddressError as exc:
@@ -127,7 +130,8 @@ def _accounts(listener: Listener, loc: Loc) -> Iterator[Finding]:
     if listener.accounts_file is not None and listener.tls.mode == "none":
         what = "accounts need TLS, without which passwords can be read on the way"
         yield Finding((*loc, "accounts_file"), what, "set tls: {mode: required} with certificate and key")
-    if listener.accounts_file is not None and not any(peer.accounts for peer in listener.clients):
+    has_use = listener.role == "inbound" or any(peer.accounts for peer in listener.clients)  # that role is said already
+    if listener.accounts_file is not None and not has_use:
         what = "clients may sign in, but nothing depends on it"
         yield Finding(
             (*loc, "accounts_file"), what, "say in clients who may relay, such as {name: staff, accounts: ['*']}"
