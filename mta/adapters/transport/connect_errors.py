@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 
 from mta.model.reply import MailError, Reply, TemporaryError
@@ -34,5 +35,7 @@ def words_of(error: BaseException) -> str:
         return "timed out"
     if isinstance(error, ssl.SSLCertVerificationError):
         return str(error.verify_message)
+    if isinstance(error, ConnectionError) and error.errno:
+        return os.strerror(error.errno)  # asyncio has words of its own, which don't tell what happened
     text = str(error.strerror or error) if isinstance(error, OSError) else str(error)
     return text.encode("ascii", "replace").decode() or type(error).__name__
