@@ -15,7 +15,7 @@ from mta.model.reply import Reply
 TOO_MANY_HOPS = Reply(554, "5.4.6", "Too many Received fields: the message is in a loop")
 
 _UNSAFE_IN_HELO = re.compile(r"[^A-Za-z0-9.:_\[\]-]")
-_UNSAFE_IN_TLS = re.compile(r"[^A-Za-z0-9._ -]")
+_UNSAFE_IN_TLS = re.compile(r"[^A-Za-z0-9.*_ -]")
 _HELO_MAX = 255
 
 
@@ -32,18 +32,28 @@ def received_field(
     It names no recipient (`for`), so that no copy tells of a hidden one. The client chose its HELO name: whatever is
     not of a host name or address literal becomes `?`, so it can neither add header lines nor end a comment.
     """
-    path = _path(client.ip, client.helo, client.tls, client.esmtp, smtputf8, hostname)
+    protocol = _protocol(client, smtputf8=smtputf8)
+    path = _path(client.ip, client.helo, client.tls, client.certificate, protocol, hostname)
     return f"{path} id {queue_id};\r\n\t{_date(received_at)}\r\n".encode("ascii", "replace")
 
 
 @lru_cache(maxsize=256)
-def _path(ip: str, helo: str, tls: str, esmtp: bool, smtputf8: bool, hostname: str) -> str:
+def _path(ip: str, helo: str, tls: str, certificate: str, protocol: str, hostname: str) -> str:
     """What the Received fields of one client have in common."""
     name = _UNSAFE_IN_HELO.sub("?", helo[:_HELO_MAX]) or "unknown"
     address = f"IPv6:{ip}" if ":" in ip else ip
-    using = "\r\n\t(using " + _UNSAFE_IN_TLS.sub("?", tls).replace(" ", " with cipher ", 1) + ")" if tls else ""
-    protocol = ("UTF8SMTP" if smtputf8 else "ESMTP") + ("S" if tls else "") if esmtp else "SMTP"  # RFC 3848, RFC 6531
+    verified = f"\r\n\t client certificate {_UNSAFE_IN_TLS.sub('?', certificate)}" if certificate else ""
+    session = _UNSAFE_IN_TLS.sub("?", tls).replace(" ", " with cipher ", 1)
+    using = f"\r\n\t(using {session}{verified})" if tls else ""
     return f"Received: from {name} ([{address}]){using}\r\n\tby {hostname} (Stampline) with {protocol}"
+
+
+def _protocol(client: Client, *, smtputf8: bool) -> str:
+    """RFC 3848, RFC 6531."""
+    if not client.esmtp:
+        return "SMTP"
+    secured = ("S" if client.tls else "") + ("A" if client.authenticated_as else "")
+    return ("UTF8SMTP" if smtputf8 else "ESMTP") + secured
 
 
 def added_fields(*, has_message_id: bool, has_date: bool, hostname: str, queue_id: str, received_at: datetime) -> bytes:

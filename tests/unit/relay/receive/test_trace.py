@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
 from email.utils import parsedate_to_datetime
@@ -53,6 +54,20 @@ def test_received_under_tls_names_protocol_and_cipher() -> None:
 )
 def test_protocol_types(esmtp: bool, tls: str, smtputf8: bool, protocol: bytes) -> None:
     assert b" with " + protocol + b" id Q1;" in _received(_client(esmtp=esmtp, tls=tls), smtputf8=smtputf8)
+
+
+def test_received_of_a_client_that_has_shown_who_it_is() -> None:
+    client = replace(
+        _client(tls="TLSv1.3 TLS_AES_256_GCM_SHA384"), authenticated_as="printer", certificate="*.example.com"
+    )  # fmt: skip
+    assert _received(client) == (
+        b"Received: from exchange.example.com ([192.0.2.10])\r\n"
+        b"\t(using TLSv1.3 with cipher TLS_AES_256_GCM_SHA384\r\n"
+        b"\t client certificate *.example.com)\r\n"
+        b"\tby mx.example.com (Stampline) with ESMTPSA id Q1;\r\n"
+        b"\tSun, 22 Nov 2026 09:30:05 +0000\r\n"
+    )
+    assert b" with UTF8SMTPSA id" in _received(client, smtputf8=True)
 
 
 @pytest.mark.parametrize(
