@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.servers.processes import children, command_line, is_alive, tree
-from tests.servers.wait import free_port, greets, wait_until
+from tests.servers.wait import accepts, free_port, greets, wait_until
 
 Settings = dict[str, Any]
 READY_S = 30.0
@@ -93,6 +93,12 @@ def _default_settings(folder: Path, next_hop_port: int) -> Settings:
         "workers": 1,
         "drain": "3s",
     }
+
+
+def _serves(listener: Settings) -> bool:
+    """Whether it greets, where it does so unasked."""
+    waits_for_us = listener.get("proxy_networks") or listener.get("tls", {}).get("mode") == "implicit"
+    return accepts(int(listener["port"])) if waits_for_us else greets(int(listener["port"]))
 
 
 class Relay:
@@ -196,7 +202,7 @@ class Relay:
         assert self._process is not None
         if self._process.poll() is not None:
             raise RuntimeError(f"the relay ended with {self._process.returncode}:\n{self.output()}")
-        return all(greets(int(listener["port"])) for listener in self.settings["listeners"])
+        return all(_serves(listener) for listener in self.settings["listeners"])
 
     def output(self) -> str:
         return (self.folder / "output").read_text(errors="replace")

@@ -37,3 +37,12 @@ def greets(port: int) -> bool:
             return connection.recv(512).startswith(b"220")
     except OSError:
         return False
+
+
+def accepts(port: int) -> bool:
+    """Whether anybody takes connections there."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=5):
+            return True
+    except OSError:
+        return False
