@@ -160,7 +160,7 @@ def _exchange_online(listener: Listener, loc: Loc) -> Iterator[Finding]:
     if listener.exchange_online is None:
         what = "without tenant_id every other customer of Exchange Online could relay"
         yield Finding(
-            (*loc, "peer"), what, "add exchange_online: {tenant_id: YOURS}; Get-OrganizationConfig shows it as GUID"
+            (*loc, "peer"), what, "add exchange_online: {tenant_id: YOURS}; the Microsoft Entra admin center shows it"
         )
     else:
         yield from _tenant(listener, (*loc, "exchange_online"))
