@@ -6,7 +6,7 @@ import contextlib
 import datetime
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -118,7 +118,7 @@ def test_large_messages_pass_under_it_and_crumbs_too(site: Site, tmp_path: Path)
     assert arrived.data.endswith(content)
 
 
-LEAVES = {
+LEAVES: dict[str, Callable[[SmtpClient], object]] = {
     "without close_notify": lambda client: client.close(),
     "with a reset": lambda client: client.reset(),
     "in the midst of a record": lambda client: (client.write_raw(b"\x17\x03\x03\x01\x00half"), client.reset()),

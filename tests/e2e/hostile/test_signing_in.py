@@ -159,6 +159,7 @@ FORGED: dict[str, bytes] = {
     "nothing": b"From: \r\n",
     "a name alone": b"From: Boss\r\n",
     "spaces": b"From: boss @ example . com\r\n",
+    "behind many commas": b"From: jane@example.com" + b"," * 90_000 + b" boss@example.com\r\n",
     "long": b"From: " + b"jane@example.com, " * 3000 + b"boss@example.com\r\n",
 }
 
