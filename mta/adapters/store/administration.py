@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from mta.adapters.store.operations import Key, end_deliveries
 from mta.adapters.store.rows import OpenRecipient, microseconds, recipients_json, stored_address
@@ -107,6 +107,8 @@ class Change(Operation[Changed]):
     addressee's copy must not take the others' with it.
     """
 
+    crash_before: ClassVar[str] = "before-change"
+    crash_after: ClassVar[str] = "after-change"
     which: Which
     effect: Effect | None
     divides: bool = True

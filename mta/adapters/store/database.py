@@ -15,6 +15,7 @@ from mta.adapters.store.damage import EXAMINED_S, MARKER, damaged, examine, fini
 from mta.adapters.store.errors import DamagedError, StoreError, Trouble, described, trouble
 from mta.adapters.store.place import FILE
 from mta.adapters.store.turnstile import Turnstile
+from mta.crash import crash_point
 
 _APPLICATION_ID = 0x53544D50  # "STMP": tells our file from any other SQLite database
 _PAGE_SIZE = 4096
@@ -99,6 +100,7 @@ def _bring_up_to_date(path: Path, known: Sequence[Migration]) -> None:
         for number, script in known:
             if number > version:
                 _migrate(connection, number, script)
+                crash_point("migrated")
 
 
 def migrations() -> list[Migration]:

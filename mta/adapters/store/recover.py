@@ -19,6 +19,7 @@ from mta.adapters.store.place import FILE
 from mta.adapters.store.rows import Ids
 from mta.adapters.store.salvage import Row, Salvaged, salvage
 from mta.adapters.store.turnstile import Turnstile
+from mta.crash import crash_point
 
 CHUNK = 100
 """Messages in one transaction, so that mail flows meanwhile."""
@@ -117,7 +118,9 @@ def _queue(connection: sqlite3.Connection, folder: Path, aside: Path, some: Sequ
                 _bring_body(folder / "bodies" / each.file, aside / "bodies" / each.file)
             _insert_message(connection, each, ids.fresh(), now)
             queued.append(each.queue_id)
+        crash_point("recovering")
         connection.execute("COMMIT")
+        crash_point("recovered")
     except BaseException:
         if connection.in_transaction:
             connection.rollback()

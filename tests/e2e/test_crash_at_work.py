@@ -1,0 +1,128 @@
+"""kill -9 while an administrator works on the queue: it is as before, or as wanted, and the same command goes on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from mta.adapters.store.damage import MARKER, set_aside, set_aside_folders
+from mta.adapters.store.database import FILE, migrations, prepare
+from mta.adapters.store.recover import recover
+from mta.adapters.store.sqlite import SqliteSpool
+from mta.model.delivery import State
+from mta.model.queue import QueueFilter
+from tests.spool_samples import sample_message
+
+CHILD = "tests.e2e.crash_at_work_child"
+MESSAGES = 12
+
+
+async def _filled(folder: Path, state: State = State.QUEUED) -> set[str]:
+    """A spool with messages for two next hops each, some with their body in a file; gives their queue ids."""
+    spool = await SqliteSpool.open(folder, slot=0, reserve=0)
+    messages = [
+        sample_message(b"x" * (200_000 if number % 4 == 0 else 500), hops=("a", "b"), states=(state, state))
+        for number in range(MESSAGES)
+    ]
+    for message in messages:
+        await spool.accept(message)
+    await spool.close()
+    await (await SqliteSpool.open(folder, slot=0, reserve=0)).close()  # a successor ends the leases
+    return {message.queue_id for message in messages}
+
+
+def _killed(folder: Path, what: str, point: str) -> None:
+    process = subprocess.run(
+        [sys.executable, "-m", CHILD, str(folder), what],
+        check=False, capture_output=True, text=True, timeout=60, env={**os.environ, "STAMPLINE_CRASH_AT": point},
+    )  # fmt: skip
+    assert process.returncode == -signal.SIGKILL, process.stderr
+
+
+async def _states(folder: Path) -> dict[str, set[State]]:
+    spool = await SqliteSpool.open(folder, slot=0, reserve=0)
+    entries = await spool.entries(QueueFilter())
+    await spool.close()
+    return {entry.queue_id: {recipient.state for recipient in entry.recipients} for entry in entries}
+
+
+def _damage(folder: Path) -> None:
+    with (folder / FILE).open("r+b") as file:
+        file.write(bytes(100))
+
+
+@pytest.mark.parametrize(
+    ("what", "point", "before", "after"),
+    [
+        ("hold", "before-change", State.QUEUED, State.QUEUED),
+        ("hold", "after-change", State.QUEUED, State.HELD),
+        ("release", "before-change", State.HELD, State.HELD),
+        ("release", "after-change", State.HELD, State.QUEUED),
+    ],
+)
+async def test_a_change_is_there_or_it_is_not(
+    tmp_path: Path, what: str, point: str, before: State, after: State
+) -> None:
+    queue_ids = await _filled(tmp_path, before)
+    _killed(tmp_path, what, point)
+    assert await _states(tmp_path) == {queue_id: {after} for queue_id in queue_ids}
+
+
+@pytest.mark.parametrize("point", ["setting-aside", *(f"set-aside-one:{count}" for count in (1, 2))])
+async def test_setting_aside_goes_on_where_it_was_killed(tmp_path: Path, point: str) -> None:
+    queue_ids = await _filled(tmp_path)
+    _damage(tmp_path)
+    _killed(tmp_path, "set-aside", point)
+    prepare(tmp_path)
+    assert await _states(tmp_path) == {}, "a fresh one"
+    (aside,) = set_aside_folders(tmp_path)
+    assert set(recover(tmp_path, aside, 0).brought_back) == queue_ids
+    assert (await _states(tmp_path)).keys() == queue_ids
+    assert not (tmp_path / MARKER).exists()
+
+
+@pytest.mark.parametrize("point", ["recovering", "recovered"])
+async def test_recovery_goes_on_and_brings_nothing_twice(tmp_path: Path, point: str) -> None:
+    queue_ids = await _filled(tmp_path)
+    _damage(tmp_path)
+    assert set_aside(tmp_path) is not None
+    prepare(tmp_path)
+    _killed(tmp_path, "recover", point)
+    (aside,) = set_aside_folders(tmp_path)
+    done = recover(tmp_path, aside, 0)
+    assert {*done.brought_back, *done.present} == queue_ids
+    assert done.unreadable == ()
+    spool = await SqliteSpool.open(tmp_path, slot=0, reserve=0)
+    for queue_id in queue_ids:
+        body = await spool.read_body(queue_id)
+        data = body.data if body.path is None else body.path.read_bytes()
+        assert data is not None
+        assert len(data) == body.size_octets
+    while await spool.sweep():
+        pass
+    assert len(_files(tmp_path / "bodies")) == MESSAGES / 4
+    await spool.close()
+
+
+def _files(folder: Path) -> Sequence[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+async def test_a_migration_goes_on_with_the_next_script(tmp_path: Path) -> None:
+    queue_ids = await _filled(tmp_path)
+    _killed(tmp_path, "migrate", "migrated")
+    last = migrations()[-1][0]
+    prepare(tmp_path, [*migrations(), (last + 1, "CREATE TABLE a (x);"), (last + 2, "CREATE TABLE b (x);")])
+    with closing(sqlite3.connect(tmp_path / FILE)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (last + 2,)
+        connection.execute(f"PRAGMA user_version = {last}")
+        connection.commit()
+    assert (await _states(tmp_path)).keys() == queue_ids
