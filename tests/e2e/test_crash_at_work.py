@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from mta.adapters.store.damage import MARKER, set_aside, set_aside_folders
-from mta.adapters.store.database import FILE, migrations, prepare
+from mta.adapters.store.database import migrations, prepare
+from mta.adapters.store.place import FILE
 from mta.adapters.store.recover import recover
 from mta.adapters.store.sqlite import SqliteSpool
 from mta.model.delivery import State

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from mta.adapters.store import database
-from mta.adapters.store.database import FILE, migrations, prepare
+from mta.adapters.store.database import migrations, prepare
 from mta.adapters.store.errors import StoreError
+from mta.adapters.store.place import FILE
 from mta.adapters.store.sqlite import SqliteSpool
 from mta.model.queue import QueueFilter
 from tests.spool_samples import sample_message
