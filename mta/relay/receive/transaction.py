@@ -21,13 +21,13 @@ _OVERSHOOT_MAX = 1000
 async def mail(session: RelaySession, argument: str) -> None:
     """Begin a transaction. A reload of the configuration is taken up here."""
     client = session.client
-    session.settings = settings = session.listener.settings
     if client is None:
         session.refuse(replies.NEEDS_HELO)
         return
     if session.mail is not None:
         session.refuse(replies.NESTED_MAIL)
         return
+    session.settings = settings = session.listener.settings
     if session.is_balancer and not settings.policy.may_connect(session.ip):
         session.refuse(replies.NOT_ALLOWED)  # it may only see whether we are well
         return

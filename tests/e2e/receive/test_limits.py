@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import resource
 import socket
+from pathlib import Path
 
 import pytest
 
+from mta import events
 from mta.relay.receive import server as server_module
 from tests.e2e.receive.running import RememberingReceiver, running
 
@@ -156,6 +160,50 @@ async def test_a_message_behind_a_refused_data_is_not_read_as_commands() -> None
         talk.write(b"DATA\r\nMAIL FROM:<evil@example.org>\r\nRCPT TO:<victim@example.net>\r\nDATA\r\nx\r\n.\r\n")
         assert await talk.rest() == b"503 5.5.1 Send MAIL first\r\n"
         assert server.receiver.messages == []
+
+
+async def test_without_file_descriptors_clients_wait_and_are_served_later() -> None:
+    lines = _Lines()
+    events.configure([lines])
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    async with running() as server:
+        with socket.socket() as client:
+            taken = _take_all_file_descriptors()
+            try:
+                client.connect(server.listener.address)  # the kernel accepts it
+                async with asyncio.timeout(10):
+                    while not any("accept-failed" in line for line in lines.lines):
+                        await asyncio.sleep(0.01)
+            finally:
+                for descriptor in taken:
+                    os.close(descriptor)
+                resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+                events.configure([])
+            client.setblocking(False)
+            async with asyncio.timeout(10):
+                assert (await asyncio.get_running_loop().sock_recv(client, 100)).startswith(b"220 ")
+
+
+def _take_all_file_descriptors() -> list[int]:
+    """As they would be at the limit; which is lowered, so that there are not too many."""
+    highest = max(int(entry.name) for entry in Path("/proc/self/fd").iterdir())
+    resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 10, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    taken: list[int] = []
+    while True:
+        try:
+            taken.append(os.dup(0))
+        except OSError:
+            return taken
+
+
+class _Lines:
+    """A sink that keeps what it gets."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def write(self, level: events.Level, action: str, line: str, day: str) -> None:
+        self.lines.append(line)
 
 
 # --- time ---
