@@ -13,6 +13,7 @@ from typing import Any
 
 from mta.config.accounts_file import Account
 from mta.config.listener_schema import Listener
+from mta.events import Level
 from mta.model.address import Address
 from mta.model.delivery import Body
 from mta.model.envelope import Client, Envelope
@@ -86,6 +87,16 @@ def _given(answer: Reply | Exception | None) -> Reply | None:
     if isinstance(answer, Exception):
         raise answer
     return answer
+
+
+class Lines:
+    """A sink that keeps what is logged."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def write(self, level: Level, action: str, line: str, day: str) -> None:
+        self.lines.append(line)
 
 
 class Talk:

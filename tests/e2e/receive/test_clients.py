@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import ssl
 from collections.abc import AsyncIterator
@@ -123,6 +124,19 @@ async def test_commands_in_one_segment_with_the_end_of_the_handshake_are_answere
             await talk.start_tls(certificates.client(None))
             talk.write(b"EHLO client.example.com\r\nNOOP\r\n")
             assert (await talk.replies(2))[1].startswith("250 2.0.0")
+
+
+async def test_tls_from_the_first_octet_asks_too(certificates: Certificates) -> None:
+    clients = [{"name": "exchange", "certificates": ["ex1.example.com"]}]
+    async with running(context=certificates.server(), tls={"mode": "implicit"}, clients=clients) as server:
+        context = certificates.client(certificates.ours.issue_cert("ex1.example.com"))
+        streams = await asyncio.open_connection(*server.listener.address, ssl=context, server_hostname="mx.example.com")
+        talk = Talk(*streams)
+        assert (await talk.reply()).startswith("220 ")
+        await talk.say(b"EHLO client.example.com")
+        assert (await talk.submit(b"x\r\n.\r\n")).startswith("250")
+        assert server.receiver.messages[0].client.certificate == "ex1.example.com"
+        await talk.close()
 
 
 async def test_a_session_is_not_resumed_with_an_earlier_judgement(certificates: Certificates) -> None:

@@ -16,24 +16,13 @@ from argon2 import PasswordHasher
 
 from mta import events
 from mta.config.accounts_file import Account, account_key
-from mta.events import Level
 from mta.relay.receive import server_context
-from tests.e2e.receive.running import Running, Talk, running
+from tests.e2e.receive.running import Lines, Running, Talk, running
 
 PASSWORD = "correct horse"
 CLIENTS = [{"name": "staff", "accounts": ["*"]}]
 WRONG = "535 5.7.8 Authentication credentials invalid"
 RIGHT = "235 2.7.0 Authentication successful"
-
-
-class Lines:
-    """A sink that keeps what is logged."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def write(self, level: Level, action: str, line: str, day: str) -> None:
-        self.lines.append(line)
 
 
 @pytest.fixture(autouse=True)
