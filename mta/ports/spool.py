@@ -64,6 +64,15 @@ class Spool(Protocol):
         """
         ...
 
+    async def lease_overdue(
+        self, next_hop: str, now: datetime, *, late_since: datetime, expired_since: datetime, limit: int
+    ) -> Sequence[LeasedDelivery]:
+        """Take due deliveries that somebody has to be told of, though their next hop is left alone.
+
+        Those of messages accepted up to `expired_since`, and up to `late_since` where the sender was not warned yet.
+        """
+        ...
+
     async def settle(self, settlement: Settlement) -> None:
         """Commit what became of a leased delivery. Raises LeaseLostError if this worker has lost its lease.
 

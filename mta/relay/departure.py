@@ -36,7 +36,7 @@ from mta.ports.spool import LeaseLostError
 from mta.relay.book import Book, people_of
 from mta.relay.copies import Original, finished, stamped
 from mta.relay.deliver.attempt import Copy, NoForm, attempt
-from mta.relay.deliver.settle import set_aside
+from mta.relay.deliver.settle import Settler, set_aside
 from mta.relay.envelopes import envelopes
 from mta.relay.equipment import Equipment, Rulebook
 from mta.relay.in_hand import Hold
@@ -188,12 +188,17 @@ async def _deliver_beside(equipment: Equipment, departure: Departure, delivery: 
         equipment.in_hand.done(departure.hold, delivery.next_hop)
 
 
+async def put_off(equipment: Equipment, settler: Settler, delivery: LeasedDelivery, reply: Reply) -> None:
+    """Without an attempt: everybody waits, as after one that ended with this reply, and is told of as after one."""
+    results = [RecipientResult(entry.index, entry.address, reply) for entry in delivery.recipients]
+    by_age = not equipment.clock_watch.is_in_doubt
+    settlement = settler.settlement(delivery, results, equipment.clock.now(), by_age=by_age)
+    await _conclude(equipment, delivery, settlement, time.perf_counter())
+
+
 async def defer_for_error(equipment: Equipment, departure: Departure, delivery: LeasedDelivery) -> None:
     """After an error of our own: everybody waits for the next attempt."""
-    results = [RecipientResult(entry.index, entry.address, INTERNAL_ERROR) for entry in delivery.recipients]
-    by_age = not equipment.clock_watch.is_in_doubt
-    settlement = departure.rulebook.settler.settlement(delivery, results, equipment.clock.now(), by_age=by_age)
-    await _conclude(equipment, delivery, settlement, time.perf_counter())
+    await put_off(equipment, departure.rulebook.settler, delivery, INTERNAL_ERROR)
 
 
 def _people_named(message: AcceptedMessage) -> set[str]:

@@ -9,13 +9,14 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 
-from mta import events
+from mta import events, events_health
 from mta.model.delivery import LeasedDelivery
 from mta.model.queue import QueueFilter
 from mta.model.reply import MailError
 from mta.ports.spool import LEASE
 from mta.relay.clock_watch import IN_DOUBT_S
 from mta.relay.equipment import Equipment
+from mta.relay.overdue import Overdue
 
 LOOK_EVERY_S = 1.0
 """How long something due may wait if nobody rings; a look costs one read."""
@@ -30,6 +31,7 @@ class QueueRunner:
     def __init__(self, equipment: Equipment, send: Callable[[Sequence[LeasedDelivery]], None]) -> None:
         self._equipment = equipment
         self._send = send
+        self.overdue = Overdue(equipment)
         equipment.in_hand.ring = equipment.queue_changed.set
 
     async def run(self) -> None:
@@ -67,6 +69,7 @@ class QueueRunner:
             return 0  # its log lines tell of it
         await self._heed_clock()
         await self.note_orders()
+        await self.overdue.look_in_time()
         room = equipment.in_hand.room_for_queue()
         if not room:
             return 0
@@ -89,7 +92,7 @@ class QueueRunner:
         leap = self._equipment.clock_watch.look()
         if not leap:
             return
-        events.clock_leapt(leap.total_seconds(), nothing_expires_for_s=IN_DOUBT_S if leap > timedelta(0) else 0.0)
+        events_health.clock_leapt(leap.total_seconds(), nothing_expires_for_s=IN_DOUBT_S if leap > timedelta(0) else 0.0)
         if leap < timedelta(0):
             try:
                 await self._equipment.spool.retry_now(QueueFilter())

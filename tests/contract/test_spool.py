@@ -59,6 +59,34 @@ async def test_what_a_sender_asked_to_be_told_comes_back(spool: Spool, clock: Se
     assert taken.message.envelope == message.envelope
 
 
+async def test_what_is_overdue_is_taken_whatever_its_next_hop(spool: Spool, clock: SettableClock) -> None:
+    start = clock.now()
+    ages = [10, 5, 5, 1, 0]
+    messages = []
+    for age in ages:
+        clock.time = start - timedelta(hours=age)
+        messages.append(sample_message(hops=("down",), accepted_at=clock.now(), due_at=clock.now()))
+        await spool.accept(messages[-1])
+    clock.time = start
+    await spool.hold(QueueFilter(queue_id=messages[2].queue_id))
+    (later,) = (each for each in await lease(spool, start) if each.message.queue_id == messages[3].queue_id)
+    for each in messages[:2]:
+        await spool.settle(replace(deferred(each, start, "down"), warned=each is messages[0]))
+
+    async def overdue(late: float, expired: float, next_hop: str = "down") -> list[str]:
+        since = start - timedelta(hours=late), start - timedelta(hours=expired)
+        taken = await spool.lease_overdue(next_hop, start, late_since=since[0], expired_since=since[1], limit=10)
+        for each in taken:
+            await spool.give_back(each.message.queue_id, each.next_hop, start)
+        return [each.message.queue_id for each in taken]
+
+    assert later.attempts == 0
+    assert await overdue(4, 48) == [messages[1].queue_id], "warned, held, leased and young ones are left"
+    assert sorted(await overdue(4, 8)) == sorted([messages[0].queue_id, messages[1].queue_id])
+    assert await overdue(4, 8, "other") == []
+    assert await overdue(48, 48) == []
+
+
 async def test_that_a_sender_was_warned_is_remembered_for_each_delivery(spool: Spool, clock: SettableClock) -> None:
     message = sample_message(hops=("a", "a", "b"), due_at=clock.now(), accepted_at=clock.now())
     await spool.accept(message)

@@ -90,6 +90,12 @@ class Reader:
                 found += reversed(first_of.values())
         return tuple((message, part) for _, message, part in sorted(found)[:limit])
 
+    def overdue(self, next_hop: str, now: int, *, late: int, expired: int, limit: int) -> tuple[Key, ...]:
+        """Due deliveries of messages accepted up to `expired`, or `late` where nobody was warned; one of each message."""
+        values = {"next_hop": next_hop, "now": now, "late": late, "expired": expired, "limit": limit}
+        found = self._connection.execute(SQL["overdue_deliveries"], values).fetchall()
+        return tuple({message: (message, part) for message, part in reversed(found)}.values())
+
     def load(self, which: Collection[Key]) -> Loaded:
         """Deliveries with their messages (a body in a file as its path), recipients and stored variants."""
         messages = json_list({message for message, _ in which})

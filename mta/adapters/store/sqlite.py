@@ -240,8 +240,16 @@ class SqliteSpool:
         due = await self._read(
             lambda: self._reader.due(at, limit=limit, blocked=frozenset(blocked), per_next_hop=per_next_hop)
         )
-        if not due:
-            return ()  # an idle worker writes nothing
+        return await self._lease_at(due, at) if due else ()  # an idle worker writes nothing
+
+    async def lease_overdue(
+        self, next_hop: str, now: datetime, *, late_since: datetime, expired_since: datetime, limit: int
+    ) -> Sequence[LeasedDelivery]:
+        at, late, expired = microseconds(now), microseconds(late_since), microseconds(expired_since)
+        overdue = await self._read(lambda: self._reader.overdue(next_hop, at, late=late, expired=expired, limit=limit))
+        return await self._lease_at(overdue, at) if overdue else ()
+
+    async def _lease_at(self, due: tuple[Key, ...], at: int) -> Sequence[LeasedDelivery]:
         leasing = asyncio.ensure_future(self._lease_these(due, at))
         try:
             return await asyncio.shield(leasing)

@@ -87,6 +87,8 @@ def is_told(message: AcceptedMessage, report: Report, accepted_domains: Collecti
     if report.action is Action.FAILED:
         if report.cause is Cause.POLICY:
             return _is_trusted(message) and is_ours
+        if report.cause is Cause.HELD:  # our own doing, too, and what is held back is often in somebody else's name
+            return _is_known(message) or proved_reverse_path(message.trace, reverse_path.domain_key)
         return _is_known(message) or not failed_authentication(message.trace)
     if notify is None:
         return report.action is Action.DELAYED and _is_known(message) and is_ours

@@ -83,6 +83,13 @@ WHERE due_at IS NOT NULL AND next_hop = :next_hop AND due_at <= :now
         AND other.lease_owner IS NOT NULL AND other.due_at > :now)
 ORDER BY due_at LIMIT :limit
 
+-- In the order of the index, so that it ends early where many are overdue; where none is, 100,000 cost 0.3 s.
+-- name: overdue_deliveries
+SELECT delivery.message, part FROM delivery JOIN message ON message.id = delivery.message
+WHERE next_hop = :next_hop AND state = 'queued' AND due_at <= :now
+  AND (accepted_at <= :expired OR (warned = 0 AND accepted_at <= :late))
+ORDER BY due_at LIMIT :limit
+
 -- Where more is due than is taken: the oldest and the latest, so that one sender's many don't hide all others.
 -- name: due_by_sender
 SELECT delivery.message, part, due_at, coalesce(reverse_path, '') FROM (

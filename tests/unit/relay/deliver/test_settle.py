@@ -136,6 +136,8 @@ def test_a_hold_that_ran_out_tells_the_sender() -> None:
         ("stranger@example.net", ListenerRole.TRUSTED, Cause.POLICY, False),
         ("jane@example.com", ListenerRole.INBOUND, Cause.POLICY, False),
         ("stranger@example.net", ListenerRole.INBOUND, Cause.REFUSED, True),
+        ("stranger@example.net", ListenerRole.INBOUND, Cause.HELD, False),
+        ("stranger@example.net", ListenerRole.TRUSTED, Cause.HELD, True),
         ("stranger@example.net", ListenerRole.INBOUND, Cause.EXPIRED, True),
         ("", ListenerRole.TRUSTED, Cause.REFUSED, False),
         ("", ListenerRole.INBOUND, Cause.EXPIRED, False),
