@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mta.app import read_snapshot
-from mta.cli.command import ExitCode, new_parser, print_json, printable
+from mta.cli.command import CommandFailedError, ExitCode, new_parser, print_json, printable
 from mta.cli.directory_examined import examined
 from mta.config.load import examine_configuration
 from mta.config.problems import ConfigurationError, Problem
@@ -44,6 +44,8 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    if arguments.only and not arguments.online:
+        raise CommandFailedError("--only goes with --online", ExitCode.BAD_CONFIGURATION)
     try:
         snapshot = read_snapshot(arguments.config)
     except ConfigurationError as exc:

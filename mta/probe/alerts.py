@@ -15,7 +15,8 @@ from mta.config.schema import Configuration
 from mta.model.address import domain_key
 from mta.probe.certificate_facts import refusal
 from mta.probe.probe import Probe, Say, Surroundings, failed, ok
-from mta.probe.smtp_server import STEP_S, SmtpServer, examine_server
+from mta.probe.smtp_dialogue import examine_server
+from mta.probe.smtp_server import STEP_S, SmtpServer
 from mta.relay.following import postmaster
 
 

@@ -9,12 +9,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+from mta.adapters.transport.connect_errors import ConnectError, NoRouteError
+from mta.adapters.transport.mail_exchangers import MailExchangers, Ourselves
 from mta.config.delivery_schema import Host, MaildirHop, MxHop, SmtpHop
 from mta.config.schema import Configuration
 from mta.model.address import domain_key
-from mta.ports.resolver import Outcome, Resolver
-from mta.probe.probe import Line, Probe, Say, Surroundings, failed, ok, warning
-from mta.probe.smtp_server import SmtpServer, examine_server
+from mta.ports.resolver import Resolver
+from mta.probe.probe import Line, Probe, Say, Surroundings, failed, ok
+from mta.probe.smtp_dialogue import examine_server
+from mta.probe.smtp_server import SmtpServer
 from mta.relay.following import postmaster
 
 SERVERS_MAX = 10
@@ -30,6 +33,7 @@ class SmtpHopProbe:
     """For a next hop by MX."""
     server: SmtpServer
     """With everything but host and port."""
+    ourselves: Ourselves
     resolver: Resolver
     now: datetime
 
@@ -38,47 +42,44 @@ class SmtpHopProbe:
         return self.hop.name
 
     async def run(self, say: Say) -> None:
-        hosts = self.hop.hosts if isinstance(self.hop, SmtpHop) else self._by_mx(say)
-        servers: list[tuple[str, int]] = []
-        for host in hosts:
-            servers += await self._servers(host, say)
-        await asyncio.gather(*(self._try(host, port, say) for host, port in dict.fromkeys(servers[:SERVERS_MAX])))
+        servers = [server for host in self._hosts(say) for server in await self._servers(host, say)]
+        known = {(server.host, server.port): server for server in servers}
+        await asyncio.gather(*(self._try(server, say) for server in list(known.values())[:SERVERS_MAX]))
 
-    def _by_mx(self, say: Say) -> tuple[Host, ...]:
-        assert isinstance(self.hop, MxHop)
+    def _hosts(self, say: Say) -> tuple[Host, ...]:
+        if isinstance(self.hop, SmtpHop):
+            return self.hop.hosts
         if not self.domains:
             say(ok("it delivers to the servers of each recipient's domain; no domain is routed to it by name"))
         return tuple(Host(mx=domain, port=self.hop.port) for domain in self.domains)
 
-    async def _servers(self, host: Host, say: Say) -> list[tuple[str, int]]:
+    async def _servers(self, host: Host, say: Say) -> list[SmtpServer]:
         if host.host:
-            return [(host.host, host.port)]
-        answer = await self.resolver.mx(host.mx)
-        if answer.outcome is Outcome.TEMPFAIL:
-            say(failed(f"DNS does not answer for the MX records of {host.mx}", "see the dns lines"))
+            return [replace(self.server, host=host.host, port=host.port)]
+        try:
+            found = await self._exchangers().of(domain_key(host.mx))
+        except (ConnectError, NoRouteError) as exc:
+            say(failed(f"{host.mx}: {exc.reply.text}", "correct the name, or look at its MX records"))
             return []
-        if answer.outcome is Outcome.NXDOMAIN:
-            say(failed(f"there is no domain {host.mx} in DNS", "correct the name"))
-            return []
-        if not answer.records:
-            say(
-                warning(
-                    f"{host.mx} has no MX records, so mail goes to the address of that name", "see if that is meant"
-                )
-            )
-            return [(host.mx, host.port)]
-        exchangers = [record.host for record in answer.records if record.host not in ("", ".")]
-        if not exchangers:
-            say(failed(f"{host.mx} says by its MX record that it takes no mail (RFC 7505)", "route its mail elsewhere"))
-        else:
-            say(ok(f"MX of {host.mx}: {', '.join(exchangers[:SERVERS_MAX])}"))
-        return [(name, host.port) for name in exchangers]
+        say(ok(f"MX of {host.mx}: {', '.join(exchanger.name for exchanger in found)}"))
+        return [replace(self.server, host=each.name, port=host.port, addresses=each.addresses) for each in found]
 
-    async def _try(self, host: str, port: int, say: Say) -> None:
+    def _exchangers(self) -> MailExchangers:
+        """As delivery looks them up."""
+        if isinstance(self.hop, SmtpHop):
+            return MailExchangers(lambda: self.resolver)
+        return MailExchangers(
+            lambda: self.resolver,
+            ourselves=self.ourselves,
+            port=self.hop.port,
+            may_be_private=self.hop.private_addresses,
+        )
+
+    async def _try(self, server: SmtpServer, say: Say) -> None:
         def say_whose(line: Line) -> None:
-            say(replace(line, what=f"{host}:{port}: {line.what}"))
+            say(replace(line, what=f"{server.host}:{server.port}: {line.what}"))
 
-        await examine_server(replace(self.server, host=host, port=port), say_whose, self.now)
+        await examine_server(server, say_whose, self.now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +110,13 @@ def probes(surroundings: Surroundings) -> Iterable[Probe]:
             continue
         domains = [domain for domain, name in configuration.routing.domains.items() if name == hop.name]
         named = tuple(domain_key(domain) for domain in domains if not domain.startswith("*."))
-        server = _server(configuration, hop)
-        yield SmtpHopProbe(hop, named[:SERVERS_MAX], server, surroundings.resolver, surroundings.now)
+        server, ourselves = _server(configuration, hop), _ourselves(configuration)
+        yield SmtpHopProbe(hop, named[:SERVERS_MAX], server, ourselves, surroundings.resolver, surroundings.now)
+
+
+def _ourselves(configuration: Configuration) -> Ourselves:
+    endpoints = frozenset((listener.address, listener.port) for listener in configuration.listeners)
+    return Ourselves(domain_key(configuration.hostname), endpoints)
 
 
 def _server(configuration: Configuration, hop: SmtpHop | MxHop) -> SmtpServer:

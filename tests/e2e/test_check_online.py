@@ -138,28 +138,31 @@ def test_what_is_broken_is_told_apart(site: Site, tmp_path: Path) -> None:
             hop | {"name": "gone", "hosts": [{"mx": "gone.example"}]},
             hop | {"name": "closed", "hosts": [{"mx": "closed.example"}]},
         ]
+        settings["next_hops"].append({"name": "circle", "kind": "mx"})
+        settings["routing"]["domains"] = {"example.com": "circle"}
         site.dns.records["closed.example"] = [("MX", (0, "."))]
         site.dns.records["s1._domainkey.example.com"] = []
         code, found = site.check("--timeout", "3")
     assert code == 1
     failed = failures(found)
     assert failed.keys() == {
-        "next-hop down", "next-hop silent", "next-hop stranger", "next-hop gone", "next-hop closed",
+        "next-hop down", "next-hop silent", "next-hop stranger", "next-hop gone", "next-hop closed", "next-hop circle",
         "key s1._domainkey.example.com", "certificate listener exchange",
     }  # fmt: skip
     assert "Connection refused" in failed["next-hop down"]
     assert failed["next-hop silent"] == "not done within 3 seconds"
     assert "the certificate is refused" in failed["next-hop stranger"]
-    assert failed["next-hop gone"] == "there is no domain gone.example in DNS"
-    assert "takes no mail" in failed["next-hop closed"]
+    assert failed["next-hop gone"] == "gone.example: There is no such domain"
+    assert failed["next-hop closed"] == "closed.example: The domain takes no mail (null MX)"
+    assert "come back to us" in failed["next-hop circle"]
     assert "expired" in failed["certificate listener exchange"]
 
 
 def test_next_hops_by_mx(site: Site, postfix: Postfix) -> None:
-    site.dns.records["branch.example"] = [("MX", (10, "localhost"))]
+    site.dns.records |= {"branch.example": [("MX", (10, "localhost"))], "localhost": [("A", "127.0.0.1")]}
     out = site.relay.settings["next_hops"][0]
     out["hosts"] = [{"mx": "branch.example", "port": postfix.port}]
-    direct = {"name": "direct", "kind": "mx", "port": postfix.port, "tls": out["tls"]}
+    direct = {"name": "direct", "kind": "mx", "port": postfix.port, "tls": out["tls"], "private_addresses": True}
     site.relay.settings["next_hops"].append(direct)
     site.relay.settings["routing"]["domains"] = {"branch.example": "direct", "*.elsewhere.example": "direct"}
     code, found = site.check("--only", "next-hop")

@@ -14,7 +14,8 @@ import trustme
 
 from mta.config.types import Secret
 from mta.probe.probe import Line, Status
-from mta.probe.smtp_server import SmtpServer, examine_server
+from mta.probe.smtp_dialogue import examine_server
+from mta.probe.smtp_server import SmtpServer
 from tests.servers.wait import free_port
 from tests.unit.adapters.transport.peer import Session, peer
 
