@@ -136,17 +136,6 @@ def worker_stuck(slot: int, *, component: str, pid: int, silent_s: float) -> Non
     emit("error", "worker-stuck", component=component, slot=slot, pid=pid, silent_s=round(silent_s, 1))
 
 
-def worker_sick(reason: str, *, pid: int) -> None:
-    """A worker that can't go on well finishes what it has in hand and is replaced."""
-    emit("error", "worker-sick", pid=pid, reason=reason)
-
-
-def clock_leapt(by_s: float, *, nothing_expires_for_s: float) -> None:
-    """The machine's clock was set, or it slept. Backwards, the whole queue is tried at once."""
-    outcome = "nothing expires for a while" if by_s > 0 else "everything queued is tried now"
-    emit("error", "clock-leapt", by_s=round(by_s), nothing_expires_for_s=nothing_expires_for_s, outcome=outcome)
-
-
 def worker_died(slot: int, *, component: str, pid: int, status: str, restart_in_s: float) -> None:
     emit(
         "error", "worker-died", component=component, slot=slot, pid=pid, status=status, restart_in_s=restart_in_s

@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from mta import events_health
+
 REQUEST_MAX = 65_536
 IDLE_S = 10.0
 
@@ -25,6 +27,8 @@ class ControlServer:
 
     def __init__(self, path: Path, answer: Answer) -> None:
         self._path = path
+        self._lock_path = path.with_name(path.name + ".lock")
+        self._identity: tuple[int, int] | None = None
         self._answer = answer
         self._lock_fd = -1
         self._server: asyncio.Server | None = None
@@ -32,7 +36,7 @@ class ControlServer:
     def lock(self) -> None:
         """Make sure that we are alone. Raises AlreadyRunningError, OSError."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock_fd = os.open(self._path.with_name(self._path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        self._lock_fd = os.open(self._lock_path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as exc:
@@ -46,6 +50,19 @@ class ControlServer:
             self._server = await asyncio.start_unix_server(self._serve, self._path, limit=REQUEST_MAX)
         finally:
             os.umask(before)
+        self._identity = _identity(self._path)
+
+    async def keep(self) -> None:
+        """Serve again where somebody took the socket away; call it often. Raises OSError, AlreadyRunningError."""
+        if self._server is None or _identity(self._path) == self._identity:
+            return
+        self._server.close()
+        if _identity(self._lock_path) is None:  # the folder was taken away with the lock in it
+            os.close(self._lock_fd)
+            self._lock_fd = -1
+            self.lock()
+        await self.start()
+        events_health.control_socket_back(str(self._path))
 
     async def close(self) -> None:
         """Stop serving, remove the socket, let go of the lock."""
@@ -76,3 +93,11 @@ class ControlServer:
         if not isinstance(request, dict):
             return {"ok": False, "error": "a request is one JSON object on one line"}
         return await self._answer(request)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        state = path.stat()
+    except OSError:
+        return None
+    return state.st_dev, state.st_ino

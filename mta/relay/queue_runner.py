@@ -92,7 +92,8 @@ class QueueRunner:
         leap = self._equipment.clock_watch.look()
         if not leap:
             return
-        events_health.clock_leapt(leap.total_seconds(), nothing_expires_for_s=IN_DOUBT_S if leap > timedelta(0) else 0.0)
+        in_doubt_s = IN_DOUBT_S if leap > timedelta(0) else 0.0
+        events_health.clock_leapt(leap.total_seconds(), nothing_expires_for_s=in_doubt_s)
         if leap < timedelta(0):
             try:
                 await self._equipment.spool.retry_now(QueueFilter())

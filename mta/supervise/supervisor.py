@@ -17,7 +17,7 @@ from typing import Any
 from mta import __version__, events
 from mta.config.problems import ConfigurationError, Problem
 from mta.config.schema import Configuration
-from mta.control.server import ControlServer
+from mta.control.server import AlreadyRunningError, ControlServer
 from mta.model.bypass import Bypass
 from mta.shared_counts import SharedCounts
 from mta.supervise.bypass_file import read_bypass, write_bypass
@@ -268,6 +268,8 @@ class Supervisor:
                     slot.forgive_silence(now)
                 slot.check_alive(now)
             last_tick = now
+            with suppress(OSError, AlreadyRunningError):  # tried again with the next tick
+                await self._control.keep()
             if self._bypass.on and not self._bypass.is_on(datetime.now(UTC)):
                 with suppress(OSError):  # what stands on disk ends by itself as well
                     self._set_bypass(Bypass())
