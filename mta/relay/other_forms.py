@@ -6,6 +6,7 @@ is not stored, for another next hop of the same copy may take it as it is.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
@@ -51,7 +52,9 @@ class OtherForms:
 
     async def make(self, copy: Copy, misfits: frozenset[Misfit]) -> Copy | NoForm:
         """The same copy without what is wrong with its first form."""
-        return await off_the_loop(len(self.original.data), self._make, copy, misfits)
+        # Actions are carried out again without what was too much, and keeping files syncs them.
+        octets = sys.maxsize if Misfit.SIZE in misfits else len(self.original.data)
+        return await off_the_loop(octets, self._make, copy, misfits)
 
     def _make(self, copy: Copy, misfits: frozenset[Misfit]) -> Copy | NoForm:
         variant, before = self.variants[copy.group], self.edits[copy.group]
@@ -75,7 +78,8 @@ class OtherForms:
     def _lighter(self, variant: Variant, before: tuple[Edit, ...]) -> tuple[Edit, ...]:
         """Without what rules only add. What they take out or change stays as they want it."""
         added = [action for action in variant.actions if isinstance(action, Stamp | AddAttachment)]
-        if not added:
+        # Under a bypass nothing was done to it at all, and nothing is to be.
+        if not added or _growth(before) <= _growth(finished(self.original, variant, ())):
             raise _NoFormError("nothing was added to it")
         for action in added:
             _insist(action)

@@ -91,7 +91,7 @@ class Reader:
         return tuple((message, part) for _, message, part in sorted(found)[:limit])
 
     def overdue(self, next_hop: str, now: int, *, late: int, expired: int, limit: int) -> tuple[Key, ...]:
-        """Due deliveries of messages accepted up to `expired`, or `late` where nobody was warned; one of each message."""
+        """Due deliveries of messages accepted up to `expired`, or up to `late` where nobody was warned; one of each."""
         values = {"next_hop": next_hop, "now": now, "late": late, "expired": expired, "limit": limit}
         found = self._connection.execute(SQL["overdue_deliveries"], values).fetchall()
         return tuple({message: (message, part) for message, part in reversed(found)}.values())
