@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from pathlib import Path
 
 import pytest
@@ -319,3 +320,58 @@ async def test_stop_lets_a_message_by_chunks_finish() -> None:
         assert await talk.rest() == b"250 2.0.0 Queued as Q1\r\n421 4.3.2 Service is shutting down\r\n"
         assert await stopping == 0
         assert server.receiver.contents == [b"a\r\nb\r\n"]
+
+
+# --- whatever comes, in whatever pieces ---
+
+HOSTILE = [
+    INJECTED,
+    b"\r\n.\r\n",
+    b"\r\nRSET\r\nMAIL FROM:<evil@example.org>\r\nRCPT TO:<victim@example.net>\r\nBDAT 0 LAST\r\n",
+    b"\r",
+    b"\n",
+    b"\0",
+    b"",
+    b"x" * 3000,
+]
+COMMANDS = [
+    OPENING,
+    OPENING,
+    b"MAIL FROM:<sender@example.com>\r\n",
+    b"RCPT TO:<rcpt@example.net>\r\n",
+    b"RSET\r\n",
+    b"NOOP\r\n",
+    b"EHLO client.example.com\r\n",
+    b"HELO client.example.com\r\n",
+]
+
+
+def _dialogue(chance: random.Random) -> bytes:
+    """Good and bad commands and chunks in any order."""
+    parts = []
+    for _ in range(chance.randrange(1, 25)):
+        content = chance.choice(HOSTILE)
+        chunk = b"BDAT %d%s\r\n%s" % (len(content), chance.choice([b"", b" LAST", b" last"]), content)
+        parts.append(chance.choice([chunk, chance.choice(COMMANDS)]))
+    return b"".join(parts) + b"QUIT\r\n"
+
+
+@pytest.mark.parametrize("policy", ["refuse", "normalise"])
+@pytest.mark.parametrize("seed", range(5))
+async def test_no_octet_of_a_chunk_is_ever_a_command(seed: int, policy: str) -> None:
+    chance = random.Random(seed)
+    async with running(
+        bare_line_ends=policy, limits={"size": 5000, "errors": 10_000, "junk_commands": 10_000}
+    ) as server:
+        for _ in range(40):
+            talk, wire = await server.talk(), _dialogue(chance)
+            while wire:
+                cut = chance.choice([1, 3, 50, 1000, 100_000])
+                talk.write(wire[:cut])
+                wire = wire[cut:]
+                await talk.writer.drain()
+            assert (await talk.rest()).endswith(b"221 2.0.0 Bye\r\n")
+        await server.all_gone()
+        assert server.receiver.messages
+        assert {str(received.envelope.reverse_path) for received in server.receiver.messages} == {"sender@example.com"}
+        assert server.listener.counters.held_octets == 0
