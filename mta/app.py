@@ -40,11 +40,10 @@ from mta.relay.deliver.routing import RetryTable, RoutingTable
 from mta.relay.deliver.settle import Settler
 from mta.relay.equipment import Equipment, InHand, Rulebook
 from mta.relay.following import postmaster
-from mta.relay.listeners import Listeners, read_listener_files
+from mta.relay.listeners import AllFiles, Listeners, read_listener_files
 from mta.relay.octets import buffer_of
 from mta.relay.pipeline import Pipeline
 from mta.relay.plugin_threads import plugin_threads
-from mta.relay.receive.listener_files import ListenerFiles
 from mta.relay.snapshot import Snapshot, load_snapshot
 from mta.relay.spool.schedule import next_attempt
 from mta.relay.watched_files import EVERY_S
@@ -150,7 +149,7 @@ class RelayWorker:
 
     def __init__(self, order: WorkerOrder, snapshot: Snapshot, spool: Spool, bypass: Bypass) -> None:
         self._order = order
-        self._prepared: tuple[Snapshot, Mapping[str, ListenerFiles]] | None = None
+        self._prepared: tuple[Snapshot, AllFiles] | None = None
         self._draining = asyncio.Event()
         configuration = snapshot.configuration
         self._equipment = Equipment(

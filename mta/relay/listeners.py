@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from mta import events_access
 from mta.config.problems import ConfigurationError
@@ -17,9 +18,19 @@ from mta.relay.watched_files import WatchedFiles
 from mta.shared_counts import SharedCounts
 
 
-def read_listener_files(configuration: Configuration) -> Mapping[str, ListenerFiles]:
-    """What listeners read, by their names. Raises OSError, ValueError or ConfigurationError; takes a while."""
-    return {listener.name: read_files(listener) for listener in configuration.listeners}
+@dataclass(frozen=True, slots=True)
+class AllFiles:
+    """What the listeners of a configuration read, by their names."""
+
+    read: Mapping[str, ListenerFiles]
+    watched: Mapping[str, WatchedFiles]
+    """The same files as they were before they were read, so that no change is missed."""
+
+
+def read_listener_files(configuration: Configuration) -> AllFiles:
+    """Raises OSError, ValueError or ConfigurationError; takes a while."""
+    watched = {listener.name: WatchedFiles(paths_of(listener)) for listener in configuration.listeners}
+    return AllFiles({listener.name: read_files(listener) for listener in configuration.listeners}, watched)
 
 
 class Listeners:
@@ -29,7 +40,7 @@ class Listeners:
         self._receiver = receiver
         self._counts = counts
         self._running: dict[str, RelayListener] = {}
-        self._watched: dict[str, WatchedFiles] = {}
+        self._watched: Mapping[str, WatchedFiles] = {}
         self._configuration: Configuration
 
     @property
@@ -44,36 +55,33 @@ class Listeners:
     async def start(self, snapshot: Snapshot, fds: Mapping[str, int]) -> None:
         """Listen on the sockets that the supervisor holds. Raises as `read_listener_files` does, or OSError."""
         configuration = self._configuration = snapshot.configuration
-        self._watch_files(configuration)
         files = await asyncio.to_thread(read_listener_files, configuration)
+        self._watched = files.watched
         for settings in configuration.listeners:
             listener = RelayListener(
-                settings, configuration.hostname, self._receiver, files[settings.name].ssl_context,
+                settings, configuration.hostname, self._receiver, files.read[settings.name].ssl_context,
                 accepted_domains=snapshot.accepted_domains, postmaster=postmaster(configuration),
-                accounts=files[settings.name].accounts, counts=self._counts,
+                accounts=files.read[settings.name].accounts, counts=self._counts,
             )  # fmt: skip
             self._running[settings.name] = listener
             await listener.start(socket.socket(fileno=fds[settings.name]))
 
-    def apply(self, snapshot: Snapshot, files: Mapping[str, ListenerFiles]) -> None:
+    def apply(self, snapshot: Snapshot, files: AllFiles) -> None:
         """Take another configuration up: for new sessions, and for running ones' next message."""
         configuration = self._configuration = snapshot.configuration
-        self._watch_files(configuration)
+        self._watched = files.watched
         for settings in configuration.listeners:
             listener = self._running.get(settings.name)
             if listener is not None:
                 listener.reconfigure(
-                    settings, configuration.hostname, files[settings.name].ssl_context,
+                    settings, configuration.hostname, files.read[settings.name].ssl_context,
                     accepted_domains=snapshot.accepted_domains, postmaster=postmaster(configuration),
-                    accounts=files[settings.name].accounts,
+                    accounts=files.read[settings.name].accounts,
                 )  # fmt: skip
 
     async def stop(self, drain_s: float) -> None:
         """Accept no more, and let messages on their way in finish for `drain_s` seconds."""
         await asyncio.gather(*(listener.stop(drain_s) for listener in self._running.values()))
-
-    def _watch_files(self, configuration: Configuration) -> None:
-        self._watched = {listener.name: WatchedFiles(paths_of(listener)) for listener in configuration.listeners}
 
     async def renew_changed(self) -> None:
         """Take up what has changed on disk, each listener's files whole or not at all; to be called now and then."""

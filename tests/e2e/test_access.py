@@ -82,12 +82,16 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         "name": "internet", "port": free_port(), "role": "inbound", "address": "127.0.0.1",
         "limits": {"connections_per_client": 4}, "verify_recipients": {"by": "next-hop", "keep_unknown": "1s"},
     }  # fmt: skip
+    by_directory = {
+        "name": "by-directory", "port": free_port(), "role": "inbound", "address": "127.0.0.1",
+        "verify_recipients": {"by": "directory"},
+    }  # fmt: skip
     submission = {
         "name": "submission", "port": free_port(), "role": "trusted", **local, "tls": {"mode": "offered", **tls},
         "accounts_file": str(folder / "accounts"), "clients": [{"name": "devices", "accounts": ["*"]}],
     }  # fmt: skip
     with Sink(mailboxes) as sink:
-        relay = Relay(folder / "relay", sink.port, workers=2, listeners=[online, internet, submission])
+        relay = Relay(folder / "relay", sink.port, workers=2, listeners=[online, internet, submission, by_directory])
         relay.settings["organisation"]["mark"]["token"] = {"file": "token"}
         (relay.folder / "token").write_text(TOKEN + "\n")
         relay.write_settings()
@@ -164,6 +168,19 @@ def test_recipients_that_the_next_hop_does_not_know_are_refused(place: Place) ->
     answer = send(place.port("internet"), "eve@stranger.example", ["john@example.com"], MESSAGE % b"known")
     place.relay.wait_until_settled(answer.queue_id)
     assert len(place.sink.arrived) == arrived + 1  # asking has sent nothing
+
+
+@pytest.mark.parametrize(
+    ("recipient", "code"),
+    [
+        ("jane@example.com", 250), ("JANE@Example.COM", 250), ("jane+shop@example.com", 250), ("postmaster", 250),
+        ("nobody@example.com", 550), ("+jane@example.com", 550), ("nobody+jane@example.com", 550),
+    ],
+)  # fmt: skip
+def test_recipients_that_the_directory_does_not_know_are_refused(place: Place, recipient: str, code: int) -> None:
+    with SmtpClient(place.port("by-directory")) as client:
+        assert client.command(b"MAIL FROM:<>").code == 250
+        assert client.command(f"RCPT TO:<{recipient}>".encode()).code == code
 
 
 # --- counts ---
