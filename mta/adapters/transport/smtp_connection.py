@@ -148,7 +148,7 @@ class SmtpConnection(asyncio.Protocol):
 
     # --- the session -------------------------------------------------------------------------------------------------
 
-    async def start(self, sock: socket.socket, *, implicit: bool) -> None:
+    async def start(self, sock: socket.socket, limit: float, *, implicit: bool) -> None:
         """Take a connected socket over, with TLS at once where that is `implicit`. Raises ConnectError."""
         settings = self.settings
         try:
@@ -157,7 +157,7 @@ class SmtpConnection(asyncio.Protocol):
                 return
             await self._loop.create_connection(
                 lambda: self, sock=sock, ssl=settings.tls.context(), server_hostname=self._verify_name,
-                ssl_handshake_timeout=settings.connect_timeout_s,
+                ssl_handshake_timeout=self._patience_s(limit),
             )  # fmt: skip
         except (OSError, EOFError) as error:
             sock.close()
@@ -170,7 +170,7 @@ class SmtpConnection(asyncio.Protocol):
         self._start_phase(self.settings.reply_timeout_s, limit)
         event = await self._next()
         if isinstance(event, StartTls):
-            await self._start_tls()
+            await self._start_tls(limit)
             self.session.tls_started()
             self._write(self.session.to_send())
             self._start_phase(self.settings.reply_timeout_s, limit)
@@ -233,14 +233,14 @@ class SmtpConnection(asyncio.Protocol):
         self._start_phase(2 * self.settings.reply_timeout_s, limit)
         self.session.content_sent()
 
-    async def _start_tls(self) -> None:
+    async def _start_tls(self, limit: float) -> None:
         settings, transport = self.settings, self._transport
         assert transport is not None
         self._end_phase()
         try:
             self._transport = await self._loop.start_tls(
                 transport, self, settings.tls.context(), server_hostname=self._verify_name,
-                ssl_handshake_timeout=settings.connect_timeout_s,
+                ssl_handshake_timeout=self._patience_s(limit),
             )  # fmt: skip
         except (OSError, EOFError) as error:
             text = f"TLS handshake failed: {words_of(error)}"
@@ -249,6 +249,9 @@ class SmtpConnection(asyncio.Protocol):
             raise TlsHandshakeError(Reply(451, "4.7.5", "TLS handshake failed"), self.remote)
         self.connection_made(self._transport)
         self._tls_is_up()
+
+    def _patience_s(self, limit: float) -> float:
+        return min(self.settings.connect_timeout_s, max(limit - self._loop.time(), 0.001))
 
     @property
     def _verify_name(self) -> str:
@@ -405,7 +408,7 @@ class _Opening:
         session = SmtpSession(self.settings.hostname, mode, self.credentials, in_tls=implicit)
         connection = SmtpConnection(session, self.settings, remote=server)
         try:
-            await connection.start(sock, implicit=implicit)
+            await connection.start(sock, self.limit, implicit=implicit)
             await connection.open(self.limit)
         except BaseException:
             connection.abort()

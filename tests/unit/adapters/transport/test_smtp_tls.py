@@ -365,3 +365,18 @@ def test_a_failed_handshake_is_remembered_for_a_while(run: Run) -> None:
             await way.close()
 
     run(test())
+
+
+def test_a_handshake_takes_no_longer_than_the_caller_has(run: Run, ca_file: Path) -> None:
+    async def silent(session: Session) -> None:
+        await session.open("STARTTLS")
+        await session.expect("STARTTLS", "220 go")
+        await session.reader.read()
+
+    async def test() -> None:
+        tls = HopTls(mode="required", ca_file=ca_file)
+        async with peer(silent) as server, transport(hop(server.port, host="localhost", tls=tls)) as way:
+            async with asyncio.timeout(15):  # the time-out for connecting is 20 s
+                assert replies(await deliver(way, deadline_s=0.3)) == ["451 4.7.5"]
+
+    run(test())
