@@ -313,6 +313,30 @@ async def test_a_stranger_does_not_pose_as_internal_to_exchange(world: World) ->
         assert copy.count(b"AuthAs") == before.count(b"AuthAs")
 
 
+async def test_the_token_is_on_all_copies_but_those_for_servers_of_strangers(tmp_path: Path) -> None:
+    relay = Relay(tmp_path / "relay", 1)
+    relay.write_rules("rules: []\n")
+    (relay.folder / "token").write_text("a-token-for-tests\n")
+    relay.settings["organisation"]["mark"]["token"] = {"file": "token"}
+    relay.settings["next_hops"].append({"name": "direct", "kind": "mx"})
+    relay.settings["routing"]["domains"] = {"example.net": "direct"}
+    relay.write_settings()
+    stray = b"X-Stampline-Token: a-token-for-tests\r\n"
+    async with open_world(tmp_path, relay) as world:
+        for client in (TRUSTED, EXCHANGE, STRANGER):
+            await world.submit(stray + MESSAGE, "john@example.com", "bob@example.net", client=client)
+            await world.finish()
+            inside = world.copy_for("john@example.com")
+            assert inside.startswith(stray + b"X-Stampline-Processed: ")
+            assert inside.count(b"X-Stampline-Token") == 1
+            assert b"X-Stampline-Token" not in world.copy_for("bob@example.net")
+            world.transport.copies.clear()
+            await world.submit(inside, "bob@example.net", client=client)  # what comes back and is not decided again
+            await world.finish()
+            assert b"X-Stampline-Token" not in world.copy_for("bob@example.net")
+            world.transport.copies.clear()
+
+
 async def test_rejecting_everybody_is_said_at_once_and_nothing_is_kept(world: World) -> None:
     reply = await world.submit(MESSAGE.replace(b"Offer", b"Secret"), "bob@example.net")
 
