@@ -171,7 +171,7 @@ def failed_authentication(trace: bytes) -> bool:
     Without DMARC's word SPF's counts, for it is about the reverse-path.
     """
     value = results_on_top(trace)
-    if value is None:
+    if value is None or (b"spf=fail" not in value and b"dmarc=fail" not in value):  # so we write it; most have neither
         return False
     results = _read_results(value)
     return results.dmarc == "fail" or (results.dmarc != "pass" and results.spf == "fail")
