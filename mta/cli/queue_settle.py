@@ -13,7 +13,7 @@ from mta.ports.spool import LeaseLostError, Spool, Tell
 from mta.relay.deliver.settle import DELETED, Settler
 from mta.relay.outcome_log import log_settlement
 
-AT_ONCE = 50
+AT_ONCE = 100
 """Deliveries that are leased together; their settlements share few commits."""
 
 

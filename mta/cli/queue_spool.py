@@ -72,7 +72,7 @@ def check_access(folder: Path) -> None:
         pass
     except OSError as exc:
         raise CommandFailedError(f"the spool {folder} can't be used: {exc.strerror}") from exc
-    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK, effective_ids=True):
         text = f"{who(None)} may not use the spool {folder}: run this as root, or as the service's user with sudo -u"
         raise CommandFailedError(text)
 

@@ -174,7 +174,7 @@ def _notes(sources: Sources, *, is_cut: bool) -> list[str]:
     scanned = sources.search.scanned
     notes = list(dict.fromkeys([*sources.notes, *scanned.unreadable]))
     if scanned.bad_lines:
-        notes.append(f"{scanned.bad_lines} lines were passed over: they are torn, or not in a format of ours")
+        notes.append(f"lines passed over, because they are torn or not in a format of ours: {scanned.bad_lines}")
     if is_cut:
         notes.append("there is more than is told here; --since narrows it down")
     return notes
@@ -183,7 +183,7 @@ def _notes(sources: Sources, *, is_cut: bool) -> list[str]:
 def _nothing(what: str, sources: Sources) -> str:
     days = sorted({file.day for file in sources.files})
     logs = (
-        f"{len(sources.files)} log files from {days[0]} to {days[-1]}" if days else "no log files, for there are none"
+        f"log files from {days[0]} to {days[-1]} ({len(sources.files)})" if days else "no log files, for there are none"
     )
     queue = " and the queue" if sources.is_queue_known else ""
     notes = "".join(f"\n{note}" for note in _notes(sources, is_cut=False))

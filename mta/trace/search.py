@@ -59,9 +59,16 @@ class LogSearch:
 
     def _collect(self, wanted: frozenset[str], found: Found) -> list[str]:
         """One round: adds the lines about these messages; gives the ids of those that follow from them."""
+        since = self._from_day_of(wanted)
+        children = self._collect_since(since, wanted, found)
+        if since is not None and wanted.isdisjoint(found.lines):
+            children = self._collect_since(None, wanted, found)  # the clock was wrong when they got their ids
+        return children
+
+    def _collect_since(self, since: date | None, wanted: frozenset[str], found: Found) -> list[str]:
         children: dict[str, None] = {}
         total = sum(map(len, found.lines.values()))
-        for line in self._lines(Pattern(wanted), self._from_day_of(wanted)):
+        for line in self._lines(Pattern(wanted), since):
             about = {line.queue_id, *line.items("queue_ids")} & wanted
             named = [child for name in CHILDREN for child in line.items(name)]
             for child in named:

@@ -2,95 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Sequence
+import os
+import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from mta.adapters.store.sqlite import SqliteSpool
 from mta.cli import main
-from mta.model.actions import Stamp, TagSubject
-from mta.model.address import Address, parse_address
-from mta.model.decision import Decision, Direction, RecipientDecision, Role
-from mta.model.delivery import AcceptedMessage, Body, RecipientEntry, State
-from mta.model.envelope import Client, Envelope, ListenerRole
-
-CONFIGURATION = """\
-hostname: relay.example.com
-listeners: [{name: in, port: 0, role: inbound}]
-organisation:
-  accepted_domains: [example.com]
-  rules: rules
-  templates: templates
-  directory: {kind: yaml, file: people.yaml}
-  mark: {keys: [{env: NOT_IN_THIS_SHELL}]}
-next_hops: [{name: out, kind: smtp, hosts: [{host: 127.0.0.1}]}]
-routing: {default: out}
-spool: {folder: spool, reserve: 1kB}
-logs: {folder: log, format: json}
-control: {socket: control.sock}
-"""
-CONTENT = b"Subject: Offer \x1b[2J\r\nMessage-ID: <1@example.com>\r\n\r\nThe body is nobody's business.\r\n"
-
-
-class Queue:
-    """A configuration with a spool, and the command on it."""
-
-    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        self.config = folder / "stampline.yaml"
-        self.config.write_text(CONFIGURATION)
-        self.folder = folder
-        (folder / "spool").mkdir()
-        self._capsys = capsys
-
-    def fill(self, *messages: AcceptedMessage) -> None:
-        async def accept() -> None:
-            spool = await SqliteSpool.open(self.folder / "spool", slot=0, reserve=1000)
-            for message in messages:
-                await spool.accept(message)
-            await spool.close()
-
-        asyncio.run(accept())
-
-    def run(self, *arguments: str, code: int = 0) -> str:
-        """What it printed."""
-        assert main(["queue", *arguments, "--config", str(self.config)]) == code
-        return self._capsys.readouterr().out
-
-    def json(self, *arguments: str) -> Any:
-        return json.loads(self.run(*arguments, "--json"))
-
-    def ids(self, *arguments: str) -> list[str]:
-        return [entry["queue_id"] for entry in self.json("list", *arguments)]
+from mta.model.delivery import State
+from tests.unit.cli.queue_commands import CONTENT, Queue, message
 
 
 @pytest.fixture
 def queue(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Queue:
     return Queue(tmp_path, capsys)
-
-
-def message(
-    queue_id: str, sender: str = "jane@example.com", recipients: Sequence[str] = ("a@example.net",), *,
-    state: State = State.QUEUED, next_hop: str = "out", age: timedelta = timedelta(minutes=5),
-) -> AcceptedMessage:  # fmt: skip
-    now = datetime.now(UTC)
-    addresses: tuple[Address, ...] = tuple(parse_address(recipient) for recipient in recipients)
-    actions = (Stamp(template="sales", rule="sales-external"), TagSubject(text="[ext]", rule="tag"))
-    decided = tuple(
-        RecipientDecision(address, Direction.OUTBOUND, Role.TO, actions, 0, next_hop) for address in addresses
-    )
-    entries = tuple(
-        RecipientEntry(i, address, 0, next_hop, state, "450 4.2.0 later") for i, address in enumerate(addresses)
-    )
-    return AcceptedMessage(
-        queue_id, now - age, Envelope(parse_address(sender), addresses),
-        Client("192.0.2.1", 4242, "mail.example.com", "exchange", ListenerRole.TRUSTED), Body.of(CONTENT),
-        Decision(decided, sender=sender), entries, "<1@example.com>", snapshot="abc", due_at=now + timedelta(hours=1),
-    )  # fmt: skip
 
 
 def test_an_empty_queue(queue: Queue) -> None:
@@ -225,3 +152,139 @@ def test_a_spool_that_cannot_be_opened_is_1(queue: Queue, capsys: pytest.Capture
     (queue.folder / "spool").write_text("not a folder")
     assert main(["queue", "list", "--config", str(queue.config)]) == 1
     assert capsys.readouterr().err.startswith("stampline: ")
+
+
+# --- summary, counts, dry runs ---
+
+
+def test_a_summary(queue: Queue) -> None:
+    queue.fill(message("Q1", recipients=["a@example.net", "b@example.net"]), message("Q2", state=State.HELD))
+    heading, row, sums = queue.run("summary", "--by", "domain").splitlines()
+    assert heading.split()[:3] == ["DOMAIN", "RECIPIENTS", "MESSAGES"]
+    assert heading.split()[-2:] == ["<1d", "1d+"]
+    assert row.split()[:3] == ["example.net", "3", "2"]
+    assert sums.startswith("2 messages to 3 recipients")
+    as_json = queue.json("summary")
+    assert [(each["key"], each["recipients"], each["held"]) for each in as_json["rows"]] == [("out", 3, 1)]
+
+
+def test_only_the_sums(queue: Queue) -> None:
+    queue.fill(message("Q1"), message("Q2", next_hop="backup"))
+    assert queue.json("list", "--count", "--next-hop", "out")["messages"] == 1
+    assert queue.run("list", "--count").startswith("2 messages to 2 recipients")
+
+
+def test_a_list_that_is_cut_says_how_much_there_is(queue: Queue) -> None:
+    queue.fill(message("Q1"), message("Q2"), message("Q3"))
+    assert queue.run("list", "--limit", "1").splitlines()[-2:] == [
+        "... and 2 more", f"3 messages to 3 recipients, {3 * len(CONTENT)} B"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("operation", ["hold", "delete", "bounce", "retry"])
+def test_a_dry_run_changes_nothing(queue: Queue, operation: str) -> None:
+    queue.fill(message("Q1"), message("Q2"))
+    before = queue.json("list")
+    assert "nothing was changed" in queue.run(operation, "--sender", "jane@*", "--dry-run")
+    would = queue.json(operation, "--all", "--dry-run")
+    assert [count["messages"] for name, count in would.items() if name != "first"] == [2]
+    assert queue.json("list") == before
+    assert not (queue.folder / "log").exists()
+
+
+def test_a_reply_finds_its_recipient_alone(queue: Queue) -> None:
+    queue.fill(message("Q1", recipients=["a@example.net", "b@example.net"]))
+    assert queue.ids("--reply", "4.2.0 LATER") == ["Q1"]
+    assert queue.ids("--reply", "mailbox full") == []
+
+
+# --- another way, a report, frozen ---
+
+
+def test_rerouting(queue: Queue) -> None:
+    queue.fill(message("Q1", recipients=["a@example.net", "b@example.org"]), message("Q2", state=State.HELD))
+    assert queue.run("reroute", "--to", "direct", "Q1") == "rerouted: 1\n"
+    hops = {r["address"]: r["next_hop"] for r in queue.json("list", "--id", "Q1")[0]["recipients"]}
+    assert hops == {"a@example.net": "direct/example.net", "b@example.org": "direct/example.org"}
+    queue.run("reroute", "--to", "direct/example.com", "Q2")
+    (held,) = queue.json("list", "--id", "Q2")[0]["recipients"]
+    assert (held["state"], held["next_hop"]) == ("held", "direct/example.com")
+
+
+@pytest.mark.parametrize("name", ["nowhere", "out/example.net", ""])
+def test_there_is_no_way_that_the_configuration_does_not_have(queue: Queue, name: str) -> None:
+    queue.fill(message("Q1"))
+    assert "the configuration has backup, direct, out" in queue.run("reroute", "--to", name, "Q1", code=2)
+    assert queue.ids("--next-hop", "out") == ["Q1"]
+
+
+def test_bouncing_tells_the_sender_in_the_same_transaction(queue: Queue) -> None:
+    queue.fill(message("Q1", recipients=["a@example.net", "b@example.net"]), message("Q2", state=State.HELD))
+    assert queue.json("bounce", "--recipient", "b@example.net") == {"bounced": 1, "busy": 0}
+    (entry, held, dsn) = queue.json("list")
+    assert [r["address"] for r in entry["recipients"]] == ["a@example.net"]
+    assert (held["queue_id"], dsn["sender"], dsn["recipients"][0]["address"]) == ("Q2", "", "jane@example.com")
+    assert queue.json("bounce", "--all") == {"bounced": 3, "busy": 0}
+    assert {each["sender"] for each in queue.json("list")} == {""}
+
+
+def test_freezing_and_thawing(queue: Queue) -> None:
+    queue.fill(message("Q1"), message("Q2", next_hop="backup"))
+    assert queue.run("freeze", "out+tls", "--reason", "new\x1b[2J disks") == "out is frozen\n"
+    assert queue.run("freeze", "out") == "out was frozen already\n"
+    assert queue.json("frozen")[0]["waiting"] == 1
+    listed = queue.run("list")
+    assert "frozen" in next(line for line in listed.splitlines() if line.startswith("Q1"))
+    assert "FROZEN, left alone until `queue thaw`: out" in listed
+    assert "\x1b" not in listed + queue.run("frozen")
+    assert "waits until its next hop is thawed" in queue.run("show", "Q1")
+    assert queue.run("thaw", "out") == "out is thawed; 1 messages wait for it\n"
+    assert "out is not frozen" in queue.run("thaw", "out", code=1)
+    assert queue.run("frozen") == "no next hop is frozen\n"
+    assert "there is no next hop 'nowhere'" in queue.run("freeze", "nowhere", code=2)
+
+
+def test_draining(queue: Queue) -> None:
+    queue.fill(message("Q1", state=State.HELD))
+    assert queue.command("drain").startswith("no more mail is taken; in the queue: 1 message")
+    assert "left in the queue" in _printed(queue, "drain", "--wait")
+    assert queue.command("undrain") == "mail is taken again\n"
+    assert queue.command("undrain") == "this node was not draining\n"
+
+
+def _printed(queue: Queue, *arguments: str) -> str:
+    """Of a command that ends with 1, though it did what it was told."""
+    assert main([*arguments, "--config", str(queue.config)]) == 1
+    return str(queue.capsys.readouterr().out)
+
+
+# --- the bytes; who may ---
+
+
+def test_the_bytes_are_given_where_they_can_do_no_harm_and_it_is_logged(
+    tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    queue = Queue(tmp_path, capsysbinary)
+    queue.fill(message("Q1"))
+    assert main(["queue", "show", "Q1", "--raw", "--config", str(queue.config)]) == 0
+    assert capsysbinary.readouterr().out == CONTENT
+    (path,) = (queue.folder / "log").iterdir()
+    assert json.loads(path.read_text())["action"] == "message-read"
+
+
+def test_another_user_is_told_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+    with tempfile.TemporaryDirectory() as name:  # not below pytest's own folder, which no stranger may enter
+        folder = Path(name)
+        folder.chmod(0o755)
+        queue = Queue(folder, capsys)
+        queue.fill(message("Q1"))
+        (folder / "spool").chmod(0o700 if os.geteuid() == 0 else 0)
+        try:
+            if os.geteuid() == 0:
+                os.seteuid(65534)
+            told = queue.run("list", code=1)
+        finally:
+            os.seteuid(os.getuid())
+            (folder / "spool").chmod(0o700)
+    assert "may not use the spool" in told
+    assert "run this as root, or as the service's user" in told

@@ -1,0 +1,118 @@
+"""`stampline trace` on log files and a real spool."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.cli.queue_commands import Queue, message
+from tests.unit.trace.log_writer import LogWriter
+
+
+class Traced(Queue):
+    """A queue, and the relay's log files."""
+
+    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[Any]) -> None:
+        super().__init__(folder, capsys)
+        (folder / "log").mkdir()
+        self.log = LogWriter(folder / "log")
+
+    def trace(self, *arguments: str, code: int = 0) -> str:
+        return self.command("trace", *arguments, code=code)
+
+    def trace_json(self, *arguments: str) -> Any:
+        return json.loads(self.trace(*arguments, "--json"))
+
+
+@pytest.fixture
+def traced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Traced:
+    return Traced(tmp_path, capsys)
+
+
+def test_what_is_queued_is_told_beside_what_the_log_says(traced: Traced) -> None:
+    queue_id = traced.log.accepted("jane@example.com", "a@example.net", "b@example.net")
+    traced.log("delivered", queue_id, recipients="a@example.net", next_hop="out", reply="250 Ok", attempts=1)
+    traced.log("deferred", queue_id, recipients="b@example.net", next_hop="out", reply="450 4.2.0 later", attempts=1)
+    traced.fill(message(queue_id, recipients=["b@example.net"]))
+    told = traced.trace(queue_id)
+    assert "a@example.net: delivered" in told
+    assert 'b@example.net: IN THE QUEUE, queued by out, 0 attempts, "450 4.2.0 later", due' in told
+    assert "+1.0s" in told
+    (life,) = traced.trace_json(queue_id)["messages"]
+    assert life["is_queued"]
+    assert [(fate["address"], fate["outcome"]) for fate in life["recipients"]] == [
+        ("a@example.net", "delivered"), ("b@example.net", "queued")
+    ]  # fmt: skip
+
+
+def test_what_only_the_queue_knows_is_told(traced: Traced) -> None:
+    traced.fill(message("Q1"))
+    assert "IN THE QUEUE" in traced.trace("Q1")
+    assert [life["queue_id"] for life in traced.trace_json("<1@example.com>")["messages"]] == ["Q1"]
+    assert [row["queue_id"] for row in traced.trace_json("a@example.net")["messages"]] == ["Q1"]
+
+
+def test_siblings_stand_beside(traced: Traced) -> None:
+    one = traced.log.accepted("jane@example.com", "a@example.net")
+    two = traced.log.accepted("jane@example.com", "b@example.net")
+    assert [row["queue_id"] for row in traced.trace_json(one)["siblings"]] == [two]
+    assert "other messages with the same Message-ID" in traced.trace(one)
+    assert {life["queue_id"] for life in traced.trace_json("<1@mail.example.com>")["messages"]} == {one, two}
+
+
+def test_what_was_refused_is_told(traced: Traced) -> None:
+    traced.log("message-refused", sender="jane@example.com", recipients=1, reply="550 5.7.1 no", message_id="<x@y>")
+    assert "550 5.7.1 no" in traced.trace("<x@y>")
+    assert traced.trace_json("jane@example.com")["messages"][0]["outcome"] == "refused: 550 5.7.1 no"
+
+
+def test_the_logs_alone_do_where_the_queue_cannot_be_read(traced: Traced) -> None:
+    queue_id = traced.log.accepted("jane@example.com", "a@example.net")
+    traced.log("deferred", queue_id, recipients="a@example.net", reply="450 later")
+    (traced.folder / "spool").rmdir()
+    told = traced.trace(queue_id)
+    assert "not done, as far as the log tells" in told
+    assert "note: told from the logs alone, for the queue could not be read: there is no spool" in told
+
+
+def test_logs_of_another_machine(traced: Traced, tmp_path: Path) -> None:
+    folder = tmp_path / "copied"
+    folder.mkdir()
+    queue_id = LogWriter(folder).accepted("jane@example.com", "a@example.net")
+    traced.config.unlink()
+    assert "received from 192.0.2.1" in traced.trace(queue_id, "--logs", str(folder))
+
+
+def test_nothing_that_strangers_wrote_reaches_the_terminal(traced: Traced) -> None:
+    queue_id = traced.log.accepted("jane@example.com", "a@example.net")
+    traced.log("deferred", queue_id, recipients="a@example.net", reply="450 \x1b]0;pwned\x07 \x9b2J\nroot: rm")
+    told = traced.trace(queue_id)
+    assert not {"\x1b", "\x07", "\x9b"} & set(told)
+    assert not any(line.startswith("root") for line in told.splitlines())
+
+
+def test_bad_lines_and_bad_files_are_told_of(traced: Traced) -> None:
+    queue_id = traced.log.accepted("jane@example.com", "a@example.net")
+    traced.log.raw(f"half a line about {queue_id}\n")
+    broken = traced.folder / "log" / "relay_2099-01-01.log.gz"
+    broken.write_bytes(b"not gzip")
+    told = traced.trace(queue_id)
+    assert "not in a format of ours: 1" in told
+    assert str(broken) in told
+
+
+def test_what_nobody_knows(traced: Traced) -> None:
+    assert "no log files, for there are none" in traced.trace("0dZJwpdswx064KPYd", code=1)
+    traced.log.accepted("jane@example.com", "a@example.net")
+    told = traced.trace("0dZJwpdswx064KPYd", code=1)
+    assert "log files from" in told
+    assert "and the queue" in told
+
+
+def test_the_list_of_an_address_is_as_long_as_asked(traced: Traced) -> None:
+    for _ in range(5):
+        traced.log.accepted("jane@example.com", "a@example.net")
+    assert len(traced.trace_json("jane@example.com", "--limit", "3")["messages"]) == 3
