@@ -44,5 +44,6 @@ class Alerts(Strict):
     certificates: tuple[Duration, ...] = (timedelta(days=30), timedelta(days=7), timedelta(days=1))
     """Before a certificate of ours expires."""
     look_every: Duration = timedelta(seconds=30)
+    """The first time so long after the start."""
     repeat: Duration = timedelta(days=1)
     """How long something is not told of again while it lasts."""

@@ -211,9 +211,12 @@ class Supervisor:
         )  # fmt: skip
 
     async def _accompany(self, companion: Slot) -> None:
-        """Its life begins when mail flows: nothing of it is to delay that."""
+        """Its life begins a while after mail flows: nothing of it is to delay that, and it has nothing to tell before."""
         await self._up.wait()
-        await companion.keep_running()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stop.wait(), self._current.configuration.alerts.look_every.total_seconds())
+        if not self._stop.is_set():
+            await companion.keep_running()
 
     def _handle_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -238,6 +241,7 @@ class Supervisor:
         finally:
             for slot in self._every_slot:
                 slot.stop()
+            self._stop.set()
             self._up.set()  # a companion that still waits for it sees that it is over
             await self._drain(lives)
             stopping.cancel()
