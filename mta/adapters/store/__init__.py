@@ -3,5 +3,7 @@
 A call's way: `sqlite` (the port, on the event loop) → `bodies` (large bodies, synced, on a few threads) → `rows` (what
 is written) → `writer` (group commit under `turnstile`, on one thread) → `operations`, `administration` (statements of
 `sql/spool.sql`). Looking goes through `reader`. `database` makes, checks and migrates the file; `slots` tells the
-living from the dead; `room` watches the disk.
+living from the dead; `room` watches the disk. `keeper` opens and closes all of it: at once where the disk fails or the
+files are others by now (`place`), and again after a look through it; `damage` sets aside what is broken, `recover`
+brings back what `salvage` can read in it.
 """
