@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import resource
 import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from mta.cli.chromium import find_chromium
 from tests.servers import exim, mail_dkim, opendkim, postfix, rspamd, samba
+from tests.servers.dns import DnsServer, dns_server
 
 
 def pytest_configure() -> None:
@@ -66,10 +69,16 @@ def needs_mail_dkim() -> None:
     _need(mail_dkim.missing())
 
 
-@pytest.fixture
-def needs_rspamd() -> None:
-    """For tests that verify with rspamd."""
+@pytest.fixture(scope="session")
+def rspamd_judge() -> Iterator[tuple[Callable[[bytes], set[str]], DnsServer]]:
+    """An rspamd, which takes long to start, and the DNS server that it asks; tests add records of their own there."""
     _need(rspamd.missing())
+    with (
+        TemporaryDirectory(prefix="rspamd-") as folder,
+        dns_server({}) as server,
+        rspamd.rspamd(Path(folder), server.address) as judge,
+    ):
+        yield judge, server
 
 
 @pytest.fixture

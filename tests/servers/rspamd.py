@@ -28,7 +28,7 @@ dkim {{ check_local = true; check_authed = true; }}
 spf {{ check_local = true; check_authed = true; }}
 arc {{ check_local = true; check_authed = true; }}
 """
-START_S = 60.0
+START_S = 110.0
 
 
 def missing() -> str:

@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import dkim
@@ -18,9 +17,8 @@ from mta.message.parse import parse
 from mta.relay.authenticate.arc import ArcResult, verify_arc
 from mta.relay.authenticate.material import Material
 from mta.relay.sign import DkimKeyError, Sealer
-from tests.servers.dns import dns_server
+from tests.servers.dns import DnsServer, dns_server
 from tests.servers.mail_dkim import mail_dkim_says, sealed_by_mail_dkim
-from tests.servers.rspamd import rspamd
 from tests.unit.relay.authenticate.test_dkim import MESSAGE, Key
 from tests.unit.relay.authenticate.zones import TIMEOUT, Zones
 
@@ -115,19 +113,17 @@ def _replace(old: bytes, new: bytes, count: int = 1) -> Change:
 
 
 @pytest.mark.server
-@pytest.mark.usefixtures("needs_rspamd")
-def test_seals_are_verified_by_rspamd(chain: Chain) -> None:
-    with (
-        TemporaryDirectory(prefix="rspamd-") as folder,
-        dns_server(chain.zones) as server,
-        rspamd(Path(folder), server.address) as judge,
-    ):
-        first = chain.seal(MESSAGE, "none", "example.org")
-        changed = first.replace(b"Hello", b"Hullo")
-        assert "ARC_ALLOW" in judge(first)
-        assert "ARC_ALLOW" in judge(chain.seal(b"X-Note: one more\r\n" + first, "pass"))
-        assert "ARC_REJECT" in judge(changed)
-        assert "ARC_REJECT" in judge(chain.seal(changed, "fail"))
+def test_seals_are_verified_by_rspamd(
+    chain: Chain, rspamd_judge: tuple[Callable[[bytes], set[str]], DnsServer]
+) -> None:
+    judge, dns = rspamd_judge
+    dns.records |= chain.zones
+    first = chain.seal(MESSAGE, "none", "example.org")
+    changed = first.replace(b"Hello", b"Hullo")
+    assert "ARC_ALLOW" in judge(first)
+    assert "ARC_ALLOW" in judge(chain.seal(b"X-Note: one more\r\n" + first, "pass"))
+    assert "ARC_REJECT" in judge(changed)
+    assert "ARC_REJECT" in judge(chain.seal(changed, "fail"))
 
 
 @pytest.mark.parametrize(

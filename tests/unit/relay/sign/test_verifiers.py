@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 
 from tests.servers.dns import DnsServer, dns_server
 from tests.servers.mail_dkim import mail_dkim_says
 from tests.servers.opendkim import opendkim_says
-from tests.servers.rspamd import rspamd
 from tests.shared import as_smtp, corpus
 from tests.unit.relay.sign.signing import ED25519, HARD, RSA, Keys, signed
 
@@ -47,17 +45,17 @@ def test_opendkim_verifies(keys: Keys, tmp_path: Path, kind: str) -> None:
 
 
 @pytest.mark.server
-@pytest.mark.usefixtures("needs_rspamd")
-def test_rspamd_verifies(keys: Keys, dns: DnsServer) -> None:
+def test_rspamd_verifies(keys: Keys, rspamd_judge: tuple[Callable[[bytes], set[str]], DnsServer]) -> None:
     # It takes a body of nothing but white lines for one empty line, though by RFC 6376 §3.4.4 nothing is left of it;
     # and of fields that a message may have but once, such as Cc, it sees one only.
     names = HARD.keys() - {"white-lines-only", "repeated"}
-    with TemporaryDirectory(prefix="rspamd-") as folder, rspamd(Path(folder), dns.address) as judge:
-        for kind in (RSA, ED25519):
-            for name in sorted(names):
-                assert "R_DKIM_ALLOW" in judge(signed(keys.signer(kind), HARD[name])), (kind, name)
-            changed = signed(keys.signer(kind), HARD["folded"]).replace(b"three", b"there")
-            assert "R_DKIM_REJECT" in judge(changed)
+    judge, dns = rspamd_judge
+    dns.records |= {name: [("TXT", record)] for name, record in keys.records.items()}
+    for kind in (RSA, ED25519):
+        for name in sorted(names):
+            assert "R_DKIM_ALLOW" in judge(signed(keys.signer(kind), HARD[name])), (kind, name)
+        changed = signed(keys.signer(kind), HARD["folded"]).replace(b"three", b"there")
+        assert "R_DKIM_REJECT" in judge(changed)
 
 
 @pytest.mark.server
