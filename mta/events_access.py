@@ -37,9 +37,9 @@ def foreign_tenant(listener: str, *, client: str, queue_id: str, found: str) -> 
     emit("warning", "foreign-tenant", queue_id=queue_id, listener=listener, client=client, found=found)
 
 
-def over_rate(listener: str, *, client: str, what: str, limit: str) -> None:
+def over_rate(listener: str, *, client: str, account: str, what: str, limit: str) -> None:
     """Said once a minute for each client and limit."""
-    emit("warning", "over-rate", listener=listener, client=client, what=what, limit=limit)
+    emit("warning", "over-rate", listener=listener, client=client, account=account, what=what, limit=limit)
 
 
 def credentials_renewed(where: str, *, certificate: str, expires: str, accounts: int | None) -> None:

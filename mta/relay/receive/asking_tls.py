@@ -35,7 +35,10 @@ class AskingContext(ssl.SSLContext):
             if client_ca_file is not None:
                 asking.load_verify_locations(str(client_ca_file))
             else:
-                asking.set_default_verify_paths()
+                # As the standard library finds them, whichever OpenSSL pyOpenSSL has with it.
+                system = ssl.get_default_verify_paths()
+                if system.cafile or system.capath:
+                    asking.load_verify_locations(system.cafile, system.capath)
         except SSL.Error as exc:
             raise ssl.SSLError(_reason(exc)) from exc
         asking.set_verify(SSL.VERIFY_PEER, _look_at)

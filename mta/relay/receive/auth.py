@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 from mta import events_access
 from mta.relay.receive import replies
 from mta.relay.receive.access import counting_key
-from mta.relay.receive.sasl import LINE_MAX, MECHANISMS, UNKNOWN_MECHANISM, WRONG, SaslError, read_credentials
+from mta.relay.receive.sasl import (
+    LINE_MAX,
+    MECHANISMS,
+    UNKNOWN_MECHANISM,
+    WRONG,
+    BusyError,
+    SaslError,
+    read_credentials,
+)
 
 if TYPE_CHECKING:
     from mta.relay.receive.sasl import Credentials
@@ -80,7 +88,7 @@ async def _verify(session: RelaySession, credentials: Credentials) -> None:
     assert client is not None
     try:
         account = await sign_in.verify(credentials, counting_key(session.ip))
-    except sign_in.Busy as exc:
+    except BusyError as exc:
         if session.listener.counters.is_news("sign-in", counting_key(session.ip)):
             events_access.sign_in_failed(session.settings.name, client=session.ip, account="", reason=str(exc))
         session.fail_sign_in(TRY_LATER)

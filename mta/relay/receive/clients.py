@@ -126,7 +126,7 @@ def _over_rate(session: RelaySession, rates: Iterator[tuple[str, str, Frequency]
             continue
         if counters.is_news(what, who):
             events_access.over_rate(
-                session.settings.name, client=who or session.ip, what=what, limit=written_rate(limit)
+                session.settings.name, client=session.ip, account=session.account, what=what, limit=written_rate(limit)
             )  # fmt: skip
         return TOO_MUCH
     return None

@@ -42,6 +42,10 @@ class SaslError(Exception):
         self.reply = reply
 
 
+class BusyError(Exception):
+    """Not tried: too many sign-ins wait, or this client guessed wrong too often; the text says which."""
+
+
 Challenge = Callable[[bytes], Awaitable[bytes]]
 """Says 334 with a challenge in base64, and gives the line that comes back, without its CRLF."""
 

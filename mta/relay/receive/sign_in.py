@@ -22,7 +22,7 @@ from argon2.exceptions import Argon2Error
 from argon2.low_level import Type, verify_secret
 
 from mta.config.accounts_file import Account
-from mta.relay.receive.sasl import Credentials
+from mta.relay.receive.sasl import BusyError, Credentials
 from mta.shared_counts import SharedCounts
 
 AT_ONCE = 2
@@ -35,14 +35,8 @@ GUESSES_PER_NAME = 10
 GUESSES_PER_CLIENT = 50
 
 
-class BusyError(Exception):
-    """Not tried: too many sign-ins wait, or this client guessed wrong too often; the text says which."""
-
-
 class SignIn:
     """One listener's accounts."""
-
-    Busy = BusyError
 
     def __init__(self, accounts: Mapping[str, Account], counts: SharedCounts, listener: str) -> None:
         self.replace(accounts)

@@ -106,6 +106,18 @@ async def test_what_is_not_verified_does_not_open_and_does_not_end_the_handshake
         assert await talk.say(MAIL) == DENIED
 
 
+async def test_without_authorities_of_its_own_a_listener_believes_the_systems(
+    certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificates.folder / "ca.pem"))
+    context = server_context(certificates.folder / "cert.pem", certificates.folder / "key.pem", asks_clients=True)
+    clients = [{"name": "exchange", "certificates": ["ex1.example.com"]}]
+    async with running(context=context, tls={"mode": "offered"}, clients=clients) as server:
+        for authority, reply in ((certificates.ours, "250"), (certificates.theirs, "550")):
+            talk = await greeted(server, certificates, authority.issue_cert("ex1.example.com"))
+            assert (await talk.say(MAIL)).startswith(reply)
+
+
 async def test_a_large_message_under_such_tls(certificates: Certificates, tmp_path: Path) -> None:
     async with asking(certificates, ["ex1.example.com"]) as server:
         server.receiver.folder = tmp_path
