@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import re
 import socket
@@ -24,15 +25,14 @@ def _played(port: int, segments: list[bytes]) -> bytes:
     """All that is heard until the server closes."""
     with socket.create_connection(("127.0.0.1", port), 20) as client:
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        heard = b""
-        try:
+        with contextlib.suppress(OSError):  # the server may close first; what it has said can be read all the same
             for segment in segments:
                 client.sendall(segment)
             client.shutdown(socket.SHUT_WR)
+        heard = b""
+        with contextlib.suppress(OSError):
             while more := client.recv(65_536):
                 heard += more
-        except OSError:
-            pass  # the server closed first
         return heard
 
 
@@ -63,7 +63,8 @@ def _fuzz(site: Site, chance: random.Random, dialogues: int) -> list[str]:
             heard = _played(site.port(listener), segments)
             problems += [f"{segments!r}: {problem}" for problem in _problems(b"".join(segments), heard)]
             taken += len(_QUEUED.findall(heard))
-        arrived = site.arrived()
+        # Senders may have asked for reports.
+        arrived = [each for each in site.arrived() if b"report-type=delivery-status" not in each.data]
         if len(arrived) != taken:
             problems.append(f"{taken} messages taken, {len(arrived)} arrived between {start} and {start + ROUNDS}")
         recipients = {path for each in arrived for path in each.rcpt_to}
@@ -82,7 +83,7 @@ def test_broken_dialogues_break_nothing(site: Site) -> None:
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("seed", [2, 3])
 def test_many_broken_dialogues_break_nothing(site: Site, seed: int) -> None:
-    assert _fuzz(site, random.Random(seed), 30_000) == []
+    assert _fuzz(site, random.Random(seed), 10_000) == []
 
 
 def test_after_rset_a_session_is_as_new(site: Site) -> None:
