@@ -8,9 +8,10 @@ import os
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import mta
 from mta import events, events_health
@@ -32,7 +33,7 @@ from mta.ports.clock import SystemClock
 from mta.ports.directory import Directory
 from mta.ports.resolver import Resolver
 from mta.ports.spool import Spool
-from mta.ports.transport import Transport
+from mta.ports.transport import Stopped, Transport
 from mta.relay.deliver.dsn import DsnWriter
 from mta.relay.deliver.next_hops import NextHops
 from mta.relay.deliver.reports import Report
@@ -50,6 +51,8 @@ from mta.relay.watched_files import EVERY_S
 from mta.shared_counts import SharedCounts
 from mta.supervise.channel import WorkerChannel, WorkerOrder
 
+STOPPED_REPORTED = 100
+"""Next hops that a worker tells of at a time."""
 COLLECT_AFTER = 10_000
 """Net allocations between two runs of the collector over the youngest objects; Python's default is 700."""
 
@@ -262,9 +265,9 @@ class RelayWorker:
     async def drain(self) -> None:
         self._draining.set()
 
-    def report(self) -> Mapping[str, int]:
-        """Sessions open, messages and octets in hand."""
-        in_hand = self._equipment.in_hand
+    def report(self) -> Mapping[str, Any]:
+        """Sessions open, messages and octets in hand, next hops that are left alone."""
+        in_hand, now = self._equipment.in_hand, self._equipment.clock.now()
         return {
             "sessions": self._listeners.sessions,
             "failed_handshakes": self._listeners.failed_handshakes,
@@ -273,7 +276,17 @@ class RelayWorker:
             "frozen_next_hops": len(self._equipment.frozen),
             "draining": int(self._equipment.is_draining),
             "spool_closed": 0 if self._equipment.spool.is_usable else 1,
+            "stopped": _longest_stopped(self._equipment.next_hops.stopped(), now),
         }
+
+
+def _longest_stopped(hops: Mapping[str, Stopped], now: datetime) -> dict[str, Any]:
+    """Of next hops that are left alone since when and why; by MX there may be thousands of them."""
+    longest = sorted(hops.items(), key=lambda item: -item[1].for_s)[:STOPPED_REPORTED]
+    return {
+        name: {"since": (now - timedelta(seconds=hop.for_s)).isoformat(timespec="seconds"), "reason": hop.reason}
+        for name, hop in longest
+    }
 
 
 async def run_worker(order: WorkerOrder) -> int:

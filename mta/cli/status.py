@@ -6,7 +6,16 @@ import argparse
 from collections.abc import Mapping
 from typing import Any
 
-from mta.cli.command import ExitCode, add_socket, ask_supervisor, new_parser, print_json, print_table, short_age
+from mta.cli.command import (
+    ExitCode,
+    add_socket,
+    ask_supervisor,
+    new_parser,
+    print_json,
+    print_table,
+    printable,
+    short_age,
+)
 
 
 def add_parser(subparsers: Any) -> None:
@@ -38,6 +47,9 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"FROZEN next hops: {frozen}; `stampline queue frozen` lists them")
     if any(report.get("spool_closed") for report in reports):
         print("queue: CLOSED, mail is answered with 451; the relay's log says why (spool-closed, spool-slow)")
+    stopped = {hop: each for report in reports for hop, each in report.get("stopped", {}).items()}
+    for hop, each in sorted(stopped.items()):
+        print(printable(f"next hop {hop} can't be reached since {each['since']}: {each['reason']}"))
     print()
     rows = [_row(str(worker["slot"]), worker) for worker in answer["workers"]]
     rows += [_row(name, companion) for name, companion in answer["companions"].items()]
@@ -59,7 +71,8 @@ def _reload_text(reload: Mapping[str, Any] | None) -> str:
 
 
 def _row(slot: str, worker: Mapping[str, Any]) -> list[str]:
-    report = " ".join(f"{name}={value}" for name, value in worker.get("report", {}).items())
+    figures = worker.get("report", {}).items()
+    report = " ".join(f"{name}={value}" for name, value in figures if isinstance(value, int))
     up = short_age(worker["up_s"]) if "up_s" in worker else "-"
     pid, snapshot = str(worker.get("pid", "-")), worker.get("snapshot") or "-"
     return [slot, worker["state"], pid, up, str(worker["deaths"]), snapshot, report]

@@ -211,7 +211,7 @@ class Supervisor:
         )  # fmt: skip
 
     async def _accompany(self, companion: Slot) -> None:
-        """Its life begins a while after mail flows: nothing of it is to delay that, and it has nothing to tell before."""
+        """Its life begins a while after mail flows: nothing of it is to delay that, and there is nothing to tell."""
         await self._up.wait()
         with suppress(TimeoutError):
             await asyncio.wait_for(self._stop.wait(), self._current.configuration.alerts.look_every.total_seconds())

@@ -12,7 +12,7 @@ from typing import Any
 
 from cryptography.x509 import load_pem_x509_certificates
 
-from mta.model.delivery import State
+from mta.model.delivery import OF_DOMAIN, State
 from mta.model.queue import QueueFilter
 from mta.model.reply import MailError
 from mta.ports.spool import Spool
@@ -76,9 +76,9 @@ def _store(error: str) -> Trouble:
 
 
 class RelayWatcher:
-    """What the supervisor knows: a refused reload, next hops that are stopped, workers that keep dying."""
+    """What the supervisor knows: a refused reload, stopped next hops, a closed queue, workers that keep dying."""
 
-    kinds = frozenset({"reload-refused", "next-hop-stopped", "worker-dies"})
+    kinds = frozenset({"reload-refused", "next-hop-stopped", "queue-closed", "worker-dies"})
 
     def __init__(self, status: Callable[[], Mapping[str, Any]], stopped_for: timedelta) -> None:
         """`status` blocks, and raises OSError where nobody answers."""
@@ -93,6 +93,7 @@ class RelayWatcher:
         return [
             *_reload(status["last_reload"]),
             *_stopped(status["workers"], now, self._stopped_for),
+            *_closed(status["workers"]),
             *_dying([*status["workers"], *status["companions"].values()]),
         ]
 
@@ -109,10 +110,15 @@ def _reload(last: Mapping[str, Any] | None) -> Iterable[Trouble]:
 
 
 def _stopped(workers: Iterable[Mapping[str, Any]], now: datetime, stopped_for: timedelta) -> Iterable[Trouble]:
-    """Of a hop that several workers have stopped, the one that did so first counts."""
+    """Of a hop that several workers have stopped, the one that did so first counts.
+
+    A domain out there that is delivered to by its MX records is not ours to mend.
+    """
     since: dict[str, tuple[datetime, str]] = {}
     for worker in workers:
         for hop, stopped in worker.get("report", {}).get("stopped", {}).items():
+            if OF_DOMAIN in hop:
+                continue
             told = (datetime.fromisoformat(stopped["since"]), stopped["reason"])
             since[hop] = min(since.get(hop, told), told)
     for hop, (began, reason) in sorted(since.items()):
@@ -124,6 +130,18 @@ def _stopped(workers: Iterable[Mapping[str, Any]], now: datetime, stopped_for: t
                 f"It says: {reason}. Its mail waits in the queue and goes out as soon as it answers again; other next "
                 "hops are not affected.",
             )
+
+
+def _closed(workers: Iterable[Mapping[str, Any]]) -> Iterable[Trouble]:
+    if any(worker.get("report", {}).get("spool_closed") for worker in workers):
+        yield Trouble(
+            "queue-closed",
+            "queue-closed",
+            "no mail is taken: the queue's database is closed",
+            "Its disk or its files are in trouble. Senders hear 451 and keep their mail; what was accepted is safe. "
+            "The log of component relay says what happened (spool-closed, spool-slow), and the relay opens it again "
+            "as soon as it can be trusted.",
+        )
 
 
 _DYING_AFTER = 3

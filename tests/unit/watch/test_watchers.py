@@ -103,6 +103,15 @@ async def test_a_next_hop_that_is_stopped_for_some_time() -> None:
     assert "451 no" in trouble.text
 
 
+async def test_domains_out_there_are_not_ours_to_mend() -> None:
+    assert await status(workers=[stopped(**{"direct/example.net": 60})]).look(NOON) == []
+
+
+async def test_a_queue_that_is_closed() -> None:
+    [trouble] = await status(workers=[{"report": {"spool_closed": 0}}, {"report": {"spool_closed": 1}}]).look(NOON)
+    assert trouble.kind == "queue-closed"
+
+
 async def test_processes_that_keep_dying() -> None:
     [trouble] = await status(workers=[{"early_deaths": 3}, {"early_deaths": 0}]).look(NOON)
     assert trouble.kind == "worker-dies"
