@@ -63,7 +63,3 @@ class AnswerCache:
 
     def _forget(self, question: Question) -> None:
         self.octets -= self._entries.pop(question).octets
-
-
-def _octets(record: Any) -> int:
-    return len(record) + 60 if isinstance(record, (bytes, str)) else 300
