@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import datetime
 import ssl
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -13,6 +15,10 @@ from typing import Any
 
 import pytest
 import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from mta.relay.receive import server_context
 from mta.shared_counts import SharedCounts
@@ -89,12 +95,39 @@ async def test_the_common_name_counts_only_where_there_is_no_other_name(certific
         assert await talk.say(MAIL) == DENIED
 
 
+def made_for(usage: x509.ObjectIdentifier, authority: trustme.CA, name: str) -> trustme.LeafCert:
+    """A certificate for one purpose only."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    issuer = x509.load_pem_x509_certificate(authority.cert_pem.bytes())
+    signer = serialization.load_pem_private_key(authority.private_key_pem.bytes(), None)
+    assert isinstance(signer, ec.EllipticCurvePrivateKey)
+    made = (
+        x509.CertificateBuilder(issuer.subject, x509.Name([]), key.public_key(), x509.random_serial_number())
+        .not_valid_before(LONG_AGO)
+        .not_valid_after(LONG_AGO + datetime.timedelta(days=36_500))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([usage]), critical=True)
+        .sign(signer, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    written = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return trustme.LeafCert(written, made.public_bytes(pem), [])
+
+
+async def test_a_certificate_for_clients_alone_will_do(certificates: Certificates) -> None:
+    async with asking(certificates, ["ex1.example.com"]) as server:
+        leaf = made_for(ExtendedKeyUsageOID.CLIENT_AUTH, certificates.ours, "ex1.example.com")
+        talk = await greeted(server, certificates, leaf)
+        assert (await talk.say(MAIL)).startswith("250")
+
+
 async def test_what_is_not_verified_does_not_open_and_does_not_end_the_handshake(certificates: Certificates) -> None:
     async with asking(certificates, ["ex1.example.com"]) as server:
         for leaf in (
             None,
             certificates.theirs.issue_cert("ex1.example.com"),
             certificates.ours.issue_cert("ex1.example.com", not_before=LONG_AGO, not_after=LONG_AGO),
+            made_for(ExtendedKeyUsageOID.SERVER_AUTH, certificates.ours, "ex1.example.com"),
             certificates.ours.issue_cert("ex2.example.com"),
             certificates.ours.issue_cert("a.ex1.example.com"),
             certificates.ours.issue_cert("ex1.example.com.evil.example"),
@@ -116,6 +149,22 @@ async def test_without_authorities_of_its_own_a_listener_believes_the_systems(
         for authority, reply in ((certificates.ours, "250"), (certificates.theirs, "550")):
             talk = await greeted(server, certificates, authority.issue_cert("ex1.example.com"))
             assert (await talk.say(MAIL)).startswith(reply)
+
+
+WITHOUT_EXECUTABLE_MEMORY = """
+import ctypes, pathlib, sys
+ctypes.CDLL(None).prctl(65, 1, 0, 0, 0)  # PR_SET_MDWE (from Linux 6.3 on), as MemoryDenyWriteExecute of a unit
+from mta.relay.receive.tls import server_context
+folder = pathlib.Path(sys.argv[1])
+server_context(folder / "cert.pem", folder / "key.pem", asks_clients=True, client_ca_file=folder / "ca.pem")
+print("works")
+"""
+
+
+def test_clients_can_be_asked_where_no_memory_may_become_executable(certificates: Certificates) -> None:
+    command = [sys.executable, "-c", WITHOUT_EXECUTABLE_MEMORY, str(certificates.folder)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.stdout == "works\n", done.stderr
 
 
 async def test_a_large_message_under_such_tls(certificates: Certificates, tmp_path: Path) -> None:
