@@ -24,10 +24,11 @@ STATUS: dict[str, Any] = {
     "workers": [
         {
             "slot": 0, "state": "ready", "pid": 4712, "snapshot": "abc", "up_s": 11400.0, "silent_s": 0.1, "deaths": 2,
-            "report": {"in_hand": 7},
+            "report": {"in_hand": 7, "draining": 1, "frozen_next_hops": 2},
         },
         {"slot": 1, "state": "waiting", "deaths": 9},
     ],
+    "companions": {"watch": {"slot": 0, "state": "waiting", "deaths": 0}},
 }  # fmt: skip
 
 
@@ -82,9 +83,12 @@ def test_status_for_people(relay: Relay, capsys: pytest.CaptureFixture[str]) -> 
     assert "last reload: then, REFUSED with 3 problems" in lines
     assert "bypass: ON, everything is relayed unstamped until it is switched off" in lines
     assert "listener in (inbound): 127.0.0.1 port 25" in lines
-    assert [line.split() for line in lines[-2:]] == [
-        ["0", "ready", "4712", "3h10m", "2", "abc", "in_hand=7"],
+    assert "DRAINING: no mail is taken until `stampline undrain`" in lines
+    assert "FROZEN next hops: 2; `stampline queue frozen` lists them" in lines
+    assert [line.split() for line in lines[-3:]] == [
+        ["0", "ready", "4712", "3h10m", "2", "abc", "in_hand=7", "draining=1", "frozen_next_hops=2"],
         ["1", "waiting", "-", "-", "9", "-"],
+        ["watch", "waiting", "-", "-", "0", "-"],
     ]
 
 
