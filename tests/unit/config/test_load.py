@@ -109,7 +109,7 @@ def test_the_reference_shows_the_real_defaults() -> None:
     differing = {
         "certificate", "key", "ca_file", "verify_name", "expires_after", "auth",  # no default
         "accounts_file", "client_ca_file", "exchange_online", "messages", "messages_per_client",
-        "recipients_per_client", "messages_per_sender", "token",
+        "recipients_per_client", "messages_per_sender", "token", "sender", "user", "password",
         "rules", "templates", "file", "folder", "socket",  # made absolute in one of them
     }  # fmt: skip
     compare(written, plain.value, "", differing)
