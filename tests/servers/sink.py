@@ -161,7 +161,10 @@ def _usual(_verb: str, _argument: str) -> str | None:
 
 
 class Sink:
-    """Use as a context manager. `silent` takes connections and never says a word; `keeps_streams` for `read_loosely`."""
+    """Use as a context manager.
+
+    `silent` takes connections and never says a word; `keeps_streams` is for `read_loosely`.
+    """
 
     def __init__(
         self,
