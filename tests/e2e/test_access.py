@@ -196,6 +196,10 @@ def test_connections_are_counted_over_all_workers_and_a_dead_ones_are_forgotten(
         except ConnectionError:
             return True
 
+    def workers() -> list[int]:
+        """All that were ever ready, by their process ids."""
+        return [event["pid"] for event in place.relay.events("worker-ready") if event["component"] == "relay"]
+
     wait_until(lambda: not refused(), 20, "earlier sessions to be gone")
     held: list[SmtpClient] = []
     try:
@@ -203,9 +207,11 @@ def test_connections_are_counted_over_all_workers_and_a_dead_ones_are_forgotten(
             held.append(SmtpClient(port))
         assert [client.greeting.code for client in held] == [220] * 4
         assert all(refused() for _ in range(10))  # whichever worker the system chooses
-        for pid in place.relay.worker_pids():
+        before = workers()
+        for pid in before[-2:]:
             place.relay.kill_worker(pid)
         wait_until(lambda: not refused(), 20, "what dead workers counted to be forgotten")
+        wait_until(lambda: len(workers()) == len(before) + 2, 30, "their successors")
     finally:
         for client in held:
             client.close()
