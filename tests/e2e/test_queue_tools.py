@@ -120,7 +120,7 @@ def test_a_bounced_recipient_is_reported_to_the_sender_and_the_others_stay(stuck
 
 
 def test_bouncing_everything_does_not_bounce_the_reports_about_it(stuck: Stuck) -> None:
-    ids = [stuck.send(name) for name in ("one", "two", "three")]
+    ids = [_send(stuck.relay, name) for name in ("one", "two", "three")]
     assert _json(stuck.relay, "queue", "bounce", "--all") == {"bounced": 3, "busy": 0}
     for queue_id in ids:
         assert stuck.home.wait_for_message(queue_id.encode()).rcpt_to == (SENDER,)
