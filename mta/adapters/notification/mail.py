@@ -48,7 +48,9 @@ class MailChannel:
                 username=settings.user or None, password=self._password if settings.user else None,
             )  # fmt: skip
         except (aiosmtplib.SMTPException, OSError, ValueError) as exc:
-            raise NotificationError(f"{settings.host} port {settings.port}: {_in_a_line(str(exc) or type(exc).__name__)}") from exc
+            raise NotificationError(
+                f"{settings.host} port {settings.port}: {_in_a_line(str(exc) or type(exc).__name__)}"
+            ) from exc
 
     def message(self, notices: Sequence[Notice]) -> EmailMessage:
         """The mail: plain text, a paragraph for each notice."""
