@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import mta
-from mta import events, events_health
+from mta import events
 from mta.adapters.directory import open_directory
 from mta.adapters.transport.mail_exchangers import Ourselves
 from mta.adapters.transport.maildir import MaildirTransport
@@ -190,7 +190,7 @@ class RelayWorker:
 
     def _give_way(self, stuck: int) -> None:
         """Finish what is in hand and end: the supervisor starts another worker, whose threads are free."""
-        events_health.worker_sick(f"{stuck} threads hang in plug-ins", pid=os.getpid())
+        events.worker_sick(f"{stuck} threads hang in plug-ins", pid=os.getpid())
         self._draining.set()
 
     async def _start_directories(self, snapshot: Snapshot) -> None:

@@ -30,7 +30,7 @@ def add_words(words: Any) -> None:
 
 
 def run_begin_anew(arguments: argparse.Namespace) -> int:
-    from mta import events_spool
+    from mta import events
     from mta.adapters.store.damage import set_aside
     from mta.adapters.store.errors import StoreError
 
@@ -44,7 +44,7 @@ def run_begin_anew(arguments: argparse.Namespace) -> int:
     if aside is None:
         raise CommandFailedError(f"the queue in {folder} is whole: nothing was set aside")
     log_as_relay(configuration)
-    events_spool.spool_set_aside(aside)
+    events.spool_set_aside(aside)
     print(f"set aside: {aside}")
     print(
         "A running relay begins an empty queue within seconds. `stampline queue recover` then brings back what it can."
@@ -53,7 +53,7 @@ def run_begin_anew(arguments: argparse.Namespace) -> int:
 
 
 def run_recover(arguments: argparse.Namespace) -> int:
-    from mta import events_spool
+    from mta import events
     from mta.adapters.store.errors import StoreError
     from mta.adapters.store.place import FILE
     from mta.adapters.store.recover import recover
@@ -69,7 +69,7 @@ def run_recover(arguments: argparse.Namespace) -> int:
     except StoreError as exc:
         raise CommandFailedError(f"not finished, the same command goes on: {exc}") from exc
     log_as_relay(configuration)
-    events_spool.queue_recovered(str(aside), by=who(), brought_back=done.brought_back, unreadable=done.unreadable)
+    events.queue_recovered(str(aside), by=who(), brought_back=done.brought_back, unreadable=done.unreadable)
     kept = _mark_done(folder, aside)
     wake(configuration)
     if arguments.json:

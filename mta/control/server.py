@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from mta import events_health
+from mta import events
 
 REQUEST_MAX = 65_536
 IDLE_S = 10.0
@@ -62,7 +62,7 @@ class ControlServer:
             self._lock_fd = -1
             self.lock()
         await self.start()
-        events_health.control_socket_back(str(self._path))
+        events.control_socket_back(str(self._path))
 
     async def close(self) -> None:
         """Stop serving, remove the socket, let go of the lock."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mta import events_access
+from mta import events
 from mta.config.listener_schema import Listener
 from mta.config.schema import Configuration
 from mta.message.parse import Message
@@ -35,7 +35,7 @@ def judge_header(
     stranger = sender_rules(peer.senders).stranger_in(message)
     if not stranger:
         return None
-    events_access.sender_refused(
+    events.sender_refused(
         listener.name, client=client.ip, admitted_as=peer.name, sender=stranger, where="header"
     )  # fmt: skip
     return NOT_YOUR_AUTHOR
@@ -56,5 +56,5 @@ def _is_of_our_tenant(listener: Listener, client: Client, message: Message | Non
         if len(values) == 1 and values[0].lower() == ours.tenant_id.lower().encode("ascii", "replace"):
             return True
         found = "another tenant" if len(values) == 1 else f"{len(values)} fields {ours.header}"
-    events_access.foreign_tenant(listener.name, client=client.ip, queue_id=queue_id, found=found)
+    events.foreign_tenant(listener.name, client=client.ip, queue_id=queue_id, found=found)
     return False

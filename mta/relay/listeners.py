@@ -7,7 +7,7 @@ import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from mta import events_access
+from mta import events
 from mta.config.problems import ConfigurationError
 from mta.config.schema import Configuration
 from mta.relay.following import postmaster
@@ -93,11 +93,11 @@ class Listeners:
             try:
                 files = await asyncio.to_thread(read_files, settings)
             except (OSError, ValueError, ConfigurationError) as exc:  # ssl.SSLError is an OSError
-                events_access.credentials_refused(name, error=str(exc))
+                events.credentials_refused(name, error=str(exc))
                 continue
             if configuration is self._configuration:  # a reload meanwhile has read them itself
                 self._running[name].renew(files.ssl_context, files.accounts)
-                events_access.credentials_renewed(
+                events.credentials_renewed(
                     name, certificate=str(settings.tls.certificate or ""), expires=files.expires,
                     accounts=len(files.accounts) if files.accounts is not None else None,
                 )  # fmt: skip

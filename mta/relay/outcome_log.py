@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 
-from mta import events, events_reports
+from mta import events
 from mta.model.delivery import LeasedDelivery, RecipientResult, Settlement, State
 from mta.relay.decide import Outcome
 
@@ -30,7 +30,7 @@ def log_settlement(delivery: LeasedDelivery, settlement: Settlement, now: dateti
                 dsn=dsns, attempts=attempts,
             )  # fmt: skip
             if message.client is None:
-                events_reports.own_message_lost(
+                events.own_message_lost(
                     message.queue_id, recipients=recipients, reply=reply, message_id=message.message_id
                 )
         else:
@@ -41,7 +41,7 @@ def log_settlement(delivery: LeasedDelivery, settlement: Settlement, now: dateti
             )  # fmt: skip
     for dsn in settlement.spawned:
         (entry,) = dsn.recipients
-        events_reports.dsn_queued(message.queue_id, dsn=dsn.queue_id, to=entry.address, next_hop=entry.next_hop)
+        events.dsn_queued(message.queue_id, dsn=dsn.queue_id, to=entry.address, next_hop=entry.next_hop)
     dropped = [entry.address for entry in delivery.recipients if settlement.final.get(entry.index) is State.DROPPED]
     if dropped:
         events.dropped(message.queue_id, recipients=dropped, reason="rule")

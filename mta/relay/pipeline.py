@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from mta import events, events_spool
+from mta import events
 from mta.model.address import Address
 from mta.model.delivery import Body, LeasedDelivery
 from mta.model.envelope import Client, Envelope
@@ -123,7 +123,7 @@ class Pipeline:
                 if work.deliveries:
                     await stage(self._equipment, work)
         except BodyLostError as exc:
-            events_spool.body_lost(work.message.queue_id, error=str(exc))
+            events.body_lost(work.message.queue_id, error=str(exc))
             await self._put_back(work)
         except Exception as exc:  # noqa: BLE001 - the edge of a task: the message stays in the queue
             queue_id = work.message.queue_id if work.deliveries else ""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 
-from mta import events, events_health
+from mta import events
 from mta.model.delivery import LeasedDelivery
 from mta.model.queue import QueueFilter
 from mta.model.reply import MailError
@@ -93,7 +93,7 @@ class QueueRunner:
         if not leap:
             return
         in_doubt_s = IN_DOUBT_S if leap > timedelta(0) else 0.0
-        events_health.clock_leapt(leap.total_seconds(), nothing_expires_for_s=in_doubt_s)
+        events.clock_leapt(leap.total_seconds(), nothing_expires_for_s=in_doubt_s)
         if leap < timedelta(0):
             try:
                 await self._equipment.spool.retry_now(QueueFilter())

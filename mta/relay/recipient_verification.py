@@ -14,7 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mta import events_access
+from mta import events
 from mta.config.listener_schema import RecipientVerification
 from mta.model.address import Address
 from mta.model.person import UnansweredPerson
@@ -132,14 +132,14 @@ class RecipientVerifier:
         if takes_everybody is None:
             return
         if takes_everybody:
-            events_access.takes_everybody(next_hop, domain=recipient.domain_key)
+            events.takes_everybody(next_hop, domain=recipient.domain_key)
         self._remember((next_hop, recipient.domain_key), takes_everybody, settings.keep_known.total_seconds())
 
     def _say(self, recipient: Address, next_hop: str, reason: str) -> None:
         now = self._clock()
         if now - self._said_at.get(next_hop, float("-inf")) >= SAID_EVERY_S:
             self._said_at[next_hop] = now
-            events_access.recipient_unverified(recipient=str(recipient), next_hop=next_hop, reason=reason)
+            events.recipient_unverified(recipient=str(recipient), next_hop=next_hop, reason=reason)
 
 
 def _judged(reply: Reply) -> bool | None:

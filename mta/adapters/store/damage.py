@@ -17,7 +17,7 @@ from pathlib import Path
 
 from mta.adapters.store.bodies import sync_folder
 from mta.adapters.store.errors import DamagedError, StoreError, Trouble, described, trouble
-from mta.adapters.store.place import FILE, FILES
+from mta.adapters.store.place import FILE, FILES, open_database
 from mta.adapters.store.turnstile import Turnstile
 from mta.crash import crash_point
 
@@ -37,7 +37,7 @@ def examine(folder: Path, within_s: float | None = None) -> None:
     a descriptor of our own, once closed, would drop the locks of this process's other connections.
     """
     path = folder / FILE
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+    with closing(open_database(folder)) as connection:
         if within_s is not None:
             deadline = time.monotonic() + within_s
             connection.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS_BETWEEN_LOOKS)
@@ -71,12 +71,15 @@ def verify(folder: Path) -> None:
     for name in FILES[:2]:
         if (folder / name).exists():
             _drop_cached(folder / name)
-    examine(folder)
-    with closing(Turnstile(folder)) as turn, turn, closing(sqlite3.connect(folder / FILE)) as connection:
+    with closing(Turnstile(folder)) as turn, closing(open_database(folder)) as connection:
+        with turn, suppress(sqlite3.DatabaseError):  # what is wrong with it, is told below
+            connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # recovers a log that nobody adds to
+        examine(folder)
         connection.execute("PRAGMA synchronous = FULL")
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        connection.execute(f"PRAGMA user_version = {version}")  # writes its page, whether or not it changes
-        connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
+        with turn:
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            connection.execute(f"PRAGMA user_version = {version}")  # writes its page, whether or not it changes
+            connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
 
 
 def _drop_cached(path: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from mta.adapters.store.bodies import make_folders, sync_folder
 from mta.adapters.store.damage import EXAMINED_S, MARKER, damaged, examine, finish_setting_aside
 from mta.adapters.store.errors import DamagedError, StoreError, Trouble, described, trouble
-from mta.adapters.store.place import FILE
+from mta.adapters.store.place import FILE, open_database
 from mta.adapters.store.turnstile import Turnstile
 from mta.crash import crash_point
 
@@ -131,9 +131,7 @@ def connect(folder: Path) -> sqlite3.Connection:
     other writer adds to the log meanwhile, readers are gone after milliseconds, and the next writer begins it anew.
     That bounds it. Deleted content is overwritten where that writes no page more (secure_delete=FAST).
     """
-    connection = sqlite3.connect(
-        folder / FILE, timeout=_BUSY_S, isolation_level=None, check_same_thread=False, cached_statements=512
-    )
+    connection = open_database(folder, timeout=_BUSY_S, check_same_thread=False, cached_statements=512)
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
     connection.execute(f"PRAGMA cache_size = {-_CACHE_KB}")

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from mta import events_spool
+from mta import events
 from mta.adapters.store import database
 from mta.adapters.store.damage import EXAMINED_S, examine, set_aside, verify
 from mta.adapters.store.errors import DamagedError, SlotTakenError, StoreError, Trouble, described
@@ -145,7 +145,7 @@ class Keeper:
     def _note_closed(self, error: str) -> None:
         self._is_open = False
         self._closed_at = time.monotonic()
-        events_spool.spool_closed(error=error, again_in_s=AGAIN_S[0])
+        events.spool_closed(error=error, again_in_s=AGAIN_S[0])
         self._begin(self._reopen())
 
     async def _open(self, *, is_first: bool) -> None:
@@ -177,7 +177,7 @@ class Keeper:
         except OSError as error:
             raise StoreError(f"{self.folder / FILE} is damaged and can't be set aside: {error}") from error
         if aside is not None:
-            events_spool.spool_set_aside(aside)
+            events.spool_set_aside(aside)
         await asyncio.to_thread(database.prepare, self.folder)
 
     async def _let_go(self) -> None:
@@ -216,8 +216,8 @@ class Keeper:
             except StoreError as error:
                 if tries == 1 or time.monotonic() - told_at >= TOLD_EVERY_S:
                     told_at = time.monotonic()
-                    events_spool.spool_closed(error=str(error), again_in_s=AGAIN_S[min(tries, len(AGAIN_S) - 1)])
-        events_spool.spool_opened(closed_s=time.monotonic() - self._closed_at)
+                    events.spool_closed(error=str(error), again_in_s=AGAIN_S[min(tries, len(AGAIN_S) - 1)])
+        events.spool_opened(closed_s=time.monotonic() - self._closed_at)
 
     async def _watch(self) -> None:
         """Tell of commits that don't end."""
@@ -228,9 +228,9 @@ class Keeper:
             busy_s = self._engine.writer.busy_s if self._engine is not None else 0.0
             if busy_s >= SLOW_S and now - told_at >= TOLD_EVERY_S:
                 slow_since, told_at = slow_since or now - busy_s, now
-                events_spool.spool_slow(waited_s=busy_s)
+                events.spool_slow(waited_s=busy_s)
             elif slow_since and busy_s < SLOW_S:
-                events_spool.spool_swift_again(slow_s=now - slow_since)
+                events.spool_swift_again(slow_s=now - slow_since)
                 slow_since = told_at = 0.0
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:

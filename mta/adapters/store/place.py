@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
+from typing import Any
 
 from mta.adapters.store.errors import MovedError
 
 FILE = "spool.db"
 FILES = (FILE, FILE + "-wal", FILE + "-shm")
 """The database, its log, and what its processes share; only together are they the queue."""
+
+
+def open_database(folder: Path, **options: Any) -> sqlite3.Connection:
+    """A connection to the database that is there; never makes an empty one where it was taken away."""
+    uri = f"{(folder / FILE).absolute().as_uri()}?mode=rw"
+    return sqlite3.connect(uri, uri=True, isolation_level=None, **options)
 
 
 class Place:
@@ -28,6 +36,17 @@ class Place:
             found = _identity(path)
             if found != opened:
                 raise MovedError(f"{path} was {'taken away' if found is None else 'replaced'} while it was in use")
+
+    @property
+    def has_database(self) -> bool:
+        """Whether the database itself is the one that was opened."""
+        return _identity(self._paths[0]) == self._opened[0]
+
+    @property
+    def is_taken_over(self) -> bool:
+        """Whether a log or an index stands there that is not ours: others have opened the database anew."""
+        found = [_identity(path) for path in self._paths[1:]]
+        return any(new not in (None, old) for new, old in zip(found, self._opened[1:], strict=True))
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -6,7 +6,7 @@ import os
 import time
 from pathlib import Path
 
-from mta import events_spool
+from mta import events
 
 _LOOK_EVERY_S = 1.0
 _USED_UP = 100_000
@@ -68,6 +68,6 @@ class Room:
         self._looked_at = now
         was_short, self.is_short = self.is_short, self._free < self._reserve
         if self.is_short and not was_short:
-            events_spool.spool_full(free=self._free, reserve=self._reserve)
+            events.spool_full(free=self._free, reserve=self._reserve)
         elif was_short and not self.is_short:
-            events_spool.spool_has_room(free=self._free)
+            events.spool_has_room(free=self._free)

@@ -23,8 +23,13 @@ class Turnstile:
     """
 
     def __init__(self, folder: Path) -> None:
+        """Raises OSError."""
         self._turnstile = _open(folder / "turnstile.lock")
-        self._room = _open(folder / "writer.lock")
+        try:
+            self._room = _open(folder / "writer.lock")
+        except OSError:
+            os.close(self._turnstile)
+            raise
 
     def __enter__(self) -> None:
         _take(self._turnstile)

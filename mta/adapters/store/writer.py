@@ -22,9 +22,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
-from mta import events, events_spool
+from mta import events
 from mta.adapters.store.errors import MovedError, Trouble, as_mail_error, described, trouble
-from mta.adapters.store.place import Place
+from mta.adapters.store.place import FILES, Place
 from mta.adapters.store.room import Room
 from mta.adapters.store.turnstile import Turnstile
 from mta.adapters.store.who_locks import who_locks
@@ -101,6 +101,7 @@ class Writer:
         self._thread = threading.Thread(target=self._work, name="spool-writer", daemon=True)
         self.is_closed = False
         self.has_failed = False
+        """Nothing is committed any more, whatever waits."""
         self._busy_since: float | None = None
         self._thread.start()
 
@@ -155,10 +156,13 @@ class Writer:
                 self._refuse(waiting)
                 continue
             self._busy_since = time.monotonic()
-            with self._turn:
-                while self._fetch(waiting, block=False):
-                    pass  # more has come while we queued for the lock
-                self._work_off(_batch(waiting))
+            try:
+                with self._turn:
+                    while self._fetch(waiting, block=False):
+                        pass  # more has come while we queued for the lock
+                    self._work_off(_batch(waiting))
+            except OSError as error:  # the lock itself can't be had
+                self._fail(Trouble.FAILING, error)
             self._busy_since = None
         with suppress(sqlite3.Error):
             self._connection.close()
@@ -262,13 +266,28 @@ class Writer:
         """
         self.has_failed = True
         if isinstance(error, MovedError):
-            # A log without a name is lost with its last connection; the database may still have its place.
-            with suppress(sqlite3.Error):
-                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            with suppress(sqlite3.Error, OSError):
+                self._leave_whole()
         with suppress(sqlite3.Error):
             self._connection.close()
         with suppress(RuntimeError):  # the loop has ended
             self._loop.call_soon_threadsafe(self._on_failure, what, described(error))
+
+    def _leave_whole(self) -> None:
+        """Carry the log over into the database: one without a name is lost with its last connection.
+
+        The first process that notices does this. One that comes later may find others at work already, who have another
+        log, or another index of the same log: what it knows of frames is then no longer true, and carrying them over,
+        or cutting the log off, would ruin what the others have acknowledged. So it leaves everything alone. Where the
+        database itself is another one, log and index of the old one go: whoever opens the new one starts with fresh
+        ones, by which the others see that they come later.
+        """
+        if self._place.is_taken_over:
+            return
+        (result,) = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        if result == (0, 0, 0) and not self._place.has_database:
+            for name in FILES[1:]:
+                (self._folder / name).unlink(missing_ok=True)
 
     def _refuse(self, waiting: deque[_Waiting]) -> None:
         batch = [*waiting]
@@ -281,7 +300,7 @@ class Writer:
         if what is Trouble.FULL:
             self._room.note_full()
         elif what is Trouble.LOCKED:
-            events_spool.spool_locked(by=who_locks(self._folder), waited_s=self.busy_s)
+            events.spool_locked(by=who_locks(self._folder), waited_s=self.busy_s)
         elif what is None:
             self._report_fault(error)
 

@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
-from mta import events, events_reports
+from mta import events
 from mta.model.delivery import Misfit, RecipientEntry, RecipientResult
 from mta.model.envelope import Envelope
 from mta.model.reply import INTERNAL_ERROR, Reply
@@ -117,19 +117,19 @@ class _Attempt:
         recipients = tuple(entry for entry in copy.recipients if entry.index in concerned)
         made = await another_form(replace(copy, recipients=recipients), copy.fits | {misfit})
         if isinstance(made, NoForm):
-            events_reports.no_other_form(
+            events.no_other_form(
                 self.queue_id, group=copy.group, reason=misfit.value, next_hop=self.next_hop, why=made.why
             )
             return [_replied(result, made.reply) if result.index in concerned else result for result in results]
         anew = {result.index: result for result in await self.deliver(made)}
         served = sum(result.reply.is_success for result in anew.values())
         if any(_misfit(result) in made.fits for result in anew.values()):
-            events_reports.no_other_form(
+            events.no_other_form(
                 self.queue_id, group=copy.group, reason=misfit.value, next_hop=self.next_hop,
                 why="it does not take the other form either",
             )  # fmt: skip
         if served:
-            events_reports.sent_otherwise(
+            events.sent_otherwise(
                 self.queue_id, is_unstamped=misfit is Misfit.SIZE, group=copy.group, reason=misfit.value,
                 next_hop=self.next_hop, recipients=served, breaks=made.breaks,
             )  # fmt: skip

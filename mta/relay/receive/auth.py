@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mta import events_access
+from mta import events
 from mta.relay.receive import replies
 from mta.relay.receive.access import counting_key
 from mta.relay.receive.sasl import (
@@ -90,7 +90,7 @@ async def _verify(session: RelaySession, credentials: Credentials) -> None:
         account = await sign_in.verify(credentials, counting_key(session.ip))
     except BusyError as exc:
         if session.listener.counters.is_news("sign-in", counting_key(session.ip)):
-            events_access.sign_in_failed(session.settings.name, client=session.ip, account="", reason=str(exc))
+            events.sign_in_failed(session.settings.name, client=session.ip, account="", reason=str(exc))
         session.fail_sign_in(TRY_LATER)
         return
     if not account:
@@ -98,12 +98,12 @@ async def _verify(session: RelaySession, credentials: Credentials) -> None:
         return
     session.account = account
     session.introduce(client.helo, esmtp=client.esmtp)
-    events_access.signed_in(session.settings.name, client=session.ip, account=account)
+    events.signed_in(session.settings.name, client=session.ip, account=account)
     session.say(SIGNED_IN)
 
 
 def _fail(session: RelaySession, account: str) -> None:
-    events_access.sign_in_failed(
+    events.sign_in_failed(
         session.settings.name, client=session.ip, account=account,
         reason="wrong password" if account else "unknown account, or not a name and a password",
     )  # fmt: skip

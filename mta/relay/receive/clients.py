@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from mta import events_access
+from mta import events
 from mta.config.listener_schema import Listener
 from mta.config.types import Frequency, written_rate
 from mta.model.address import Address
@@ -76,7 +76,7 @@ def judge_mail(session: RelaySession, reverse_path: Address | None) -> Reply | N
         peer = found
         _admit(session, peer)
         if not peer.senders.allows(reverse_path):
-            events_access.sender_refused(
+            events.sender_refused(
                 session.settings.name, client=session.ip, admitted_as=peer.name, sender=str(reverse_path),
                 where="reverse-path",
             )  # fmt: skip
@@ -95,7 +95,7 @@ def judge_recipient(session: RelaySession) -> Reply | None:
 def _log_stranger(session: RelaySession, stranger: Stranger) -> None:
     """Once a minute: some devices knock all day."""
     if session.listener.counters.is_news("stranger", counting_key(session.ip)):
-        events_access.client_refused(
+        events.client_refused(
             session.settings.name, client=session.ip, account=session.account,
             certificate=",".join(session.certificate_names), missing=stranger.missing, reply=str(stranger.reply),
         )  # fmt: skip
@@ -125,7 +125,7 @@ def _over_rate(session: RelaySession, rates: Iterator[tuple[str, str, Frequency]
         if counters.take(what, who, limit):
             continue
         if counters.is_news(what, who):
-            events_access.over_rate(
+            events.over_rate(
                 session.settings.name, client=session.ip, account=session.account, what=what, limit=written_rate(limit)
             )  # fmt: skip
         return TOO_MUCH

@@ -1,8 +1,8 @@
-"""Log events of access: who signs in, who is refused and why, who is over a rate; certificates taken up."""
+"""Who signs in, who is refused and why, who is over a rate; certificates taken up."""
 
 from __future__ import annotations
 
-from mta.events import emit
+from mta.events.log import emit
 
 
 def signed_in(listener: str, *, client: str, account: str) -> None:

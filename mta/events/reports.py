@@ -1,10 +1,10 @@
-"""Log events about what senders are told, and about copies that go out in another form."""
+"""What senders are told, and copies that go out in another form."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from mta.events import emit
+from mta.events.log import emit
 
 
 def dsn_queued(queue_id: str, *, dsn: str, to: object, next_hop: str) -> None:

@@ -1,10 +1,10 @@
-"""Events of the queue on disk; see `events`."""
+"""The queue on disk."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mta.events import emit
+from mta.events.log import emit
 
 
 def spool_full(*, free: int, reserve: int) -> None:
