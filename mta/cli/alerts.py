@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _test(arguments: argparse.Namespace) -> int:
-    from mta.app_watch import channels_of
+    from mta.app.watch import channels_of
     from mta.config.load import examine_configuration
     from mta.ports.notification import Notice, NotificationError
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mta.app import read_snapshot
+from mta.app.relay import read_snapshot
 from mta.cli.command import CommandFailedError, ExitCode, new_parser, print_json, printable
 from mta.cli.directory_examined import examined
 from mta.config.load import examine_configuration

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from mta.app import read_snapshot
+from mta.app.relay import read_snapshot
 from mta.cli.command import (
     CommandFailedError,
     ExitCode,

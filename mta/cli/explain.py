@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mta.app import read_snapshot, rulebook
+from mta.app.relay import read_snapshot, rulebook
 from mta.cli import explain_circumstances as circumstances
 from mta.cli.command import (
     CommandFailedError,

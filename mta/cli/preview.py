@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from mta.app import read_snapshot
+from mta.app.relay import read_snapshot
 from mta.cli.chromium import Chromium, ChromiumError, View, find_chromium
 from mta.cli.command import CommandFailedError, ExitCode, bad_configuration, new_parser, print_json, printable
 from mta.cli.preview_messages import Picture as SeenPicture

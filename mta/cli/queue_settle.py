@@ -22,7 +22,7 @@ async def bounce(spool: Spool, which: QueueFilter, configuration: Configuration,
 
     Stopped in the midst, what is leased is finished first; killed, its leases run out and it is tried as before.
     """
-    from mta.app import build_settler
+    from mta.app.relay import build_settler
 
     settler = build_settler(configuration)
     total = 0

@@ -36,7 +36,7 @@ def read_configuration(arguments: argparse.Namespace) -> Configuration:
 def with_spool(configuration: Configuration, use: Callable[[Spool], Awaitable[Result]]) -> Result:
     """What `use` gives, on the opened spool. Raises CommandFailedError where it can't be opened."""
     from mta.adapters.store.errors import StoreError
-    from mta.app_spool import open_spool
+    from mta.app.spool import open_spool
     from mta.model.reply import MailError
 
     check_access(configuration.spool.folder)

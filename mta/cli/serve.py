@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mta import events
-from mta.app import read_snapshot
+from mta.app.relay import read_snapshot
 from mta.cli.command import CommandFailedError, ExitCode, bad_configuration, new_parser
 from mta.config.problems import ConfigurationError
 from mta.control.server import AlreadyRunningError

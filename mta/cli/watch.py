@@ -23,7 +23,7 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from mta.app_watch import run_watch
+    from mta.app.watch import run_watch
 
     faulthandler.enable()
     signal.signal(signal.SIGINT, signal.SIG_IGN)

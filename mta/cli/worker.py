@@ -36,7 +36,7 @@ def add_parser(subparsers: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run `mta.app.run_worker` on the fastest event loop there is; what keeps it from starting is on standard error."""
     from mta.adapters.store.errors import StoreError
-    from mta.app import run_worker
+    from mta.app.relay import run_worker
 
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     faulthandler.enable()  # the supervisor ends a hanging worker by SIGABRT: where it hung is then on standard error

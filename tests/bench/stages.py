@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from mta import events
-from mta.app import read_snapshot, rulebook
+from mta.app.relay import read_snapshot, rulebook
 from mta.log_sinks import sinks_from
 from mta.message.edit import apply
 from mta.model.address import parse_address

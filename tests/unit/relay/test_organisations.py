@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mta.app import read_snapshot, rulebook
+from mta.app.relay import read_snapshot, rulebook
 from mta.message.mark import HEADER, check_mark
 from mta.message.parse import parse
 from mta.model.address import parse_address

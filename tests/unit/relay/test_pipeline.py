@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from mta.adapters.store.sqlite import SqliteSpool
-from mta.app import read_snapshot, rulebook
+from mta.app.relay import read_snapshot, rulebook
 from mta.config.delivery_schema import NextHop
 from mta.message.mark import check_mark, make_mark
 from mta.message.parse import parse

@@ -20,7 +20,7 @@ from mta.adapters.transport.mail_exchangers import Ourselves
 from mta.adapters.transport.maildir import MaildirTransport
 from mta.adapters.transport.mx_transport import MxTransport
 from mta.adapters.transport.smtp_transport import SmtpTransport
-from mta.app_spool import open_spool
+from mta.app.spool import open_spool
 from mta.config.delivery_schema import MaildirHop, MxHop, NextHop
 from mta.config.directory_schema import DirectorySettings
 from mta.config.schema import Configuration
