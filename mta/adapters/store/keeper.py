@@ -24,7 +24,7 @@ from typing import Any, Self
 from mta import events
 from mta.adapters.store import database
 from mta.adapters.store.damage import EXAMINED_S, examine, set_aside, verify
-from mta.adapters.store.errors import DamagedError, SlotTakenError, StoreError, Trouble, described
+from mta.adapters.store.errors import DamagedError, SlotTakenError, StoreError, Trouble, described, trouble
 from mta.adapters.store.place import FILE
 from mta.adapters.store.reader import Reader
 from mta.adapters.store.room import Room
@@ -135,11 +135,17 @@ class Keeper:
                 await asyncio.to_thread(examine, self.folder, EXAMINED_S)
             except DamagedError as error:
                 self.failed(Trouble.DAMAGED, str(error))
+            except sqlite3.Error as error:
+                if trouble(error) is not Trouble.FAILING:
+                    raise
+                self.failed(Trouble.FAILING, described(error))
 
     def failed(self, what: Trouble, error: str) -> None:
         """The database can't be trusted any more; said by whoever finds it out, on the event loop."""
         if not self._is_open:
             return
+        if self._engine is not None:
+            self._engine.writer.has_failed = True  # what waits is not committed any more, whoever found it out
         self._note_closed(error)
 
     def _note_closed(self, error: str) -> None:
@@ -160,16 +166,26 @@ class Keeper:
                 raise
             await self._set_aside()
         if self._slot is not None and (self._claim is None or not self._claim.is_in_place):
-            if self._claim is not None:
-                self._claim.close()
-            self._claim = await asyncio.to_thread(Slot, self.folder / "slots", self._slot)
+            await self._claim_slot(self._slot)
         self._engine = await Engine.open(self.folder, self._room, self.read_thread, self.failed)
         await self._weigh_anchor()
         try:
             await self._on_open()
         except (TemporaryError, OSError) as error:
             raise StoreError(f"{self.folder / FILE} can't be used: {error}") from error
+        if self._engine.writer.has_failed:  # so soon that `failed` found nothing open
+            raise StoreError(f"{self.folder / FILE} failed as soon as it was open")
         self._is_open = True
+
+    async def _claim_slot(self, number: int) -> None:
+        """Raises StoreError."""
+        claim, self._claim = self._claim, None
+        if claim is not None:
+            claim.close()
+        try:
+            self._claim = await asyncio.to_thread(Slot, self.folder / "slots", number)
+        except OSError as error:
+            raise StoreError(f"{self.folder / 'slots'} can't be used: {error.strerror}") from error
 
     async def _set_aside(self) -> None:
         try:
@@ -213,10 +229,10 @@ class Keeper:
             tries += 1
             try:
                 await self._open(is_first=False)
-            except StoreError as error:
+            except Exception as error:  # noqa: BLE001  whatever it is, the next try may go well
                 if tries == 1 or time.monotonic() - told_at >= TOLD_EVERY_S:
                     told_at = time.monotonic()
-                    events.spool_closed(error=str(error), again_in_s=AGAIN_S[min(tries, len(AGAIN_S) - 1)])
+                    events.spool_closed(error=_told(error), again_in_s=AGAIN_S[min(tries, len(AGAIN_S) - 1)])
         events.spool_opened(closed_s=time.monotonic() - self._closed_at)
 
     async def _watch(self) -> None:
@@ -237,6 +253,10 @@ class Keeper:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _told(error: Exception) -> str:
+    return str(error) if isinstance(error, StoreError) else repr(error)
 
 
 def _verified(folder: Path) -> None:
