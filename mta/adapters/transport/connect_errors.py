@@ -16,6 +16,10 @@ class ConnectError(TemporaryError):
         self.remote = remote
         self.words = words
 
+    def again(self) -> ConnectError:
+        """The same, to be kept or raised for somebody else: an error holds all that was at hand where it was raised."""
+        return type(self)(self.reply, self.remote, self.words)
+
 
 class TlsHandshakeError(ConnectError):
     """STARTTLS was agreed and the handshake failed."""

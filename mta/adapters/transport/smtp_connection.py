@@ -159,7 +159,7 @@ class SmtpConnection(asyncio.Protocol):
                 lambda: self, sock=sock, ssl=settings.tls.context(), server_hostname=self._verify_name,
                 ssl_handshake_timeout=self._patience_s(limit),
             )  # fmt: skip
-        except (OSError, EOFError) as error:
+        except (OSError, EOFError, ValueError) as error:
             sock.close()
             status, what = ("4.7.5", "TLS handshake failed") if implicit else ("4.4.2", "Connection lost")
             raise ConnectError(Reply(451, status, f"{what}: {words_of(error)}"), self.remote) from error
@@ -186,7 +186,7 @@ class SmtpConnection(asyncio.Protocol):
     async def send(self, transaction: Transaction, content: Content, limit: float) -> Done:
         """One transaction; always gives its outcome. Not usable afterwards if the session ended on the way.
 
-        `limit` is the loop time at which it is given up.
+        `limit` is the loop time at which it is given up, unless all of the content has been sent.
         """
         self.messages += 1
         self._start_phase(self.settings.reply_timeout_s, limit)
@@ -223,14 +223,17 @@ class SmtpConnection(asyncio.Protocol):
             self._write(content.stuffed)
         else:
             for chunk in stuffed_chunks(content.segments):
-                if self.session.is_closed:
-                    return
-                self._write(chunk)
                 if self._flow.is_paused:
                     self._start_phase(min(CONTENT_STALL_S, self.settings.reply_timeout_s), limit)
                     self._flow.waiter = self._loop.create_future()
                     await self._flow.waiter
-        self._start_phase(2 * self.settings.reply_timeout_s, limit)
+                if self.session.is_closed:
+                    return
+                self._write(chunk)
+        # Nothing is waited for between the final dot and here. From now on the server may take the message at any
+        # moment, so it has all the time that the protocol gives it, however late it is for the caller.
+        end_s = 2 * self.settings.reply_timeout_s
+        self._start_phase(end_s, self._loop.time() + end_s)
         self.session.content_sent()
 
     async def _start_tls(self, limit: float) -> None:
@@ -242,7 +245,7 @@ class SmtpConnection(asyncio.Protocol):
                 transport, self, settings.tls.context(), server_hostname=self._verify_name,
                 ssl_handshake_timeout=self._patience_s(limit),
             )  # fmt: skip
-        except (OSError, EOFError) as error:
+        except (OSError, EOFError, ValueError) as error:  # of a name that no certificate can have
             text = f"TLS handshake failed: {words_of(error)}"
             raise TlsHandshakeError(Reply(451, "4.7.5", text), self.remote) from error
         if self._transport is None or self.session.is_closed:

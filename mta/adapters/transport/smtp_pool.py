@@ -230,9 +230,9 @@ class SmtpPool:
                 elif self._circuit.is_probe_due:
                     return await self._open_counted(limit)
                 else:
-                    raise self._last_error
+                    raise self._last_error.again()
         except TimeoutError:
-            raise self._last_error from None
+            raise self._last_error.again() from None
         return await self._open_counted(limit)
 
     async def _open_counted(self, limit: float) -> SmtpConnection:
@@ -240,7 +240,7 @@ class SmtpPool:
         try:
             connection = await self._open_any(limit)
         except ConnectError as error:
-            self._last_error = error
+            self._last_error = error.again()
             if not self._standing:
                 self._count_failure(error, was_probe=was_probe)
             raise

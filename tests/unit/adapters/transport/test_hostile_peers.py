@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import ssl
 import tracemalloc
-from collections.abc import Callable, Coroutine
+import weakref
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 
 import pytest
+import trustme
 
+from mta.adapters.transport.smtp_transport import SmtpTransport, session_settings
+from mta.adapters.transport.targets import Target
+from mta.config.delivery_schema import HopTls
+from tests.servers.wait import free_port
 from tests.unit.adapters.transport.peer import Session, deliver, hop, peer, replies, transport
 
 Script = Callable[[Session], Coroutine[Any, Any, None]]
@@ -116,3 +124,53 @@ async def test_what_comes_after_the_250_changes_nothing_and_ends_the_connection(
         assert replies(await deliver(way)) == ["250 2.0.0"]
         assert replies(await deliver(way)) == ["250 2.0.0"]
         assert len(server.sessions) == 2
+
+
+UNTOLD = r"\000" * 20 + ".example"
+"""A label of 20 NULs, as DNS may hold it and dnspython writes it: in this form it is longer than a label may be."""
+
+
+@pytest.mark.parametrize(("mode", "reply"), [("opportunistic", "250 2.0.0"), ("required", "451 4.7.5")])
+async def test_a_server_whose_name_no_certificate_can_have(
+    mode: Literal["opportunistic", "required"], reply: str
+) -> None:
+    """An MX record names it so. Another server of the domain, or clear text, is tried as after any other handshake."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    trustme.CA().issue_cert("peer.example").configure_cert(context)
+
+    async def script(session: Session) -> None:
+        await session.open("STARTTLS")
+        if session.number == 1:
+            await session.expect("STARTTLS", "220 go")
+            await session.start_tls(context)
+        await session.serve()
+
+    async with peer(script) as server:
+
+        async def targets() -> Sequence[Target]:
+            return [Target(UNTOLD, server.port, ("127.0.0.1",))]
+
+        settings = hop(server.port, tls=HopTls(mode=mode))
+        way = SmtpTransport(settings, targets, session_settings(settings, "relay.example.com"))
+        try:
+            assert replies(await deliver(way)) == [reply]
+        finally:
+            await way.close()
+
+
+async def test_messages_for_a_next_hop_that_is_left_alone_are_not_kept_in_memory() -> None:
+    """Errors know by which calls they came, and so everything that these had at hand."""
+
+    class Text(list[bytes]):
+        """Segments that can be watched."""
+
+    async def failed(way: SmtpTransport) -> weakref.ref[Text]:
+        content = Text([b"Subject: x\r\n\r\n"])
+        assert replies(await deliver(way, content=content)) == ["451 4.4.1"]
+        return weakref.ref(content)
+
+    async with transport(hop(free_port())) as way:
+        kept = [await failed(way) for _ in range(6)]
+        assert way.is_blocked("")
+        gc.collect()
+        assert [each() for each in kept] == [None] * 6
