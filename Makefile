@@ -10,13 +10,14 @@ PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 DEBIAN_PACKAGES := postfix opendkim opendkim-tools strace faketime systemd chromium-headless-shell libmagic1 \
     libmail-dkim-perl rspamd \
     samba samba-ad-dc samba-ad-provision \
-    swaks curl libidn12 libgnutls-dane0 libnss-wrapper
+    swaks curl libnss-wrapper \
+    libdb5.3 libgnutls-dane0 libidn12 libnsl2
 # Exim as a package would throw out Postfix.
 UNPACKED_PACKAGES := exim4-daemon-light
 PYTEST := $(BIN)/python -m pytest
 PYTEST_ARGS ?=
 
-.PHONY: help demo run test test-all lint bench packages clean
+.PHONY: help demo run test test-all lint bench strain packages clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +41,9 @@ test-all: test ## the long runs too: crash rounds, load
 
 bench: .venv/.installed-dev packages ## measure against a Postfix of its own; the last line is JSON
 	@$(BIN)/python -m tests.bench $(BENCH_ARGS)
+
+strain: .venv/.installed-dev packages ## many connections, messages, and octets; a dead next hop; takes minutes
+	@$(BIN)/python -m tests.bench.strain $(BENCH_ARGS)
 
 packages:
 	@.ci/debian-packages $(DEBIAN_PACKAGES)
