@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import mmap
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from mta.message.edit import Buffer
@@ -21,8 +23,12 @@ Looking for the place under a reply is linear, but a text made to be slow costs 
 """
 
 
+_POPULATE_READ = 22
+"""MADV_POPULATE_READ (madvise(2), Linux 5.14), which Python has no name for."""
+
+
 class BodyLostError(OSError):
-    """A message's file is missing, or not as long as it was; the text says which and how."""
+    """A message's file is missing, not as long as it was, or unreadable; the text says which and how."""
 
 
 def buffer_of(body: Body) -> Buffer:
@@ -38,7 +44,22 @@ def buffer_of(body: Body) -> Buffer:
         size = os.fstat(file.fileno()).st_size
         if size != body.size_octets:
             raise BodyLostError(f"{body.path} has {size} octets, received were {body.size_octets}")
-        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    _read_ahead(data, body.path)
+    return data
+
+
+def _read_ahead(data: mmap.mmap, path: Path) -> None:
+    """Have the whole file read now: where the disk can't, whoever looks at the bytes later is killed by SIGBUS.
+
+    One bad sector would kill every worker that takes the message up, one after the other. Raises BodyLostError.
+    """
+    try:
+        data.madvise(_POPULATE_READ)
+    except OSError as exc:
+        if exc.errno == errno.EFAULT:  # an older kernel says EINVAL, and there is nothing better
+            data.close()
+            raise BodyLostError(f"{path} can't be read: its disk fails") from exc
 
 
 async def off_the_loop(size_octets: int, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

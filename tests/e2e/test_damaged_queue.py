@@ -13,7 +13,7 @@ from tests.servers.client import Answer, SmtpClient, send
 from tests.servers.load import simple_message
 from tests.servers.relay import Relay, running_relay
 from tests.servers.sink import Sink
-from tests.servers.small_disk import small_disk
+from tests.servers.small_disk import fill, small_disk
 from tests.servers.wait import wait_until
 
 RETRY = {"schedule": ["1s"], "expire_after": "2d"}
@@ -165,23 +165,35 @@ def _remount(folder: Path, how: str) -> None:
     subprocess.run(["mount", "-o", f"remount,{how}", str(folder)], check=True)
 
 
-def test_a_body_that_was_lost_or_cut_is_told_and_holds_nothing_else_up(tmp_path: Path) -> None:
-    script = Busy()
-    with Sink(script) as sink, running_relay(tmp_path / "relay", sink.port, retry=RETRY) as relay:
-        gone, cut = (_send(relay, name, LARGE).queue_id for name in ("gone", "cut"))
-        for queue_id in (gone, cut):
+def test_a_body_that_is_lost_cut_or_unreadable_is_told_and_holds_nothing_else_up(tmp_path: Path) -> None:
+    """A hole in a file on a full tmpfs is what a bad sector is: who reads it is killed by SIGBUS."""
+    script, bodies = Busy(), tmp_path / "relay" / "spool" / "bodies"
+    with (
+        Sink(script) as sink,
+        small_disk(bodies, 4_000_000),
+        running_relay(tmp_path / "relay", sink.port, retry=RETRY) as relay,
+    ):
+        (worker,) = relay.worker_pids()
+        lost = [_send(relay, name, LARGE).queue_id for name in ("gone", "cut", "unreadable")]
+        for queue_id in lost:
             relay.wait_for_event("deferred", queue_id=queue_id)
         files = sorted(
-            (path for path in (relay.folder / "spool" / "bodies").rglob("*") if path.is_file()),
+            (path for path in bodies.rglob("*") if path.is_file()),
             key=lambda path: path.stat().st_mtime_ns,
         )
         files[0].unlink()
         os.truncate(files[1], 1000)
+        size = files[2].stat().st_size
+        os.truncate(files[2], 0)
+        os.truncate(files[2], size)
+        fill(bodies / "ballast")
         script.is_busy = False
-        assert _send(relay, "whole", LARGE).code == 250
+        assert _send(relay, "whole").code == 250
         sink.wait_for_message(b"<whole@")
-        for queue_id in (gone, cut):
-            relay.wait_for_event("body-lost", queue_id=queue_id)
+        told = [relay.wait_for_event("body-lost", queue_id=queue_id)["error"] for queue_id in lost]
+        for error, says in zip(told, ("is missing", "has 1000 octets", "its disk fails"), strict=True):
+            assert says in error
         entries = {entry["queue_id"]: entry for entry in json.loads(relay.cli("queue", "list", "--json").stdout)}
-        assert {gone, cut} <= entries.keys(), "an administrator sees it"
+        assert set(lost) <= entries.keys(), "an administrator sees it"
+        assert relay.worker_pids() == [worker]
     assert len(sink.arrived) == 1, "no half message"

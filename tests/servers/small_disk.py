@@ -5,10 +5,17 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+
+
+def fill(ballast: Path) -> None:
+    """Write the file until its disk is full to the last octet."""
+    with ballast.open("wb", buffering=0) as file, suppress(OSError):
+        while file.write(bytes(512)):
+            pass
 
 
 @contextmanager
