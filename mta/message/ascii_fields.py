@@ -93,8 +93,12 @@ def _sections(name: bytes, encoded: bytes) -> Iterator[bytes]:
 
 
 def _addresses(value: bytes) -> bytes:
-    """Display names and comments as encoded words, domains as A-labels; what is ASCII already stays as it stands."""
-    text = decode_undeclared(value.removesuffix(b"\r\n"))
+    """Display names and comments as encoded words, domains as A-labels; what is ASCII already stays as it stands.
+
+    Tokens are found with a character for each octet, and each is read by itself: for encoded words with 8-bit octets
+    in them are about the octets, and of several names each may be in a charset of its own.
+    """
+    text = value.removesuffix(b"\r\n").decode("latin_1")
     tail = b"\r\n" if value.endswith(b"\r\n") else b""
     made: list[bytes] = []
     phrase: list[str] = []
@@ -117,23 +121,26 @@ def _bracketed(token: str) -> bytes:
         return token.encode("ascii")
     if token[0] == "<":
         return b"<" + _address(token[1:].removesuffix(">")) + b">"
-    words = encode_words(_ESCAPED.sub(r"\1", token[1:].removesuffix(")")).strip(), whole=True)
+    words = encode_words(_shown(token[1:].removesuffix(")")), whole=True)
     return b"(" + b"\r\n ".join(words) + b")"
+
+
+def _shown(text: str) -> str:
+    return decode_text(_ESCAPED.sub(r"\1", text).encode("latin_1"))
 
 
 def _name(text: str) -> bytes:
     """A display name, with the white space around it."""
     if text.isascii():
         return text.encode("ascii")
-    shown = decode_text(_ESCAPED.sub(r"\1", text.replace('"', "")).encode("utf-8", "surrogateescape"))
-    return b" " + b"\r\n ".join(encode_words(shown, whole=True)) + b" "
+    return b" " + b"\r\n ".join(encode_words(_shown(text.replace('"', "")), whole=True)) + b" "
 
 
 def _address(text: str) -> bytes:
     """An address without brackets."""
     if text.isascii():
         return text.encode("ascii")
-    local, at, domain = text.rpartition("@")
+    local, at, domain = decode_undeclared(text.encode("latin_1")).rpartition("@")
     ending = domain.rstrip()
     key = domain_key(ending)
     if not at or not local.isascii() or not key.isascii():

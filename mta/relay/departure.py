@@ -189,10 +189,14 @@ async def _deliver_beside(equipment: Equipment, departure: Departure, delivery: 
 
 
 async def put_off(equipment: Equipment, settler: Settler, delivery: LeasedDelivery, reply: Reply) -> None:
-    """Without an attempt: everybody waits, as after one that ended with this reply, and is told of as after one."""
-    results = [RecipientResult(entry.index, entry.address, reply) for entry in delivery.recipients]
+    """Without an attempt: everybody waits, as after one that ended with this reply, and is told of as after one.
+
+    But for those on whom a rule has decided, who never wait.
+    """
+    aside = set_aside(delivery)
+    results = [*aside.results, *(RecipientResult(entry.index, entry.address, reply) for entry in aside.deliver)]
     by_age = not equipment.clock_watch.is_in_doubt
-    settlement = settler.settlement(delivery, results, equipment.clock.now(), by_age=by_age)
+    settlement = settler.settlement(delivery, results, equipment.clock.now(), dropped=aside.dropped, by_age=by_age)
     await _conclude(equipment, delivery, settlement, time.perf_counter())
 
 

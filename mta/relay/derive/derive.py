@@ -123,7 +123,9 @@ class _Maker:
         message = replace(
             original,
             queue_id=new_queue_id(),
-            envelope=replace(original.envelope, reverse_path=house.postmaster, recipients=(address,), envid="", ret=""),
+            envelope=replace(
+                original.envelope, reverse_path=house.postmaster, recipients=(address,), envid="", ret="", dsn={}
+            ),
             decision=replace(original.decision, recipients=(decided,), once=()),
             recipients=(RecipientEntry(0, address, 0, decided.next_hop),),
             due_at=original.accepted_at,

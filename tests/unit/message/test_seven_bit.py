@@ -9,8 +9,10 @@ from email.message import EmailMessage
 import pytest
 
 from mta.message.edit import CannotEditError, joined
-from mta.message.parse import parse
+from mta.message.encoded_words import decode_text
+from mta.message.parse import LimitExceededError, parse
 from mta.message.seven_bit import in_seven_bit, with_ascii_header, with_short_lines
+from tests.shared import corpus
 
 TYPICAL = (
     "From: =?utf-8?q?K=C3=B6ln?= <koeln@example.com>\r\nTo: joe@example.org\r\nSubject: Plain\r\nMIME-Version: 1.0\r\n"
@@ -136,6 +138,12 @@ HEADERS = [
     ("X-Note: plain then ü", "plain then ü"),
 ]
 
+UNENCODED_WORDS = [
+    (b"To: =?iso-8859-1?Q?J\xfcrgen?= =?iso-8859-1?Q?_Br\xfcck?= <jb@example.com>", "Jürgen Brück <jb@example.com>"),
+    (b"Cc: =?utf-8?q?J=C3=BCrgen?= Br\xc3\xbcck <jb@example.com>", "Jürgen Brück <jb@example.com>"),
+    (b"From: Br\xfcck <jb@b\xc3\xbccher.example>", "Brück <jb@xn--bcher-kva.example>"),
+]
+
 
 @pytest.mark.parametrize(("field", "shown"), HEADERS, ids=[field.partition(":")[0] for field, _ in HEADERS])
 @pytest.mark.parametrize("change", [in_seven_bit, with_ascii_header])
@@ -147,6 +155,12 @@ def test_header_fields_say_the_same_in_ascii(field: str, shown: str, change: obj
     name = field.partition(":")[0]
     assert str(read(made)[name]) == shown
     assert made.endswith(b"Date: Mon, 23 Nov 2026 10:00:00 +0000\r\n\r\nx\r\n")
+
+
+@pytest.mark.parametrize(("field", "shown"), UNENCODED_WORDS, ids=["within", "beside", "of-two-charsets"])
+def test_8_bit_octets_in_names_are_read_once(field: bytes, shown: str) -> None:
+    made = joined(data := field + b"\r\nX-After: x\r\n\r\n", with_ascii_header(parse(data)))
+    assert str(read(made)[field.decode("latin_1").partition(":")[0]]) == shown
 
 
 def test_file_names_say_the_same() -> None:
@@ -192,3 +206,25 @@ def test_long_lines_are_encoded_and_short_ones_left() -> None:
     assert first.get_payload(decode=True) == long
     assert second.as_bytes() == b"\nshort"
     assert with_short_lines(parse(b"Subject: x\r\n\r\n" + b"y" * 998 + b"\r\n")) == ()
+
+
+def test_names_and_subjects_of_real_mail_say_the_same() -> None:
+    def said(data: bytes) -> list[str]:
+        message = parse(data)
+        fields = [field for field in message.fields if field.name in (b"from", b"to", b"cc", b"subject")]
+        texts = [decode_text(message.raw(field)) for field in fields]
+        return ["".join(text.replace('"', "").split()) for text in texts if "@xn--" not in text]
+
+    changed = 0
+    for each in corpus():
+        header = each.data[: each.data.find(b"\r\n\r\n") + 4]
+        if header.isascii():
+            continue
+        try:
+            made = joined(header, with_ascii_header(parse(header)))
+        except (CannotEditError, LimitExceededError):
+            continue
+        before = [text for text in said(header) if "@" not in text or text.rpartition("@")[2].isascii()]
+        assert said(made) == before, each.path
+        changed += 1
+    assert changed > 20

@@ -22,12 +22,28 @@ class Down(RecordingTransport):
     """A next hop that is left alone for this reason, as long as there is one."""
 
     reason: str = "451 4.4.1 Can't connect"
+    is_left_alone: bool = False
+    """Whether new mail is queued without an attempt, as it is as soon as the circuit is open."""
+
+    def is_blocked(self, domain: str) -> bool:
+        return self.is_left_alone
 
     def blocked(self) -> Collection[str]:
         return [""] if self.reason else []
 
     def stopped(self) -> Mapping[str, Stopped]:
         return {"": Stopped(60.0, self.reason)} if self.reason.startswith("451") else {}
+
+
+RULES = """
+rules:
+  - name: no-secrets
+    when: {all: [{subject: {phrase: secret}}, {recipient: {scope: external}}]}
+    actions: [{reject: {text: Secrets stay inside}}]
+  - name: silence
+    when: {all: [{subject: {phrase: silence}}, {recipient: {scope: external}}]}
+    actions: [{drop: {}}]
+"""
 
 
 @pytest.fixture
@@ -37,6 +53,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
     relay.settings["next_hops"].append({**relay.settings["next_hops"][0], "name": "home"})
     relay.settings["routing"]["domains"] = {"example.com": "home"}
     relay.write_settings()
+    relay.write_rules(RULES)
     async with open_world(tmp_path, relay) as opened:
         up, down = opened.transport, Down(answer=lambda entry: Reply(451, "4.4.1", "Can't connect"))
         next_hops = NextHops(lambda hop: down if hop.name == "out" else up)
@@ -94,3 +111,17 @@ async def test_what_is_up_again_is_tried_and_not_put_off(world: World) -> None:
     down(world).answer = lambda entry: OK
     assert await look(world, 5) == []
     assert len(down(world).copies) == 3
+
+
+async def test_whom_a_rule_has_decided_on_is_never_late(world: World) -> None:
+    """What a rule drops is gone, and what it rejects is told as that: neither has to do with the next hop."""
+    down(world).is_left_alone = True
+    await world.submit(MESSAGE.replace(b"Offer", b"silence"), "bob@example.net", "john@example.com")
+    await world.submit(MESSAGE.replace(b"Offer", b"secret"), "bob@example.net", "john@example.com")
+    await world.finish()
+    told = await look(world, 5)
+    assert [data for data in told if b"silence" in data and b"delivery-status" in data] == []
+    [rejected] = [data for data in told if b"secret" in data and b"delivery-status" in data]
+    assert b"Action: failed" in rejected
+    assert b"Secrets stay inside" in rejected
+    assert len(await world.queue()) == 3, "those of whom nothing is decided"

@@ -19,7 +19,8 @@ from mta.model.address import Address, parse_address
 from mta.model.authentication import AuthenticationResults
 from mta.model.decision import Decision, Direction, OnceFor, RecipientDecision, Role
 from mta.model.delivery import AcceptedMessage, Body, RecipientEntry
-from mta.model.envelope import Client, Envelope, ListenerRole
+from mta.model.envelope import Client, DsnRequest, Envelope, ListenerRole
+from mta.model.envelope import Notify as NotifyOf
 from mta.model.person import Person
 from mta.relay.derive import CannotWriteError, Derived, House, Letter, Original, derive
 
@@ -35,6 +36,7 @@ def route(recipient: Address, size_octets: int = 0, named: str = "") -> str:
 HOUSE = House("relay.example.com", POSTMASTER, route, frozenset({"example.com"}))
 PEOPLE = {JANE: Person(JANE, frozenset({"j.doe@example.com"}), {"displayName": "Jane Döe"})}
 PASSED = AuthenticationResults(spf="pass", dkim="pass", dmarc="pass")
+NOTHING_TOLD = DsnRequest(NotifyOf.NEVER)
 RESPOND = AutoRespond(template="away", rule="away", recipient=JANE)
 
 
@@ -92,7 +94,7 @@ class Case:
         accepted = AcceptedMessage(
             queue_id=self.queue_id,
             accepted_at=NOW,
-            envelope=Envelope(reverse_path, addresses, envid="x", ret="FULL"),
+            envelope=Envelope(reverse_path, addresses, envid="x", ret="FULL", dsn={addresses[0].key: NOTHING_TOLD}),
             client=Client("192.0.2.1", 25, "mx.customer.example", "internet", self.role),
             body=Body.of(text.encode()),
             decision=Decision(decided, sender=self.sender, once=once),
