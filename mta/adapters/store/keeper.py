@@ -222,12 +222,12 @@ class Keeper:
         """Until it is open again."""
         tries, told_at = 0, time.monotonic()
         while not self._is_open:
-            if self._anchor is None:
-                await self._cast_anchor()
             pause_s = AGAIN_S[min(tries, len(AGAIN_S) - 1)]
-            await asyncio.sleep(pause_s)
             tries += 1
             try:
+                if self._anchor is None:
+                    await self._cast_anchor()
+                await asyncio.sleep(pause_s)
                 await self._open(is_first=False)
             except Exception as error:  # noqa: BLE001  whatever it is, the next try may go well
                 if tries == 1 or time.monotonic() - told_at >= TOLD_EVERY_S:

@@ -16,7 +16,8 @@ FILES = (FILE, FILE + "-wal", FILE + "-shm")
 def open_database(folder: Path, **options: Any) -> sqlite3.Connection:
     """A connection to the database that is there; never makes an empty one where it was taken away."""
     uri = f"{(folder / FILE).absolute().as_uri()}?mode=rw"
-    return sqlite3.connect(uri, uri=True, isolation_level=None, **options)
+    connection: sqlite3.Connection = sqlite3.connect(uri, uri=True, isolation_level=None, **options)
+    return connection
 
 
 class Place:

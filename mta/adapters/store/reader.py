@@ -21,6 +21,7 @@ from mta.model.queue import (
     Breakdown,
     Draining,
     FrozenHop,
+    LateMail,
     QueueCount,
     QueuedDelivery,
     QueueEntry,
@@ -189,6 +190,15 @@ class Reader:
         """What matches, in rows."""
         with self._snapshot() as cursor:
             return survey.summary(cursor, which, by, now)
+
+    def late(self, since: int, limit: int) -> LateMail | None:
+        """What was accepted by then and is still queued, and the `limit` next hops that most of it waits for."""
+        with self._snapshot() as cursor:
+            messages, oldest = cursor.execute(SQL["late_in_all"], {"late": since}).fetchone()
+            if not messages:
+                return None
+            hops = cursor.execute(SQL["late_by_next_hop"], {"late": since, "limit": limit}).fetchall()
+        return LateMail(messages, moment(oldest), tuple(hops))
 
     def frozen(self) -> list[FrozenHop]:
         """What is frozen, by name."""

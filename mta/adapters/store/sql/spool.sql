@@ -163,6 +163,14 @@ SELECT delivery.message, accepted_at, size, reverse_path, next_hop, state,
        lease_owner IS NOT NULL AND due_at > :now, {recipients}
 FROM delivery JOIN message ON message.id = delivery.message WHERE {which} ORDER BY delivery.message, part
 
+-- name: late_in_all
+SELECT count(DISTINCT message), min(accepted_at) FROM delivery JOIN message ON message.id = delivery.message
+WHERE state = 'queued' AND accepted_at <= :late
+
+-- name: late_by_next_hop
+SELECT next_hop, count(*) FROM delivery JOIN message ON message.id = delivery.message
+WHERE state = 'queued' AND accepted_at <= :late GROUP BY next_hop ORDER BY 2 DESC, 1 LIMIT :limit
+
 -- Those of a delivery's recipients that a filter names.
 -- name: meant_recipients
 (SELECT json_group_array(json(value)) FROM json_each(delivery.recipients)

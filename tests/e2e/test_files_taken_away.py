@@ -1,0 +1,104 @@
+"""Two processes have the queue open, and its files are taken away or replaced: what either acknowledged stays."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from mta.adapters.store.place import FILE, FILES
+from tests.servers.wait import wait_until
+
+CHILD = "tests.e2e.store_line_child"
+
+
+class Worker:
+    """One process that accepts when it is asked to."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        self.accepted: set[str] = set()
+
+    def hears(self) -> str:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline().strip()
+
+    def accepts(self) -> bool:
+        assert self._process.stdin is not None
+        self._process.stdin.write("go on\n")
+        self._process.stdin.flush()
+        said, what = self.hears().split()
+        if said == "accepted":
+            self.accepted.add(what)
+        else:
+            assert what == "451"
+        return said == "accepted"
+
+    def ends(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        assert self._process.wait(30) == 0
+
+
+@contextmanager
+def _worker(folder: Path, slot: int) -> Iterator[Worker]:
+    command = [sys.executable, "-m", CHILD, str(folder), str(slot)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield Worker(process)
+        finally:
+            process.kill()
+
+
+def _kept(folder: Path) -> set[str]:
+    with closing(sqlite3.connect(folder / FILE)) as connection:
+        assert connection.execute("PRAGMA quick_check").fetchall() == [("ok",)]
+        return {queue_id for (queue_id,) in connection.execute("SELECT queue_id FROM message")}
+
+
+@pytest.mark.parametrize(
+    "names", [("spool.db-shm",), ("spool.db-wal",), ("spool.db-wal", "spool.db-shm")], ids=["index", "log", "both"]
+)
+def test_who_notices_late_spoils_nothing(tmp_path: Path, names: tuple[str, ...]) -> None:
+    """The first to notice opens the queue anew and takes mail, before the second commits anything."""
+    with _worker(tmp_path, 0) as first, _worker(tmp_path, 1) as second:
+        assert (first.hears(), second.hears()) == ("open", "open")
+        assert all([first.accepts(), second.accepts(), first.accepts()])
+        for name in names:
+            (tmp_path / name).unlink()
+        assert not first.accepts()
+        wait_until(first.accepts, 20, "the first process takes mail again")
+        assert first.accepts()
+        assert not second.accepts()
+        wait_until(second.accepts, 20, "the second process takes mail again")
+        assert first.accepts()
+        first.ends()
+        second.ends()
+        assert first.accepted | second.accepted == _kept(tmp_path)
+
+
+def test_another_database_in_its_place_is_left_alone_by_who_had_the_old_one(tmp_path: Path) -> None:
+    """As when a backup is put in place: from then on its mail counts, and the old log is not played into it."""
+    with _worker(tmp_path, 0) as first, _worker(tmp_path, 1) as second:
+        assert (first.hears(), second.hears()) == ("open", "open")
+        with closing(sqlite3.connect(tmp_path / FILE)) as backup:
+            backup.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        assert all([first.accepts(), second.accepts()])
+        old = _kept(tmp_path)
+        shutil.copy(tmp_path / FILE, tmp_path / "copy")
+        (tmp_path / "copy").replace(tmp_path / FILE)
+        assert not first.accepts()
+        wait_until(first.accepts, 20, "the first process takes mail again")
+        assert not second.accepts()
+        wait_until(second.accepts, 20, "the second process takes mail again")
+        assert first.accepts()
+        first.ends()
+        second.ends()
+        assert (first.accepted | second.accepted) - old == _kept(tmp_path)
+    assert not [name for name in FILES[1:] if (tmp_path / name).exists()], "the last to close tidies up"
