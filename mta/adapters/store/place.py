@@ -39,11 +39,6 @@ class Place:
                 raise MovedError(f"{path} was {'taken away' if found is None else 'replaced'} while it was in use")
 
     @property
-    def has_database(self) -> bool:
-        """Whether the database itself is the one that was opened."""
-        return _identity(self._paths[0]) == self._opened[0]
-
-    @property
     def is_taken_over(self) -> bool:
         """Whether a log or an index stands there that is not ours: others have opened the database anew."""
         found = [_identity(path) for path in self._paths[1:]]

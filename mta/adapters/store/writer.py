@@ -24,7 +24,7 @@ from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from mta import events
 from mta.adapters.store.errors import MovedError, Trouble, as_mail_error, described, trouble
-from mta.adapters.store.place import FILES, Place
+from mta.adapters.store.place import Place
 from mta.adapters.store.room import Room
 from mta.adapters.store.turnstile import Turnstile
 from mta.adapters.store.who_locks import who_locks
@@ -266,7 +266,7 @@ class Writer:
         """
         self.has_failed = True
         if isinstance(error, MovedError):
-            with suppress(sqlite3.Error, OSError):
+            with suppress(sqlite3.Error):
                 self._leave_whole()
         with suppress(sqlite3.Error):
             self._connection.close()
@@ -278,16 +278,10 @@ class Writer:
 
         The first process that notices does this. One that comes later may find others at work already, who have another
         log, or another index of the same log: what it knows of frames is then no longer true, and carrying them over,
-        or cutting the log off, would ruin what the others have acknowledged. So it leaves everything alone. Where the
-        database itself is another one, log and index of the old one go: whoever opens the new one starts with fresh
-        ones, by which the others see that they come later.
+        or cutting the log off, would ruin what the others have acknowledged. So it leaves everything alone.
         """
-        if self._place.is_taken_over:
-            return
-        (result,) = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-        if result == (0, 0, 0) and not self._place.has_database:
-            for name in FILES[1:]:
-                (self._folder / name).unlink(missing_ok=True)
+        if not self._place.is_taken_over:
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def _refuse(self, waiting: deque[_Waiting]) -> None:
         batch = [*waiting]
