@@ -165,16 +165,19 @@ def stated_results(message: Message, trusted_ids: frozenset[str]) -> Authenticat
     return _read_results(message.raw(fields[0])) if fields else AuthenticationResults()
 
 
-def failed_authentication(trace: bytes) -> bool:
+def failed_authentication(trace: bytes, domain: str) -> bool:
     """Whether our own results on top of a trace say that the mail is not of the sender that it names.
 
-    Without DMARC's word SPF's counts, for it is about the reverse-path.
+    `domain` is the reverse-path's domain key, which SPF is about. DMARC, which is about From, has a word in it only
+    where From's domain is the same or one above: with a good signature of their own in From, anybody could else have
+    reports sent to whom SPF says they are not.
     """
     value = results_on_top(trace)
     if value is None or (b"spf=fail" not in value and b"dmarc=fail" not in value):  # so we write it; most have neither
         return False
     results = _read_results(value)
-    return results.dmarc == "fail" or (results.dmarc != "pass" and results.spf == "fail")
+    is_vouched_for = results.dmarc == "pass" and f".{domain}".endswith(f".{results.dmarc_domain}")
+    return results.dmarc == "fail" or (results.spf == "fail" and not (is_vouched_for and results.dmarc_domain))
 
 
 def proved_reverse_path(trace: bytes, domain: str) -> bool:

@@ -17,7 +17,7 @@ from mta.model.delivery import AcceptedMessage, Body, RecipientEntry
 from mta.model.envelope import Envelope
 from mta.model.queue_id import new_queue_id
 from mta.relay.deliver.explanations import letter, one_line, remote_name, title
-from mta.relay.deliver.reports import Action, Report
+from mta.relay.deliver.reports import Action, Report, is_of_its_sender
 from mta.relay.deliver.returned import part, returned, subject_of
 
 _MESSAGE_ID = re.compile(r"<[!-;=?-~]{1,250}>\Z")
@@ -94,8 +94,10 @@ class DsnWriter:
             reports, hostname=self.hostname, accepted_at=message.accepted_at, now=now, queue_id=message.queue_id,
             subject=subject_of(original),
         )  # fmt: skip
-        # RFC 3461 §4.3: RET is about failures; where all went well the header is enough.
-        whole = message.envelope.ret == "FULL" and any(report.action is Action.FAILED for report in reports)
+        # RFC 3461 §4.3: RET is about failures; where all went well the header is enough. And so it is where somebody
+        # else may have sent the message, who would have us send the content to anybody.
+        is_failure = any(report.action is Action.FAILED for report in reports)
+        whole = message.envelope.ret == "FULL" and is_failure and is_of_its_sender(message)
         parts = (
             part("text/plain; charset=utf-8", text.encode("utf-8", "replace"), "Explanation"),
             part("message/delivery-status", self._delivery_status(message, reports, now), "Delivery report"),

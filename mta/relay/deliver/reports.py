@@ -88,16 +88,27 @@ def is_told(message: AcceptedMessage, report: Report, accepted_domains: Collecti
         if report.cause is Cause.POLICY:
             return _is_trusted(message) and is_ours
         if report.cause is Cause.HELD:  # our own doing, too, and what is held back is often in somebody else's name
-            return _is_known(message) or proved_reverse_path(message.trace, reverse_path.domain_key)
-        return _is_known(message) or not failed_authentication(message.trace)
+            return is_of_its_sender(message)
+        return _is_known(message) or not failed_authentication(message.trace, reverse_path.domain_key)
     if notify is None:
         return report.action is Action.DELAYED and _is_known(message) and is_ours
+    return is_of_its_sender(message)
+
+
+def is_of_its_sender(message: AcceptedMessage) -> bool:
+    """Whether it is known, or proved, that who stands in the reverse-path has sent it."""
+    reverse_path = message.envelope.reverse_path
+    if reverse_path is None:
+        return False
     return _is_known(message) or proved_reverse_path(message.trace, reverse_path.domain_key)
 
 
 def is_suspicious(message: AcceptedMessage) -> bool:
     """Whether somebody may have sent it in another's name, so that nobody behind us should send reports either."""
-    return message.client is not None and not _is_known(message) and failed_authentication(message.trace)
+    reverse_path = message.envelope.reverse_path
+    if message.client is None or reverse_path is None or _is_known(message):
+        return False
+    return failed_authentication(message.trace, reverse_path.domain_key)
 
 
 def _is_trusted(message: AcceptedMessage) -> bool:

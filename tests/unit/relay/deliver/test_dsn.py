@@ -12,7 +12,7 @@ import pytest
 from mta.model.address import Address, parse_address
 from mta.model.decision import Direction
 from mta.model.delivery import AcceptedMessage
-from mta.model.envelope import DsnRequest
+from mta.model.envelope import DsnRequest, ListenerRole
 from mta.model.reply import Reply
 from mta.relay.deliver.dsn import DsnWriter
 from mta.relay.deliver.reports import Action, Cause, Report
@@ -144,6 +144,15 @@ def test_the_header_comes_back_and_the_text_does_not() -> None:
     _, _, original = parts(written()[1])
     assert original.get_content_type() == "text/rfc822-headers"
     assert original.get_payload(decode=True) == ORIGINAL[: ORIGINAL.index(b"\r\n\r\n") + 2].rstrip(b"\r\n")
+
+
+@pytest.mark.parametrize(("spf", "is_whole"), [("pass", True), ("none", False), ("softfail", False)])
+def test_strangers_get_a_message_back_whole_only_if_it_is_theirs(spf: str, is_whole: bool) -> None:
+    """Anybody could else send what they like to whom they like, in our name."""
+    trace = f"Authentication-Results: relay.example.com;\r\n\tspf={spf} smtp.mailfrom=example.net\r\n".encode()
+    of = message(sender="stranger@example.net", role=ListenerRole.INBOUND, ret="FULL")
+    _, _, original = parts(written(of=replace(of, trace=trace))[1])
+    assert original.get_content_type() == ("message/rfc822" if is_whole else "text/rfc822-headers")
 
 
 def test_ret_full_returns_a_small_message_whole() -> None:
