@@ -127,6 +127,7 @@ class Acceptor:
             reason = str(exc) or "no PROXY header in time"
             events.connection_refused(session.settings.name, client=session.ip, reason=reason)
             return False
+        session.balancer = session.ip
         if client is None:
             session.is_balancer = True
         else:

@@ -93,12 +93,12 @@ async def _verify(session: RelaySession, credentials: Credentials) -> None:
             events.sign_in_failed(session.settings.name, client=session.ip, account="", reason=str(exc))
         session.fail_sign_in(TRY_LATER)
         return
-    if not account:
+    if account is None:
         _fail(session, sign_in.known_name(credentials))
         return
-    session.account = account
+    session.signed_in = account
     session.introduce(client.helo, esmtp=client.esmtp)
-    events.signed_in(session.settings.name, client=session.ip, account=account)
+    events.signed_in(session.settings.name, client=session.ip, account=account.name)
     session.say(SIGNED_IN)
 
 

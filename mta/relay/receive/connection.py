@@ -62,6 +62,8 @@ class Connection(SMTP, ABC):
         self.port = port
         self.is_balancer = False
         """A load balancer speaks for itself, e.g. to see whether we are well."""
+        self.balancer = ""
+        """The address of the load balancer through which the client comes; "" where it comes directly."""
         self.tls = ""
         """As in `Client.tls`."""
         self.certificate_names: tuple[str, ...] = ()

@@ -23,6 +23,7 @@ from mta.relay.receive.commands import MailArguments
 from mta.relay.receive.connection import Connection
 
 if TYPE_CHECKING:
+    from mta.config.accounts_file import Account
     from mta.relay.receive.content import Chunks
     from mta.relay.receive.server import RelayListener
 
@@ -41,8 +42,8 @@ class RelaySession(Connection):
         super().__init__(listener, loop, ip, port)
         self.client: Client | None = None
         """All that is known of the client; None until HELO or EHLO."""
-        self.account = ""
-        """The account that it has signed in to; "" before."""
+        self.signed_in: Account | None = None
+        """The account that it has signed in to, as it was then; None before."""
         self.in_exchange = False
         """AUTH has said 334, and what comes next is no command."""
         self.mail: MailArguments | None = None
@@ -119,6 +120,11 @@ class RelaySession(Connection):
     def is_receiving(self) -> bool:
         """A message is on its way in, which may be finished where the session is to end."""
         return self.chunks is not None and not self.chunks.has_failed
+
+    @property
+    def account(self) -> str:
+        """The name of the account that it has signed in to; "" before."""
+        return self.signed_in.name if self.signed_in is not None else ""
 
     # --- replies ---
 

@@ -50,8 +50,13 @@ class SignIn:
         self._accounts = accounts
         self._names = tuple(accounts)
 
-    async def verify(self, credentials: Credentials, client: str) -> str:
-        """The account's name as the file has it, or "" where name and password don't belong together.
+    def has(self, account: Account) -> bool:
+        """Whether it is still there, with the same password."""
+        known = self._accounts.get(account.key)
+        return known is not None and known.hash == account.hash
+
+    async def verify(self, credentials: Credentials, client: str) -> Account | None:
+        """The account, or None where name and password don't belong together.
 
         `client` is what wrong guesses are counted by. Raises BusyError.
         """
@@ -63,10 +68,10 @@ class SignIn:
         account = self._accounts.get(credentials.name)
         tried = account or self._somebody(credentials.name)
         if tried is not None and (await self._is_right(tried, credentials)) and account is not None:
-            return account.name
+            return account
         for key in (of_name, of_client):
             self._counts.add(key, GUESSES_PERIOD_S)
-        return ""
+        return None
 
     def known_name(self, credentials: Credentials) -> str:
         """The account's name as the file has it; "" where there is none of that name."""

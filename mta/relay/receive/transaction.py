@@ -11,6 +11,7 @@ from mta.relay.receive import replies
 from mta.relay.receive.clients import judge_mail, judge_recipient
 from mta.relay.receive.commands import CommandError, MailArguments, parse_mail, parse_recipient
 from mta.relay.receive.incoming import TOO_LARGE
+from mta.relay.receive.renewal import take_up_settings
 
 if TYPE_CHECKING:
     from mta.relay.receive.session import RelaySession
@@ -27,7 +28,9 @@ async def mail(session: RelaySession, argument: str) -> None:
     if session.mail is not None:
         session.refuse(replies.NESTED_MAIL)
         return
-    session.settings = settings = session.listener.settings
+    if session.settings is not session.listener.settings and not take_up_settings(session):
+        return
+    settings, client = session.settings, session.client or client
     if session.is_balancer and not settings.policy.may_connect(session.ip):
         session.refuse(replies.NOT_ALLOWED)  # it may only see whether we are well
         return
