@@ -134,6 +134,26 @@ class Draining:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class LateMail:
+    """Queued messages that wait for longer than they should."""
+
+    messages: int
+    oldest_at: datetime
+    """When the oldest of them was accepted."""
+    by_next_hop: tuple[tuple[str, int], ...]
+    """Those next hops that most of them wait for, and how many."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueLook:
+    """What whoever watches the queue sees of it: what is late, and which orders stand."""
+
+    late: LateMail | None
+    frozen: tuple[FrozenHop, ...] = ()
+    draining: Draining | None = None
+
+
 def is_frozen(next_hop: str, frozen: Collection[str]) -> bool:
     """Whether a next hop of the queue is frozen: by its own name, or by that of the hop that it stands behind.
 
