@@ -6,12 +6,13 @@ import asyncio
 import os
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import mta
 from mta import events
 from mta.adapters.notification.mail import MailChannel
-from mta.adapters.store.sqlite import SqliteSpool
+from mta.adapters.store.look import look
 from mta.config.delivery_schema import MaildirHop
 from mta.config.schema import Configuration
 from mta.control.client import NotRunningError, ask
@@ -19,7 +20,6 @@ from mta.log_sinks import sinks_from
 from mta.model.bypass import Bypass
 from mta.ports.clock import SystemClock
 from mta.ports.notification import NotificationChannel
-from mta.ports.spool import Spool
 from mta.supervise.channel import WorkerChannel
 from mta.watch.board import STATE_FILE
 from mta.watch.watch import Equipment, Watch
@@ -32,11 +32,6 @@ def equipment_of(configuration: Configuration) -> Equipment:
     """What to look at and whom to tell. Raises OSError or KeyError where a secret or a CA file can't be read."""
     alerts, spool = configuration.alerts, configuration.spool.folder
 
-    async def open_spool() -> Spool:
-        if not spool.is_dir():
-            raise FileNotFoundError(str(spool))
-        return await SqliteSpool.open(spool)
-
     def status() -> Mapping[str, Any]:
         try:
             return ask(configuration.control.socket, {"do": "status"}, timeout_s=STATUS_TIMEOUT_S)
@@ -45,8 +40,8 @@ def equipment_of(configuration: Configuration) -> Equipment:
 
     return Equipment(
         watchers=(
-            QueueWatcher(open_spool, alerts.queue_age),
-            RelayWatcher(status, alerts.next_hop_stopped),
+            QueueWatcher(partial(look, spool), age=alerts.queue_age, forgotten=alerts.forgotten),
+            RelayWatcher(status, stopped_for=alerts.next_hop_stopped, forgotten=alerts.forgotten),
             DiskWatcher((spool, configuration.logs.folder), alerts.disk_free),
             CertificateWatcher(watched_certificates(configuration), alerts.certificates),
         ),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum
@@ -13,11 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from mta.control.client import NotRunningError, ask
+from mta.model.printable import printable as printable
 
 DEFAULT_CONFIG = Path("/etc/stampline/stampline.yaml")
 EXIT_CODES = "exit codes: 0 done · 1 failed · 2 bad configuration or usage · 3 the relay does not run"
-
-_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class ExitCode(IntEnum):
@@ -120,11 +118,6 @@ def bad_configuration(problems: Iterable[object]) -> CommandFailedError:
 def print_json(value: object) -> None:
     json.dump(value, sys.stdout, indent=2)
     print()
-
-
-def printable(text: str) -> str:
-    """The text without what would steer a terminal; strangers wrote it."""
-    return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -39,6 +39,8 @@ class Alerts(Strict):
     """How long the oldest queued mail may wait."""
     next_hop_stopped: Duration = timedelta(minutes=5)
     """How long a next hop may be stopped."""
+    forgotten: Duration = timedelta(hours=1)
+    """How long a bypass, a drain or a frozen next hop may last."""
     disk_free: Size = 1_000_000_000
     """On the disks of spool and logs."""
     certificates: tuple[Duration, ...] = (timedelta(days=30), timedelta(days=7), timedelta(days=1))

@@ -8,10 +8,12 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Bypass:
-    """Whether bypass was switched on, and until when (None: until it is switched off)."""
+    """Whether bypass was switched on, since when, and until when (None: until it is switched off)."""
 
     on: bool = False
     until: datetime | None = None
+    since: datetime | None = None
+    """None: it is off, or nobody knows."""
 
     def is_on(self, now: datetime) -> bool:
         """Whether mail is to be relayed unstamped at `now` (aware): it ends by itself at `until`."""

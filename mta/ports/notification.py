@@ -8,6 +8,10 @@ from datetime import datetime
 from typing import Literal, Protocol
 
 
+SEND_MAX_S = 45.0
+"""For all that a channel tells at once, whatever a server does to make it last."""
+
+
 class NotificationError(Exception):
     """It did not get through; the text says why, and holds no secret."""
 
@@ -36,5 +40,5 @@ class NotificationChannel(Protocol):
         ...
 
     async def send(self, notices: Sequence[Notice]) -> None:
-        """Tell of all in one message. Raises NotificationError, within a minute."""
+        """Tell of all in one message. Raises NotificationError, within SEND_MAX_S."""
         ...

@@ -83,16 +83,21 @@ class Worker(Protocol):
 
 
 def bypass_to_json(bypass: Bypass) -> dict[str, Any]:
-    """`{"on": bool, "until": ISO 8601 or null}`."""
-    return {"on": bypass.on, "until": bypass.until.isoformat() if bypass.until else None}
+    """`{"on": bool, "until": ISO 8601 or null}`, and `since` where that is known."""
+    since = {"since": bypass.since.isoformat()} if bypass.since else {}
+    return {"on": bypass.on, "until": bypass.until.isoformat() if bypass.until else None, **since}
 
 
 def bypass_from_json(data: Mapping[str, Any]) -> Bypass:
     """The reverse of `bypass_to_json`. Raises KeyError, TypeError or ValueError for anything else."""
-    until = datetime.fromisoformat(data["until"]) if data["until"] is not None else None
-    if until is not None and until.tzinfo is None:
+    return Bypass(bool(data["on"]), _moment(data["until"]), _moment(data.get("since")))
+
+
+def _moment(text: str | None) -> datetime | None:
+    moment = datetime.fromisoformat(text) if text is not None else None
+    if moment is not None and moment.tzinfo is None:
         raise ValueError("a time needs its zone")
-    return Bypass(bool(data["on"]), until)
+    return moment
 
 
 def problem_to_json(problem: Problem) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import sys
 import traceback
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -345,8 +345,9 @@ class Supervisor:
                 wanted = bypass_from_json(request["bypass"])
             except (KeyError, TypeError, ValueError) as exc:
                 return {"ok": False, "error": f"not a bypass: {exc}"}
+            since = self._bypass.since or datetime.now(UTC).replace(microsecond=0) if wanted.on else None
             try:
-                self._set_bypass(wanted)
+                self._set_bypass(replace(wanted, since=since))
             except OSError as exc:
                 return {"ok": False, "error": f"it works, but a restart will forget it: {exc}"}
         return {"ok": True, "bypass": bypass_to_json(self._bypass)}

@@ -12,10 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from mta.ports.notification import Notice
-from mta.watch.trouble import Trouble
+from mta.watch.trouble import Trouble, plain
 
 STATE_FILE = "alerts.json"
 """Its name in the spool's folder."""
+_STATE_MAX = 10_000_000
+"""Octets; a larger file is none of ours."""
+_CALMED_AFTER = timedelta(days=1)
+"""What returns sooner after it was over is flapping."""
+_DOUBLED_MAX = 6
+"""How often the time is doubled for which something that flaps has to be gone."""
 
 
 @dataclass(slots=True)
@@ -28,6 +34,14 @@ class Entry:
     over_at: datetime | None = None
     told: dict[str, datetime] = field(default_factory=dict)
     """When each channel told of it last."""
+    returns: int = 0
+    """How often it came back soon after it was over."""
+
+    def not_after(self, now: datetime) -> None:
+        """The clock was set back: what seems to lie ahead counts as now, or nothing would be told until then."""
+        self.since, self.last_seen = min(self.since, now), min(self.last_seen, now)
+        self.over_at = None if self.over_at is None else min(self.over_at, now)
+        self.told = {channel: min(at, now) for channel, at in self.told.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +53,17 @@ class Changes:
 
 
 class Board:
-    """`ends_after` is how long a trouble has to be gone before it counts as over: what comes and goes is one."""
+    """`ends_after` is how long a trouble has to be gone before it counts as over: what comes and goes is one.
+
+    Each time that it returns within a day it has to be gone for twice as long, so that what flaps all night is told of
+    a few times only.
+    """
 
     def __init__(self, *, ends_after: timedelta, repeat: timedelta) -> None:
         self.ends_after = ends_after
         self.repeat = repeat
+        self.looked_at: datetime | None = None
+        """When somebody looked last."""
         self._entries: dict[str, Entry] = {}
 
     @property
@@ -55,17 +75,20 @@ class Board:
         """Take in what was found by those who look for the kinds in `looked_at`; other kinds stay as they are."""
         found = {trouble.key: trouble for trouble in troubles}
         begun, over = [], []
+        self.looked_at = now
+        for known in self._entries.values():
+            known.not_after(now)
         for key, trouble in found.items():
             entry = self._entries.get(key)
             if entry is None or entry.over_at is not None:
                 # Who has not heard yet that it was over need not hear it any more, and hears that it is there again.
-                self._entries[key] = Entry(trouble, now, now)
+                self._entries[key] = Entry(trouble, now, now, returns=entry.returns + 1 if entry is not None else 0)
                 begun.append(trouble)
             else:
                 entry.trouble, entry.last_seen = trouble, now
         for key, entry in self._entries.items():
             is_gone = key not in found and entry.trouble.kind in looked_at and entry.over_at is None
-            if is_gone and now - entry.last_seen >= self.ends_after:
+            if is_gone and now - entry.last_seen >= self.ends_after * 2 ** min(entry.returns, _DOUBLED_MAX):
                 entry.over_at = now
                 over.append(entry.trouble)
         return Changes(tuple(begun), tuple(over))
@@ -95,12 +118,14 @@ class Board:
             else:
                 entry.told[channel] = now
 
-    def forget(self, channels: Collection[str]) -> None:
-        """Drop what is over and known to be; `channels` are those that there are now."""
+    def forget(self, channels: Collection[str], now: datetime) -> None:
+        """Drop what is over for a day and known to be; `channels` are those that there are now."""
         done = [
             key
             for key, entry in self._entries.items()
-            if entry.over_at is not None and not any(channel in channels for channel in entry.told)
+            if entry.over_at is not None
+            and now - entry.over_at >= _CALMED_AFTER
+            and not any(channel in channels for channel in entry.told)
         ]
         for key in done:
             del self._entries[key]
@@ -109,7 +134,8 @@ class Board:
 
     def write(self, path: Path) -> None:
         """Replace the file. Raises OSError."""
-        data = {"entries": [_entry_to_json(entry) for entry in self._entries.values()]}
+        entries = [_entry_to_json(entry) for entry in self._entries.values()]
+        data = {"looked_at": self.looked_at.isoformat() if self.looked_at is not None else None, "entries": entries}
         temporary = path.with_name(path.name + ".new")
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as file:
@@ -119,9 +145,13 @@ class Board:
     def read(self, path: Path) -> None:
         """Take over what a former process knew; nothing where the file is missing or damaged: then all is told anew."""
         try:
-            entries = [_entry_from_json(each) for each in json.loads(path.read_bytes())["entries"]]
-        except (OSError, ValueError, KeyError, TypeError):
+            with path.open("rb") as file:
+                data = json.loads(file.read(_STATE_MAX))
+            looked_at = None if data["looked_at"] is None else _moment(data["looked_at"])
+            entries = [_entry_from_json(each) for each in data["entries"]]
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return
+        self.looked_at = looked_at
         self._entries = {entry.trouble.key: entry for entry in entries}
 
 
@@ -137,14 +167,23 @@ def _entry_to_json(entry: Entry) -> dict[str, Any]:
         "last_seen": entry.last_seen.isoformat(),
         "over_at": entry.over_at.isoformat() if entry.over_at is not None else None,
         "told": {channel: at.isoformat() for channel, at in entry.told.items()},
+        "returns": entry.returns,
     }
 
 
 def _entry_from_json(data: dict[str, Any]) -> Entry:
     return Entry(
-        Trouble(data["key"], data["kind"], data["subject"], data["text"]),
-        datetime.fromisoformat(data["since"]),
-        datetime.fromisoformat(data["last_seen"]),
-        datetime.fromisoformat(data["over_at"]) if data["over_at"] is not None else None,
-        {channel: datetime.fromisoformat(at) for channel, at in data["told"].items()},
+        plain(Trouble(str(data["key"]), str(data["kind"]), str(data["subject"]), str(data["text"]))),
+        _moment(data["since"]),
+        _moment(data["last_seen"]),
+        _moment(data["over_at"]) if data["over_at"] is not None else None,
+        {str(channel): _moment(at) for channel, at in data["told"].items()},
+        int(data["returns"]),
     )
+
+
+def _moment(text: Any) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError("a time without a zone")
+    return moment

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
+
+from mta.model.printable import in_a_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,19 @@ class Trouble:
     """What it means, and what to do."""
 
 
+SUBJECT_MAX, TEXT_MAX = 300, 2000
+
+
+def plain(trouble: Trouble) -> Trouble:
+    """The same without what would steer a terminal or add a line: other servers' words may stand in it."""
+    return Trouble(
+        in_a_line(trouble.key, SUBJECT_MAX),
+        trouble.kind,
+        in_a_line(trouble.subject, SUBJECT_MAX),
+        in_a_line(trouble.text, TEXT_MAX),
+    )
+
+
 class CantLookError(Exception):
     """Nothing is known at the moment; what was wrong is taken to be so still."""
 
@@ -32,6 +47,6 @@ class Watcher(Protocol):
         """The kinds of trouble that it may find."""
         ...
 
-    async def look(self, now: datetime) -> Sequence[Trouble]:
+    def look(self, now: datetime) -> Coroutine[Any, Any, Sequence[Trouble]]:
         """What is wrong now. Raises CantLookError."""
         ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,58 +12,75 @@ from typing import Any
 
 from cryptography.x509 import load_pem_x509_certificates
 
-from mta.model.delivery import OF_DOMAIN, State
-from mta.model.queue import QueueFilter
-from mta.model.reply import MailError
-from mta.ports.spool import Spool
+from mta.model.delivery import OF_DOMAIN
+from mta.model.queue import Draining, FrozenHop, QueueLook, is_frozen
 from mta.watch.trouble import CantLookError, Trouble
 
-COUNTED_MAX = 1000
-"""Late messages that are counted; beyond it there are "more than"."""
+ENDS_SOON = timedelta(days=1)
+"""A bypass whose end is nearer is not forgotten."""
 
 
 class QueueWatcher:
-    """Mail that waits for too long, and a store that can't be read."""
+    """Mail that waits for too long, a store that can't be read, and orders that may have been forgotten."""
 
-    kinds = frozenset({"queue-age", "store"})
+    kinds = frozenset({"queue-age", "store", "frozen", "draining"})
 
-    def __init__(self, open_spool: Callable[[], Awaitable[Spool]], age: timedelta) -> None:
-        """`open_spool` raises OSError, or the store's own error, which is one of OSError or ValueError's kin."""
-        self._open_spool = open_spool
+    def __init__(self, look: Callable[[datetime], QueueLook], *, age: timedelta, forgotten: timedelta) -> None:
+        """`look` is asked, in a thread, for what waits since a time; it raises FileNotFoundError before the first start
+        and, where the store can't be read, what says so."""
+        self._look = look
         self._age = age
+        self._forgotten = forgotten
 
     async def look(self, now: datetime) -> Sequence[Trouble]:
-        late = QueueFilter(state=State.QUEUED, older_than_s=self._age.total_seconds())
         try:
-            spool = await self._open_spool()
+            seen = await asyncio.to_thread(self._look, now - self._age)
         except FileNotFoundError as exc:
-            raise CantLookError(f"there is no spool yet: {exc}") from exc
-        except Exception as exc:  # noqa: BLE001 - whatever keeps the store from being opened is the trouble
+            raise CantLookError(f"there is no queue: {exc}") from exc
+        except Exception as exc:  # noqa: BLE001 - whatever keeps the store from being read is the trouble
             return [_store(str(exc))]
-        try:
-            entries = await spool.entries(late, limit=COUNTED_MAX)
-        except MailError as exc:
-            return [_store(str(exc))]
-        finally:
-            await spool.close()
-        if not entries:
-            return []
-        hops: dict[str, int] = {}
-        for entry in entries:
-            for hop in {each.next_hop for each in entry.recipients if each.state is State.QUEUED}:
-                hops[hop] = hops.get(hop, 0) + 1
-        oldest = now - min(entry.accepted_at for entry in entries)
-        number = f"more than {COUNTED_MAX}" if len(entries) >= COUNTED_MAX else str(len(entries))
-        by_hop = ", ".join(f"{hop} ({count})" for hop, count in sorted(hops.items(), key=lambda item: -item[1])[:10])
         return [
-            Trouble(
-                "queue-age",
-                "queue-age",
-                f"mail waits in the queue: {number} messages for longer than {_span(self._age)}",
-                f"The oldest has waited for {_span(oldest)}. They wait for: {by_hop}. See what the next hops say with "
-                "`stampline queue list`; when it is mended, `stampline queue retry --all` tries everything at once.",
-            )
+            *self._late(seen, now),
+            *(_frozen(hop, now) for hop in seen.frozen if now - hop.since >= self._forgotten),
+            *(_draining(order, now) for order in (seen.draining,) if order and now - order.since >= self._forgotten),
         ]
+
+    def _late(self, seen: QueueLook, now: datetime) -> Iterable[Trouble]:
+        if seen.late is None:
+            return
+        number, names = seen.late.messages, frozenset(hop.next_hop for hop in seen.frozen)
+        hops = [f"{hop} ({count}{', frozen' if is_frozen(hop, names) else ''})" for hop, count in seen.late.by_next_hop]
+        yield Trouble(
+            "queue-age",
+            "queue-age",
+            f"mail waits in the queue: {number} message{'s' if number > 1 else ''} for longer than {_span(self._age)}",
+            f"The oldest has waited for {_span(now - seen.late.oldest_at)}. Most wait for: {', '.join(hops)}. "
+            "`stampline queue summary --by reply` shows what the next hops say; when it is mended, "
+            "`stampline queue retry --next-hop NAME` tries at once.",
+        )
+
+
+def _frozen(hop: FrozenHop, now: datetime) -> Trouble:
+    return Trouble(
+        f"frozen:{hop.next_hop}",
+        "frozen",
+        f"next hop {hop.next_hop} is frozen for {_span(now - hop.since)}",
+        f"{_ordered(hop.by, hop.reason)}. Its mail waits, and nobody is warned of it. `stampline queue thaw "
+        f"{hop.next_hop}` has it delivered.",
+    )
+
+
+def _draining(order: Draining, now: datetime) -> Trouble:
+    return Trouble(
+        "draining",
+        "draining",
+        f"this node is draining for {_span(now - order.since)}: it takes no mail",
+        f"{_ordered(order.by, order.reason)}. `stampline undrain` has it take mail again.",
+    )
+
+
+def _ordered(by: str, reason: str) -> str:
+    return f"{by} has said so" + (f": {reason}" if reason else "")
 
 
 def _store(error: str) -> Trouble:
@@ -76,14 +93,18 @@ def _store(error: str) -> Trouble:
 
 
 class RelayWatcher:
-    """What the supervisor knows: a refused reload, stopped next hops, a closed queue, workers that keep dying."""
+    """What the supervisor knows: a refused reload, stopped next hops, a closed queue, workers that keep dying, and a
+    bypass that may have been forgotten."""
 
-    kinds = frozenset({"reload-refused", "next-hop-stopped", "queue-closed", "worker-dies"})
+    kinds = frozenset({"reload-refused", "next-hop-stopped", "queue-closed", "worker-dies", "bypass"})
 
-    def __init__(self, status: Callable[[], Mapping[str, Any]], stopped_for: timedelta) -> None:
+    def __init__(
+        self, status: Callable[[], Mapping[str, Any]], *, stopped_for: timedelta, forgotten: timedelta
+    ) -> None:
         """`status` blocks, and raises OSError where nobody answers."""
         self._status = status
         self._stopped_for = stopped_for
+        self._forgotten = forgotten
 
     async def look(self, now: datetime) -> Sequence[Trouble]:
         try:
@@ -95,6 +116,7 @@ class RelayWatcher:
             *_stopped(status["workers"], now, self._stopped_for),
             *_closed(status["workers"]),
             *_dying([*status["workers"], *status["companions"].values()]),
+            *_bypass(status["bypass"], now, self._forgotten),
         ]
 
 
@@ -156,6 +178,20 @@ def _dying(slots: Iterable[Mapping[str, Any]]) -> Iterable[Trouble]:
             f"{len(dying)} of the relay's processes die again and again",
             "They are started anew each time, and what they had in hand is taken up again. The files of component "
             "relay, and the service's journal, say what they die of.",
+        )
+
+
+def _bypass(bypass: Mapping[str, Any], now: datetime, forgotten: timedelta) -> Iterable[Trouble]:
+    if not bypass["on"] or bypass.get("since") is None:
+        return
+    lasts = now - datetime.fromisoformat(bypass["since"])
+    ends_soon = bypass["until"] is not None and datetime.fromisoformat(bypass["until"]) - now < ENDS_SOON
+    if lasts >= forgotten and not ends_soon:
+        yield Trouble(
+            "bypass",
+            "bypass",
+            f"bypass is on for {_span(lasts)}: mail goes out without rules and stamps",
+            "`stampline bypass off` has rules apply again; `stampline bypass on --for 4h` ends by itself.",
         )
 
 

@@ -6,16 +6,19 @@ Its keys are `relay`, our host name, and `notices`, a list of objects with the f
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from urllib.parse import urlsplit
 
 import httpx
 
 from mta.config.alert_schema import Webhook
-from mta.ports.notification import Notice, NotificationError
+from mta.model.printable import in_a_line
+from mta.ports.notification import SEND_MAX_S, Notice, NotificationError
 
 TIMEOUT_S = 15.0
 SIGNATURE = "X-Stampline-Signature"
@@ -28,6 +31,7 @@ class WebhookChannel:
 
     def __init__(self, settings: Webhook, *, hostname: str, key: bytes = b"") -> None:
         self._url = settings.url
+        self._host = urlsplit(settings.url).hostname
         self._hostname = hostname
         self._key = key
 
@@ -39,15 +43,17 @@ class WebhookChannel:
             headers[SIGNATURE] = f"sha256={hmac.new(self._key, body, hashlib.sha256).hexdigest()}"
         try:
             async with (
+                asyncio.timeout(SEND_MAX_S),
                 httpx.AsyncClient(timeout=TIMEOUT_S, follow_redirects=False, trust_env=False) as client,
                 client.stream("POST", self._url, content=body, headers=headers) as answer,
             ):
                 code = answer.status_code
-        except (httpx.HTTPError, httpx.InvalidURL, OSError) as exc:
-            host = httpx.URL(self._url).host
-            raise NotificationError(f"{host}: {type(exc).__name__}: {exc}"[:300]) from exc
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as exc:  # a TimeoutError is an OSError
+            # What stands behind the host may be the webhook's secret.
+            why = str(exc) if isinstance(exc, httpx.ConnectError) else ""
+            raise NotificationError(in_a_line(f"{self._host}: {type(exc).__name__}{why and ': '}{why}", 300)) from exc
         if not 200 <= code < 300:
-            raise NotificationError(f"{httpx.URL(self._url).host} answered {code}")
+            raise NotificationError(f"{self._host} answered {code}")
 
 
 def _as_json(notice: Notice) -> dict[str, str]:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trustme
 
+from mta.adapters.store.look import look
 from mta.adapters.store.sqlite import SqliteSpool
+from mta.adapters.store.turnstile import Turnstile
 from mta.model.address import parse_address
 from mta.model.decision import Decision, Direction, RecipientDecision, Role
 from mta.model.delivery import AcceptedMessage, Body, RecipientEntry
 from mta.model.envelope import Envelope
-from mta.ports.spool import Spool
+from mta.model.queue import Draining, FrozenHop
 from mta.watch.trouble import CantLookError
 from mta.watch.watchers import CertificateWatcher, DiskWatcher, QueueWatcher, RelayWatcher, WatchedCertificate
 
@@ -24,6 +28,10 @@ HOUR = timedelta(hours=1)
 
 
 # --- the queue ---
+
+
+def queue(folder: Path, *, age: timedelta = HOUR, forgotten: timedelta = HOUR) -> QueueWatcher:
+    return QueueWatcher(partial(look, folder), age=age, forgotten=forgotten)
 
 
 def waiting(queue_id: str, accepted_at: datetime, next_hop: str) -> AcceptedMessage:
@@ -42,14 +50,36 @@ async def test_mail_that_waits_for_too_long_is_counted_by_next_hop(tmp_path: Pat
         await spool.accept(waiting(f"Q{number}", now - age * HOUR, hop))
     await spool.close()
 
-    async def open_spool() -> Spool:
-        return await SqliteSpool.open(tmp_path)
-
-    [trouble] = await QueueWatcher(open_spool, HOUR).look(now)
+    [trouble] = await queue(tmp_path).look(now)
     assert "3 messages for longer than 1 hour" in trouble.subject
     assert "waited for 4 hours" in trouble.text
     assert "b (2), a (1)" in trouble.text
-    assert await QueueWatcher(open_spool, 5 * HOUR).look(now) == []
+    assert await queue(tmp_path, age=5 * HOUR).look(now) == []
+
+
+async def test_orders_that_may_have_been_forgotten(tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    spool = await SqliteSpool.open(tmp_path, reserve=0)
+    await spool.freeze(FrozenHop("a", now - 3 * HOUR, "jane", "new disks"))
+    await spool.freeze(FrozenHop("b", now - 0.5 * HOUR, "jane"))
+    await spool.drain(Draining(now - 2 * HOUR, "john"))
+    await spool.accept(waiting("Q1", now - 2 * HOUR, "a"))
+    await spool.close()
+    late, frozen, draining = await queue(tmp_path).look(now)
+    assert "a (1, frozen)" in late.text
+    assert (frozen.key, frozen.subject) == ("frozen:a", "next hop a is frozen for 3 hours")
+    assert "jane has said so: new disks" in frozen.text
+    assert draining.subject == "this node is draining for 2 hours: it takes no mail"
+    assert await queue(tmp_path, age=9 * HOUR, forgotten=9 * HOUR).look(now) == []
+
+
+async def test_looking_makes_no_queue_and_waits_for_nobody(tmp_path: Path) -> None:
+    with pytest.raises(CantLookError):
+        await queue(tmp_path).look(NOON)
+    assert list(tmp_path.iterdir()) == []
+    await (await SqliteSpool.open(tmp_path, reserve=0)).close()
+    with closing(Turnstile(tmp_path)) as turn, turn:  # as a worker that commits for a long time
+        assert await queue(tmp_path).look(NOON) == []
 
 
 async def test_a_damaged_store_is_a_trouble(tmp_path: Path) -> None:
@@ -57,27 +87,22 @@ async def test_a_damaged_store_is_a_trouble(tmp_path: Path) -> None:
     database = next(tmp_path.glob("*.db"))
     database.write_bytes(b"not a database at all" * 1000)
 
-    async def open_spool() -> Spool:
-        return await SqliteSpool.open(tmp_path)
-
-    [trouble] = await QueueWatcher(open_spool, HOUR).look(NOON)
+    [trouble] = await queue(tmp_path).look(NOON)
     assert trouble.kind == "store"
-
-
-async def test_before_the_first_start_there_is_nothing_to_look_at(tmp_path: Path) -> None:
-    async def open_spool() -> Spool:
-        raise FileNotFoundError(tmp_path / "spool")
-
-    with pytest.raises(CantLookError):
-        await QueueWatcher(open_spool, HOUR).look(NOON)
 
 
 # --- the relay ---
 
 
-def status(*, reload: Mapping[str, Any] | None = None, workers: list[dict[str, Any]] | None = None) -> RelayWatcher:
-    answer = {"last_reload": reload, "workers": workers or [], "companions": {}}
-    return RelayWatcher(lambda: answer, timedelta(minutes=5))
+OFF: Mapping[str, Any] = {"on": False, "until": None}
+
+
+def status(
+    *, reload: Mapping[str, Any] | None = None, workers: list[dict[str, Any]] | None = None,
+    bypass: Mapping[str, Any] = OFF,
+) -> RelayWatcher:  # fmt: skip
+    answer = {"last_reload": reload, "workers": workers or [], "companions": {}, "bypass": bypass}
+    return RelayWatcher(lambda: answer, stopped_for=timedelta(minutes=5), forgotten=HOUR)
 
 
 def stopped(**hops: int) -> dict[str, Any]:
@@ -117,12 +142,27 @@ async def test_processes_that_keep_dying() -> None:
     assert trouble.kind == "worker-dies"
 
 
+@pytest.mark.parametrize(
+    ("since", "until", "told"),
+    [
+        (NOON - 2 * HOUR, None, ["bypass is on for 2 hours: mail goes out without rules and stamps"]),
+        (NOON - 2 * HOUR, NOON + 48 * HOUR, ["bypass is on for 2 hours: mail goes out without rules and stamps"]),
+        (NOON - 2 * HOUR, NOON + 3 * HOUR, []),
+        (NOON - 0.5 * HOUR, None, []),
+    ],
+    ids=["without end", "ends late", "ends soon", "new"],
+)
+async def test_a_bypass_that_may_have_been_forgotten(since: datetime, until: datetime | None, told: list[str]) -> None:
+    bypass = {"on": True, "since": since.isoformat(), "until": until.isoformat() if until else None}
+    assert [trouble.subject for trouble in await status(bypass=bypass).look(NOON)] == told
+
+
 async def test_a_silent_supervisor_tells_nothing() -> None:
     def silent() -> Mapping[str, Any]:
         raise ConnectionError("nobody there")
 
     with pytest.raises(CantLookError, match="nobody there"):
-        await RelayWatcher(silent, HOUR).look(NOON)
+        await RelayWatcher(silent, stopped_for=HOUR, forgotten=HOUR).look(NOON)
 
 
 # --- disks ---

@@ -7,15 +7,17 @@ import email.policy
 import hashlib
 import hmac
 import json
+import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
+from mta.adapters.notification import mail, webhook
 from mta.adapters.notification.mail import MailChannel
 from mta.adapters.notification.webhook import WebhookChannel
 from mta.config.alert_schema import AlertMail, Webhook
@@ -31,8 +33,8 @@ NOTICES = [
 
 
 def mail_channel(port: int, **settings: object) -> MailChannel:
-    mail = AlertMail.model_validate({"to": ("ops@example.com",), "host": "127.0.0.1", "port": port, **settings})
-    return MailChannel(mail, sender="postmaster@relay.example.com", hostname="relay.example.com", password="secret")
+    where = AlertMail.model_validate({"to": ("ops@example.com",), "host": "127.0.0.1", "port": port, **settings})
+    return MailChannel(where, sender="postmaster@relay.example.com", hostname="relay.example.com", password="secret")
 
 
 async def test_a_mail_tells_of_all_notices() -> None:
@@ -73,6 +75,57 @@ async def test_a_password_is_never_said_in_clear_text() -> None:
             await mail_channel(sink.port, user="ops", tls="required").send(NOTICES)
         assert sink.arrived == []
     assert "secret" not in str(failure.value)
+
+
+async def test_what_other_servers_say_steers_no_terminal_and_fills_no_mailbox() -> None:
+    evil = Notice("k", "kind", "begun", "out \x1b]0;x\x07 \u202e" + "s" * 9000, "\x9b2J \ud800" + "t" * 9000, SINCE)
+    with Sink() as sink:
+        await mail_channel(sink.port).send([evil] * 1000)
+        [arrived] = sink.arrived
+    message = email.message_from_bytes(arrived.data, policy=email.policy.default)
+    assert not {"\x1b", "\x07", "\x9b", "\u202e", "\ud800"} & set(str(message["Subject"]) + message.get_content())
+    assert len(str(message["Subject"])) < 300
+    assert len(arrived.data) < 300_000
+    assert "… and 950 more: `stampline alerts` shows them all." in message.get_content()
+
+
+async def test_a_mail_is_dated_when_it_is_sent() -> None:
+    before = datetime.now(UTC).replace(microsecond=0)
+    assert mail_channel(25).message(NOTICES)["Date"].datetime >= before  # a field of the modern policy
+
+
+@contextmanager
+def dribbling(answer: bytes) -> Iterator[int]:
+    """Its port: a server that sends this again and again, slowly, and never comes to an end."""
+    stopped = threading.Event()
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        client, _ = listener.accept()
+        with client, suppress(OSError):
+            while not stopped.wait(0.02):
+                client.sendall(answer)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        stopped.set()
+        thread.join()
+        listener.close()
+
+
+async def test_servers_that_never_end_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mail, "SEND_MAX_S", 0.2)
+    monkeypatch.setattr(webhook, "SEND_MAX_S", 0.2)
+    with dribbling(b"220-not yet\r\n") as port, pytest.raises(NotificationError, match=r"127\.0\.0\.1 port"):
+        await mail_channel(port).send(NOTICES)
+    with dribbling(b"H") as port:
+        channel = WebhookChannel(Webhook(url=f"http://127.0.0.1:{port}/secret-path"), hostname="relay.example.com")
+        with pytest.raises(NotificationError, match="TimeoutError") as failure:
+            await channel.send(NOTICES)
+    assert "secret-path" not in str(failure.value)
 
 
 # --- webhook ---
