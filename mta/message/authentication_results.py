@@ -168,16 +168,13 @@ def stated_results(message: Message, trusted_ids: frozenset[str]) -> Authenticat
 def failed_authentication(trace: bytes, domain: str) -> bool:
     """Whether our own results on top of a trace say that the mail is not of the sender that it names.
 
-    `domain` is the reverse-path's domain key, which SPF is about. DMARC, which is about From, has a word in it only
-    where From's domain is the same or one above: with a good signature of their own in From, anybody could else have
-    reports sent to whom SPF says they are not.
+    `domain` is the reverse-path's domain key, which SPF is about; only a signature that vouches for it excuses SPF.
     """
     value = results_on_top(trace)
     if value is None or (b"spf=fail" not in value and b"dmarc=fail" not in value):  # so we write it; most have neither
         return False
     results = _read_results(value)
-    is_vouched_for = results.dmarc == "pass" and f".{domain}".endswith(f".{results.dmarc_domain}")
-    return results.dmarc == "fail" or (results.spf == "fail" and not (is_vouched_for and results.dmarc_domain))
+    return results.dmarc == "fail" or (results.spf == "fail" and not results.vouches_for(domain))
 
 
 def proved_reverse_path(trace: bytes, domain: str) -> bool:

@@ -48,3 +48,12 @@ class AuthenticationResults:
     """Who sealed the newest set of the chain."""
     reasons: tuple[tuple[str, str], ...] = ()
     """(method, a few words) where a result needs them."""
+
+    def vouches_for(self, domain: str) -> bool:
+        """Whether a signature that holds is of this domain (a `domain_key`), or of one above it.
+
+        A signature of any other domain says nothing: everybody can have one of their own, and put whom they like into
+        the reverse-path.
+        """
+        holding = (self.dmarc_domain, *self.dkim_domains) if self.dmarc == "pass" else self.dkim_domains
+        return any(name and f".{domain}".endswith(f".{name}") for name in holding)

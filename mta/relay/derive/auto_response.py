@@ -70,11 +70,12 @@ def _automatic(message: Message) -> str:
 def _forged(original: Original) -> str:
     """An answer to a forged sender would hit somebody who never wrote (backscatter)."""
     results: AuthenticationResults | None = original.authentication
-    if original.is_verified or results is None or results.dmarc == "pass":
+    sender = original.message.envelope.reverse_path
+    if original.is_verified or results is None or sender is None:
         return ""
     if results.dmarc == "fail":
         return "DMARC failed"
-    return "SPF failed" if results.spf in _SPF_FAILED and results.dkim != "pass" else ""
+    return "SPF failed" if results.spf in _SPF_FAILED and not results.vouches_for(sender.domain_key) else ""
 
 
 def response_fields(message: Message, subject: str) -> list[bytes]:
