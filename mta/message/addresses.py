@@ -103,6 +103,7 @@ def _read_list(text: str, found: list[Mailbox]) -> bool:
             is_doubtful |= entry.address is not None and "@" in bracketed
             entry.address = bracketed if entry.address is None else entry.address
         elif word is not None:
+            is_doubtful |= entry.address is not None and "@" in word
             entry.words.append(_without_group(entry, word))
         elif separator is not None:
             is_doubtful |= _add(entry, found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mta import events
 from mta.config.listener_schema import Listener
 from mta.config.schema import Configuration
+from mta.message.hidden_fields import hidden_names
 from mta.message.parse import Message
 from mta.model.envelope import Client
 from mta.model.reply import Reply
@@ -51,6 +52,8 @@ def _is_of_our_tenant(listener: Listener, client: Client, message: Message | Non
         found = "no certificate"
     elif message is None:
         found = "a message over the limits"
+    elif ours.header.lower().encode("ascii", "replace") in hidden_names(message):
+        found = f"a broken field {ours.header}"
     else:
         values = [message.raw(field).strip() for field in message.fields_named(ours.header)]
         if len(values) == 1 and values[0].lower() == ours.tenant_id.lower().encode("ascii", "replace"):

@@ -27,7 +27,7 @@ from mta.model.delivery import AcceptedMessage
 from mta.model.person import Person
 from mta.model.reply import Reply
 from mta.relay.book import Book
-from mta.relay.foreign_fields import foreign_fields, foreign_spans, is_mark
+from mta.relay.foreign_fields import closing, foreign_fields, foreign_spans, is_mark
 from mta.relay.sign import signatures_of
 from mta.relay.split.variants import Variant
 from mta.relay.stamp.content.changes import on_error_of
@@ -137,14 +137,15 @@ def finished(original: Original, variant: Variant, content: tuple[Edit, ...]) ->
             *foreign_spans(message.client, original.data, original.book.authserv_ids),
         )
     foreign = foreign_fields(message.client, parsed, original.book.authserv_ids)
+    closed = closing(message.client, parsed)
     if message.decision.already_processed:
         foreign = [field for field in foreign if not is_mark(field)]
-        return combine((prepend(parsed, message.trace), *_removed(foreign, ())))
+        return combine((prepend(parsed, message.trace), *closed, *_removed(foreign, ())))
     mark = b"" if original.is_orphaned else _mark(original, variant, parsed)
     trace = mark + message.trace
     domain = "" if original.is_orphaned else _signing_domain(original, variant, parsed, content)
     taken_out = [*foreign, *_signatures_before(original, parsed, domain)]
-    unsigned = combine((prepend(parsed, trace), *content, *_removed(taken_out, content)))  # the first is at 0
+    unsigned = combine((prepend(parsed, trace), *closed, *content, *_removed(taken_out, content)))  # the first is at 0
     if original.is_orphaned:
         return unsigned
     return _signed(original, variant, unsigned, domain) if domain else _sealed(original, variant, unsigned)

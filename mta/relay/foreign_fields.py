@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from mta.message.authentication_results import fields_of, read_field
 from mta.message.edit import Edit
 from mta.message.fields import HeaderField
+from mta.message.hidden_fields import behind_the_header, hidden_names
 from mta.message.mark import HEADER as MARK_HEADER
 from mta.message.parse import Buffer, Message
 from mta.model.envelope import Client
@@ -28,10 +29,12 @@ _OF_EXCHANGE = (
 _MARK_NAME = MARK_HEADER.decode()
 _MARK_KEY = MARK_HEADER.lower()
 _TOKEN_NAME = TOKEN_HEADER.decode()
+_ALL = (*_OF_EXCHANGE, MARK_HEADER.lower(), TOKEN_HEADER.lower())
+_HIDDEN = re.compile(rb"(?i)[\x80-\xff]*+(?:%b)[!-9;-~]*\s*:" % b"|".join(_ALL))
 _ANY = re.compile(
-    rb"(?mi)^(?:(?P<mark>%b)|%b|(?P<exchange>(?:%b)[!-9;-~]*)"
+    rb"(?mi)^[\x80-\xff]*+(?:(?P<mark>%b)|%b|(?P<exchange>(?:%b)[!-9;-~]*)"
     rb"|authentication-results(?=[ \t]*:(?P<results>[^\n]*\n(?:[ \t][^\n]*\n)*)))"
-    rb"[ \t]*:[^\n]*\n(?:[ \t][^\n]*\n)*" % (MARK_HEADER, TOKEN_HEADER, b"|".join(_OF_EXCHANGE))
+    rb"[ \t]*(?:\r\n[ \t]+)*:[^\n]*\n(?:[ \t][^\n]*\n)*" % (MARK_HEADER, TOKEN_HEADER, b"|".join(_OF_EXCHANGE))
 )
 
 
@@ -43,9 +46,22 @@ def foreign_fields(client: Client | None, message: Message, authserv_ids: frozen
     fields = [*message.fields_named(_MARK_NAME), *message.fields_named(_TOKEN_NAME)]
     if client is not None and not client.is_exchange:
         fields += [field for field in message.fields if field.name.startswith(_OF_EXCHANGE)]
+        if b"" in message.names:
+            fields += [field for field in message.fields_named("") if _HIDDEN.match(message.raw(field))]
     if client is not None and not client.is_trusted:
         fields += fields_of(message, authserv_ids)
     return fields
+
+
+def closing(client: Client | None, message: Message) -> tuple[Edit, ...]:
+    """The empty line that a header lacks, where other readers could find such a field behind its end.
+
+    What merely looks odd stays as it is.
+    """
+    behind = behind_the_header(message) if client is not None and not client.is_exchange else b""
+    if not behind or not any(name.startswith(_ALL) for name in hidden_names(message)):
+        return ()
+    return (Edit(message.body_start, message.body_start, b"\r\n"),)
 
 
 def token_field(token: bytes) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from mta.message.addresses import addresses, is_doubtful, read_mailboxes
+from mta.message.hidden_fields import hidden_names
 from mta.message.parse import Message
 from mta.model.address import Address, domain_key, parse_address
 
@@ -39,8 +40,9 @@ class SenderRules:
             return ""
         if message is None:
             return "a message over the limits, whose From is not looked at"
+        hidden = set(hidden_names(message))
         for name in _AUTHORS:
-            if is_doubtful(message, name):
+            if is_doubtful(message, name) or name.lower().encode() in hidden:
                 return f"a {name} that can be read in two ways"
             if not all(read_mailboxes(message.raw(field)) for field in message.fields_named(name)):
                 return f"a {name} without an address"

@@ -60,6 +60,40 @@ def test_anything_less_is_refused(configuration: Configuration) -> None:
         assert judge_header(configuration, client, each, "Q1") == NOT_OUR_TENANT
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        b"X-MS-Exchange-CrossTenant-Id: ffffffff-89ab-cdef-0123-456789abcdef\r\n",
+        b"x-ms-exchange-crosstenant-id : ffffffff-89ab-cdef-0123-456789abcdef\r\n",
+        b"X-MS-Exchange-CrossTenant-Id:\r\n",
+        b"X-MS-Exchange-CrossTenant-Id\r\n : ffffffff-89ab-cdef-0123-456789abcdef\r\n",
+        b"\xef\xbb\xbfX-MS-Exchange-CrossTenant-Id: ffffffff-89ab-cdef-0123-456789abcdef\r\nX-Last: 1\r\n",
+        b"--line\r\nX-MS-Exchange-CrossTenant-Id: ffffffff-89ab-cdef-0123-456789abcdef\r\n",
+    ],
+)
+def test_a_second_tenant_is_found_wherever_a_reader_may_find_it(configuration: Configuration, other: bytes) -> None:
+    ours = b"X-MS-Exchange-CrossTenant-Id: " + TENANT.encode() + b"\r\n"
+    for header in (ours + other, *([other + ours] if not other.startswith(b"-") else [])):
+        twofold = parse(b"From: a@example.com\r\n" + header + b"\r\nHello\r\n")
+        assert judge_header(configuration, ONLINE, twofold, "Q1") == NOT_OUR_TENANT
+
+
+@pytest.mark.parametrize(
+    "tenant",
+    [
+        TENANT + ".", f"{{{TENANT}}}", f"({TENANT})", f"{TENANT},{TENANT}", f"{TENANT};x", f'"{TENANT}"',
+        f"=?us-ascii?q?{TENANT}?=", TENANT.replace("-", ""), "\ufeff" + TENANT, f"{TENANT[:8]}\r\n {TENANT[8:]}",
+    ],
+)  # fmt: skip
+def test_what_is_merely_like_our_tenant_is_another(configuration: Configuration, tenant: str) -> None:
+    assert judge_header(configuration, ONLINE, message(tenant), "Q1") == NOT_OUR_TENANT
+
+
+def test_our_tenant_in_an_attached_message_is_none(configuration: Configuration) -> None:
+    attached = b"From: a@example.com\r\nContent-Type: message/rfc822\r\n\r\n" + MESSAGE % TENANT.encode()
+    assert judge_header(configuration, ONLINE, parse(attached), "Q1") == NOT_OUR_TENANT
+
+
 def test_authors_are_judged_by_what_the_client_was_admitted_as(configuration: Configuration) -> None:
     assert judge_header(configuration, DEVICE, message(), "Q1") is None
     assert judge_header(configuration, DEVICE, message(sender="boss@evil.example"), "Q1") == NOT_YOUR_AUTHOR

@@ -313,6 +313,30 @@ async def test_a_stranger_does_not_pose_as_internal_to_exchange(world: World) ->
         assert copy.count(b"AuthAs") == before.count(b"AuthAs")
 
 
+@pytest.mark.parametrize(
+    "smuggled",
+    [
+        b"--line\r\nX-MS-Exchange-Organization-AuthAs: Internal\r\n",
+        b"X-MS-Exchange-Organization-AuthAs\r\n : Internal\r\n",
+        b"\xef\xbb\xbfX-MS-Exchange-Organization-AuthAs: Internal\r\n",
+        b"X-MS-Exchange-Organization-AuthAs\r\n : Internal\r\nX-Last: 1\r\n",
+        b"\xef\xbb\xbfX-MS-Exchange-Organization-AuthAs : Internal\r\nX-Last: 1\r\n",
+    ],
+)
+async def test_nor_by_fields_that_only_others_read(world: World, smuggled: bytes) -> None:
+    header, _, body = MESSAGE.partition(b"\r\n\r\n")
+    message = header + b"\r\n" + smuggled + b"\r\n" + body
+    for client in (STRANGER, EXCHANGE):
+        world.transport.copies.clear()
+        await world.submit(message, "john@example.com", client=client)
+        await world.finish()
+        copy = world.copy_for("john@example.com")
+        if client is STRANGER:
+            assert b"AuthAs" not in copy.partition(b"\r\n\r\n")[0]
+        else:
+            assert copy.endswith(message)
+
+
 async def test_the_token_is_on_all_copies_but_those_for_servers_of_strangers(tmp_path: Path) -> None:
     relay = Relay(tmp_path / "relay", 1)
     relay.write_rules("rules: []\n")

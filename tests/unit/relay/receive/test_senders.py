@@ -39,6 +39,10 @@ def test_authors_that_are_allowed(header: str) -> None:
         "from : boss@evil.example",
         "From:\r\n boss@evil.example",
         "From: jane",
+        "From: jane@example.com\r\n--line\r\nFrom: boss@evil.example",
+        "From: jane@example.com\r\nFrom\r\n : boss@evil.example\r\nTo: joe@example.com",
+        "From: jane@example.com\r\n\u00a0Sender: boss@evil.example\r\nTo: joe@example.com",
+        "From: <jane@example.com> boss@evil.example",
     ],
 )
 def test_authors_that_are_not(header: str) -> None:
