@@ -2,8 +2,8 @@
 
 A table in memory that the supervisor makes and the workers inherit (memfd). Each worker writes its own section only,
 and reads all; so nothing is locked, and what a worker counted vanishes with it. It is bounded: a key has its place in
-one bucket of eight, and where that is full the smallest of the rates gives way. Sums are exact but for what other
-workers add in the same microseconds, so a limit may be passed by one for each worker.
+one bucket of eight, and where that is full what is past gives way, else the smallest of the rates. Sums are exact but
+for what other workers add in the same microseconds, so a limit may be passed by one for each worker.
 
 A key is a keyed hash, so that nobody can choose addresses that fall into one bucket. Time is the machine's monotonic
 clock, which all processes share and which nobody sets back.
@@ -21,7 +21,8 @@ _SECRET_OCTETS = 32
 _PAGE = mmap.PAGESIZE
 _CONNECTION_BUCKETS = 1024
 _RATE_BUCKETS = 4096
-# A connection bucket is 8 keys, 8 counts; a rate bucket is 8 keys, periods, counts in them and counts in those before.
+# A connection bucket is 8 keys, 8 counts. A rate bucket is 8 keys, periods, milliseconds of the clock from which on
+# they are past, and counts: in the period in the lower 32 bits, in the one before in the upper.
 _CONNECTION_WORDS = _CONNECTION_BUCKETS * 2 * _WAYS
 _RATE_WORDS = _RATE_BUCKETS * 4 * _WAYS
 _SECTION_WORDS = _CONNECTION_WORDS + _RATE_WORDS
@@ -133,30 +134,35 @@ class SharedCounts:
                 continue
             place = at + keys.index(key)
             age = period - words[place + _WAYS]
+            former, current = divmod(words[place + 3 * _WAYS], _COUNT_MAX + 1)
             if age == 0:
-                total += words[place + 2 * _WAYS] + words[place + 3 * _WAYS] * share
+                total += current + former * share
             elif age == 1:
-                total += words[place + 2 * _WAYS] * share
+                total += current * share
         return total
 
     def add(self, key: int, period_s: float, amount: int = 1, now: float | None = None) -> None:
         """Count what came."""
-        period = int((time.monotonic() if now is None else now) // period_s)
+        instant = time.monotonic() if now is None else now
+        period = int(instant // period_s)
         words = self._words
         at = self._section * _SECTION_WORDS + _CONNECTION_WORDS + key % _RATE_BUCKETS * 4 * _WAYS
         bucket = words[at : at + 4 * _WAYS].tolist()
-        keys, counts = bucket[:_WAYS], bucket[2 * _WAYS : 3 * _WAYS]
+        keys, ends = bucket[:_WAYS], bucket[2 * _WAYS : 3 * _WAYS]
+        counts = [both & _COUNT_MAX for both in bucket[3 * _WAYS :]]
         if key in keys:
             way = keys.index(key)
             age = period - bucket[_WAYS + way]
         else:
-            way, age = counts.index(min(counts)), 2
+            past = int(instant * 1000)
+            weights = [count if end > past else -1 for count, end in zip(counts, ends, strict=True)]
+            way, age = weights.index(min(weights)), 2
             words[at + way] = key
-        former = counts[way] if age == 1 else bucket[3 * _WAYS + way] if age == 0 else 0
+        former = counts[way] if age == 1 else bucket[3 * _WAYS + way] >> 32 if age == 0 else 0
         current = (counts[way] if age == 0 else 0) + amount
         words[at + _WAYS + way] = period
-        words[at + 2 * _WAYS + way] = min(current, _COUNT_MAX)
-        words[at + 3 * _WAYS + way] = former
+        words[at + 2 * _WAYS + way] = int((period + 2) * period_s * 1000)
+        words[at + 3 * _WAYS + way] = former << 32 | min(current, _COUNT_MAX)
 
     def take(self, key: int, most: int, period_s: float, now: float | None = None) -> bool:
         """Count one more unless that would be over `most` in the period; whether it was counted."""

@@ -1,7 +1,7 @@
 """Fields that some readers find in a header and we don't: whoever smuggles one past us would have it believed there.
 
-They stand in lines that are no fields by RFC 5322 (octets in front of the name, a fold in front of the colon), or behind
-a line at which the header ends for us, without an empty line, and for others doesn't.
+They stand in lines that are no fields by RFC 5322 (octets in front of the name, a fold in front of the colon), or
+behind a line at which the header ends for us, without an empty line, and for others doesn't.
 """
 
 from __future__ import annotations

@@ -117,3 +117,24 @@ def test_a_full_table_of_connections_counts_no_less_than_it_can() -> None:
 def test_a_section_that_is_not_there_is_refused(section: int) -> None:
     with pytest.raises(ValueError, match="no table"):
         SharedCounts.attach(SharedCounts.create(2).fd, section)
+
+
+def test_what_is_long_past_gives_way_to_who_sends_now() -> None:
+    counts = SharedCounts.private()
+    for number in range(100_000):  # all places are taken, by more than those of now have sent yet
+        counts.add(counts.key("past", str(number)), 60.0, 50, 0.0)
+    keys = [counts.key("now", str(number)) for number in range(2000)]
+    for _ in range(5):
+        for key in keys:
+            counts.add(key, 60.0, 1, 6000.0)
+    forgotten = sum(counts.rate(key, 60.0, 6000.0) < 5 for key in keys)
+    assert forgotten == 0
+
+
+def test_periods_of_many_lengths_stand_side_by_side() -> None:
+    counts = SharedCounts.private()
+    day = counts.key("day")
+    counts.add(day, 86_400.0, 3, 100_000.0)
+    for number in range(100_000):
+        counts.add(counts.key("minute", str(number)), 60.0, 2, 100_000.0 + number / 10)
+    assert counts.rate(day, 86_400.0, 110_000.0) >= 3
