@@ -45,6 +45,8 @@ class _Dialogue:
         self._say = say
         self._now = now
         self._ip = ""
+        self._verified = b""
+        """The certificate that verified."""
 
     async def run(self) -> None:
         first = await self._reached()
@@ -140,7 +142,12 @@ class _Dialogue:
         cipher = f"{connection.version()} {connection.cipher()[0]}"
         if server.fingerprints:
             return self._is_pinned(facts, cipher)
-        return self._is_believed(await self._refused(facts), facts, cipher)
+        refused = await self._refused(facts)
+        if refused is None and server.user and self._verified != der:
+            what = "the password is not sent: on this connection the server shows another certificate than verifies"
+            self._say(failed(what, "see who stands in between, or whether all its nodes have the same certificate"))
+            return False
+        return self._is_believed(refused, facts, cipher)
 
     async def _is_started(self, client: aiosmtplib.SMTP) -> bool:
         server = self._server
@@ -195,6 +202,7 @@ class _Dialogue:
             client = await self._open(await connected(self._ip, server.port), context)
             if not server.is_implicit:
                 await client.starttls(tls_context=context, server_hostname=server.name_to_verify)
+            self._verified = client.get_transport_info("ssl_object").getpeercert(binary_form=True)
             await _end(client)
         except _ERRORS as exc:
             return refusal(exc, facts)

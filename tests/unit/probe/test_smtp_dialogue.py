@@ -305,6 +305,19 @@ async def test_no_password_over_what_does_not_verify(tls: Tls) -> None:
             assert not any(b"AUTH" in command for command in server.commands)
 
 
+async def test_no_password_to_who_showed_another_certificate_than_the_one_that_verified(tls: Tls) -> None:
+    """Somebody in between may take one connection over and let the other one through."""
+    forged, _ = tls.context(by=trustme.CA())
+    good, _ = tls.context()
+    async with peer(over_tls(forged), over_tls(good)) as server:
+        lines = await lines_of(
+            server.port, "localhost", tls="required", ca_file=tls.ca_file, user="relay",
+            password=Secret(file=tls.password), addresses=("127.0.0.1",),
+        )  # fmt: skip
+        assert "another certificate" in only_failure(lines).what
+        assert not [command for command in server.commands if command.startswith(b"AUTH")]
+
+
 async def test_no_password_is_printed(tls: Tls) -> None:
     context, _ = tls.context()
     async with peer(over_tls(context, auth="535 AHJlbGF5AHNlY3JldA== is wrong")) as server:
