@@ -385,9 +385,9 @@ async def test_an_administrator_takes_what_is_not_due_and_what_is_held(open_spoo
 
 
 async def test_one_of_two_parts_for_one_next_hop_is_taken_at_a_time(open_spool: Open, clock: SettableClock) -> None:
-    administrator = await open_spool(None)
+    spool, administrator = await open_spool(0), await open_spool(None)
     message = sample_message(hops=("a", "a"), states=(State.QUEUED, State.HELD), due_at=clock.now())
-    await administrator.accept(message)
+    await spool.accept(message)
     (first,) = await administrator.lease(EVERYTHING, limit=10)
     assert await administrator.lease(EVERYTHING, limit=10) == []
     await administrator.settle(Settlement(message.queue_id, "a", (), {first.recipients[0].index: State.FAILED}))

@@ -62,6 +62,41 @@ def prepare(folder: Path, known: Sequence[Migration] | None = None, *, may_make:
     return folder
 
 
+def visit(folder: Path) -> Path:
+    """Check a database that others make and bring up to date; gives the folder's absolute path. Raises StoreError.
+
+    An administrator's command is perhaps another user's, or of another version than the service beside it: what it made
+    would be root's, and an empty queue where somebody has moved the files away for a moment.
+    """
+    folder = folder.absolute()
+    path = folder / FILE
+    try:
+        if not path.exists():
+            raise StoreError(f"there is no queue in {folder}: the relay makes it when it starts")
+        if path.stat().st_size == 0:
+            raise damaged(path, "it is empty")
+        examine(folder, EXAMINED_S)
+        with closing(connect_reader(folder)) as connection:
+            version = _version(connection, path)
+    except sqlite3.Error as error:
+        raise _store_error(path, error) from error
+    except OSError as error:
+        raise StoreError(f"the spool folder {folder} can't be used: {error.strerror}") from error
+    newest = migrations()[-1][0]
+    if version != newest:
+        raise StoreError(f"{path} has version {version}, this program has {newest}: restart the service to have one")
+    return folder
+
+
+def _version(connection: sqlite3.Connection, path: Path) -> int:
+    """Raises StoreError for another program's database."""
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if application != _APPLICATION_ID:
+        raise StoreError(f"{path} is a database of another program")
+    return int(version)
+
+
 def _make(folder: Path, known: Sequence[Migration]) -> None:
     """Make a whole database under another name first, so that a half-made one is never taken for the queue.
 
@@ -88,10 +123,7 @@ def _make(folder: Path, known: Sequence[Migration]) -> None:
 
 def _bring_up_to_date(path: Path, known: Sequence[Migration]) -> None:
     with closing(connect(path.parent)) as connection:
-        (application,) = connection.execute("PRAGMA application_id").fetchone()
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if application != _APPLICATION_ID:
-            raise StoreError(f"{path} is a database of another program")
+        version = _version(connection, path)
         if version > known[-1][0]:
             raise StoreError(
                 f"{path} has version {version}, this program knows up to {known[-1][0]}: "

@@ -133,7 +133,7 @@ class Keeper:
         if self._is_open:
             try:
                 await asyncio.to_thread(examine, self.folder, EXAMINED_S)
-            except DamagedError as error:
+            except StoreError as error:
                 self.failed(Trouble.DAMAGED, str(error))
             except sqlite3.Error as error:
                 if trouble(error) is not Trouble.FAILING:
@@ -159,7 +159,10 @@ class Keeper:
         try:
             if not is_first and (self.folder / FILE).exists():
                 await asyncio.to_thread(_verified, self.folder)
-            await asyncio.to_thread(database.prepare, self.folder, may_make=is_first or self._begin_anew)
+            if self._slot is None:
+                await asyncio.to_thread(database.visit, self.folder)
+            else:
+                await asyncio.to_thread(database.prepare, self.folder, may_make=is_first or self._begin_anew)
         except DamagedError:
             await self._weigh_anchor()
             if self._slot is None or not self._begin_anew:

@@ -47,8 +47,8 @@ class Queue:
         self.config = folder / "stampline.yaml"
         self.config.write_text(CONFIGURATION)
         self.folder = folder
-        (folder / "spool").mkdir()
         self.capsys = capsys
+        self.fill()
 
     def fill(self, *messages: AcceptedMessage) -> None:
         async def accept() -> None:

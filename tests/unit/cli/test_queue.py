@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import sqlite3
 import tempfile
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -20,13 +23,28 @@ def queue(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Queue:
     return Queue(tmp_path, capsys)
 
 
+@pytest.mark.parametrize("command", [("queue", "list"), ("queue", "retry", "--all"), ("drain",)], ids=" ".join)
+def test_no_command_makes_a_queue_where_its_files_were_moved_away(queue: Queue, command: tuple[str, ...]) -> None:
+    for path in (queue.folder / "spool").glob("spool.db*"):
+        path.rename(queue.folder / path.name)
+    before = sorted((queue.folder / "spool").iterdir())
+    assert "there is no queue in" in queue.command(*command, code=1)
+    assert sorted((queue.folder / "spool").iterdir()) == before
+
+
+def test_a_queue_of_another_version_is_left_to_the_service(queue: Queue) -> None:
+    with closing(sqlite3.connect(queue.folder / "spool" / "spool.db")) as connection:
+        connection.execute("PRAGMA user_version = 1")
+    assert "restart the service" in queue.run("list", code=1)
+
+
 def test_an_empty_queue(queue: Queue) -> None:
     assert queue.run("list") == "0 messages\n"
     assert queue.json("list") == []
 
 
 def test_a_spool_that_is_not_there_is_not_made(queue: Queue) -> None:
-    (queue.folder / "spool").rmdir()
+    shutil.rmtree(queue.folder / "spool")
     queue.run("list", code=1)
     assert not (queue.folder / "spool").exists()
 
@@ -148,7 +166,7 @@ def test_a_bad_configuration_is_2(queue: Queue, capsys: pytest.CaptureFixture[st
 
 
 def test_a_spool_that_cannot_be_opened_is_1(queue: Queue, capsys: pytest.CaptureFixture[str]) -> None:
-    (queue.folder / "spool").rmdir()
+    shutil.rmtree(queue.folder / "spool")
     (queue.folder / "spool").write_text("not a folder")
     assert main(["queue", "list", "--config", str(queue.config)]) == 1
     assert capsys.readouterr().err.startswith("stampline: ")

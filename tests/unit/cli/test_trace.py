@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ def test_what_was_refused_is_told(traced: Traced) -> None:
 def test_the_logs_alone_do_where_the_queue_cannot_be_read(traced: Traced) -> None:
     queue_id = traced.log.accepted("jane@example.com", "a@example.net")
     traced.log("deferred", queue_id, recipients="a@example.net", reply="450 later")
-    (traced.folder / "spool").rmdir()
+    shutil.rmtree(traced.folder / "spool")
     told = traced.trace(queue_id)
     assert "not done, as far as the log tells" in told
     assert "note: told from the logs alone, for the queue could not be read: there is no spool" in told

@@ -150,7 +150,7 @@ def test_a_damaged_file_is_as_good_as_none(board: Board, tmp_path: Path, content
 def test_a_file_that_somebody_wrote_steers_no_terminal(board: Board, tmp_path: Path) -> None:
     (tmp_path / "alerts.json").write_bytes(_file(subject="a\x1b[2Jb\r\nBcc: c", text="x" * 100_000))
     board.read(tmp_path / "alerts.json")
-    [entry] = board.current
+    (entry,) = tuple(board.current)
     assert entry.trouble.subject == "a\N{REPLACEMENT CHARACTER}[2Jb Bcc: c"
     assert len(entry.trouble.text) == 2000
 

@@ -45,7 +45,7 @@ def waiting(queue_id: str, accepted_at: datetime, next_hop: str) -> AcceptedMess
 
 async def test_mail_that_waits_for_too_long_is_counted_by_next_hop(tmp_path: Path) -> None:
     now = datetime.now(UTC)
-    spool = await SqliteSpool.open(tmp_path, reserve=0)
+    spool = await SqliteSpool.open(tmp_path, slot=0, reserve=0)
     for number, (age, hop) in enumerate([(0.5, "a"), (2, "a"), (3, "b"), (4, "b")]):
         await spool.accept(waiting(f"Q{number}", now - age * HOUR, hop))
     await spool.close()
@@ -59,7 +59,7 @@ async def test_mail_that_waits_for_too_long_is_counted_by_next_hop(tmp_path: Pat
 
 async def test_orders_that_may_have_been_forgotten(tmp_path: Path) -> None:
     now = datetime.now(UTC)
-    spool = await SqliteSpool.open(tmp_path, reserve=0)
+    spool = await SqliteSpool.open(tmp_path, slot=0, reserve=0)
     await spool.freeze(FrozenHop("a", now - 3 * HOUR, "jane", "new disks"))
     await spool.freeze(FrozenHop("b", now - 0.5 * HOUR, "jane"))
     await spool.drain(Draining(now - 2 * HOUR, "john"))
@@ -77,13 +77,13 @@ async def test_looking_makes_no_queue_and_waits_for_nobody(tmp_path: Path) -> No
     with pytest.raises(CantLookError):
         await queue(tmp_path).look(NOON)
     assert list(tmp_path.iterdir()) == []
-    await (await SqliteSpool.open(tmp_path, reserve=0)).close()
+    await (await SqliteSpool.open(tmp_path, slot=0, reserve=0)).close()
     with closing(Turnstile(tmp_path)) as turn, turn:  # as a worker that commits for a long time
         assert await queue(tmp_path).look(NOON) == []
 
 
 async def test_a_damaged_store_is_a_trouble(tmp_path: Path) -> None:
-    await (await SqliteSpool.open(tmp_path)).close()
+    await (await SqliteSpool.open(tmp_path, slot=0)).close()
     database = next(tmp_path.glob("*.db"))
     database.write_bytes(b"not a database at all" * 1000)
 
