@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+import traceback
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from mta import events
 from mta.adapters.transport.circuit import Circuit
 from mta.adapters.transport.client_tls import ClientTls
 from mta.adapters.transport.connect_errors import ConnectError, NoRouteError
@@ -21,7 +23,7 @@ from mta.config.delivery_schema import HopAuth, HopLimits, SmtpHop
 from mta.model.address import Address, domain_key
 from mta.model.delivery import Misfit, RecipientEntry, RecipientResult
 from mta.model.envelope import DsnRequest, Envelope
-from mta.model.reply import Reply
+from mta.model.reply import INTERNAL_ERROR, Reply
 from mta.ports.resolver import Resolver
 from mta.ports.transport import Segments, Stopped
 
@@ -29,6 +31,7 @@ _LOOK_FOR_8BIT_UP_TO = 1_000_000
 _HEADER_MAX = 262_144
 _NOT_NOW = Reply(451, "4.4.1", "The next hop can't be asked now")
 _NOTHING = Content.of(())
+_TOO_MANY = frozenset({(452, "4.5.3"), (452, "4.0.0"), (552, "5.5.3"), (552, "5.0.0")})
 
 
 class SmtpTransport:
@@ -93,7 +96,14 @@ class SmtpTransport:
         results: list[RecipientResult] = []
         pending = list(recipients)
         while pending:
-            outcome = await self._transact(copy, pending, limit)
+            try:
+                outcome = await self._transact(copy, pending, limit)
+            except Exception as exc:
+                if not results:
+                    raise
+                # Who has got it must not get it again, whatever error of our own befalls the others.
+                events.internal_error("deliver", error=repr(exc), traceback=traceback.format_exc())
+                outcome = [RecipientResult(entry.index, entry.address, INTERNAL_ERROR) for entry in pending]
             too_many = _refused_as_too_many(outcome)
             results += [result for result in outcome if result.index not in too_many]
             served = {result.index for result in outcome} - too_many
@@ -233,10 +243,13 @@ def _result(
 
 
 def _refused_as_too_many(results: Sequence[RecipientResult]) -> frozenset[int]:
-    """Recipients beyond the remote's limit go into another transaction (RFC 5321 §4.5.3.1.10), if any got through."""
+    """Recipients beyond the remote's limit go into another transaction (RFC 5321 §4.5.3.1.10), if any got through.
+
+    Old servers say 552.
+    """
     if not any(result.reply.is_success for result in results):
         return frozenset()
-    return frozenset(r.index for r in results if r.reply.code == 452 and r.reply.status in ("4.5.3", "4.0.0"))
+    return frozenset(result.index for result in results if (result.reply.code, result.reply.status) in _TOO_MANY)
 
 
 def _has_utf8_header(content: Segments) -> bool:
