@@ -13,6 +13,7 @@ from mta import events
 from mta.config.listener_schema import Listener
 from mta.config.types import Frequency, written_rate
 from mta.model.address import Address
+from mta.model.envelope import ListenerRole
 from mta.model.reply import Reply
 from mta.relay.receive.access import counting_key
 from mta.relay.receive.certificate_names import matching_name
@@ -116,7 +117,7 @@ def _message_rates(
     if peer is not None and peer.settings.messages is not None:
         yield f"messages of {peer.name}", "", peer.settings.messages
     if policy.messages_per_sender is not None and reverse_path is not None:
-        yield "messages of a sender", reverse_path.key, policy.messages_per_sender
+        yield "messages of a sender", _as_whom(session, reverse_path), policy.messages_per_sender
 
 
 def _over_rate(session: RelaySession, rates: Iterator[tuple[str, str, Frequency]]) -> Reply | None:
@@ -130,6 +131,14 @@ def _over_rate(session: RelaySession, rates: Iterator[tuple[str, str, Frequency]
             )  # fmt: skip
         return TOO_MUCH
     return None
+
+
+def _as_whom(session: RelaySession, reverse_path: Address) -> str:
+    """By what a sender's mail is counted. Strangers write whatever they like into MAIL FROM: what one of them sends
+    in somebody's name must not use up what others may."""
+    if session.settings.role is ListenerRole.TRUSTED:
+        return reverse_path.key
+    return f"{reverse_path.key} {counting_key(session.ip)}"
 
 
 def _who(session: RelaySession) -> str:

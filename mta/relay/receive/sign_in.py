@@ -4,6 +4,7 @@
 - What was right is right for some minutes without hashing, for a printer signs in for each mail. Remembered is a keyed
   hash of name, password and stored hash, so a changed file is heeded at once.
 - Wrong guesses count by client and name, and by client, over all workers; past a limit nothing is tried for a while.
+  Who has signed in from that client of late is kept out by guesses at that name alone: a printer has a neighbour.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ REMEMBERED_MAX = 2000
 GUESSES_PERIOD_S = 900.0
 GUESSES_PER_NAME = 10
 GUESSES_PER_CLIENT = 50
+KNOWN_THERE_S = 86_400.0
 
 
 class SignIn:
@@ -62,12 +64,17 @@ class SignIn:
         """
         of_name = self._counts.key(self._listener, "guess", client, credentials.name)
         of_client = self._counts.key(self._listener, "guess", client)
-        for key, most in ((of_name, GUESSES_PER_NAME), (of_client, GUESSES_PER_CLIENT)):
+        known_there = self._counts.key(self._listener, "signed in", client, credentials.name)
+        limits = [(of_name, GUESSES_PER_NAME)]
+        if not self._counts.rate(known_there, KNOWN_THERE_S):
+            limits.append((of_client, GUESSES_PER_CLIENT))
+        for key, most in limits:
             if self._counts.rate(key, GUESSES_PERIOD_S) >= most:
                 raise BusyError("too many wrong passwords from this client")
         account = self._accounts.get(credentials.name)
         tried = account or self._somebody(credentials.name)
         if tried is not None and (await self._is_right(tried, credentials)) and account is not None:
+            self._counts.take(known_there, 1, KNOWN_THERE_S)
             return account
         for key in (of_name, of_client):
             self._counts.add(key, GUESSES_PERIOD_S)

@@ -305,6 +305,17 @@ async def test_messages_and_recipients_of_a_client_and_of_a_sender_are_counted()
             section.clear(1)
 
 
+async def test_strangers_do_not_use_up_what_others_may_send_in_the_same_name() -> None:
+    keys: dict[str, Any] = {"proxy_networks": ["127.0.0.0/8"], "allowed_networks": ["192.0.2.0/24"]}
+    for role, others in (("inbound", "250"), ("trusted", "450")):
+        async with running(role, limits={"messages_per_sender": "1/1d"}, **keys) as server:
+            for address, expected in ((b"192.0.2.7", "250"), (b"192.0.2.7", "450"), (b"192.0.2.8", others)):
+                talk = await server.connect()
+                talk.write(b"PROXY TCP4 %b 127.0.0.1 4711 25\r\nEHLO client.example.com\r\n" % address)
+                assert await talk.codes(2) == ["220", "250"]
+                assert (await talk.say(MAIL)).startswith(expected)
+
+
 async def test_a_peer_has_a_limit_of_its_own() -> None:
     clients = [{"name": "printers", "networks": ["127.0.0.1/32"], "messages": "1/1d"}]
     async with running(clients=clients) as server:

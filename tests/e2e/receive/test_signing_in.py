@@ -16,7 +16,7 @@ from argon2 import PasswordHasher
 
 from mta import events
 from mta.config.accounts_file import Account, account_key
-from mta.relay.receive import server_context
+from mta.relay.receive import server_context, sign_in
 from tests.e2e.receive.running import Lines, Running, Talk, running
 
 PASSWORD = "correct horse"
@@ -226,6 +226,26 @@ async def test_a_client_that_guesses_over_sessions_is_not_listened_to_for_a_whil
             assert (await other.say(b"AUTH PLAIN " + plain("Printer", PASSWORD))).startswith("454 4.7.0")
         assert await other.say(b"AUTH PLAIN " + plain("old", PASSWORD)) == RIGHT  # others behind the same address
         assert sum("too many wrong passwords" in line for line in log.lines) == 1
+
+
+async def test_who_has_signed_in_before_is_not_kept_out_by_others_behind_the_same_address(
+    contexts: tuple[ssl.SSLContext, ssl.SSLContext], accounts: Mapping[str, Account], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sign_in, "GUESSES_PER_CLIENT", 5)
+    monkeypatch.setattr(sign_in, "GUESSES_PER_NAME", 3)
+    async with serving(contexts, accounts, limits={"failed_logins": 1000}) as server:
+        talk, _ = await under_tls(server, contexts)
+        assert await talk.say(b"AUTH PLAIN " + plain("Printer", PASSWORD)) == RIGHT
+        other, _ = await under_tls(server, contexts)
+        said = [await other.say(b"AUTH PLAIN " + plain(f"nobody-{number}", "guess")) for number in range(5)]
+        assert set(said) == {WRONG}
+        for _ in range(2):
+            again, _ = await under_tls(server, contexts)
+            assert await again.say(b"AUTH PLAIN " + plain("Printer", PASSWORD)) == RIGHT
+        assert (await other.say(b"AUTH PLAIN " + plain("old", PASSWORD))).startswith("454 4.7.0")
+        for number in range(3):
+            assert await other.say(b"AUTH PLAIN " + plain("Printer", f"guess {number}")) == WRONG
+        assert (await other.say(b"AUTH PLAIN " + plain("Printer", PASSWORD))).startswith("454 4.7.0")
 
 
 async def test_a_removed_account_and_a_changed_password_count_at_once(
