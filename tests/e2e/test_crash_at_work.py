@@ -20,6 +20,7 @@ from mta.adapters.store.recover import recover
 from mta.adapters.store.sqlite import SqliteSpool
 from mta.model.delivery import State
 from mta.model.queue import QueueFilter
+from tests.servers.faults import needs
 from tests.spool_samples import sample_message
 
 CHILD = "tests.e2e.crash_at_work_child"
@@ -88,6 +89,20 @@ async def test_setting_aside_goes_on_where_it_was_killed(tmp_path: Path, point: 
     assert set(recover(tmp_path, aside, 0).brought_back) == queue_ids
     assert (await _states(tmp_path)).keys() == queue_ids
     assert not (tmp_path / MARKER).exists()
+
+
+async def test_what_its_disk_cannot_read_is_not_set_aside(tmp_path: Path) -> None:
+    """SQLite calls that damage, but the disk may come back."""
+    needs("strace")
+    await _filled(tmp_path)
+    command = ["strace", "-f", "-qq", "-o", "/dev/null", f"--trace-path={tmp_path / FILE}"]
+    command += ["-e", "inject=pread64:error=EIO:when=5+", "-e", "inject=read:error=EIO"]
+    command += [sys.executable, "-m", CHILD, str(tmp_path), "set-aside"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "its disk fails" in done.stderr
+    assert set_aside_folders(tmp_path) == []
+    prepare(tmp_path)
 
 
 @pytest.mark.parametrize("point", ["recovering", "recovered"])

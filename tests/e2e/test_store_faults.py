@@ -74,27 +74,52 @@ def _queued(relay: Relay) -> set[str]:
     return {entry["queue_id"] for entry in json.loads(relay.cli("queue", "list", "--json").stdout)}
 
 
-@pytest.mark.parametrize(("calls", "error"), [("fdatasync", "EIO"), ("pwrite64", "EIO"), ("pwrite64", "EROFS")])
-def test_a_log_that_fails_is_not_trusted_and_nothing_is_acknowledged(
-    shared: tuple[Relay, Sink], calls: str, error: str
+@pytest.mark.parametrize(
+    ("calls", "error", "file", "says"),
+    [
+        ("fdatasync", "EIO", "spool.db-wal", "SQLITE_IOERR_FSYNC"),
+        ("pwrite64", "EIO", "spool.db-wal", "SQLITE_IOERR_WRITE"),
+        pytest.param("pwrite64", "EROFS", "spool.db-wal", "SQLITE_IOERR_WRITE", marks=pytest.mark.long),
+        ("flock", "ENOLCK", "writer.lock", "No locks available"),
+    ],
+)
+def test_what_fails_is_not_trusted_and_nothing_is_acknowledged(
+    shared: tuple[Relay, Sink], calls: str, error: str, file: str, says: str
 ) -> None:
     relay, sink = shared
     name = f"{calls}-{error}"
     (worker,) = relay.worker_pids()
     opened, closed = len(relay.events("spool-opened")), len(relay.events("spool-closed"))
     waiting = _send(relay, f"waiting-{name}", to="busy@customer.example").queue_id
-    with failing(worker, calls, f"error={error}", relay.folder / "spool" / "spool.db-wal"):
+    with failing(worker, calls, f"error={error}", relay.folder / "spool" / file):
         assert _send(relay, f"lost-{name}").code == 451
         wait_until(lambda: _refuses(relay), 10, "451 at MAIL")
         wait_until(lambda: len(relay.events("spool-closed")) > closed, 10, "spool-closed")
         assert not [event for event in relay.events("accepted") if f"<lost-{name}@" in event["message_id"]]
-    assert "SQLITE_IOERR" in relay.events("spool-closed")[closed]["error"]
+    assert says in relay.events("spool-closed")[closed]["error"]
     _opens_again(relay, opened)
     assert _send(relay, f"after-{name}").code == 250
     sink.wait_for_message(f"<after-{name}@".encode())
     assert not [a for a in sink.arrived if f"<lost-{name}@".encode() in a.data]
     assert waiting in _queued(relay)
     assert relay.worker_pids() == [worker], "it went on"
+
+
+def test_a_database_that_cannot_be_read_is_closed_until_it_can(shared: tuple[Relay, Sink]) -> None:
+    relay, sink = shared
+    (worker,) = relay.worker_pids()
+    spool = relay.folder / "spool"
+    opened, closed = len(relay.events("spool-opened")), len(relay.events("spool-closed"))
+    waiting = _send(relay, "waiting-unread", to="busy@customer.example").queue_id
+    with failing(worker, "pread64,read", "error=EIO", spool / "spool.db", spool / "spool.db-wal"):
+        wait_until(lambda: _refuses(relay), 20, "451 at MAIL")
+        wait_until(lambda: len(relay.events("spool-closed")) > closed + 1, 20, "a try to open it")
+    assert not [event for event in relay.events("spool-closed")[closed + 1 :] if "is damaged" in event["error"]]
+    _opens_again(relay, opened)
+    assert waiting in _queued(relay)
+    assert _send(relay, "after-unread").code == 250
+    sink.wait_for_message(b"<after-unread@")
+    assert relay.worker_pids() == [worker]
 
 
 def test_what_was_sent_while_the_disk_fails_is_settled_later_and_not_sent_twice(shared: tuple[Relay, Sink]) -> None:

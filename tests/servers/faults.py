@@ -30,14 +30,14 @@ def _is_traced(pid: int) -> bool:
 
 
 @contextmanager
-def failing(pid: int, calls: str, what: str, path: Path | None = None) -> Iterator[None]:
-    """While it lasts, these system calls (of `path` only) fail in the process.
+def failing(pid: int, calls: str, what: str, *paths: Path) -> Iterator[None]:
+    """While it lasts, these system calls (on these files only, if any are named) fail in the process.
 
     `what` is strace's, e.g. `error=EIO`, `error=ENOSPC:when=2+`, `delay_enter=2000000`.
     """
     needs("strace")
     command = ["strace", "-f", "-qq", "-o", "/dev/null", "-p", str(pid), "-e", f"trace={calls}"]
-    command += ["-e", f"inject={calls}:{what}", *(["-P", str(path)] if path else [])]
+    command += ["-e", f"inject={calls}:{what}", *(f"--trace-path={path}" for path in paths)]
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as strace:
         try:
             wait_until(lambda: strace.poll() is not None or _is_traced(pid), 10, "strace")

@@ -31,7 +31,7 @@ _PREFIX = "damaged-"
 
 
 def examine(folder: Path, within_s: float | None = None) -> None:
-    """Look through the database's structure, for so long at most. Raises DamagedError, or sqlite3.Error.
+    """Look through the database's structure, for so long at most. Raises StoreError, or sqlite3.Error.
 
     About two seconds for each gigabyte in memory. What stands within a message is not judged here. By SQLite alone:
     a descriptor of our own, once closed, would drop the locks of this process's other connections.
@@ -53,8 +53,15 @@ def examine(folder: Path, within_s: float | None = None) -> None:
         raise damaged(path, " ".join(str(verdict).split()))
 
 
-def damaged(path: Path, what: str) -> DamagedError:
-    """What an administrator is told of a damaged database."""
+def damaged(path: Path, what: str) -> StoreError:
+    """What an administrator is told of a damaged database; no damage where its disk can't read it.
+
+    SQLite calls a read that fails with EIO damage, too. But that may pass, as when a path to the disk is lost, and the
+    queue is not set aside for it.
+    """
+    unreadable = _unreadable(path)
+    if unreadable:
+        return StoreError(f"{path} can't be read, its disk fails: {unreadable}")
     return DamagedError(
         f"{path} is damaged ({what}). `stampline queue begin-anew` sets it aside, whole, so that mail flows again; "
         "`stampline queue recover` then brings back the messages that can be read in it"
@@ -83,10 +90,23 @@ def verify(folder: Path) -> None:
 
 
 def _drop_cached(path: Path) -> None:
-    """By another process: a descriptor of our own, once closed, would drop the locks of our connections (fcntl(2))."""
-    command = ["dd", f"if={path}", "iflag=nocache", "count=0", "status=none"]
-    with suppress(OSError, subprocess.TimeoutExpired):
-        subprocess.run(command, check=False, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60)  # noqa: S603
+    _dd(path, "iflag=nocache", "count=0")
+
+
+def _unreadable(path: Path) -> str:
+    """Why the database or its log can't be read from end to end; "" where they can."""
+    files = (path.with_name(name) for name in FILES[:2])
+    return next((why for file in files if file.exists() and (why := _dd(file, "of=/dev/null", "bs=1M"))), "")
+
+
+def _dd(path: Path, *operands: str) -> str:
+    """What it says is wrong. A descriptor of our own, once closed, would drop our connections' locks (fcntl(2))."""
+    command = ["dd", f"if={path}", *operands, "status=none"]
+    try:
+        done = subprocess.run(command, check=False, stdin=subprocess.DEVNULL, capture_output=True, timeout=60)  # noqa: S603
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return " ".join(done.stderr.decode(errors="replace").split())
 
 
 def set_aside(folder: Path) -> Path | None:
