@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from mta import events
-from mta.cli.command import ExitCode, new_parser, print_json, seconds_of, short_age
+from mta.cli.command import ExitCode, new_parser, print_json, printable, seconds_of, short_age
 from mta.cli.queue_spool import log_as_relay, read_configuration, wake, who, with_spool
 from mta.cli.queue_view import count_text, print_summary
 from mta.config.schema import Configuration
@@ -31,7 +31,7 @@ def add_parser(subparsers: Any) -> None:
         "also over restarts. With --wait: until nothing is left but what is held or frozen.",
     )  # fmt: skip
     parser.epilog = _EXITS
-    parser.add_argument("--reason", default="", metavar="TEXT", help="for those who look at it later")
+    parser.add_argument("--reason", type=printable, default="", metavar="TEXT", help="for those who look at it later")
     parser.add_argument("--wait", action="store_true", help="wait until the queue is empty, and show how far it is")
     parser.add_argument(
         "--timeout", type=seconds_of, metavar="TIME", default=None, help="wait no longer than 10m, 2h …"

@@ -10,14 +10,15 @@ from typing import Any
 from mta.cli import queue_frozen, queue_recover, queue_show, queue_view, queue_work
 from mta.cli.command import ExitCode, add_config, add_word, new_parser, print_json
 from mta.cli.queue_filters import add_filters, filter_of
+from mta.cli.queue_hops import tell_of_unknown_hop
 from mta.cli.queue_spool import read_configuration, with_spool
 from mta.model.queue import Breakdown
 from mta.ports.spool import Spool
 
 LIST_LIMIT = 1000
 EXIT_CODES = (
-    "exit codes: 0 done, also where a filter matches nothing · 1 failed: an id is not in the queue, or what a worker "
-    "has in hand was left alone · 2 bad configuration or usage"
+    "exit codes: 0 done, also where a filter matches nothing · 2 bad configuration or usage ·\n"
+    "1 failed: an id is not in the queue, or what a worker has in hand was left alone"
 )
 
 
@@ -63,10 +64,11 @@ def _at_least_one(text: str) -> int:
 
 
 def run_list(arguments: argparse.Namespace) -> int:
-    which = filter_of(arguments)
+    which, configuration = filter_of(arguments), read_configuration(arguments)
 
     async def use(spool: Spool) -> int:
         count = await spool.count(which)
+        tell_of_unknown_hop(configuration, [which], count)
         if arguments.count:
             print_json(asdict(count)) if arguments.json else print(queue_view.count_text(count))
             return ExitCode.OK
@@ -77,20 +79,21 @@ def run_list(arguments: argparse.Namespace) -> int:
             queue_view.print_entries(entries, count, await spool.frozen(), wide=arguments.wide)
         return ExitCode.OK
 
-    return with_spool(read_configuration(arguments), use)
+    return with_spool(configuration, use)
 
 
 def run_summary(arguments: argparse.Namespace) -> int:
-    which = filter_of(arguments)
+    which, configuration = filter_of(arguments), read_configuration(arguments)
 
     async def use(spool: Spool) -> int:
         rows = await spool.summary(which, arguments.by)
         frozen = await spool.frozen()
         count = await spool.count(which)
+        tell_of_unknown_hop(configuration, [which], count)
         if arguments.json:
             print_json(queue_view.summary_to_json(rows[: arguments.limit], count, frozen))
         else:
             queue_view.print_summary(arguments.by, rows, arguments.limit, count, frozen)
         return ExitCode.OK
 
-    return with_spool(read_configuration(arguments), use)
+    return with_spool(configuration, use)

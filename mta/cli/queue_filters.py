@@ -50,8 +50,8 @@ def filter_of(arguments: argparse.Namespace) -> QueueFilter:
         message_id = f"<{message_id}>"  # a shell takes the brackets for redirections, so they may be left out
     return QueueFilter(
         queue_id=arguments.id,
-        sender=arguments.sender,
-        recipient=arguments.recipient,
+        sender=_address(arguments.sender),
+        recipient=_address(arguments.recipient),
         next_hop=arguments.next_hop,
         state=arguments.state,
         older_than_s=arguments.older_than,
@@ -61,6 +61,11 @@ def filter_of(arguments: argparse.Namespace) -> QueueFilter:
         message_id=message_id,
         reply=arguments.reply,
     )
+
+
+def _address(text: str) -> str:
+    """Without the brackets in which `queue list` shows it; `<>` stays what it is."""
+    return text[1:-1] if text.startswith("<") and text.endswith(">") and text != "<>" else text
 
 
 def filters_of(arguments: argparse.Namespace, command: str) -> list[QueueFilter]:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from mta import events
-from mta.cli.command import CommandFailedError, ExitCode, print_json, print_table, short_age
+from mta.cli.command import CommandFailedError, ExitCode, print_json, print_table, printable, short_age
+from mta.cli.queue_hops import configured_hop
 from mta.cli.queue_spool import log_as_relay, read_configuration, wake, who, with_spool
-from mta.config.schema import Configuration
 from mta.model.delivery import VERIFIED_TLS
-from mta.model.next_hop import NextHopName
 from mta.model.queue import FrozenHop, QueueFilter
 from mta.ports.spool import Spool
 
@@ -23,7 +23,7 @@ def add_words(words: Any, add: Callable[..., argparse.ArgumentParser]) -> None:
     )
     freeze.add_argument("next_hop", metavar="NEXT-HOP", help="as the configuration names it, or NAME/DOMAIN behind an "
         "MX hop; what a rule sends there over verified TLS waits, too")  # fmt: skip
-    freeze.add_argument("--reason", default="", metavar="TEXT", help="for those who look at it later")
+    freeze.add_argument("--reason", type=printable, default="", metavar="TEXT", help="for those who look at it later")
     thaw = add(words, "thaw", "deliver to a frozen next hop again, at once", run_thaw)
     thaw.add_argument("next_hop", metavar="NEXT-HOP", help="as it was frozen")
     add(words, "frozen", "list the next hops that are frozen", run_frozen)
@@ -31,7 +31,7 @@ def add_words(words: Any, add: Callable[..., argparse.ArgumentParser]) -> None:
 
 def run_freeze(arguments: argparse.Namespace) -> int:
     configuration = read_configuration(arguments)
-    name = _known(configuration, arguments.next_hop)
+    name = str(replace(configured_hop(configuration, arguments.next_hop), over_tls=False))
     hop = FrozenHop(name, datetime.now(UTC).replace(microsecond=0), who(), arguments.reason)
 
     async def use(spool: Spool) -> tuple[bool, int]:
@@ -101,13 +101,3 @@ def frozen_text(frozen: Sequence[FrozenHop]) -> str:
         return ""
     names = ", ".join(f"{hop.next_hop} (by {hop.by}{f': {hop.reason}' if hop.reason else ''})" for hop in frozen)
     return f"FROZEN, left alone until `queue thaw`: {names}"
-
-
-def _known(configuration: Configuration, name: str) -> str:
-    """The name without what freezing makes no difference of. Raises CommandFailedError for what nothing delivers to."""
-    wanted = NextHopName.parse(name)
-    names = sorted(hop.name for hop in configuration.next_hops)
-    if wanted.hop not in names:
-        text = f"there is no next hop {name!r}; the configuration has {', '.join(names)}"
-        raise CommandFailedError(text, ExitCode.BAD_CONFIGURATION)
-    return name.removesuffix(VERIFIED_TLS)

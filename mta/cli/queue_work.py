@@ -15,6 +15,7 @@ from mta import events
 from mta.cli import queue_view
 from mta.cli.command import CommandFailedError, ExitCode, print_json
 from mta.cli.queue_filters import filter_text, filters_of, narrowed
+from mta.cli.queue_hops import configured_hop, tell_of_unknown_hop
 from mta.cli.queue_spool import log_as_relay, read_configuration, wake, who, with_spool
 from mta.config.schema import Configuration
 from mta.model.delivery import State
@@ -63,13 +64,17 @@ def run(arguments: argparse.Namespace) -> int:
     """Carry out one of WORKS."""
     name, work = arguments.operation, WORKS[arguments.operation]
     now = datetime.now(UTC)
-    filters = [replace(which, accepted_by=now) for which in filters_of(arguments, name)]
+    # An id is meant whatever the clock says; with a filter, what comes from now on is not, such as DSNs of its work.
+    filters = [
+        which if which.queue_id else replace(which, accepted_by=now) for which in filters_of(arguments, name)
+    ]  # fmt: skip
     configuration = read_configuration(arguments)
     change = _change(arguments, configuration)
 
     async def use(spool: Spool) -> int:
         meant = narrowed(filters, work.state)
         count = await _count(spool, meant)
+        tell_of_unknown_hop(configuration, filters, count)
         if arguments.dry_run:
             return await _preview(spool, meant, count, work, as_json=arguments.json)
         _confirm(arguments, count)
@@ -113,18 +118,14 @@ def new_hop(configuration: Configuration, name: str) -> NewHop:
     An MX hop sends each to the servers of its own domain; `NAME/DOMAIN` sends all to those of that one.
     """
     from mta.config.delivery_schema import MxHop
-    from mta.model.next_hop import NextHopName
     from mta.relay.deliver.routing import RoutingTable
 
-    wanted = NextHopName.parse(name)
-    hops = {hop.name: hop for hop in configuration.next_hops}
-    if wanted.hop not in hops or (wanted.domain and not isinstance(hops[wanted.hop], MxHop)):
-        text = f"there is no next hop {name!r}; the configuration has {', '.join(sorted(hops))}"
-        raise CommandFailedError(text, ExitCode.BAD_CONFIGURATION)
-    if wanted.domain or not isinstance(hops[wanted.hop], MxHop):
-        return lambda recipient: name
+    wanted = configured_hop(configuration, name)
+    by_domain = {hop.name for hop in configuration.next_hops if isinstance(hop, MxHop)}
+    if wanted.domain or wanted.hop not in by_domain:
+        return lambda recipient: str(wanted)
     table = RoutingTable(configuration.routing, configuration.next_hops)
-    return lambda recipient: table.next_hop(recipient, named=wanted.hop) + name.removeprefix(wanted.hop)
+    return lambda recipient: table.next_hop(recipient, named=wanted.hop) + str(wanted).removeprefix(wanted.hop)
 
 
 async def _count(spool: Spool, filters: Sequence[QueueFilter]) -> QueueCount:

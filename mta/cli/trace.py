@@ -78,6 +78,8 @@ class Sources:
 
 def run(arguments: argparse.Namespace) -> int:
     what = arguments.what.strip()
+    if not what.strip("<>"):
+        raise CommandFailedError("trace what? Give a queue id, a Message-ID or an address", ExitCode.BAD_CONFIGURATION)
     sources = _open(arguments)
     progress = _Progress(sum(file.octets for file in sources.files))
     sources.search = LogSearch(sources.files, progress.add)

@@ -39,7 +39,8 @@ class Which:
 def conditions(which: QueueFilter, now: datetime, state: State | None = None) -> Which:
     """Translate a filter; `state` narrows it. Addresses match without regard to case, `*` stands for anything."""
     states = {wanted for wanted in (which.state, state) if wanted is not None}
-    if len(states) > 1:
+    texts = (which.queue_id, which.sender, which.recipient, which.next_hop, which.message_id, which.reply)
+    if len(states) > 1 or not all(map(_can_be_stored, texts)):
         return Which(("false",), {"now": microseconds(now)})
     recipient = _pattern(which.recipient)
     reply = f"%{_pattern(which.reply)}%" if which.reply else None
@@ -68,6 +69,11 @@ def _before(now: datetime, seconds: float | None) -> int | None:
 def _earlier(one: int | None, other: datetime | None) -> int | None:
     times = [one] if one is not None else []
     return min([*times, microseconds(other)]) if other is not None else one
+
+
+def _can_be_stored(text: str) -> bool:
+    """Octets that are no UTF-8 come from a command line as lone surrogates, and stand nowhere in the database."""
+    return not any("\ud800" <= char <= "\udfff" for char in text)
 
 
 def _pattern(text: str) -> str | None:

@@ -77,23 +77,28 @@ def visit(folder: Path) -> Path:
             raise damaged(path, "it is empty")
         examine(folder, EXAMINED_S)
         with closing(connect_reader(folder)) as connection:
-            version = _version(connection, path)
+            newest = migrations()[-1][0]
+            version = _version(connection, path, newest)
     except sqlite3.Error as error:
         raise _store_error(path, error) from error
     except OSError as error:
         raise StoreError(f"the spool folder {folder} can't be used: {error.strerror}") from error
-    newest = migrations()[-1][0]
-    if version != newest:
-        raise StoreError(f"{path} has version {version}, this program has {newest}: restart the service to have one")
+    if version < newest:
+        raise StoreError(f"{path} has version {version}, this program {newest}: restart the service, which renews it")
     return folder
 
 
-def _version(connection: sqlite3.Connection, path: Path) -> int:
-    """Raises StoreError for another program's database."""
+def _version(connection: sqlite3.Connection, path: Path, newest: int) -> int:
+    """Raises StoreError for the database of another program, or of a newer version of this one."""
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if application != _APPLICATION_ID:
         raise StoreError(f"{path} is a database of another program")
+    if version > newest:
+        raise StoreError(
+            f"{path} has version {version}, this program knows up to {newest}: "
+            "it was used by a newer version, install that one again"
+        )
     return int(version)
 
 
@@ -123,12 +128,7 @@ def _make(folder: Path, known: Sequence[Migration]) -> None:
 
 def _bring_up_to_date(path: Path, known: Sequence[Migration]) -> None:
     with closing(connect(path.parent)) as connection:
-        version = _version(connection, path)
-        if version > known[-1][0]:
-            raise StoreError(
-                f"{path} has version {version}, this program knows up to {known[-1][0]}: "
-                "it was used by a newer version, install that one again"
-            )
+        version = _version(connection, path, known[-1][0])
         for number, script in known:
             if number > version:
                 _migrate(connection, number, script)

@@ -85,10 +85,10 @@ class SqliteSpool:
         """Open (making or migrating it where needed) the spool in `folder`.
 
         `slot` is the worker's number: at most one live process has it, and what its predecessor had leased is due at
-        once. None is for administrators and their tools, which find one or fail. Raises StoreError with a text for the administrator when the
-        store is damaged, foreign or newer than this program, or the slot is taken. A `patient` one raises for the slot
-        only, and refuses mail with a TemporaryError until the store can be opened. `begin_anew`: a damaged one is set
-        aside, and a fresh one begun.
+        once. None is for administrators and their tools, which find a spool or fail. Raises StoreError with a text for
+        the administrator when the store is damaged, foreign or newer than this program, or the slot is taken. A
+        `patient` one raises for the slot only, and refuses mail with a TemporaryError until the store can be opened.
+        `begin_anew`: a damaged one is set aside, and a fresh one begun.
         """
         room = Room(folder, reserve=reserve, inline_up_to=inline_up_to)
         times = Times(lease, hold_for)

@@ -117,3 +117,9 @@ def test_the_list_of_an_address_is_as_long_as_asked(traced: Traced) -> None:
     for _ in range(5):
         traced.log.accepted("jane@example.com", "a@example.net")
     assert len(traced.trace_json("jane@example.com", "--limit", "3")["messages"]) == 3
+
+
+@pytest.mark.parametrize("what", ["", " ", "<>"], ids=repr)
+def test_nothing_is_not_looked_for(traced: Traced, what: str) -> None:
+    traced.log("started", component="relay")
+    assert "trace what?" in traced.command("trace", what, code=2)

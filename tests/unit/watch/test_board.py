@@ -127,7 +127,7 @@ def test_a_restart_forgets_nothing(board: Board, tmp_path: Path) -> None:
 
 def _file(**changes: object) -> bytes:
     at = NOON.isoformat()
-    entry = {"key": "k", "kind": "k", "subject": "s", "text": "t", "since": at, "last_seen": at, "over_at": None,
+    entry: dict[str, object] = {"key": "k", "kind": "k", "subject": "s", "text": "t", "since": at, "last_seen": at, "over_at": None,
              "told": {}, "returns": 0}  # fmt: skip
     return json.dumps({"looked_at": at, "entries": [entry | changes]}).encode()
 
@@ -150,7 +150,7 @@ def test_a_damaged_file_is_as_good_as_none(board: Board, tmp_path: Path, content
 def test_a_file_that_somebody_wrote_steers_no_terminal(board: Board, tmp_path: Path) -> None:
     (tmp_path / "alerts.json").write_bytes(_file(subject="a\x1b[2Jb\r\nBcc: c", text="x" * 100_000))
     board.read(tmp_path / "alerts.json")
-    (entry,) = tuple(board.current)
+    (entry,) = board.current
     assert entry.trouble.subject == "a\N{REPLACEMENT CHARACTER}[2Jb Bcc: c"
     assert len(entry.trouble.text) == 2000
 
