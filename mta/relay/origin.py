@@ -37,13 +37,18 @@ def outside_origin(
     if reverse_path is not None:
         if not is_ours(reverse_path, accepted_domains):
             return "reverse-path"
-        if _REWRITTEN.search(reverse_path.local):
+        if is_rewritten(reverse_path):
             return "rewritten-reverse-path"
     if any(message.header(name).strip().lower() == "anonymous" for name in _AUTHENTICATED_AS if message.has(name)):
         return "anonymous-to-exchange"
     if fields_of(message, authserv_ids):
         return "received-from-outside"
     return ""
+
+
+def is_rewritten(address: Address) -> bool:
+    """Whether it stands for a stranger's address, so that bounces come back through the domain that wrote it."""
+    return _REWRITTEN.search(address.local) is not None
 
 
 def is_ours(address: Address, accepted_domains: Set[str]) -> bool:

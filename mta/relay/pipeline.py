@@ -74,7 +74,7 @@ class Pipeline:
         if settings is None or book is None or recipient == postmaster(snapshot.configuration):
             return None
         if settings.by == "directory":
-            return await self._verifier.by_directory(book, recipient)
+            return await self._verifier.by_directory(book, reverse_path, recipient)
         return await self._verifier.by_next_hop(settings, recipient, book.policy.next_hop(recipient))
 
     def spill_path(self) -> Path:

@@ -174,6 +174,8 @@ def test_recipients_that_the_next_hop_does_not_know_are_refused(place: Place) ->
     ("recipient", "code"),
     [
         ("jane@example.com", 250), ("JANE@Example.COM", 250), ("jane+shop@example.com", 250), ("postmaster", 250),
+        ("Postmaster@example.com", 250), ("SRS0=abcd=ef=stranger.example=eve@example.com", 250),
+        ("bounces+SRS=abcd=ef@example.com", 250),
         ("nobody@example.com", 550), ("+jane@example.com", 550), ("nobody+jane@example.com", 550),
     ],
 )  # fmt: skip

@@ -79,7 +79,8 @@ async def test_a_next_hop_that_takes_everybody_is_asked_no_more() -> None:
         (Reply(550, "5.1.1", "x"), True), (Reply(550, "5.1.10", "x"), True), (Reply(550, "5.0.0", "x"), True),
         (Reply(550, "", "x"), True), (Reply(553, "5.2.1", "x"), True), (Reply(550, "5.7.1", "x"), False),
         (Reply(554, "5.4.1", "x"), False), (Reply(451, "4.3.0", "x"), False), (Reply(450, "4.1.1", "x"), False),
-        (Reply(251, "2.1.5", "x"), False),
+        (Reply(251, "2.1.5", "x"), False), (Reply(554, "", "x"), False), (Reply(554, "5.0.0", "x"), False),
+        (Reply(552, "5.2.2", "x"), False), (Reply(550, "5.1.8", "x"), False), (Reply(511, "5.1.1", "x"), True),
     ],
     ids=lambda value: str(value),
 )  # fmt: skip
@@ -122,3 +123,54 @@ async def test_nobody_waits_longer_than_configured() -> None:
 
 async def test_a_way_that_cannot_ask_takes_everybody() -> None:
     assert await RecipientVerifier(lambda _: object(), Clock()).by_next_hop(SETTINGS, JOE, "in") is None
+
+
+async def test_a_spelling_that_is_taken_badly_says_nothing_of_the_others() -> None:
+    exchange = Exchange(otherwise=UNKNOWN)
+    exchange.answers = {}
+    spellings = [parse_address(text) for text in ('"jane"@example.com', "JANE@example.com", "jane@EXAMPLE.com")]
+
+    async def ask_for(recipient: Address, *, deadline_s: float) -> Reply:
+        exchange.asked.append(str(recipient))
+        return OK if recipient.local == "jane" else UNKNOWN
+
+    exchange.ask_for = ask_for  # type: ignore[method-assign]
+    verifier = RecipientVerifier(lambda _: exchange, Clock())
+    answers = [await verifier.by_next_hop(SETTINGS, each, "in") for each in (*spellings, JANE)]
+    assert answers == [NO_SUCH_RECIPIENT, NO_SUCH_RECIPIENT, None, None]
+
+
+async def test_a_slow_next_hop_keeps_nobody_waiting_who_goes_elsewhere() -> None:
+    slow, quick = Exchange(may_answer=asyncio.Event()), Exchange()
+    verifier = RecipientVerifier(lambda name: slow if name == "slow" else quick, Clock())
+    many = [Address(f"somebody-{number}", "example.com") for number in range(600)]
+    waiting = [asyncio.create_task(verifier.by_next_hop(SETTINGS, each, "slow")) for each in many]
+    while len(slow.asked) < 10:
+        await asyncio.sleep(0)
+    assert await verifier.by_next_hop(SETTINGS, JOE, "quick") == NO_SUCH_RECIPIENT
+    assert len(slow.asked) == 10
+    assert slow.may_answer is not None
+    slow.may_answer.set()
+    answers = await asyncio.gather(*waiting)
+    assert answers.count(NO_SUCH_RECIPIENT) == 500
+
+
+async def test_who_has_waited_in_vain_is_not_asked_for_later() -> None:
+    exchange = Exchange(may_answer=asyncio.Event())
+    verifier = RecipientVerifier(lambda _: exchange, Clock())
+    hasty = SETTINGS.model_copy(update={"timeout": timedelta(milliseconds=10)})
+    many = [Address(f"somebody-{number}", "example.com") for number in range(30)]
+    assert await asyncio.gather(*(verifier.by_next_hop(hasty, each, "in") for each in many)) == [None] * 30
+    assert exchange.may_answer is not None
+    exchange.may_answer.set()
+    assert await verifier.by_next_hop(SETTINGS, JOE, "in") == NO_SUCH_RECIPIENT
+    assert len(exchange.asked) == 11
+
+
+async def test_another_server_of_the_same_name_is_asked_anew() -> None:
+    former, now = Exchange(answers={}), Exchange(answers={JOE.key: OK})
+    ways: list[object] = [former]
+    verifier = RecipientVerifier(lambda _: ways[0], Clock())
+    assert await verifier.by_next_hop(SETTINGS, JOE, "in") == NO_SUCH_RECIPIENT
+    ways[0] = now
+    assert await verifier.by_next_hop(SETTINGS, JOE, "in") is None
