@@ -248,6 +248,8 @@ async def _deliver_one(equipment: Equipment, departure: Departure, delivery: Lea
             next_hop=delivery.next_hop, another_form=departure.another_form,
             on_top=b"" if equipment.next_hops.is_direct(delivery.next_hop) else departure.book.token_field,
         )  # fmt: skip
+        is_reached = any(result.reply.is_success or result.remote_reply for result in results)
+        equipment.in_hand.note_reached(delivery.next_hop, is_reached=is_reached)
     crash_point("after-delivery")
     settlement = settler.settlement(
         delivery,

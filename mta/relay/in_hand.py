@@ -1,7 +1,9 @@
 """Messages that are on their way after the reply: bounded in memory, and divided fairly between next hops.
 
 A next hop may have in hand at most twice what is left for all others (dynamic thresholds, as switches divide their
-buffers). So one alone gets two thirds, and however many of them hang, there is always room for one that works.
+buffers). So one alone gets two thirds, and however many of them hang, there is always room for one that works. Of what
+is taken from the queue, next hops that could not be reached the last time get no more than half all together: where
+each domain is a next hop of its own, thousands of dead ones have one message each.
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ SHARE = 2
 """How many times what is left."""
 FROM_QUEUE_MAX = 400
 """Deliveries that a worker has taken from the queue."""
+DOUBTFUL_KNOWN = 10_000
+"""So many next hops are known for not having been reached."""
 
 
 @dataclass(slots=True)
@@ -40,6 +44,8 @@ class InHand:
     _from_queue: Counter[str] = field(default_factory=Counter)
     _taken: int = 0
     _ring_at: dict[str, int] = field(default_factory=dict)
+    _doubtful: dict[str, None] = field(default_factory=dict)
+    """Next hops that could not be reached the last time; the one known longest comes first."""
 
     def has_room(self, size_octets: int, next_hops: Collection[str] = ()) -> bool:
         """Whether another message for these next hops fits; one always does, however large."""
@@ -89,6 +95,24 @@ class InHand:
         if room <= 0:
             self._ring_at = {hop: count // 2 for hop, count in self._from_queue.items()}
         return max(0, room)
+
+    def note_reached(self, next_hop: str, *, is_reached: bool) -> None:
+        """Whether a delivery got as far as to a server of its next hop."""
+        self._doubtful.pop(next_hop, None)
+        if not is_reached:
+            self._doubtful[next_hop] = None
+            if len(self._doubtful) > DOUBTFUL_KNOWN:
+                del self._doubtful[next(iter(self._doubtful))]
+
+    @property
+    def doubtful(self) -> Collection[str]:
+        """Next hops that could not be reached the last time."""
+        return self._doubtful.keys()
+
+    def room_for_doubtful(self) -> int:
+        """How many more deliveries for such next hops may be taken from the queue."""
+        taken = sum(count for hop, count in self._from_queue.items() if hop in self._doubtful)
+        return max(0, FROM_QUEUE_MAX // 2 - taken)
 
     def full(self) -> frozenset[str]:
         """Next hops that have their share of what is taken from the queue; asks to be rung for."""

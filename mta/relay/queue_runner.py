@@ -73,11 +73,8 @@ class QueueRunner:
         room = equipment.in_hand.room_for_queue()
         if not room:
             return 0
-        blocked = equipment.next_hops.blocked() | equipment.in_hand.full()
         try:
-            leased = await equipment.spool.lease_due(
-                equipment.clock.now(), limit=room, blocked=blocked, per_next_hop=min(PER_NEXT_HOP, room)
-            )
+            leased = await self._lease(room)
         except MailError as exc:
             events.internal_error("queue", error=str(exc))
             return 0
@@ -87,6 +84,20 @@ class QueueRunner:
         for deliveries in messages.values():
             self._send(deliveries)
         return len(leased)
+
+    async def _lease(self, room: int) -> Sequence[LeasedDelivery]:
+        """Take what is due; next hops that could not be reached the last time come after all others."""
+        equipment, in_hand = self._equipment, self._equipment.in_hand
+        blocked, doubtful = equipment.next_hops.blocked() | in_hand.full(), in_hand.doubtful
+        now = equipment.clock.now()
+        leased = await equipment.spool.lease_due(
+            now, limit=room, blocked=blocked.union(doubtful), per_next_hop=min(PER_NEXT_HOP, room)
+        )
+        left = min(room - len(leased), in_hand.room_for_doubtful()) if doubtful else 0
+        if left <= 0:
+            return leased
+        more = await equipment.spool.lease_due(now, limit=left, blocked=blocked, per_next_hop=min(PER_NEXT_HOP, left))
+        return [*leased, *more]
 
     async def _heed_clock(self) -> None:
         leap = self._equipment.clock_watch.look()

@@ -33,6 +33,11 @@ class Circuit:
         return self._probe_at is not None
 
     @property
+    def has_failed(self) -> bool:
+        """Whether no connection has stood since the last one failed."""
+        return self._failures > 0
+
+    @property
     def open_for_s(self) -> float:
         """How long it has been open, in seconds."""
         return self._clock() - self._opened_at if self.is_open else 0.0

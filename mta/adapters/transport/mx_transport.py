@@ -22,7 +22,7 @@ from mta.ports.transport import Segments, Stopped
 DOMAINS_KEPT = 500
 """Beyond that, domains that nothing is known of or under way for are forgotten."""
 DOMAINS_MAX = 10_000
-"""Beyond that, also those whose circuits are open: they are tried afresh."""
+"""Beyond that, also those that can't be reached: they are tried afresh."""
 _LOOKED_AT = 8
 
 

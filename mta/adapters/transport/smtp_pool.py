@@ -74,7 +74,7 @@ class SmtpPool:
     @property
     def remembers(self) -> bool:
         """Whether what it knows makes a difference for the next message."""
-        return self._circuit.is_open or self._pace.wait_s > 0
+        return self._circuit.has_failed or self._pace.wait_s > 0
 
     @property
     def stopped(self) -> Stopped | None:
