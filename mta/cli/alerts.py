@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
+import shutil
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from textwrap import fill, indent
+from typing import TYPE_CHECKING, Any
 
 from mta.cli.command import (
     CommandFailedError,
@@ -19,12 +23,16 @@ from mta.cli.command import (
 )
 from mta.config.problems import ConfigurationError
 
+if TYPE_CHECKING:
+    from mta.watch.board import Entry
+
 
 def add_parser(subparsers: Any) -> None:
     parser = new_parser(
         subparsers, "alerts", "show what is wrong, or test the ways to be told",
         "Show what is wrong at the moment, as the running relay has found it: mail that waits too long, stopped next\n"
-        "hops, a refused reload, full disks, certificates that expire. Exit code 1 where anything is.\n"
+        "hops, a refused reload, full disks, certificates that expire, orders that may have been forgotten.\n"
+        "Exit code 1 where anything is, 3 where nobody has looked lately, because the relay does not run.\n"
         "With --test, a test goes out at once by mail and webhook as they are configured.",
     )  # fmt: skip
     parser.add_argument("--test", action="store_true", help="send a test by each channel; exit code 1 where one fails")
@@ -37,23 +45,33 @@ def run(arguments: argparse.Namespace) -> int:
         return _test(arguments)
     from mta.watch.board import STATE_FILE, Board
 
+    folder, now = one_path(arguments, "spool", "folder"), datetime.now(UTC)
+    if folder.exists() and not os.access(folder, os.R_OK | os.X_OK):
+        raise CommandFailedError(f"the spool {folder} can't be read: run this as root, or as the service's user")
     board = Board(ends_after=timedelta(), repeat=timedelta())
-    board.read(one_path(arguments, "spool", "folder") / STATE_FILE)
-    current = board.current
+    board.read(folder / STATE_FILE)
+    is_fresh = board.holds_until is not None and now <= board.holds_until
     if arguments.json:
         print_json([
             {"key": e.trouble.key, "kind": e.trouble.kind, "subject": e.trouble.subject, "text": e.trouble.text,
              "since": e.since.isoformat(timespec="seconds"), "told": sorted(e.told)}
-            for e in current
+            for e in board.current
         ])  # fmt: skip
     else:
-        now = datetime.now(UTC)
-        for entry in current:
-            print(printable(f"{entry.trouble.subject} (for {short_age((now - entry.since).total_seconds())})"))
-            print(printable(f"    {entry.trouble.text}"))
-        if not current:
-            print("nothing is wrong")
-    return ExitCode.FAILED if current else ExitCode.OK
+        _print(board.current, now, is_fresh=is_fresh)
+    if not is_fresh:
+        last = f"{short_age((now - board.looked_at).total_seconds())} ago" if board.looked_at else "never"
+        text = f"nobody watches (the last look: {last}); `stampline status` says whether the relay runs"
+        raise CommandFailedError(text, ExitCode.NOT_RUNNING)
+    return ExitCode.FAILED if board.current else ExitCode.OK
+
+
+def _print(current: Sequence[Entry], now: datetime, *, is_fresh: bool) -> None:
+    for entry in current:
+        print(printable(f"{entry.trouble.subject} (for {short_age((now - entry.since).total_seconds())})"))
+        print(indent(fill(printable(entry.trouble.text), shutil.get_terminal_size().columns - 5), "    "))
+    if not current and is_fresh:
+        print("nothing is wrong")
 
 
 def _test(arguments: argparse.Namespace) -> int:

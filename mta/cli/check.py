@@ -13,6 +13,7 @@ from mta.cli.command import CommandFailedError, ExitCode, new_parser, print_json
 from mta.cli.directory_examined import examined
 from mta.config.load import examine_configuration
 from mta.config.problems import ConfigurationError, Problem
+from mta.config.listener_checks import listener_advice
 from mta.config.signing_checks import signing_advice
 from mta.relay.snapshot import Snapshot
 
@@ -100,7 +101,8 @@ def _show_warnings(warnings: Sequence[Problem]) -> None:
 
 def _advice(path: Path) -> list[Problem]:
     located, _ = examine_configuration(path)
-    return [located.problem(each.loc, each.what, each.mend) for each in signing_advice(located.value)]
+    advice = (*listener_advice(located.value), *signing_advice(located.value))
+    return [located.problem(each.loc, each.what, each.mend) for each in advice]
 
 
 def _show_problems(problems: tuple[Problem, ...], *, as_json: bool) -> None:

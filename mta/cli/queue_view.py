@@ -25,6 +25,8 @@ from mta.model.queue import (
 _ADDRESS_MAX = 40
 """Characters of an address that a list on a terminal shows."""
 _REPLY_AT_LEAST = 20
+_AGES_FROM = 7
+"""The column of a summary from which on there are ages, of which empty ones may be left out."""
 
 
 def entry_to_json(entry: QueueEntry) -> dict[str, Any]:
@@ -69,7 +71,9 @@ def print_entries(
     now = datetime.now(UTC)
     names = frozenset(hop.next_hop for hop in frozen)
     rows = [_row(entry, now, names) for entry in entries]
-    if rows:
+    if rows and not wide and sys.stdout.isatty() and _width(headings, _cut(headings, rows)) > _columns():
+        _print_blocks(rows)
+    elif rows:
         print_table(headings, rows if wide or not sys.stdout.isatty() else _cut(headings, rows))
     if count.messages > len(entries):
         print(f"... and {count.messages - len(entries)} more")
@@ -87,6 +91,9 @@ def print_summary(
     now = datetime.now(UTC)
     names = frozenset(hop.next_hop for hop in frozen)
     shown = [_summary_row(by, row, now, names) for row in rows[:limit]]
+    if shown and sys.stdout.isatty() and _width(headings, shown) > _columns():
+        full = [i for i in range(len(headings)) if i < _AGES_FROM or any(row[i] != "-" for row in shown)]
+        headings, shown = tuple(headings[i] for i in full), [[row[i] for i in full] for row in shown]
     if shown:
         print_table(headings, shown)
     if len(rows) > limit:
@@ -143,18 +150,38 @@ def _row(entry: QueueEntry, now: datetime, frozen: frozenset[str]) -> list[str]:
     ]
 
 
+def _print_blocks(rows: Sequence[Sequence[str]]) -> None:
+    """Three lines a message, for a terminal that has no room for the table."""
+    half = max((_columns() - len("     -> ")) // 2, _ADDRESS_MAX // 2)
+    for queue_id, age, size, state, tries, due, hop, sender, recipients, reply in rows:
+        lines = (
+            f"{queue_id}  {age}  {size}  {state}, {tries} tries, due {due}, by {hop}",
+            f"    {_shortened(sender, half)} -> {_shortened(recipients, half)}",
+            f"    {reply}",
+        )
+        for line in lines[: 3 if reply != "-" else 2]:
+            print(printable(line)[: max(_columns(), _ADDRESS_MAX)])
+
+
+def _width(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
+    return sum(max(len(row[i]) for row in (headings, *rows)) + 2 for i in range(len(headings))) - 2
+
+
+def _columns() -> int:
+    return shutil.get_terminal_size().columns
+
+
 def _cut(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[list[str]]:
     """Long addresses in the middle, the last column at the terminal's edge."""
-    short = [[cell if len(cell) <= _ADDRESS_MAX else _shortened(cell) for cell in row[:-1]] for row in rows]
+    short = [[_shortened(cell) for cell in row[:-1]] for row in rows]
     used = sum(max(len(row[i]) for row in (headings[:-1], *short)) + 2 for i in range(len(headings) - 1))
-    left = max(shutil.get_terminal_size().columns - used, _REPLY_AT_LEAST)
+    left = max(_columns() - used, _REPLY_AT_LEAST)
     return [[*cells, row[-1][:left]] for cells, row in zip(short, rows, strict=True)]
 
 
-def _shortened(text: str) -> str:
+def _shortened(text: str, limit: int = _ADDRESS_MAX) -> str:
     """The start and the end of an address, where it is told by: `a-very-long…@example.com`."""
-    half = _ADDRESS_MAX // 2
-    return f"{text[: half - 1]}…{text[-half:]}"
+    return text if len(text) <= limit else f"{text[: limit // 2 - 1]}…{text[-(limit // 2) :]}"
 
 
 def due_text(entry: QueueEntry, now: datetime) -> str:

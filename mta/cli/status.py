@@ -48,12 +48,16 @@ def run(arguments: argparse.Namespace) -> int:
     if any(report.get("spool_closed") for report in reports):
         print("queue: CLOSED, mail is answered with 451; the relay's log says why (spool-closed, spool-slow)")
     stopped = {hop: each for report in reports for hop, each in report.get("stopped", {}).items()}
-    for hop, each in sorted(stopped.items()):
+    for hop, each in sorted(stopped.items(), key=lambda item: str(item[1]["since"]))[:STOPPED_SHOWN]:
         print(printable(f"next hop {hop} can't be reached since {each['since']}: {each['reason']}"))
+    if len(stopped) > STOPPED_SHOWN:
+        print(f"... and {len(stopped) - STOPPED_SHOWN} more")
+    if alerts := sum(each.get("report", {}).get("alerts", 0) for each in answer["companions"].values()):
+        print(f"ALERTS: {alerts}; `stampline alerts` tells what is wrong")
     print()
-    rows = [_row(str(worker["slot"]), worker) for worker in answer["workers"]]
-    rows += [_row(name, companion) for name, companion in answer["companions"].items()]
-    print_table(("SLOT", "STATE", "PID", "UP", "DEATHS", "SNAPSHOT", "REPORT"), rows)
+    rows = [_row(str(worker["slot"]), worker, answer["snapshot"]) for worker in answer["workers"]]
+    rows += [_row(name, companion, answer["snapshot"]) for name, companion in answer["companions"].items()]
+    print_table(("SLOT", "STATE", "PID", "UP", "DEATHS", "REPORT"), rows)
     return ExitCode.OK
 
 
@@ -70,9 +74,16 @@ def _reload_text(reload: Mapping[str, Any] | None) -> str:
     return f"{reload['at']}, " + ("done" if reload["ok"] else f"REFUSED with {reload['problems']} problems")
 
 
-def _row(slot: str, worker: Mapping[str, Any]) -> list[str]:
+STOPPED_SHOWN = 20
+_TOLD_ABOVE = frozenset({"frozen_next_hops", "draining", "spool_closed", "alerts"})
+
+
+def _row(slot: str, worker: Mapping[str, Any], snapshot: str) -> list[str]:
+    """What is 0 is left out, as is the snapshot that all should have."""
     figures = worker.get("report", {}).items()
-    report = " ".join(f"{name}={value}" for name, value in figures if isinstance(value, int))
+    report = [f"{name}={value}" for name, value in figures if isinstance(value, int) and value]
+    report = [text for text in report if text.partition("=")[0] not in _TOLD_ABOVE]
+    if worker.get("snapshot") not in (None, "", snapshot):
+        report.insert(0, f"snapshot={worker['snapshot']}")
     up = short_age(worker["up_s"]) if "up_s" in worker else "-"
-    pid, snapshot = str(worker.get("pid", "-")), worker.get("snapshot") or "-"
-    return [slot, worker["state"], pid, up, str(worker["deaths"]), snapshot, report]
+    return [slot, worker["state"], str(worker.get("pid", "-")), up, str(worker["deaths"]), " ".join(report) or "-"]

@@ -20,6 +20,8 @@ _STATE_MAX = 10_000_000
 """Octets; a larger file is none of ours."""
 _CALMED_AFTER = timedelta(days=1)
 """What returns sooner after it was over is flapping."""
+_TURN_MAX = timedelta(minutes=3)
+"""How long looking and telling may take where disks and servers hang."""
 _DOUBLED_MAX = 6
 """How often the time is doubled for which something that flaps has to be gone."""
 
@@ -64,6 +66,8 @@ class Board:
         self.repeat = repeat
         self.looked_at: datetime | None = None
         """When somebody looked last."""
+        self.holds_until: datetime | None = None
+        """When somebody should have looked again by now."""
         self._entries: dict[str, Entry] = {}
 
     @property
@@ -75,7 +79,7 @@ class Board:
         """Take in what was found by those who look for the kinds in `looked_at`; other kinds stay as they are."""
         found = {trouble.key: trouble for trouble in troubles}
         begun, over = [], []
-        self.looked_at = now
+        self.looked_at, self.holds_until = now, now + self.ends_after + _TURN_MAX
         for known in self._entries.values():
             known.not_after(now)
         for key, trouble in found.items():
@@ -135,7 +139,8 @@ class Board:
     def write(self, path: Path) -> None:
         """Replace the file. Raises OSError."""
         entries = [_entry_to_json(entry) for entry in self._entries.values()]
-        data = {"looked_at": self.looked_at.isoformat() if self.looked_at is not None else None, "entries": entries}
+        times = {"looked_at": self.looked_at, "holds_until": self.holds_until}
+        data = {**{name: at.isoformat() if at else None for name, at in times.items()}, "entries": entries}
         temporary = path.with_name(path.name + ".new")
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as file:
@@ -147,11 +152,11 @@ class Board:
         try:
             with path.open("rb") as file:
                 data = json.loads(file.read(_STATE_MAX))
-            looked_at = None if data["looked_at"] is None else _moment(data["looked_at"])
+            times = [None if data[name] is None else _moment(data[name]) for name in ("looked_at", "holds_until")]
             entries = [_entry_from_json(each) for each in data["entries"]]
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return
-        self.looked_at = looked_at
+        self.looked_at, self.holds_until = times
         self._entries = {entry.trouble.key: entry for entry in entries}
 
 

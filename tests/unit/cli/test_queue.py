@@ -61,6 +61,21 @@ def test_list_for_people(queue: Queue) -> None:
     assert sums == f"2 messages to 3 recipients, {2 * len(CONTENT)} B"
 
 
+def test_lists_fit_a_terminal_of_80_columns(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    queue.fill(
+        message("Q1", sender=f"{'s' * 60}@example.com", recipients=[f"{'r' * 60}@example.net", "b@example.net"]),
+        message("Q2", next_hop="direct/a-long-name.example", age=timedelta(days=2)),
+    )
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    listed, summed = queue.run("list").splitlines(), queue.run("summary").splitlines()
+    assert listed[0].startswith("Q1  5m")
+    assert listed[1].endswith("@example.net +1")
+    assert listed[2] == "    450 4.2.0 later"
+    assert max(map(len, [*listed, *summed])) <= 80
+    assert summed[0].split()[-2:] == ["<15m", "1d+"]
+
+
 def test_list_for_programs(queue: Queue) -> None:
     queue.fill(message("Q1"))
     (entry,) = queue.json("list")

@@ -28,7 +28,12 @@ STATUS: dict[str, Any] = {
         },
         {"slot": 1, "state": "waiting", "deaths": 9},
     ],
-    "companions": {"watch": {"slot": 0, "state": "waiting", "deaths": 0}},
+    "companions": {
+        "watch": {
+            "slot": 0, "state": "ready", "deaths": 0, "pid": 4713, "up_s": 61, "snapshot": "old",
+            "report": {"alerts": 2},
+        },
+    },
 }  # fmt: skip
 
 
@@ -86,10 +91,23 @@ def test_status_for_people(relay: Relay, capsys: pytest.CaptureFixture[str]) -> 
     assert "DRAINING: no mail is taken until `stampline undrain`" in lines
     assert "FROZEN next hops: 2; `stampline queue frozen` lists them" in lines
     assert [line.split() for line in lines[-3:]] == [
-        ["0", "ready", "4712", "3h10m", "2", "abc", "in_hand=7", "draining=1", "frozen_next_hops=2"],
+        ["0", "ready", "4712", "3h10m", "2", "in_hand=7"],
         ["1", "waiting", "-", "-", "9", "-"],
-        ["watch", "waiting", "-", "-", "0", "-"],
+        ["watch", "ready", "4713", "1m", "0", "snapshot=old"],
     ]
+    assert "ALERTS: 2; `stampline alerts` tells what is wrong" in lines
+    assert max(map(len, lines)) <= 80
+
+
+def test_a_thousand_next_hops_that_stand_still(relay: Relay, capsys: pytest.CaptureFixture[str]) -> None:
+    stopped = {f"hop{i}": {"since": f"2026-11-22T10:{i % 60:02}:00+00:00", "reason": "\x1b[2Jno"} for i in range(1000)}
+    relay.answers["status"] = STATUS | {"workers": [{"slot": 0, "deaths": 0, "state": "ready",
+                                                     "report": {"stopped": stopped}}]}  # fmt: skip
+    assert _run(relay, "status") == 0
+    printed = capsys.readouterr().out
+    assert "... and 980 more" in printed
+    assert len(printed.splitlines()) < 40
+    assert "\x1b" not in printed
 
 
 def test_status_for_programs(relay: Relay, capsys: pytest.CaptureFixture[str]) -> None:

@@ -129,7 +129,7 @@ def _file(**changes: object) -> bytes:
     at = NOON.isoformat()
     entry: dict[str, object] = {"key": "k", "kind": "k", "subject": "s", "text": "t", "since": at, "last_seen": at, "over_at": None,
              "told": {}, "returns": 0}  # fmt: skip
-    return json.dumps({"looked_at": at, "entries": [entry | changes]}).encode()
+    return json.dumps({"looked_at": at, "holds_until": at, "entries": [entry | changes]}).encode()
 
 
 DAMAGED = {
