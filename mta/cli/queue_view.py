@@ -25,8 +25,8 @@ from mta.model.queue import (
 _ADDRESS_MAX = 40
 """Characters of an address that a list on a terminal shows."""
 _REPLY_AT_LEAST = 20
-_AGES_FROM = 7
-"""The column of a summary from which on there are ages, of which empty ones may be left out."""
+_OPTIONAL_FROM = 4
+"""The column of a summary from which on empty ones are left out where there is no room: HELD, BUSY and the ages."""
 
 
 def entry_to_json(entry: QueueEntry) -> dict[str, Any]:
@@ -92,7 +92,7 @@ def print_summary(
     names = frozenset(hop.next_hop for hop in frozen)
     shown = [_summary_row(by, row, now, names) for row in rows[:limit]]
     if shown and sys.stdout.isatty() and _width(headings, shown) > _columns():
-        full = [i for i in range(len(headings)) if i < _AGES_FROM or any(row[i] != "-" for row in shown)]
+        full = [i for i in range(len(headings)) if i < _OPTIONAL_FROM or any(row[i] != "-" for row in shown)]
         headings, shown = tuple(headings[i] for i in full), [[row[i] for i in full] for row in shown]
     if shown:
         print_table(headings, shown)

@@ -76,3 +76,28 @@ def test_a_key_that_could_be_better(config: Path, capsys: pytest.CaptureFixture[
     assert main(["check", "--config", str(config), "--json"]) == 0
     (warning,) = json.loads(capsys.readouterr().out)["warnings"]
     assert "has no RSA key; many servers can't verify Ed25519 yet" in warning["what"]
+
+
+def test_listeners_that_let_more_in_than_is_usual(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = config.read_text()
+    wide = "    allowed_networks: [8.0.0.0/14, 10.0.0.0/8]\n    proxy_networks: [10.0.0.0/16]\n"
+    config.write_text(text.replace("    allowed_networks: [127.0.0.0/8]\n", wide, 1))
+    assert main(["check", "--config", str(config)]) == 0
+    said = capsys.readouterr().out
+    assert "warning: " in said
+    assert "8.0.0.0/14 are 262144 addresses of the internet, and each of them may relay" in said
+    assert "everybody in 10.0.0.0/16 can say to be any client" in said
+    assert "10.0.0.0/8 are" not in said
+
+
+@pytest.mark.parametrize(("mode", "may"), [(0o640, ""), (0o644, "read"), (0o666, "write")])
+def test_files_that_are_everybodys(config: Path, mode: int, may: str, capsys: pytest.CaptureFixture[str]) -> None:
+    leaf = trustme.CA().issue_cert("mx.example.com")
+    leaf.private_key_and_cert_chain_pem.write_to_path(config.parent / "all.pem")
+    (config.parent / "all.pem").chmod(mode)
+    tls = "    tls: {mode: required, certificate: all.pem, key: all.pem}\n"
+    networks = "    allowed_networks: [127.0.0.0/8]\n"
+    config.write_text(config.read_text().replace(networks, networks + tls, 1))
+    assert main(["check", "--config", str(config)]) == 0
+    said = capsys.readouterr().out
+    assert (f"everybody on this machine may {may} " in said) is bool(may)
