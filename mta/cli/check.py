@@ -11,9 +11,9 @@ from typing import Any
 from mta.app.relay import read_snapshot
 from mta.cli.command import CommandFailedError, ExitCode, new_parser, print_json, printable
 from mta.cli.directory_examined import examined
+from mta.config.listener_checks import listener_advice
 from mta.config.load import examine_configuration
 from mta.config.problems import ConfigurationError, Problem
-from mta.config.listener_checks import listener_advice
 from mta.config.signing_checks import signing_advice
 from mta.relay.snapshot import Snapshot
 

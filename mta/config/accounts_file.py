@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from mta.config.plain_files import require_plain
 from mta.config.problems import ConfigurationError, Problem
 from mta.model.saslprep import saslprep
 
@@ -48,6 +49,7 @@ def account_key(name: str) -> str:
 
 def read_accounts(path: Path) -> Mapping[str, Account]:
     """Accounts by key. Raises OSError, or ConfigurationError with every problem of the file."""
+    require_plain(path)
     with path.open("rb") as file:
         content = file.read(FILE_MAX_OCTETS + 1)
     accounts: dict[str, Account] = {}

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from mta.config.plain_files import require_plain
 from mta.config.types import Secret
 from mta.config.yaml_values import Loc
 from mta.model.address import AddressError, parse_address
@@ -21,8 +22,9 @@ class Finding(NamedTuple):
 
 
 def unreadable(loc: Loc, path: Path) -> Iterator[Finding]:
-    """Whether the file can be read."""
+    """Whether the file can be read, and to its end."""
     try:
+        require_plain(path)
         with path.open("rb"):
             pass
     except OSError as exc:

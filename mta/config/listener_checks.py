@@ -9,7 +9,9 @@ from collections.abc import Iterator
 
 from mta.config.accounts_file import account_key, read_accounts
 from mta.config.findings import Finding, bad_ca_file, no_domain, unreadable
-from mta.config.listener_schema import Listener, Peer
+from mta.config.listener_schema import Listener
+from mta.config.network_checks import network_advice, networks_of_listener
+from mta.config.plain_files import who_else
 from mta.config.problems import ConfigurationError
 from mta.config.schema import Configuration
 from mta.config.yaml_values import Loc
@@ -52,6 +54,18 @@ def listener_surroundings(configuration: Configuration) -> Iterator[Finding]:
             yield from _accounts_in_file(listener, loc)
 
 
+def listener_advice(configuration: Configuration) -> Iterator[Finding]:
+    """What works and could let somebody in who isn't meant."""
+    for index, listener in enumerate(configuration.listeners):
+        loc: Loc = ("listeners", index)
+        yield from network_advice(listener, loc)
+        key = listener.tls.key if listener.tls.mode != "none" else None
+        for here, path in (((*loc, "tls", "key"), key), ((*loc, "accounts_file"), listener.accounts_file)):
+            if path is not None and (may := who_else(path)):
+                what = f"everybody on this machine may {may} {path}"
+                yield Finding(here, what, f"chmod o= {path}, and let the service's group read it")
+
+
 def _tls_has_files(listener: Listener, loc: Loc) -> Iterator[Finding]:
     if listener.tls.mode == "none":
         return
@@ -67,13 +81,7 @@ def _open_relay(listener: Listener, loc: Loc) -> Iterator[Finding]:
             f"trusted listener {listener.name!r} has no allowed_networks: anybody could relay through it",
             "list the addresses of your own servers, such as allowed_networks: [192.0.2.10], or clients",
         )
-    for index, network in enumerate(listener.allowed_networks):
-        if listener.role == "trusted" and network.prefixlen == 0 and not listener.clients:
-            yield Finding(
-                (*loc, "allowed_networks", index),
-                f"{network} is everybody: anybody could relay through trusted listener {listener.name!r}",
-                "list the addresses of your own servers, or say in clients what else they have to show",
-            )
+    yield from networks_of_listener(listener, loc)
 
 
 def _inbound(listener: Listener, loc: Loc) -> Iterator[Finding]:
@@ -105,7 +113,6 @@ def _clients(listener: Listener, loc: Loc) -> Iterator[Finding]:
         if peer.certificates and listener.tls.mode == "none":
             what = f"client {peer.name!r} has to show a certificate, but the listener has no TLS"
             yield Finding((*here, "certificates"), what, "set tls: {mode: required} with certificate and key")
-        yield from _everybody(peer, here)
 
 
 def _sender(loc: Loc, sender: str) -> Iterator[Finding]:
@@ -117,13 +124,6 @@ def _sender(loc: Loc, sender: str) -> Iterator[Finding]:
     except AddressError as exc:
         what = f"{sender!r} is no sender: {exc}"
         yield Finding(loc, what, "write example.com, *.example.com for all below it, or an address")
-
-
-def _everybody(peer: Peer, loc: Loc) -> Iterator[Finding]:
-    for number, network in enumerate(peer.networks):
-        if network.prefixlen == 0 and not (peer.certificates or peer.accounts):
-            what = f"{network} is everybody: client {peer.name!r} could be anybody"
-            yield Finding((*loc, "networks", number), what, "list the addresses of your own servers")
 
 
 def _accounts(listener: Listener, loc: Loc) -> Iterator[Finding]:

@@ -41,6 +41,8 @@ class Listeners:
         self._counts = counts
         self._running: dict[str, RelayListener] = {}
         self._watched: Mapping[str, WatchedFiles] = {}
+        self._refused: dict[str, str] = {}
+        """Why changed files could not be taken up, by listener."""
         self._configuration: Configuration
 
     @property
@@ -70,6 +72,7 @@ class Listeners:
         """Take another configuration up: for new sessions, and for running ones' next message."""
         configuration = self._configuration = snapshot.configuration
         self._watched = files.watched
+        self._refused.clear()
         for settings in configuration.listeners:
             listener = self._running.get(settings.name)
             if listener is not None:
@@ -93,14 +96,23 @@ class Listeners:
             try:
                 files = await asyncio.to_thread(read_files, settings)
             except (OSError, ValueError, ConfigurationError) as exc:  # ssl.SSLError is an OSError
-                events.credentials_refused(name, error=str(exc))
+                self._refuse(name, str(exc))
                 continue
             if configuration is self._configuration:  # a reload meanwhile has read them itself
+                self._refused.pop(name, None)
                 self._running[name].renew(files.ssl_context, files.accounts)
                 events.credentials_renewed(
                     name, certificate=str(settings.tls.certificate or ""), expires=files.expires,
                     accounts=len(files.accounts) if files.accounts is not None else None,
                 )  # fmt: skip
+
+    def _refuse(self, name: str, error: str) -> None:
+        """What was read before stays in use, and they are tried again. The same fault is told once."""
+        if (files := self._watched.get(name)) is not None:
+            files.say_again()
+        if self._refused.get(name) != error:
+            self._refused[name] = error
+            events.credentials_refused(name, error=error)
 
     @staticmethod
     def _changed(watched: Mapping[str, WatchedFiles]) -> Iterator[str]:

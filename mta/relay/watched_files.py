@@ -8,24 +8,36 @@ from pathlib import Path
 EVERY_S = 2.0
 """A change is taken up after the second look that sees it: files that belong together are seldom written at once."""
 
+AGAIN_AFTER = 30
+"""Looks."""
+
 _Print = tuple[tuple[int, ...], ...]
 
 
 class WatchedFiles:
-    """Files that are in use together; what they are when this is made counts as known."""
+    """Files that are in use together; what they are when this is made counts as known. Each process has its own."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self._paths = paths
         self._known = self._last = self._print()
+        self._looks_left = 0
+        """Until it says so again of what could not be taken up; 0 where there is nothing of the kind."""
 
     def has_changed(self) -> bool:
         """Whether they are other files than those known, and have not changed since the last look. Says so once."""
         seen = self._print()
         is_at_rest, self._last = seen == self._last, seen
-        if seen == self._known or not is_at_rest:
+        if not is_at_rest:
             return False
-        self._known = seen
+        if seen == self._known:
+            self._looks_left = max(self._looks_left - 1, 0)
+            return self._looks_left == 1
+        self._known, self._looks_left = seen, 0
         return True
+
+    def say_again(self) -> None:
+        """They could not be taken up, for a reason that may pass without another change to them."""
+        self._looks_left = AGAIN_AFTER + 1
 
     def _print(self) -> _Print:
         return tuple(_looks(path) for path in self._paths)

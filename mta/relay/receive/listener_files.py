@@ -11,6 +11,7 @@ from cryptography import x509
 
 from mta.config.accounts_file import Account, read_accounts
 from mta.config.listener_schema import Listener
+from mta.config.plain_files import require_plain
 from mta.relay.receive.tls import server_context
 
 
@@ -34,6 +35,8 @@ def paths_of(listener: Listener) -> tuple[Path, ...]:
 def read_files(listener: Listener) -> ListenerFiles:
     """All or nothing. Raises OSError, ValueError, ssl.SSLError or ConfigurationError."""
     tls = listener.tls
+    for path in paths_of(listener):
+        require_plain(path)
     context, expires = None, ""
     if tls.mode != "none" and tls.certificate is not None:
         context = server_context(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import bcrypt
@@ -81,6 +82,14 @@ def test_all_problems_are_told_at_once_and_no_hash_is(tmp_path: Path) -> None:
 def test_another_kind_of_file_is_refused(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(ConfigurationError):
         read_accounts(written(tmp_path, content))
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "accounts")
+    with pytest.raises(OSError, match="not a regular file"):
+        read_accounts(tmp_path / "accounts")
+    with pytest.raises(OSError, match="not a regular file"):
+        read_accounts(Path("/dev/zero"))
 
 
 def test_names_are_compared_by_what_they_look_like() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from mta.relay.watched_files import WatchedFiles
+from mta.relay.watched_files import AGAIN_AFTER, WatchedFiles
 
 
 def test_a_change_is_told_once_and_at_the_second_look(tmp_path: Path) -> None:
@@ -52,3 +52,19 @@ def test_what_is_undone_before_the_second_look_is_no_change(tmp_path: Path) -> N
     link.unlink()
     link.symlink_to(one)
     assert [files.has_changed() for _ in range(3)] == [False, False, False]
+
+
+def test_what_could_not_be_taken_up_is_told_again_later_until_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "cert.pem"
+    path.write_text("a")
+    files = WatchedFiles([path])
+    path.write_text("bb")
+    assert [files.has_changed() for _ in range(2)] == [False, True]
+    for _ in range(2):
+        files.say_again()
+        assert [files.has_changed() for _ in range(AGAIN_AFTER)] == [False] * (AGAIN_AFTER - 1) + [True]
+    assert not any(files.has_changed() for _ in range(2 * AGAIN_AFTER))
+    files.say_again()
+    path.write_text("ccc")
+    assert [files.has_changed() for _ in range(2)] == [False, True]
+    assert not any(files.has_changed() for _ in range(2 * AGAIN_AFTER))
