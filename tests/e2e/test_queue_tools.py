@@ -1,17 +1,23 @@
-"""What an administrator does at night: sees why mail stands still, and gets it moving, by another way or back."""
+"""What an administrator does at night: sees why mail stands still, and gets it moving, by another way or back.
+
+One relay for all. Commands run within the test's process where a process of their own would add nothing.
+"""
 
 from __future__ import annotations
 
 import email
 import json
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass, field
+from io import StringIO
 from typing import Any
 
 import pytest
 
+from mta import events
+from mta.cli import drain, main, queue_work
 from tests.servers.client import SmtpClient, send
 from tests.servers.load import simple_message
 from tests.servers.relay import Relay, running_relay
@@ -21,201 +27,216 @@ from tests.servers.wait import free_port, greets, wait_until
 SENDER = "jane@example.com"
 
 
-@contextmanager
-def _relay_to(folder: Path, ports: dict[str, int], **overrides: Any) -> Iterator[Relay]:
-    """A relay with these next hops; `home` gets our own domain's mail, DSNs for instance."""
-    hops = [
-        {"name": name, "kind": "smtp", "hosts": [{"host": "127.0.0.1", "port": port}], "tls": {"mode": "none"}}
-        for name, port in ports.items()
-    ]
-    routing = {"default": "out", "domains": {"example.com": "home"} if "home" in ports else {}}
-    with running_relay(folder, ports["out"], next_hops=hops, routing=routing, **overrides) as relay:
-        yield relay
+@dataclass
+class Mood:
+    """What a next hop is like at the moment."""
+
+    refusal: str | None = None
+    """Its answer to RCPT."""
+    goes_on: threading.Event = field(default_factory=threading.Event)
+    """Cleared: it doesn't answer MAIL."""
+
+    def script(self, verb: str, argument: str) -> str | None:
+        if verb == "MAIL":
+            self.goes_on.wait(60)
+        return self.refusal if verb == "RCPT" and not argument.startswith("good") else None
 
 
-def _send(relay: Relay, name: str, *to: str) -> str:
-    return send(relay.port, SENDER, list(to or ["r@customer.example"]), simple_message(name)).queue_id
+@dataclass(frozen=True)
+class World:
+    """A relay whose default way is dead, with other next hops: `moody` gets moody.example, `home` our own domain."""
+
+    relay: Relay
+    home: Sink
+    backup: Sink
+    moody: Sink
+    mood: Mood
+
+    def send(self, name: str, *to: str) -> str:
+        return send(self.relay.port, SENDER, list(to or ["r@customer.example"]), simple_message(name)).queue_id
+
+    def stick(self, name: str, *to: str) -> str:
+        """The same, and wait until a next hop has been tried in vain."""
+        queue_id = self.send(name, *to)
+        self.relay.wait_for_event("deferred", queue_id=queue_id)
+        return queue_id
+
+    def command(self, *arguments: str, code: int = 0) -> str:
+        """What `stampline ARGUMENTS` prints."""
+        printed = StringIO()
+        try:
+            with redirect_stdout(printed), redirect_stderr(printed):
+                given = main([*arguments, "--config", str(self.relay.configuration)])
+        finally:
+            events.configure(())
+        assert given == code, printed.getvalue()
+        return printed.getvalue()
+
+    def json(self, *arguments: str, code: int = 0) -> Any:
+        return json.loads(self.command(*arguments, "--json", code=code))
 
 
-def _json(relay: Relay, *arguments: str) -> Any:
-    return json.loads(relay.cli(*arguments, "--json").stdout)
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    mood = Mood()
+    with Sink() as home, Sink() as backup, Sink(mood.script) as moody:
+        ports = {"out": free_port(), "home": home.port, "backup": backup.port, "moody": moody.port}
+        hops = [
+            {"name": name, "kind": "smtp", "hosts": [{"host": "127.0.0.1", "port": port}], "tls": {"mode": "none"}}
+            for name, port in ports.items()
+        ]
+        routing = {"default": "out", "domains": {"example.com": "home", "moody.example": "moody"}}
+        folder = tmp_path_factory.mktemp("queue") / "r"
+        with running_relay(folder, ports["out"], next_hops=hops, routing=routing, drain="1s") as relay:
+            yield World(relay, home, backup, moody, mood)
+
+
+@pytest.fixture
+def world(shared: World) -> World:
+    """With an empty queue, and `moody` in its best mood."""
+    shared.mood.refusal = None
+    shared.mood.goes_on.set()
+    shared.command("queue", "delete", "--all", "--yes")
+    return shared
 
 
 # --- freezing ---
 
 
-def test_a_frozen_next_hop_gets_nothing_until_it_is_thawed_not_even_after_a_restart(tmp_path: Path) -> None:
-    with Sink() as sink, Sink() as other, _relay_to(tmp_path / "r", {"out": sink.port, "home": other.port}) as relay:
-        relay.cli("queue", "freeze", "out", "--reason", "maintenance")
-        relay.wait_for_event("next-hop-frozen", next_hop="out", reason="maintenance")
-        waiting = _send(relay, "waits", "r@customer.example", "john@example.com")
-        relay.wait_for_event("left-alone", queue_id=waiting, next_hop="out")
-        assert other.wait_for(1)[0].rcpt_to == ("john@example.com",)
-        (entry,) = _json(relay, "queue", "list")
-        assert [(r["address"], r["state"]) for r in entry["recipients"]] == [("r@customer.example", "queued")]
-        wait_until(lambda: "FROZEN next hops: 1" in relay.cli("status").stdout, 20, "a status that tells of it")
-        assert "out (frozen)" in relay.cli("queue", "summary").stdout
-        relay.stop()
-        relay.start()
-        relay.cli("queue", "retry", waiting)
-        late = _send(relay, "waits too")
-        relay.wait_for_event("left-alone", queue_id=late)
-        assert sink.connections == 0
-        assert _json(relay, "queue", "frozen")[0]["waiting"] == 2
-        assert relay.events("deferred") == []
-        relay.cli("queue", "thaw", "out")
-        sink.wait_for(2)
-        relay.wait_until_settled()
-    assert {event["attempts"] for event in relay.events("delivered") if event["next_hop"] == "out"} == {1}
+def test_a_frozen_next_hop_gets_nothing_until_it_is_thawed_not_even_after_a_restart(world: World) -> None:
+    relay = world.relay
+    before = world.moody.connections
+    relay.cli("queue", "freeze", "moody", "--reason", "maintenance")
+    relay.wait_for_event("next-hop-frozen", next_hop="moody", reason="maintenance")
+    waiting = world.send("waits", "r@moody.example", "john@example.com")
+    relay.wait_for_event("left-alone", queue_id=waiting, next_hop="moody")
+    assert world.home.wait_for_message(b"<waits@").rcpt_to == ("john@example.com",)
+    (entry,) = world.json("queue", "list")
+    assert [(r["address"], r["state"]) for r in entry["recipients"]] == [("r@moody.example", "queued")]
+    wait_until(lambda: "FROZEN next hops: 1" in world.command("status"), 20, "a status that tells of it")
+    assert "moody (frozen)" in world.command("queue", "summary")
+    relay.stop()
+    (life,) = json.loads(relay.cli("trace", waiting, "--json").stdout)["messages"]
+    assert {each["address"]: each["outcome"] for each in life["recipients"]} == {
+        "r@moody.example": "queued",
+        "john@example.com": "delivered",
+    }
+    relay.start()
+    world.command("queue", "retry", waiting)
+    late = world.send("waits too", "r@moody.example")
+    relay.wait_for_event("left-alone", queue_id=late)
+    assert world.moody.connections == before
+    assert world.json("queue", "frozen")[0]["waiting"] == 2
+    world.command("queue", "thaw", "moody")
+    for queue_id in (waiting, late):
+        relay.wait_until_settled(queue_id)
+        assert relay.wait_for_event("delivered", queue_id=queue_id, next_hop="moody")["attempts"] == 1
 
 
 # --- another way, or back ---
 
 
-@dataclass(frozen=True)
-class Stuck:
-    """A relay whose way out is dead."""
-
-    relay: Relay
-    home: Sink
-    backup: Sink
-
-    def send(self, name: str, *to: str) -> str:
-        queue_id = _send(self.relay, name, *to)
-        self.relay.wait_for_event("deferred", queue_id=queue_id)
-        return queue_id
-
-
-@pytest.fixture(scope="module")
-def stuck(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stuck]:
-    folder = tmp_path_factory.mktemp("stuck") / "r"
-    with Sink() as home, Sink() as backup:
-        ports = {"out": free_port(), "home": home.port, "backup": backup.port}
-        with _relay_to(folder, ports) as relay:
-            yield Stuck(relay, home, backup)
-
-
-def test_mail_for_a_dead_next_hop_is_sent_by_another(stuck: Stuck) -> None:
-    queue_id = stuck.send("rerouted")
-    would = stuck.relay.cli("queue", "reroute", "--to", "backup", "--next-hop", "out", "--dry-run").stdout
+def test_mail_for_a_dead_next_hop_is_sent_by_another(world: World) -> None:
+    queue_id = world.stick("rerouted")
+    would = world.command("queue", "reroute", "--to", "backup", "--next-hop", "out", "--dry-run")
     assert "would be rerouted: 1 message" in would
-    assert stuck.backup.connections == 0
-    stuck.relay.cli("queue", "reroute", "--to", "backup", "--next-hop", "out")
-    assert stuck.backup.wait_for_message(b"<rerouted@").rcpt_to == ("r@customer.example",)
-    stuck.relay.wait_until_settled(queue_id)
-    changed = stuck.relay.wait_for_event("queue-changed", what="reroute")
+    assert world.backup.connections == 0
+    world.command("queue", "reroute", "--to", "backup", "--next-hop", "out")
+    assert world.backup.wait_for_message(b"<rerouted@").rcpt_to == ("r@customer.example",)
+    world.relay.wait_until_settled(queue_id)
+    changed = world.relay.wait_for_event("queue-changed", what="reroute")
     assert (changed["queue_ids"], changed["to"]) == (queue_id, "backup")
 
 
-def test_a_bounced_recipient_is_reported_to_the_sender_and_the_others_stay(stuck: Stuck) -> None:
-    queue_id = stuck.send("parted", "a@customer.example", "b@customer.example")
-    stuck.relay.cli("queue", "bounce", "--recipient", "b@customer.example")
-    dsn = stuck.home.wait_for_message(queue_id.encode())
+def test_a_bounced_recipient_is_reported_to_the_sender_and_the_others_stay(world: World) -> None:
+    queue_id = world.stick("parted", "a@customer.example", "b@customer.example")
+    world.command("queue", "bounce", "--recipient", "b@customer.example")
+    dsn = world.home.wait_for_message(queue_id.encode())
     assert (dsn.mail_from, dsn.rcpt_to) == ("", (SENDER,))
     blocks = [part for part in email.message_from_bytes(dsn.data).walk() if "Final-Recipient" in part]
     assert [(b["Final-Recipient"], b["Action"]) for b in blocks] == [("rfc822; b@customer.example", "failed")]
-    (left,) = _json(stuck.relay, "queue", "list", "--id", queue_id)
+    (left,) = world.json("queue", "list", "--id", queue_id)
     assert [r["address"] for r in left["recipients"]] == ["a@customer.example"]
-    stuck.relay.cli("queue", "delete", queue_id)
 
 
-def test_bouncing_everything_does_not_bounce_the_reports_about_it(stuck: Stuck) -> None:
-    ids = [_send(stuck.relay, name) for name in ("one", "two", "three")]
-    assert _json(stuck.relay, "queue", "bounce", "--all") == {"bounced": 3, "busy": 0}
+def test_bouncing_everything_does_not_bounce_the_reports_about_it(world: World) -> None:
+    ids = [world.send(name) for name in ("one", "two", "three")]
+    assert world.json("queue", "bounce", "--all") == {"bounced": 3, "busy": 0}
     for queue_id in ids:
-        assert stuck.home.wait_for_message(queue_id.encode()).rcpt_to == (SENDER,)
-    assert stuck.relay.events("own-message-lost") == []
+        assert world.home.wait_for_message(queue_id.encode()).rcpt_to == (SENDER,)
+    assert world.relay.events("own-message-lost") == []
 
 
-def test_what_is_being_delivered_is_left_alone_and_said_to_be(tmp_path: Path) -> None:
-    with Sink(silent=True) as sink, _relay_to(tmp_path / "r", {"out": sink.port}, drain="1s") as relay:
-        queue_id = _send(relay, "slow")
-        wait_until(lambda: sink.connections, 20, "an attempt")
-        done = relay.cli("queue", "delete", queue_id, "--json", check=False)
-        assert (done.returncode, json.loads(done.stdout)) == (1, {"deleted": 0, "busy": 1})
-        shown = relay.cli("queue", "show", queue_id).stdout
-        assert "in the hands of worker 0" in shown
+def test_what_is_being_delivered_is_left_alone_and_said_to_be(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue_work, "BUSY_S", 0.3)
+    world.mood.goes_on.clear()
+    queue_id = world.send("slow", "good@moody.example")
+    assert world.json("queue", "delete", queue_id, code=1) == {"deleted": 0, "busy": 1}
+    assert "in the hands of worker 0" in world.command("queue", "show", queue_id)
+    world.mood.goes_on.set()
+    world.relay.wait_until_settled(queue_id)
 
 
 # --- draining ---
 
 
-def test_a_draining_node_takes_no_mail_and_delivers_what_it_has(tmp_path: Path) -> None:
-    is_busy = True
-
-    def script(verb: str, argument: str) -> str | None:
-        return "450 4.3.2 not now" if is_busy and verb == "RCPT" else None
-
-    with Sink(script) as sink, _relay_to(tmp_path / "r", {"out": sink.port}) as relay:
-        relay.wait_for_event("deferred", queue_id=_send(relay, "left"))
-        with SmtpClient(relay.port) as open_before:
-            relay.cli("drain", "--reason", "new memory")
-            wait_until(lambda: not greets(relay.port), 20, "the end of greetings")
-            assert open_before.command(b"MAIL FROM:<jane@example.com>").code == 421
-        wait_until(lambda: "DRAINING" in relay.cli("status").stdout, 20, "a status that tells of it")
-        given_up = relay.cli("drain", "--wait", "--timeout", "1s", check=False)
-        assert given_up.returncode == 1
-        assert "1 message" in given_up.stdout
-        is_busy = False
-        assert relay.cli("drain", "--wait", "--timeout", "50s").stdout == "the queue is empty\n"
-        assert len(sink.arrived) == 1
-        relay.cli("undrain")
-        wait_until(lambda: greets(relay.port), 20, "a greeting")
+def test_a_draining_node_takes_no_mail_and_delivers_what_it_has(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drain, "_LOOK_S", 0.1)
+    relay = world.relay
+    world.mood.refusal = "450 4.3.2 not now"
+    world.stick("left", "r@moody.example")
+    with SmtpClient(relay.port) as open_before:
+        world.command("drain", "--reason", "new memory")
+        wait_until(lambda: not greets(relay.port), 20, "the end of greetings")
+        assert open_before.command(b"MAIL FROM:<jane@example.com>").code == 421
+    wait_until(lambda: "DRAINING" in world.command("status"), 20, "a status that tells of it")
+    assert "1 message" in world.command("drain", "--wait", "--timeout", "1s", code=1)
+    world.mood.refusal = None
+    assert relay.cli("drain", "--wait", "--timeout", "50s").stdout == "the queue is empty\n"
+    assert world.moody.wait_for_message(b"<left@")
+    world.command("undrain")
+    wait_until(lambda: greets(relay.port), 20, "a greeting")
 
 
 # --- a message's life ---
 
 
 @pytest.fixture(scope="module")
-def traced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Relay, str]]:
-    """A relay that has stopped, and a message to two: one delivered, one refused and reported to the sender."""
-
-    def script(verb: str, argument: str) -> str | None:
-        return "550 5.1.1 who is that?" if (verb, argument) == ("RCPT", "b@customer.example") else None
-
-    with (
-        Sink(script) as out,
-        Sink() as home,
-        _relay_to(tmp_path_factory.mktemp("traced") / "r", {"out": out.port, "home": home.port}) as relay,
-    ):
-        queue_id = _send(relay, "life", "a@customer.example", "b@customer.example")
-        home.wait_for(1)
-        relay.wait_until_settled()
-        wait_until(lambda: len(relay.events("delivered")) == 2, 20, "the report's delivery in the log")
-        relay.stop()
-        yield relay, queue_id
+def traced(shared: World) -> str:
+    """The queue id of a message to two: one delivered, one refused and reported to the sender."""
+    shared.mood.goes_on.set()
+    shared.mood.refusal = "550 5.1.1 who is that?"
+    queue_id = shared.send("life", "good@moody.example", "b@moody.example")
+    failed = shared.relay.wait_for_event("failed", queue_id=queue_id)
+    shared.relay.wait_for_event("delivered", queue_id=failed["dsn"])
+    return queue_id
 
 
-def test_a_message_is_traced_with_the_report_that_followed(traced: tuple[Relay, str]) -> None:
-    relay, queue_id = traced
-    (life,) = _json(relay, "trace", queue_id)["messages"]
+def test_a_message_is_traced_with_the_report_that_followed(world: World, traced: str) -> None:
+    (life,) = world.json("trace", traced)["messages"]
     outcomes = {fate["address"]: (fate["outcome"], fate["reply"]) for fate in life["recipients"]}
-    assert outcomes["a@customer.example"] == ("delivered", "250 2.0.0 taken 1")
-    assert outcomes["b@customer.example"] == ("failed", "550 5.1.1 who is that?")
+    assert outcomes["good@moody.example"][0] == "delivered"
+    assert outcomes["b@moody.example"] == ("failed", "550 5.1.1 who is that?")
     (dsn,) = life["derived"]
     assert [(fate["address"], fate["outcome"]) for fate in dsn["recipients"]] == [(SENDER, "delivered")]
-    assert (dsn["follows_from"], dsn["is_queued"], life["is_queued"]) == (queue_id, False, False)
-    text = relay.cli("trace", queue_id).stdout
+    assert (dsn["follows_from"], dsn["is_queued"], life["is_queued"]) == (traced, False, False)
+    text = world.command("trace", traced)
     assert "received from 127.0.0.1" in text
     assert f"DSN {dsn['queue_id']}" in text
 
 
 @pytest.mark.parametrize("what", ["<life@mail.example.com>", "life@mail.example.com"])
-def test_a_message_is_traced_by_its_message_id(traced: tuple[Relay, str], what: str) -> None:
-    relay, queue_id = traced
-    assert [life["queue_id"] for life in _json(relay, "trace", what)["messages"]] == [queue_id]
+def test_a_message_is_traced_by_its_message_id(world: World, traced: str, what: str) -> None:
+    assert [life["queue_id"] for life in world.json("trace", what)["messages"]] == [traced]
 
 
-@pytest.mark.parametrize("address", [SENDER, "B@Customer.Example"])
-def test_an_addresss_messages_are_listed(traced: tuple[Relay, str], address: str) -> None:
-    relay, queue_id = traced
-    (row,) = _json(relay, "trace", address)["messages"]
-    assert (row["queue_id"], row["outcome"]) == (queue_id, "delivered 1, failed 1")
+@pytest.mark.parametrize("address", [SENDER, "B@Moody.Example"])
+def test_an_addresss_messages_are_listed(world: World, traced: str, address: str) -> None:
+    rows = {row["queue_id"]: row["outcome"] for row in world.json("trace", address)["messages"]}
+    assert rows[traced] == "delivered 1, failed 1"
 
 
-def test_what_nobody_knows_is_said_to_be_unknown(traced: tuple[Relay, str]) -> None:
-    relay, _ = traced
-    done = relay.cli("trace", "nobody@nowhere.example", check=False)
-    assert done.returncode == 1
-    assert "nothing is known of nobody@nowhere.example" in done.stderr
-    assert "and the queue" in done.stderr
+def test_what_nobody_knows_is_said_to_be_unknown(world: World) -> None:
+    said = world.command("trace", "nobody@nowhere.example", code=1)
+    assert "nothing is known of nobody@nowhere.example" in said
+    assert "and the queue" in said
