@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -20,6 +22,7 @@ class DkimKeyError(ValueError):
     """A key that can't sign; the text says why, in words that follow the key's name."""
 
 
+@lru_cache(maxsize=256)  # the checks at a start ask for each key several times, and OpenSSL tries it for 50 ms
 def private_key(pem: bytes) -> PrivateKey:
     """An RSA or Ed25519 key from PEM. Raises DkimKeyError."""
     try:

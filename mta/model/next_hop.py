@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 from mta.model.address import Address
@@ -20,6 +21,7 @@ class NextHopName:
     over_tls: bool = False
 
     @classmethod
+    @lru_cache(maxsize=4096)  # each message asks for the same few, several times
     def parse(cls, text: str) -> NextHopName:
         over_tls = text.endswith(VERIFIED_TLS)
         hop, _, domain = text.removesuffix(VERIFIED_TLS).partition(OF_DOMAIN)

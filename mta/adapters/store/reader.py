@@ -104,6 +104,9 @@ class Reader:
             rows = cursor.execute(SQL["load_deliveries"], (messages,)).fetchall()
             contents = cursor.execute(SQL["load_messages"], (messages,)).fetchall()
             edits = cursor.execute(SQL["load_variants"], (messages,)).fetchall()
+        rows_of: dict[int, list[Sequence[Any]]] = {}
+        for row in rows:
+            rows_of.setdefault(row[0], []).append(row)
         variants: dict[int, list[StoredVariant]] = {}
         for message, group, packed in edits:
             variants.setdefault(message, []).append(unpack_edits(group, packed))
@@ -111,7 +114,7 @@ class Reader:
         undecodable: list[Key] = []
         for content in contents:
             message = content[0]
-            mine = [row for row in rows if row[0] == message]
+            mine = rows_of.get(message, [])
             keys = {(message, row[1]) for row in mine}.intersection(which)
             try:
                 found = self._decoded(content, mine, variants.get(message, ()))

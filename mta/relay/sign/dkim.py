@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from mta.config.schema import DkimKey
 from mta.config.signing_keys import PrivateKey, private_key
@@ -34,8 +35,7 @@ class DkimSignature:
     selector: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Name:
+class _Name(NamedTuple):
     """A field's name in h=, and where it stands there once more than in the header."""
 
     name: bytes
@@ -178,11 +178,11 @@ def _signed_fields(occurring: Mapping[bytes, list[bytes]], wanted: Iterable[_Nam
     """The names for h= and the fields to hash, in the same order."""
     names: list[bytes] = []
     signed: list[bytes] = []
-    for each in wanted:
-        lines = occurring.get(each.name)
+    for name, more_if_there, more_if_missing in wanted:
+        lines = occurring.get(name)
         if lines:
-            names += [each.name] * len(lines)
+            names += [name] * len(lines)
             signed += reversed(lines)
-        if each.more_if_there if lines else each.more_if_missing:
-            names.append(each.name)
+        if more_if_there if lines else more_if_missing:
+            names.append(name)
     return names, signed
