@@ -210,13 +210,13 @@ class _Lines:
 
 
 async def test_idle_client_is_told_and_closed() -> None:
-    async with running(limits={"idle": 0.05}) as server:
+    async with running(limits={"idle": 0.4}) as server:
         talk = await server.talk()
         assert await talk.rest() == b"421 4.4.2 Timed out waiting for the client\r\n"
 
 
 async def test_dribbling_a_command_does_not_keep_the_session() -> None:
-    async with running(limits={"idle": 0.1}) as server:
+    async with running(limits={"idle": 0.4}) as server:
         talk = await server.talk()
 
         async def dribble() -> None:
@@ -247,7 +247,7 @@ async def test_few_places_left_leave_little_patience(monkeypatch: pytest.MonkeyP
 
 
 async def test_pause_in_data_is_limited_by_the_idle_time() -> None:
-    async with running(limits={"idle": 0.05}) as server:
+    async with running(limits={"idle": 0.5}) as server:
         talk = await server.talk()
         await talk.begin()
         talk.write(b"Subject: x\r\n")
@@ -257,7 +257,7 @@ async def test_pause_in_data_is_limited_by_the_idle_time() -> None:
 
 
 async def test_data_is_limited_in_all() -> None:
-    async with running(limits={"idle": 30, "data": 0.1}) as server:
+    async with running(limits={"idle": 30, "data": 0.5}) as server:
         talk = await server.talk()
         await talk.begin()
 
@@ -273,7 +273,7 @@ async def test_data_is_limited_in_all() -> None:
 
 async def test_no_clock_runs_while_a_message_is_handed_over() -> None:
     receiver = RememberingReceiver(hold=asyncio.Event())
-    async with running(receiver=receiver, limits={"idle": 0.05, "data": 0.05}) as server:
+    async with running(receiver=receiver, limits={"idle": 0.4, "data": 0.4}) as server:
         talk, other = await server.talk(), await server.talk()
         await talk.begin()
         talk.write(b"x\r\n.\r\n")
