@@ -50,18 +50,18 @@ def test_below_the_reserve_mail_from_answers_452_until_there_is_room(tmp_path: P
 def test_a_disk_that_fills_up_during_data_gives_452_and_loses_nothing(tmp_path: Path) -> None:
     """The reserve is tiny and the message larger than what is left, so the check at MAIL FROM can't catch it."""
     folder = tmp_path / "relay"
-    with Sink() as sink, small_disk(folder / "spool", 30 * MEGABYTE):
+    with Sink() as sink, small_disk(folder / "spool", 12 * MEGABYTE):
         relay = _relay(folder, sink.port, "1kB")
         try:
             relay.start()
             assert send(relay.port, "jane@example.com", ["john@example.com"], simple_message("first")).code == 250
-            large = simple_message("large", text=("x" * 70 + "\r\n") * 700_000)  # 50 MB
+            large = simple_message("large", text=("x" * 70 + "\r\n") * 250_000)  # 18 MB
             answer = send(relay.port, "jane@example.com", ["john@example.com"], large)
             assert (answer.code, answer.text[:5]) == (452, "4.3.1")
             assert send(relay.port, "jane@example.com", ["john@example.com"], simple_message("second")).code == 250
             sink.wait_for_message(b"<second@")
             relay.wait_until_settled()
-            left = [path.name for path in (folder / "spool").rglob("*") if path.stat().st_size > 40 * MEGABYTE]
+            left = [path.name for path in (folder / "spool").rglob("*") if path.stat().st_size > 5 * MEGABYTE]
             assert left == [], "the half-written body is gone"
         finally:
             relay.clean_up()

@@ -230,14 +230,19 @@ def test_each_fault_has_its_outcome_and_its_line(site: Site, case: Case) -> None
     if case.action == "deferred":
         assert event["reply"][0] == "4" or case.name == "greeting-554", event
         assert event["due_at"] > event["time"][:19]
-        entries = json.loads(site.relay.cli("queue", "list", "--id", event["queue_id"], "--json").stdout)
-        assert len(entries) == 1
-        (recipient,) = entries[0]["recipients"]
-        assert recipient["last_reply"]
     else:
         report = site.sink.wait_for_message(b"report-type=delivery-status")
         assert report.rcpt_to == ("jane@example.com",)
         assert b"looks like spam" in report.data
+
+
+def test_the_queue_keeps_what_was_deferred_and_why(site: Site) -> None:
+    deferred = [case for case in CASES if case.action == "deferred"]
+    replies = {_event(site, case)["queue_id"]: case.says for case in deferred}
+    entries = {entry["queue_id"]: entry for entry in json.loads(site.relay.cli("queue", "list", "--json").stdout)}
+    for queue_id, says in replies.items():
+        (recipient,) = entries[queue_id]["recipients"]
+        assert says in recipient["last_reply"]
 
 
 @pytest.mark.parametrize("name", TLS_FAULTS)

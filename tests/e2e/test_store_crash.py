@@ -128,7 +128,7 @@ def whole(folder: Path) -> None:
             assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
 
 
-@pytest.mark.parametrize("count", [1, 7])
+@pytest.mark.parametrize("count", [1, pytest.param(7, marks=pytest.mark.long)])
 @pytest.mark.parametrize("point", POINTS)
 async def test_killed_at_a_named_point(tmp_path: Path, point: str, count: int) -> None:
     said = await asyncio.to_thread(killed, tmp_path, point, count)
@@ -145,7 +145,7 @@ async def test_killed_again_and_again_on_one_store(tmp_path: Path) -> None:
 
 
 async def test_killed_from_outside_while_another_process_writes(tmp_path: Path) -> None:
-    victim, survivor = child(tmp_path, 0, {}), child(tmp_path, 1, {"STOP_AFTER_S": "3"})
+    victim, survivor = child(tmp_path, 0, {}), child(tmp_path, 1, {"STOP_AFTER_S": "2"})
     assert victim.stdout is not None
     surviving = asyncio.ensure_future(asyncio.to_thread(survivor.communicate, timeout=60))
     lines = [await asyncio.to_thread(victim.stdout.readline) for _ in range(300)]
