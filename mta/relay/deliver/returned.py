@@ -9,6 +9,7 @@ from mta.message.edit import CannotEditError, joined
 from mta.message.encoded_words import decode_text
 from mta.message.parse import Buffer, LimitExceededError, parse
 from mta.message.seven_bit import in_seven_bit
+from mta.relay.foreign_fields import TOKEN_HEADER
 
 FULL_UP_TO = 256_000
 """Octets: with RET=FULL, messages up to this size are returned whole."""
@@ -16,6 +17,7 @@ HEADER_UP_TO = 65_536
 """Octets of the original's header that are returned."""
 _SUBJECT_MAX = 100
 _NOT_SEVEN_BIT_TEXT = re.compile(rb"[^\x01-\x09\x0b\x0c\x0e-\x7f\r\n]|\r(?!\n)|(?<!\r)\n|[^\r\n]{999}")
+_TOKEN = re.compile(rb"(?mi)^[\x80-\xff]*+%b[ \t]*(?:\r\n[ \t]+)*:[^\n]*\n(?:[ \t][^\n]*\n)*" % TOKEN_HEADER)
 # Control characters, line separators, and marks that turn the direction of writing.
 _NOT_SHOWN = re.compile('[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"]+')
 
@@ -34,13 +36,14 @@ def returned(original: Buffer, *, whole: bool, is_international: bool) -> bytes:
 
     message/rfc822 must not be encoded (RFC 2046 §5.2.1), so an original in 8-bit is brought into 7-bit part by part;
     where that can't be, its header comes back. `is_international`: it came under SMTPUTF8, and what returns of it is of
-    the types made for that, which may be encoded (RFC 6532 §3.7).
+    the types made for that, which may be encoded (RFC 6532 §3.7). Our token, on what has been here before, doesn't come
+    back: the sender may be a stranger whose mail Exchange has forwarded.
     """
     if whole and len(original) <= FULL_UP_TO:
-        found = _whole(bytes(original), is_international=is_international)
+        found = _whole(_without_token(bytes(original)), is_international=is_international)
         if found is not None:
             return found
-    header = _header_block(original[:HEADER_UP_TO])
+    header = _without_token(_header_block(original[:HEADER_UP_TO]))
     content_type = "message/global-headers" if is_international and not header.isascii() else "text/rfc822-headers"
     return part(content_type, header, "Header of the message")
 
@@ -56,6 +59,11 @@ def _whole(original: bytes, *, is_international: bool) -> bytes | None:
         if _NOT_SEVEN_BIT_TEXT.search(original) is not None:
             return None
     return part("message/rfc822", original, "The message")
+
+
+def _without_token(data: bytes) -> bytes:
+    header = _header_block(data)
+    return _TOKEN.sub(b"", header) + data[len(header) :]
 
 
 def _header_block(head: bytes) -> bytes:

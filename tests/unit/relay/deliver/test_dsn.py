@@ -155,6 +155,17 @@ def test_strangers_get_a_message_back_whole_only_if_it_is_theirs(spf: str, is_wh
     assert original.get_content_type() == ("message/rfc822" if is_whole else "text/rfc822-headers")
 
 
+@pytest.mark.parametrize("ret", ["HDRS", "FULL"])
+def test_our_token_does_not_come_back(ret: str) -> None:
+    token = b"X-Stampline-Token: a-secret\r\nx-stampline-token :\r\n a-secret\r\n"
+    whole = replace(message(), envelope=replace(message().envelope, ret=ret))
+    dsn, parsed = written(of=whole, original=token + ORIGINAL)
+    _, _, original = parts(parsed)
+    assert dsn.body.data is not None
+    assert b"a-secret" not in dsn.body.data
+    assert "Subject:" in original.as_string()
+
+
 def test_ret_full_returns_a_small_message_whole() -> None:
     _, _, original = parts(written(of=message(ret="FULL"))[1])
     assert original.get_content_type() == "message/rfc822"
