@@ -222,26 +222,42 @@ def test_connections_are_counted_over_all_workers_and_a_dead_ones_are_forgotten(
 # --- files that change ---
 
 
+def test_a_certificate_that_has_gone_stops_no_listener_and_no_reload_takes_effect(place: Place) -> None:
+    certificate, away = place.folder / "cert.pem", place.folder / "away.pem"
+    certificate.rename(away)
+    gone = place.relay.wait_for_event("credentials-refused", where="submission")
+    assert "No such file" in gone["error"]
+    refused = place.relay.cli("reload", check=False)
+    assert refused.returncode != 0
+    assert "cert.pem" in refused.stdout + refused.stderr
+    with SmtpClient(place.port("submission")) as client:
+        client.start_tls(place.context())  # the old one goes on
+    away.rename(certificate)
+    place.relay.cli("reload")
+
+
 def test_changed_certificates_and_accounts_are_taken_up_while_it_runs(place: Place) -> None:
     right, left = (b64encode(f"\0{name}\0{PASSWORD}".encode()) for name in ("scanner", "printer"))
     fresh = trustme.CA()
     with SmtpClient(place.port("submission")) as client:
         client.start_tls(place.context())
         assert client.command(b"AUTH PLAIN " + left).code == 235
+    before, renewed = (len(place.relay.events(f"credentials-{what}")) for what in ("refused", "renewed"))
     (place.folder / "cert.pem").write_text("nothing of use\n")
-    place.relay.wait_for_event("credentials-refused", where="submission")
+    wait_until(lambda: len(place.relay.events("credentials-refused")) > before, 20, "credentials-refused")
     with SmtpClient(place.port("submission")) as client:
         client.start_tls(place.context())  # the old one goes on
     write_certificate(fresh, place.folder)
     write_account(place.folder, "scanner")
-    event = place.relay.wait_for_event("credentials-renewed", where="submission")
-    assert event["expires"]
-    assert event["accounts"] == 1
 
     def both_have_it() -> bool:
-        return len(place.relay.events("credentials-renewed")) >= 4  # two workers, two listeners with that certificate
+        # two workers, two listeners with that certificate
+        return len(place.relay.events("credentials-renewed")) >= renewed + 4
 
     wait_until(both_have_it, 20, "every worker to have the new files")
+    event = place.relay.events("credentials-renewed")[-1]
+    assert event["expires"]
+    assert event["accounts"] in (1, None)
     trusting = ssl.create_default_context()
     fresh.configure_trust(trusting)
     with SmtpClient(place.port("submission")) as client:

@@ -13,6 +13,7 @@ import pytest
 from mta.message.parse import parse
 from tests.servers.client import Answer, send
 from tests.servers.dns import BLACK_HOLE, DnsServer, dns_server
+from tests.servers.load import simple_message
 from tests.servers.mail_dkim import mail_dkim_says
 from tests.servers.relay import Relay, make_rsa_key
 from tests.servers.sink import Sink
@@ -203,14 +204,18 @@ def test_what_our_own_server_passes_on_for_a_stranger_is_not_ours(
 def test_mail_flows_while_dns_is_dead(tmp_path: Path) -> None:
     with Sink() as sink, dns_server({"*": BLACK_HOLE}) as dns:
         relay = _laid_out(tmp_path / "relay", sink, dns.address)
+        relay.settings["next_hops"].append({"name": "direct", "kind": "mx"})
+        relay.settings["routing"]["domains"] = {"direct.example": "direct"}
         relay.write_settings()
         try:
             relay.start()
             running = Running(relay, sink, dns, b"")
+            to_mx = send(relay.port, "jane@example.com", ["r@direct.example"], simple_message("by-mx"))
             copy = running.through(running.message("ann@example.org"), "ann@example.org")
             assert "spf=temperror" in _results(copy)
             assert "dmarc=temperror" in _results(copy)
             assert b"[unverified]" in copy
+            assert relay.wait_for_event("deferred", queue_id=to_mx.queue_id)["reply"].startswith("4")
             relay.settings["dns"]["servers"] = [NOBODY]
             relay.write_settings()
             relay.reload()

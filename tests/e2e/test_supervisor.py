@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 import pytest
 
 from mta.control.client import NotRunningError, ask
-from tests.servers.processes import children, is_alive
+from tests.servers.processes import children, is_alive, state
 from tests.servers.wait import free_port, wait_until
 
 WAIT_S = 30.0
@@ -373,6 +374,34 @@ def test_workers_that_never_get_ready_end_the_start(make: Make) -> None:
     service.start()
     assert service.exit_code() == 1
     assert "no worker gets ready" in (service.folder / "output").read_text()
+
+
+def test_a_supervisor_that_hangs_is_silent_and_harms_nobody_when_it_goes_on(make: Make) -> None:
+    """The manager's watchdog then ends it. It may also have been asleep with the whole machine."""
+    service = make(workers=1)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        address = str(service.socket.parent / "n")
+        manager.bind(address)
+        manager.settimeout(WAIT_S)
+        service.start_up(NOTIFY_SOCKET=address, WATCHDOG_USEC="2000000")
+        workers = service.workers()
+        while b"WATCHDOG=1" not in manager.recv(4096):
+            pass
+        service.signal(signal.SIGSTOP)
+        wait_until(lambda: state(service.pid) == "T", WAIT_S, "a stopped supervisor")
+        manager.setblocking(False)
+        with suppress(BlockingIOError):
+            while manager.recv(4096):
+                pass
+        manager.settimeout(2.5)  # more than the manager would wait
+        with pytest.raises(TimeoutError):
+            manager.recv(4096)
+        assert service.answer()["pid"] in workers, "mail goes on without it"
+        service.signal(signal.SIGCONT)
+        manager.settimeout(WAIT_S)
+        while b"WATCHDOG=1" not in manager.recv(4096):
+            pass
+        assert service.workers() == workers
 
 
 def test_the_service_manager_is_told(make: Make, tmp_path: Path) -> None:

@@ -50,6 +50,12 @@ def is_alive(pid: int) -> bool:
     return bool(fields) and fields[0] != "Z"
 
 
+def state(pid: int) -> str:
+    """One letter, as ps(1) shows it: R runs, S sleeps, T is stopped, Z is a zombie; "" where it has ended."""
+    fields = _stat(pid)
+    return fields[0] if fields else ""
+
+
 def tree_cpu_s(pid: int) -> float:
     """User and system time that the process, its living descendants and those already waited for have used."""
     ticks = 0
