@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 
 from mta.trace.log_lines import LogLine
 
@@ -51,11 +52,19 @@ def _attempt(outcome: str) -> Callable[[LogLine], str]:
         remote = f", {remote}" if (remote := line.text("remote")) else ""
         tls = f", {tls}" if (tls := line.text("tls")) else ""
         took = f" in {took} ms" if (took := line.text("attempt_ms")) else ""
-        again = f"; next attempt {due_at}" if (due_at := line.text("due_at")) else ""
+        again = f"; next attempt {_local(due_at)}" if (due_at := line.text("due_at")) else ""
         reply = f': "{reply}"' if (reply := line.text("reply")) else ""
         return f"{outcome} {_recipients(line)}{hop}{remote}{tls}, attempt {line.text('attempts')}{took}{reply}{again}"
 
     return words
+
+
+def _local(moment: str) -> str:
+    """In the zone of the times beside it, whichever the line was written in."""
+    try:
+        return f"{datetime.fromisoformat(moment).astimezone():%Y-%m-%d %H:%M:%S}"
+    except (ValueError, OverflowError):
+        return moment
 
 
 def _failed(line: LogLine) -> str:

@@ -16,7 +16,7 @@ from tests.servers.relay import Relay
 from tests.servers.sink import Sink
 from tests.servers.wait import free_port, wait_until
 
-QUICK = {"look_every": "1s", "queue_age": "1s", "next_hop_stopped": "1s"}
+QUICK = {"look_every": "1s", "queue_age": "1s", "next_hop_stopped": "1s", "forgotten": "1s"}
 MAIL = b"From: jane@example.com\r\nTo: bob@example.net\r\nSubject: x\r\n\r\nhello\r\n"
 
 
@@ -53,15 +53,22 @@ def test_mail_that_waits_is_told_of_and_that_it_is_over(tmp_path: Path) -> None:
             relay.stop()
 
 
-def test_a_refused_reload_is_told_of_until_it_is_mended(tmp_path: Path) -> None:
+def test_a_refused_reload_and_forgotten_orders_are_told_of_until_they_are_mended(tmp_path: Path) -> None:
     relay = Relay(tmp_path / "relay", free_port(), alerts=QUICK)
     try:
         relay.start()
         good = relay.configuration.read_text()
         relay.configuration.write_text(good + "\nnonsense: 1\n")
         relay.reload()
-        wait_until(lambda: "reload-refused" in kinds(relay), 30, lambda: "an alert")
+        relay.cli("bypass", "on", "--socket", str(relay.settings["control"]["socket"]))
         relay.configuration.write_text(good)
+        relay.cli("queue", "freeze", "out")
+        relay.cli("drain")
+        wanted = {"reload-refused", "bypass", "frozen", "draining"}
+        wait_until(lambda: wanted <= kinds(relay), 30, lambda: f"alerts; there are {kinds(relay)}")
+        wait_until(lambda: "ALERTS: 4" in relay.cli("status").stdout, 30, "a status that counts them")
+        for order in (["bypass", "off"], ["queue", "thaw", "out"], ["undrain"]):
+            relay.cli(*order)
         relay.reload()
         wait_until(lambda: command(relay) == (0, []), 30, lambda: "its end")
     finally:

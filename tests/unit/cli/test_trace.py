@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from tests.unit.cli.queue_commands import Queue, message
-from tests.unit.trace.log_writer import LogWriter
+from tests.unit.trace.log_writer import NOON, LogWriter
 
 
 class Traced(Queue):
@@ -123,3 +126,20 @@ def test_the_list_of_an_address_is_as_long_as_asked(traced: Traced) -> None:
 def test_nothing_is_not_looked_for(traced: Traced, what: str) -> None:
     traced.log("started", component="relay")
     assert "trace what?" in traced.command("trace", what, code=2)
+
+
+def test_all_times_are_local_whichever_zone_the_log_was_written_in(
+    traced: Traced, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue_id = traced.log.accepted("jane@example.com", "a@example.net")
+    due_at = (NOON + timedelta(minutes=5)).isoformat()
+    traced.log("deferred", queue_id, recipients="a@example.net", reply="450 later", attempts=1, due_at=due_at)
+    monkeypatch.setenv("TZ", "Pacific/Auckland")
+    time.tzset()
+    try:
+        told = traced.trace(queue_id)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    local = (NOON + timedelta(minutes=5)).astimezone(ZoneInfo("Pacific/Auckland"))
+    assert f"next attempt {local:%Y-%m-%d %H:%M:%S}" in told
