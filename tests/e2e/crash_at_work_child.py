@@ -22,6 +22,8 @@ async def change(folder: Path, what: str) -> None:
         await spool.hold(QueueFilter())
     elif what == "release":
         await spool.release(QueueFilter())
+    elif what == "reroute":
+        await spool.reroute(QueueFilter(next_hop="a"), lambda _: "c")
     else:
         await spool.delete(QueueFilter(recipient="r0@*"))
     await spool.close()

@@ -62,6 +62,13 @@ async def produce(spool: SqliteSpool, number: int, until: float) -> None:
             say("deferring", message.queue_id)
             await spool.settle(Settlement(message.queue_id, "default", [result], {}, due_at, variants))
             say("deferred", message.queue_id)
+        elif outcome < 0.3:
+            report = sample_message(data[:100_000] * 2)
+            report = replace(report, message_id=f"<report-{message.queue_id}>")
+            say("reporting", message.queue_id)
+            failed = {0: State.FAILED}
+            await spool.settle(Settlement(message.queue_id, "default", (), failed, spawned=(report,)))
+            say("settled", message.queue_id)
         elif outcome < 0.9:
             say("settling", message.queue_id)
             await spool.settle(settlement)

@@ -56,6 +56,16 @@ async def _states(folder: Path) -> dict[str, set[State]]:
     return {entry.queue_id: {recipient.state for recipient in entry.recipients} for entry in entries}
 
 
+@pytest.mark.parametrize(("point", "hops"), [("before-change", {"a", "b"}), ("after-change", {"b", "c"})])
+async def test_rerouting_leaves_each_recipient_one_way(tmp_path: Path, point: str, hops: set[str]) -> None:
+    await _filled(tmp_path)
+    _killed(tmp_path, "reroute", point)
+    spool = await SqliteSpool.open(tmp_path, slot=0, reserve=0)
+    for entry in await spool.entries(QueueFilter()):
+        assert {recipient.next_hop for recipient in entry.recipients} == hops
+    await spool.close()
+
+
 def _damage(folder: Path) -> None:
     with (folder / FILE).open("r+b") as file:
         file.write(bytes(100))

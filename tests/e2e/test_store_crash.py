@@ -41,6 +41,8 @@ class Said:
     settling: set[str] = field(default_factory=set)
     """Begun before the child died, so perhaps committed; likewise `deferring`."""
     deferring: set[str] = field(default_factory=set)
+    reporting: set[str] = field(default_factory=set)
+    """Begun to be settled with a DSN."""
 
     @classmethod
     def parse(cls, output: str) -> Said:
@@ -87,7 +89,9 @@ async def check(folder: Path, said: Said) -> list[LeasedDelivery]:
     queued = {entry.queue_id for entry in entries}
     ids = {entry.message_id for entry in entries}
     assert {f"<of-{entry.queue_id}>" for entry in entries if entry.message_id == SPAWNS} <= ids, "half a transaction"
-    lost = said.accepted.keys() - said.settling - queued
+    for queue_id in said.reporting:
+        assert (queue_id in queued) is not (f"<report-{queue_id}>" in ids), "a DSN comes with the end of its message"
+    lost = said.accepted.keys() - said.settling - said.reporting - queued
     assert not lost, "acknowledged and lost"
     assert not queued & said.settled, "settled and back again"
     assert said.deferred <= queued
@@ -163,6 +167,7 @@ async def test_killed_from_outside_while_another_process_writes(tmp_path: Path) 
     said.settled |= other.settled
     said.deferred |= other.deferred
     said.settling |= other.settling
+    said.reporting |= other.reporting
     await check(tmp_path, said)
 
 
@@ -170,7 +175,8 @@ async def test_a_successor_is_ready_at_once(tmp_path: Path) -> None:
     said = await asyncio.to_thread(killed, tmp_path, "after-commit", 10)
     spool = await SqliteSpool.open(tmp_path, slot=0, reserve=0)
     leased = await spool.lease_due(datetime.now(UTC), limit=1000, per_next_hop=1000)
-    assert said.accepted.keys() - said.settling - said.deferring <= {d.message.queue_id for d in leased}
+    begun = said.settling | said.reporting | said.deferring
+    assert said.accepted.keys() - begun <= {delivery.message.queue_id for delivery in leased}
     await spool.close()
 
 
