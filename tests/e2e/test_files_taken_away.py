@@ -1,21 +1,32 @@
-"""Two processes have the queue open, and its files are taken away or replaced: what either acknowledged stays."""
+"""Processes have the queue open, and its files are taken away or replaced: what was acknowledged stays.
+
+So it is where the service's user, who isn't root, may not use them.
+"""
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
+from mta.adapters.store.database import prepare
 from mta.adapters.store.place import FILE, FILES
 from tests.servers.wait import wait_until
 
 CHILD = "tests.e2e.store_line_child"
+NOBODY = 65534
+AS_NOBODY = (
+    "setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--inh-caps=-all,+dac_read_search",
+    "--ambient-caps=-all,+dac_read_search", "--bounding-set=-all,+dac_read_search",
+)  # fmt: skip
+"""Another user, who may read everything, so that the program and its tests can be root's."""
 
 
 class Worker:
@@ -47,8 +58,8 @@ class Worker:
 
 
 @contextmanager
-def _worker(folder: Path, slot: int) -> Iterator[Worker]:
-    command = [sys.executable, "-m", CHILD, str(folder), str(slot)]
+def _worker(folder: Path, slot: int, *, wrapped_in: Sequence[str] = ()) -> Iterator[Worker]:
+    command = [*wrapped_in, sys.executable, "-m", CHILD, str(folder), str(slot)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield Worker(process)
@@ -102,3 +113,17 @@ def test_another_database_in_its_place_is_left_alone_by_who_had_the_old_one(tmp_
         second.ends()
         assert (first.accepted | second.accepted) - old == _kept(tmp_path)
     assert not [name for name in FILES[1:] if (tmp_path / name).exists()], "the last to close tidies up"
+
+
+def test_a_queue_of_another_user_is_told_and_used_once_it_is_ours(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        (pytest.fail if "CI" in os.environ else pytest.skip)("only root can be somebody else")
+    folder = prepare(tmp_path / "spool")
+    with _worker(folder, 0, wrapped_in=AS_NOBODY) as worker:
+        assert worker.hears() == "open"
+        assert not worker.accepts()
+        for path in (folder, *folder.rglob("*")):
+            os.chown(path, NOBODY, NOBODY)
+        wait_until(worker.accepts, 20, "mail is taken")
+        worker.ends()
+        assert worker.accepted == _kept(folder)
