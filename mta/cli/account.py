@@ -36,7 +36,7 @@ def add_parser(subparsers: Any) -> None:
     parser = new_parser(
         subparsers, "account", "add, remove, list and verify accounts for SMTP AUTH",
         "The accounts file of a listener (accounts_file): one name:hash a line, with argon2id hashes.\n"
-        "A running relay takes a changed file up by itself within a minute.",
+        "A running relay takes a changed file up by itself within seconds.",
         with_config=False,
     )  # fmt: skip
     words = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)

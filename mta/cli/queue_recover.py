@@ -19,6 +19,7 @@ def add_words(words: Any) -> None:
         words, "begin-anew", "set a damaged queue aside, so that mail flows again; a whole one is left alone"
     )
     add_config(anew)
+    anew.add_argument("--json", action="store_true", help="print JSON")
     anew.set_defaults(run=run_begin_anew)
     recover = add_word(words, "recover", "bring back into the queue what can be read in one that was set aside")
     recover.add_argument(
@@ -45,6 +46,9 @@ def run_begin_anew(arguments: argparse.Namespace) -> int:
         raise CommandFailedError(f"the queue in {folder} is whole: nothing was set aside")
     log_as_relay(configuration)
     events.spool_set_aside(aside)
+    if arguments.json:
+        print_json({"set_aside": str(aside)})
+        return ExitCode.OK
     print(f"set aside: {aside}")
     print(
         "A running relay begins an empty queue within seconds. `stampline queue recover` then brings back what it can."

@@ -271,7 +271,7 @@ class CertificateWatcher:
         expires = min(certificate.not_valid_after_utc for certificate in chain)
         left = expires - now
         day = expires.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
-        text = "Put a new one in its place: it is taken up within a minute, without a restart."
+        text = "Put a new one in its place: it is taken up within seconds, without a restart."
         if left <= timedelta():
             return self._trouble(watched, "expired", f"has expired on {day}", text)
         for span in self._spans:

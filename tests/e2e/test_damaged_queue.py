@@ -76,7 +76,7 @@ def test_mail_is_refused_until_the_queue_is_set_aside_and_what_can_be_read_comes
         assert listed.returncode == 1
         assert "is damaged" in listed.stderr
         assert "CLOSED" in relay.cli("status").stdout
-        assert "set aside" in relay.cli("queue", "begin-anew").stdout
+        assert "damaged-" in json.loads(relay.cli("queue", "begin-anew", "--json").stdout)["set_aside"]
         _wait_until_taken(relay)
         assert "whole" in relay.cli("queue", "begin-anew", check=False).stderr
         script.is_busy = False
