@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
-
 SEND_MAX_S = 45.0
 """For all that a channel tells at once, whatever a server does to make it last."""
 

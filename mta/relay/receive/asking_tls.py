@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 from OpenSSL import SSL
 from OpenSSL._util import ffi, lib
 
-from mta.relay.receive.certificate_names import names_of
+from mta.relay.receive.certificate_names import is_for_tls, names_of
 
 _READ_OCTETS = 65_536
 _CHAIN_MAX = 10
@@ -55,7 +55,9 @@ class AskingContext(ssl.SSLContext):
 
 
 def _verify_and_go_on(context: SSL.Context) -> None:
-    """Have OpenSSL verify what clients show, dates and purpose too, and note the outcome instead of ending there.
+    """Have OpenSSL verify what clients show, dates too, and note the outcome instead of ending there.
+
+    What the certificate is for, `is_for_tls` judges: OpenSSL would insist on clientAuth.
 
     pyOpenSSL's own way to a callback needs memory that is writable and executable, which a hardened service is denied
     (MemoryDenyWriteExecute); that of ctypes does not, with libffi 3.4. Raises OSError where that is older.
@@ -68,6 +70,9 @@ def _verify_and_go_on(context: SSL.Context) -> None:
     address = ctypes.cast(callback, ctypes.c_void_p).value
     pointer = ffi.cast("int (*)(int, X509_STORE_CTX *)", address)
     lib.SSL_CTX_set_verify(context._context, SSL.VERIFY_PEER, pointer)
+    store = context.get_cert_store()
+    assert store is not None
+    lib.X509_STORE_set_purpose(store._store, lib.X509_PURPOSE_ANY)
 
 
 @cache  # it has to live as long as any context
@@ -91,7 +96,7 @@ class AskingTls:
             return ()
         try:
             certificate = self._connection.get_peer_certificate(as_cryptography=True)
-            return names_of(certificate) if certificate is not None else ()
+            return names_of(certificate) if certificate is not None and is_for_tls(certificate) else ()
         except ValueError:  # OpenSSL reads some that the stricter reader refuses
             return ()
 

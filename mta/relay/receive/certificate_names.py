@@ -1,4 +1,4 @@
-"""Names in a client's certificate, and how the configured ones are compared with them (RFC 6125 §6.4). Pure."""
+"""A client's certificate: what it is for, its names, and how configured ones compare with them (RFC 6125 §6.4). Pure."""
 
 from __future__ import annotations
 
@@ -6,9 +6,26 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from cryptography import x509
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from mta.model.address import domain_key
+
+_FOR_SERVERS_OR_CLIENTS = frozenset(
+    {ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}
+)
+
+
+def is_for_tls(certificate: x509.Certificate) -> bool:
+    """Whether it may prove a name to a TLS peer (RFC 5280 §4.2.1.12).
+
+    A mail server shows the same certificate whichever side it is on, and public authorities no longer write clientAuth
+    into them. Raises ValueError where its extensions can't be read.
+    """
+    try:
+        usages = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    except x509.ExtensionNotFound:
+        return True
+    return not _FOR_SERVERS_OR_CLIENTS.isdisjoint(usages)
 
 
 def names_of(certificate: x509.Certificate) -> tuple[str, ...]:

@@ -114,11 +114,12 @@ def made_for(usage: x509.ObjectIdentifier, authority: trustme.CA, name: str) -> 
     return trustme.LeafCert(written, made.public_bytes(pem), [])
 
 
-async def test_a_certificate_for_clients_alone_will_do(certificates: Certificates) -> None:
+async def test_a_certificate_for_clients_or_for_servers_alone_will_do(certificates: Certificates) -> None:
     async with asking(certificates, ["ex1.example.com"]) as server:
-        leaf = made_for(ExtendedKeyUsageOID.CLIENT_AUTH, certificates.ours, "ex1.example.com")
-        talk = await greeted(server, certificates, leaf)
-        assert (await talk.say(MAIL)).startswith("250")
+        for usage in (ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH):
+            leaf = made_for(usage, certificates.ours, "ex1.example.com")
+            talk = await greeted(server, certificates, leaf)
+            assert (await talk.say(MAIL)).startswith("250")
 
 
 async def test_what_is_not_verified_does_not_open_and_does_not_end_the_handshake(certificates: Certificates) -> None:
@@ -127,7 +128,8 @@ async def test_what_is_not_verified_does_not_open_and_does_not_end_the_handshake
             None,
             certificates.theirs.issue_cert("ex1.example.com"),
             certificates.ours.issue_cert("ex1.example.com", not_before=LONG_AGO, not_after=LONG_AGO),
-            made_for(ExtendedKeyUsageOID.SERVER_AUTH, certificates.ours, "ex1.example.com"),
+            made_for(ExtendedKeyUsageOID.CODE_SIGNING, certificates.ours, "ex1.example.com"),
+            made_for(ExtendedKeyUsageOID.SERVER_AUTH, certificates.theirs, "ex1.example.com"),
             certificates.ours.issue_cert("ex2.example.com"),
             certificates.ours.issue_cert("a.ex1.example.com"),
             certificates.ours.issue_cert("ex1.example.com.evil.example"),

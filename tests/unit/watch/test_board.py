@@ -127,8 +127,10 @@ def test_a_restart_forgets_nothing(board: Board, tmp_path: Path) -> None:
 
 def _file(**changes: object) -> bytes:
     at = NOON.isoformat()
-    entry: dict[str, object] = {"key": "k", "kind": "k", "subject": "s", "text": "t", "since": at, "last_seen": at, "over_at": None,
-             "told": {}, "returns": 0}  # fmt: skip
+    entry: dict[str, object] = {
+        "key": "k", "kind": "k", "subject": "s", "text": "t", "since": at, "last_seen": at, "over_at": None,
+        "told": {}, "returns": 0,
+    }  # fmt: skip
     return json.dumps({"looked_at": at, "holds_until": at, "entries": [entry | changes]}).encode()
 
 
