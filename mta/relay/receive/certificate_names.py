@@ -1,4 +1,4 @@
-"""A client's certificate: what it is for, its names, and how configured ones compare with them (RFC 6125 §6.4). Pure."""
+"""A client's certificate: what it is for, its names, how configured ones compare with them (RFC 6125 §6.4). Pure."""
 
 from __future__ import annotations
 
