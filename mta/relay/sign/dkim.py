@@ -13,7 +13,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
 
 from mta.config.schema import DkimKey
 from mta.config.signing_keys import PrivateKey, private_key
@@ -35,7 +34,8 @@ class DkimSignature:
     selector: str
 
 
-class _Name(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Name:
     """A field's name in h=, and where it stands there once more than in the header."""
 
     name: bytes
@@ -178,11 +178,11 @@ def _signed_fields(occurring: Mapping[bytes, list[bytes]], wanted: Iterable[_Nam
     """The names for h= and the fields to hash, in the same order."""
     names: list[bytes] = []
     signed: list[bytes] = []
-    for name, more_if_there, more_if_missing in wanted:
-        lines = occurring.get(name)
+    for each in wanted:
+        lines = occurring.get(each.name)
         if lines:
-            names += [name] * len(lines)
+            names += [each.name] * len(lines)
             signed += reversed(lines)
-        if more_if_there if lines else more_if_missing:
-            names.append(name)
+        if each.more_if_there if lines else each.more_if_missing:
+            names.append(each.name)
     return names, signed
