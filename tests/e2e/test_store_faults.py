@@ -18,6 +18,7 @@ from tests.servers.faults import failing
 from tests.servers.load import simple_message
 from tests.servers.relay import Relay, running_relay
 from tests.servers.sink import Sink
+from tests.servers.small_disk import fill, small_disk
 from tests.servers.wait import wait_until
 
 pytestmark = pytest.mark.server
@@ -46,8 +47,9 @@ def _relay(folder: Path, **overrides: Any) -> Iterator[tuple[Relay, Sink]]:
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Relay, Sink]]:
-    """One relay for faults that pass: each test leaves it as it found it."""
-    with _relay(tmp_path_factory.mktemp("faults") / "relay") as both:
+    """One relay for faults that pass: each test leaves it as it found it. Its bodies have a small disk of their own."""
+    folder = tmp_path_factory.mktemp("faults") / "relay"
+    with small_disk(folder / "spool" / "bodies", 4_000_000), _relay(folder) as both:
         yield both
 
 
@@ -148,6 +150,33 @@ def test_a_body_file_that_cannot_be_synced_is_refused_and_removed(shared: tuple[
     assert _send(relay, "synced", text=LARGE).code == 250
     sink.wait_for_message(b"<synced@")
     sink.wait_for_message(b"<small-meanwhile@")
+
+
+def test_a_body_that_is_lost_cut_or_unreadable_is_told_and_holds_nothing_else_up(shared: tuple[Relay, Sink]) -> None:
+    """A hole in a file on a full tmpfs is what a bad sector is: who reads it is killed by SIGBUS."""
+    relay, sink = shared
+    (worker,) = relay.worker_pids()
+    bodies = relay.folder / "spool" / "bodies"
+    names = ("gone", "cut", "unreadable")
+    lost = [_send(relay, name, to="busy@customer.example", text=LARGE).queue_id for name in names]
+    gone, cut, unreadable = sorted(
+        (path for path in bodies.rglob("*") if path.is_file()), key=lambda path: path.stat().st_mtime_ns
+    )
+    gone.unlink()
+    os.truncate(cut, 1000)
+    size = unreadable.stat().st_size
+    os.truncate(unreadable, 0)
+    os.truncate(unreadable, size)
+    fill(bodies / "ballast")
+    assert _send(relay, "whole").code == 250
+    sink.wait_for_message(b"<whole@")
+    told = [relay.wait_for_event("body-lost", queue_id=queue_id)["error"] for queue_id in lost]
+    for error, says in zip(told, ("is missing", "has 1000 octets", "its disk fails"), strict=True):
+        assert says in error
+    assert set(lost) <= _queued(relay), "an administrator sees it"
+    assert relay.worker_pids() == [worker]
+    assert not [a for a in sink.arrived if any(f"<{name}@".encode() in a.data for name in names)]
+    (bodies / "ballast").unlink()
 
 
 def test_a_database_that_somebody_locks_is_waited_for_and_named(shared: tuple[Relay, Sink]) -> None:
