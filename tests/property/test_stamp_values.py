@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mta.model.actions import SetHeader, TagSubject
@@ -52,6 +52,7 @@ def test_html_and_text_keep_their_shape(value: str) -> None:
 
 
 @given(VALUES)
+@example("\U00018cd6\r\x1b")
 def test_a_value_is_one_line(value: str) -> None:
     line = one_line(value)
     assert len(line.splitlines()) <= 1

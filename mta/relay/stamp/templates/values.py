@@ -28,7 +28,8 @@ def one_line(value: str) -> str:
         value = f"{value[: VALUE_MAX - 1]}…"
     if value.isprintable():
         return value
-    return _CONTROLS.sub("", _LINE_ENDS.sub(", ", value.strip()).replace("\t", " "))
+    lines = (_CONTROLS.sub("", line.replace("\t", " ")).strip() for line in _LINE_ENDS.split(value))
+    return ", ".join(line for line in lines if line)
 
 
 @dataclass(frozen=True, slots=True)
