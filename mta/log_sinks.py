@@ -22,6 +22,7 @@ from pathlib import Path
 
 from mta.config.schema import Logs
 from mta.events import Level, Sink, format_event
+from mta.file_identity import identity
 
 JOURNAL_SOCKET = Path("/run/systemd/journal/socket")
 SYSLOG_SOCKET = Path("/dev/log")
@@ -103,7 +104,7 @@ class FileSink(_CountingSink):
         """See to it that the day's file is open and stands in the folder: somebody may have moved it away."""
         self._look_again_at = time.monotonic() + LOOK_AGAIN_S
         path = self.path(day)
-        if day == self._day and self._fd >= 0 and _identity(path) == self._identity:
+        if day == self._day and self._fd >= 0 and identity(path) == self._identity:
             return
         self.close()
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -126,14 +127,6 @@ class FileSink(_CountingSink):
             if match and match[1] < oldest:
                 with suppress(OSError):  # another worker may have been faster
                     entry.unlink()
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        state = path.stat()
-    except OSError:
-        return None
-    return state.st_dev, state.st_ino
 
 
 class _SocketSink(_CountingSink):

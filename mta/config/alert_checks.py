@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from mta.config.findings import Finding, bad_ca_file, secret_value
+from mta.config.findings import Finding, bad_ca_file, is_this_machine, secret_value
 from mta.config.schema import Configuration
 from mta.model.address import AddressError, parse_address
 
@@ -60,13 +59,6 @@ def _can_be_called(url: str) -> bool:
         host = parts.hostname or ""
         if not host or parts.port == 0:
             return False
-        return parts.scheme == "https" or (parts.scheme == "http" and (host == "localhost" or _is_loopback(host)))
-    except ValueError:
-        return False
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
+        return parts.scheme == "https" or (parts.scheme == "http" and is_this_machine(host))
     except ValueError:
         return False

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator
 
 from mta.config.directory_schema import CsvDirectory, DirectorySettings, LdapDirectory
-from mta.config.findings import Finding, bad_ca_file, secret_value, unreadable
+from mta.config.findings import Finding, bad_ca_file, is_this_machine, secret_value, unreadable
 from mta.config.schema import Configuration
 from mta.config.yaml_values import Loc
 from mta.model.ldap_filter import FilterError, parse_filter
@@ -65,19 +64,12 @@ def _ldap(loc: Loc, settings: LdapDirectory) -> Iterator[Finding]:
 
 def _clear_text(loc: Loc, settings: LdapDirectory) -> Iterator[Finding]:
     for index, server in enumerate(settings.servers):
-        if not _is_this_machine(server.host):
+        if not is_this_machine(server.host):
             yield Finding(
                 (*loc, "servers", index, "host"),
                 f"the password would go to {server.host} in clear text",
                 "set tls mode to ldaps or starttls; where nobody else can listen, say clear_text_password: true there",
             )
-
-
-def _is_this_machine(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _password(loc: Loc, settings: LdapDirectory) -> Iterator[Finding]:

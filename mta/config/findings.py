@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterator
+from ipaddress import ip_address
 from pathlib import Path
 from typing import NamedTuple
 
@@ -60,3 +61,11 @@ def no_domain(loc: Loc, text: str, mend: str) -> Iterator[Finding]:
         parse_address(f"x@{text}")
     except AddressError as exc:
         yield Finding(loc, f"{text!r} is no domain: {exc}", mend)
+
+
+def is_this_machine(host: str) -> bool:
+    """Whether what goes there can't be read on its way."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mta import events
+from mta.file_identity import identity
 
 REQUEST_MAX = 65_536
 IDLE_S = 10.0
@@ -50,14 +51,14 @@ class ControlServer:
             self._server = await asyncio.start_unix_server(self._serve, self._path, limit=REQUEST_MAX)
         finally:
             os.umask(before)
-        self._identity = _identity(self._path)
+        self._identity = identity(self._path)
 
     async def keep(self) -> None:
         """Serve again where somebody took the socket away; call it often. Raises OSError, AlreadyRunningError."""
-        if self._server is None or _identity(self._path) == self._identity:
+        if self._server is None or identity(self._path) == self._identity:
             return
         self._server.close()
-        if _identity(self._lock_path) is None:  # the folder was taken away with the lock in it
+        if identity(self._lock_path) is None:  # the folder was taken away with the lock in it
             os.close(self._lock_fd)
             self._lock_fd = -1
             self.lock()
@@ -93,11 +94,3 @@ class ControlServer:
         if not isinstance(request, dict):
             return {"ok": False, "error": "a request is one JSON object on one line"}
         return await self._answer(request)
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        state = path.stat()
-    except OSError:
-        return None
-    return state.st_dev, state.st_ino

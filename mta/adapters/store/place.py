@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mta.adapters.store.errors import MovedError
+from mta.file_identity import identity
 
 FILE = "spool.db"
 FILES = (FILE, FILE + "-wal", FILE + "-shm")
@@ -29,25 +30,17 @@ class Place:
 
     def __init__(self, folder: Path) -> None:
         self._paths = [folder / name for name in FILES]
-        self._opened = [_identity(path) for path in self._paths]
+        self._opened = [identity(path) for path in self._paths]
 
     def check(self) -> None:
         """Raises MovedError."""
         for path, opened in zip(self._paths, self._opened, strict=True):
-            found = _identity(path)
+            found = identity(path)
             if found != opened:
                 raise MovedError(f"{path} was {'taken away' if found is None else 'replaced'} while it was in use")
 
     @property
     def is_taken_over(self) -> bool:
         """Whether a log or an index stands there that is not ours: others have opened the database anew."""
-        found = [_identity(path) for path in self._paths[1:]]
+        found = [identity(path) for path in self._paths[1:]]
         return any(new not in (None, old) for new, old in zip(found, self._opened[1:], strict=True))
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        state = path.stat()
-    except OSError:
-        return None
-    return state.st_dev, state.st_ino
