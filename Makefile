@@ -11,6 +11,7 @@ DEBIAN_PACKAGES := postfix opendkim opendkim-tools strace faketime systemd chrom
     libmail-dkim-perl rspamd \
     samba samba-ad-dc samba-ad-provision \
     swaks curl libnss-wrapper \
+    dovecot-imapd dovecot-pop3d \
     libdb5.3 libgnutls-dane0 libidn12 libnsl2
 # Exim as a package would throw out Postfix.
 UNPACKED_PACKAGES := exim4-daemon-light

@@ -17,6 +17,7 @@ from mta.config.authentication_schema import ArcKey, Authentication, Dns
 from mta.config.delivery_schema import NextHop, Retry, Routing
 from mta.config.directory_schema import DirectorySettings as DirectorySettings
 from mta.config.listener_schema import Listener, RecipientVerification
+from mta.config.sentitems_schema import SentItemsSettings
 from mta.config.types import Count, Duration, Secret, Size, Strict
 from mta.model.address import domain_key
 
@@ -100,6 +101,8 @@ class Organisation(Strict):
     """DKIM signatures of our own domains that come with mail that we sign ourselves."""
     splitting: Literal["on", "off"] = "on"
     """off: everybody gets the content that one recipient's rules decide; routing and rejecting stay per recipient."""
+    sent_items: SentItemsSettings | None = None
+    """Senders find in their Sent Items what was really sent. None: they find what they wrote."""
 
 
 class Logs(Strict):

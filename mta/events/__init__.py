@@ -17,5 +17,6 @@ from mta.events.log import format_logfmt as format_logfmt
 from mta.events.processes import *
 from mta.events.receive import *
 from mta.events.reports import *
+from mta.events.sentitems import *
 from mta.events.spool import *
 from mta.events.watch import *

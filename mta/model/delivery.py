@@ -142,6 +142,8 @@ class StoredVariant:
 
     group: int
     edits: tuple[tuple[int, int, bytes], ...]
+    is_changed: bool = False
+    """Rules have changed its content: the sender's own copy differs from it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +184,22 @@ class RecipientResult:
 
 
 @dataclass(frozen=True, slots=True)
+class SentCopy:
+    """A stamped copy that went out; committed with the settlement that says so, as jobs for its sender's mailboxes."""
+
+    mailboxes: tuple[str, ...]
+    """Address keys of our own: of From, and of Sender where that is another (a delegate has a copy, too)."""
+    organisation: str
+    date: datetime | None
+    """The Date field, whole seconds; None where it can't be read."""
+    group: int
+    """The variant, among those that the settlement or an earlier one stores."""
+    external: bool
+    """Whether somebody outside got it."""
+    recipients: int
+
+
+@dataclass(frozen=True, slots=True)
 class Settlement:
     """What became of one attempt; committed as one transaction, together with what follows from it."""
 
@@ -198,3 +216,5 @@ class Settlement:
     """Messages that follow from this (DSNs), queued in the same transaction."""
     warned: bool = False
     """The sender is told that what stays queued is late; once for each delivery."""
+    sent: tuple[SentCopy, ...] = ()
+    """Copies of this settlement that are to stand in their sender's Sent Items; their variants are among `variants`."""

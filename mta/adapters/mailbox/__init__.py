@@ -1,0 +1,1 @@
+"""Mailbox servers: Maildir (embedded default), IMAP, Exchange Web Services, Microsoft Graph."""

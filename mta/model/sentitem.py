@@ -1,0 +1,350 @@
+"""Sent Items jobs, and items of a mailbox as every kind of mailbox server shows them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from hashlib import sha256
+from typing import Literal
+
+from mta.model.delivery import Body, StoredVariant
+
+Importance = Literal["low", "normal", "high"]
+Sensitivity = Literal["normal", "personal", "private", "confidential"]
+
+
+def job_id(mailbox: str, message_id: str, date: datetime | None) -> str:
+    """The name of the one job for these three: 32 hexadecimal digits, the same wherever it is made again."""
+    moment = "" if date is None else str(int(date.timestamp()))
+    return sha256("\0".join((mailbox, message_id, moment)).encode("utf-8", "surrogateescape")).hexdigest()[:32]
+
+
+class JobState(Enum):
+    """Of a Sent Items job."""
+
+    WAITING = "waiting"
+    """To be worked on when due."""
+    DONE = "done"
+    SKIPPED = "skipped"
+    """Nothing is to be done, for a reason: a guard, the scope, an administrator."""
+    GIVEN_UP = "given-up"
+    """It could not be done; the original is as it was."""
+
+    @property
+    def is_final(self) -> bool:
+        return self is not JobState.WAITING
+
+
+@dataclass(frozen=True, slots=True)
+class JobCopy:
+    """One of the copies that a job may put into Sent Items."""
+
+    queue_id: str
+    group: int
+    sent_at: datetime
+    """When it was settled, so the order of the copies."""
+    external: bool
+    recipients: int
+    body: Body
+    """The message as it was received. Empty in lists and in copies of jobs that are done."""
+    variant: StoredVariant
+    """The edits that make it what was sent: content, and on top mark, trace and signature."""
+
+    @property
+    def key(self) -> str:
+        """Names the copy within its job; short, ASCII without spaces."""
+        return f"{self.queue_id}.{self.group}"
+
+
+@dataclass(frozen=True, slots=True)
+class SentItemJob:
+    """The durable intent to replace one sent item by what was really sent."""
+
+    id: str
+    mailbox: str
+    """Address key, as the message named it; not always the mailbox's primary address."""
+    organisation: str
+    message_id: str
+    """With its angle brackets."""
+    date: datetime | None
+    state: JobState
+    created_at: datetime
+    due_at: datetime | None
+    """When it is tried next; leased: when the lease runs out; None for one that has ended."""
+    attempts: int = 0
+    """Of the kind that `reason` names: it begins anew when the reason is another one."""
+    reason: str = ""
+    """Why it waits, or how it ended: one of a fixed set of words, e.g. `not-found`, `edited`, `endpoint-busy`."""
+    detail: str = ""
+    """What the server said, on one line; no content of the message."""
+    endpoint: str = ""
+    """Name of the mailbox server, once it is known."""
+    placed: str = ""
+    """Keys of the copies that it has put into the mailbox, separated by spaces."""
+    copies: tuple[JobCopy, ...] = ()
+    is_leased: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class JobOutcome:
+    """What became of one attempt at a leased job; one transaction, with what is remembered of mailbox and endpoint."""
+
+    job: SentItemJob
+    """As it was leased: where a copy was added since, an end is no end, and it is due again."""
+    state: JobState
+    reason: str = ""
+    detail: str = ""
+    due_at: datetime | None = None
+    """When it is tried again, for one that waits."""
+    endpoint: str = ""
+    placed: str = ""
+    mailbox_notes: MailboxNotes | None = None
+    endpoint_notes: EndpointNotes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxNotes:
+    """What is remembered of a mailbox over restarts."""
+
+    mailbox: str
+    """Address key as in jobs."""
+    primary: str = ""
+    """Its primary address, where the server told."""
+    endpoint: str = ""
+    resolved_at: datetime | None = None
+    missing_in_a_row: int = 0
+    """Messages in a row whose item was not found: printers and programs keep none."""
+    absent_until: datetime | None = None
+    """There is no such mailbox; nobody asks again before."""
+    denied_since: datetime | None = None
+    """We may not act for it; told of once."""
+    resume_at: datetime | None = None
+    """It is left alone until then: being moved, throttled, over its quota."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointNotes:
+    """What is remembered of a mailbox server over restarts."""
+
+    name: str
+    resume_at: datetime | None = None
+    """It is left alone until then."""
+    is_stopped: bool = False
+    """Until an administrator resumes it, or its configuration changes: sign-in or certificate."""
+    reason: str = ""
+    detail: str = ""
+    failures: int = 0
+    """Of this reason, in a row."""
+    connections: int | None = None
+    """How many it stood last, where that is less than configured."""
+    settings: str = ""
+    """A digest of the configuration under which it was stopped."""
+
+
+class Switch(Enum):
+    """What administrators have ordered for the whole of Sent Items; kept by the store."""
+
+    ON = "on"
+    PAUSED = "paused"
+    """Jobs are made and wait."""
+    OFF = "off"
+    """No jobs are made, and those there are wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobFilter:
+    """Which jobs an administrator means; empty fields match all. `*` in texts stands for anything, case is nothing."""
+
+    id: str = ""
+    mailbox: str = ""
+    message_id: str = ""
+    queue_id: str = ""
+    """One of whose copies came from this message."""
+    endpoint: str = ""
+    organisation: str = ""
+    state: JobState | None = None
+    reason: str = ""
+    older_than_s: float | None = None
+    younger_than_s: float | None = None
+
+
+# --- items ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ItemRef:
+    """How a server names an item, and which version of it."""
+
+    id: str
+    change_key: str = ""
+    """Another one after each change; "" where the server has no such thing."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundItem:
+    """An item that may be the one looked for."""
+
+    ref: ItemRef
+    message_id: str
+    stamp: str = ""
+    """Our own property, `JOB COPY`, see `stamp_of`; "" on what we didn't make."""
+    sent_at: datetime | None = None
+
+
+def stamp_of(job: str, copy: str) -> str:
+    """What our named property holds on an item: which copy of which job it is."""
+    return f"{job} {copy}"
+
+
+def stamped_job(stamp: str) -> str:
+    """The job that made an item."""
+    return stamp.partition(" ")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Participant:
+    """Somebody whom an item names."""
+
+    address: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FollowUp:
+    """A flag (MS-OXOFLAG); `status` "none" is no flag."""
+
+    status: Literal["none", "flagged", "complete"] = "none"
+    start_at: datetime | None = None
+    due_at: datetime | None = None
+    completed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What users change on an item without touching its content."""
+
+    is_read: bool = True
+    categories: tuple[str, ...] = ()
+    follow_up: FollowUp = FollowUp()
+    keywords: tuple[str, ...] = ()
+    """Of IMAP and Maildir, as the server has them: `\\Answered`, `$Forwarded`; `\\Seen` and `\\Flagged` are above."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reminder:
+    is_set: bool = False
+    due_at: datetime | None = None
+    minutes_before: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyMarker:
+    """That it was answered or forwarded: PidTagIconIndex 0x1080, LastVerbExecuted 0x1081, …ExecutionTime 0x1082."""
+
+    icon: int | None = None
+    verb: int | None = None
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAttachment:
+    """What an item says of one attachment, without its content."""
+
+    name: str
+    content_type: str = ""
+    size_octets: int = 0
+    content_id: str = ""
+    """Without angle brackets."""
+    is_inline: bool = False
+    is_item: bool = False
+    """Another item (message/rfc822)."""
+
+
+@dataclass(frozen=True, slots=True)
+class SentItem:
+    """An item of Sent Items, wholly read. What a server doesn't have or doesn't tell is empty."""
+
+    ref: ItemRef
+    message_id: str
+    subject: str
+    item_class: str = "IPM.Note"
+    is_draft: bool = False
+    size_octets: int = 0
+    sent_at: datetime | None = None
+    """PidTagClientSubmitTime 0x0039."""
+    delivered_at: datetime | None = None
+    """PidTagMessageDeliveryTime 0x0E06."""
+    author: Participant | None = None
+    """From: on whose behalf."""
+    sender: Participant | None = None
+    to: tuple[Participant, ...] = ()
+    cc: tuple[Participant, ...] = ()
+    bcc: tuple[Participant, ...] = ()
+    reply_to: tuple[Participant, ...] = ()
+    html: str | None = None
+    text: str | None = None
+    attachments: tuple[StoredAttachment, ...] = ()
+    mime: bytes = b""
+    """CRLF line ends; made anew by Exchange at each read, so never compared by bytes. b"" where the server has none."""
+    stamp: str = ""
+    marks: Marks = Marks()
+    importance: Importance = "normal"
+    sensitivity: Sensitivity = "normal"
+    wants_read_receipt: bool = False
+    wants_delivery_receipt: bool = False
+    reminder: Reminder = Reminder()
+    conversation_topic: str = ""
+    """PidTagConversationTopic 0x0070."""
+    conversation_index: bytes = b""
+    """PidTagConversationIndex 0x0071."""
+    reply_marker: ReplyMarker = ReplyMarker()
+    in_reply_to: str = ""
+    references: str = ""
+    has_votes: bool = False
+    is_protected: bool = False
+    """Rights-protected, as far as the server tells."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewAttachment:
+    """An attachment of an item to be made, for servers that take fields."""
+
+    name: str
+    content_type: str
+    data: bytes = field(repr=False)
+    """Decoded; of message/rfc822 the message."""
+    content_id: str = ""
+    """Without angle brackets."""
+    is_inline: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NewItem:
+    """What is to stand in Sent Items instead of `original`: its properties, and the content that was sent."""
+
+    stamp: str
+    original: SentItem
+    mime: bytes = field(repr=False)
+    """CRLF line ends: the sent content below the original's header fields, with Bcc."""
+    message_id: str
+    subject: str
+    html: str | None = None
+    text: str | None = None
+    """Of the sent content: one of the two, or both."""
+    attachments: tuple[NewAttachment, ...] = ()
+    in_reply_to: str = ""
+    references: str = ""
+    marks: Marks = Marks()
+    """The original's, with our category added."""
+
+
+class Removal(Enum):
+    """How the original goes."""
+
+    RECOVERABLE = "recoverable"
+    """Into Recoverable Items (SoftDelete); for servers without it as DELETED_ITEMS, or else for good."""
+    DELETED_ITEMS = "deleted-items"
+    """Into the folder of deleted items."""
+    FOR_GOOD = "for-good"
+    """HardDelete; a hold keeps it all the same."""
