@@ -118,7 +118,7 @@ class SentItems(Protocol):
     async def find_similar(
         self, mailbox: str, subject: str, sent_at: datetime, within: timedelta
     ) -> Sequence[FoundItem]:
-        """Items with this very subject, sent within so much of `sent_at`: where the Message-ID came after the client."""
+        """Items with this very subject, sent within so much of `sent_at`: the Message-ID may be younger."""
         ...
 
     async def read(self, mailbox: str, ref: ItemRef) -> SentItem:
