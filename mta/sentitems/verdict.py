@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 from mta.model.sentitem import JobState
 
-NOT_FOUND = "not-found"
-
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
