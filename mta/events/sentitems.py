@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from mta.events.log import emit
+from collections.abc import Iterable
+
+from mta.events.log import emit, listed
 
 
 def sent_item_job(
@@ -13,3 +15,13 @@ def sent_item_job(
         "info", "sent-item", job=job, mailbox=mailbox, message_id=message_id, queue_id=queue_id, state=state,
         reason=reason, detail=detail,
     )  # fmt: skip
+
+
+def sent_items_changed(operation: str, *, by: str, which: str, jobs: int) -> None:
+    """An administrator has changed jobs."""
+    emit("warning", "sent-items-changed", operation=operation, by=by, which=which, jobs=jobs)
+
+
+def sent_items_ordered(order: str, *, by: str, servers: Iterable[str]) -> None:
+    """An administrator has switched it on or off, paused or resumed it; `servers` are those resumed."""
+    emit("warning", "sent-items-ordered", order=order, by=by, servers=listed(servers))
