@@ -115,6 +115,8 @@ class MailboxNotes:
     resolved_at: datetime | None = None
     missing_in_a_row: int = 0
     """Messages in a row whose item was not found: printers and programs keep none."""
+    seldom_until: datetime | None = None
+    """As it keeps none: until then each message is looked for once only."""
     absent_until: datetime | None = None
     """There is no such mailbox; nobody asks again before."""
     denied_since: datetime | None = None
