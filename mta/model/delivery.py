@@ -190,6 +190,8 @@ class SentCopy:
     mailboxes: tuple[str, ...]
     """Address keys of our own: of From, and of Sender where that is another (a delegate has a copy, too)."""
     organisation: str
+    message_id: str
+    """With its angle brackets."""
     date: datetime | None
     """The Date field, whole seconds; None where it can't be read."""
     group: int
@@ -197,6 +199,11 @@ class SentCopy:
     external: bool
     """Whether somebody outside got it."""
     recipients: int
+    sent_at: datetime
+    due_at: datetime
+    """When its job is to be worked on, if it is the job's first."""
+    is_id_ours: bool = False
+    """The message came without a Message-ID and got one from us, so the sender's own copy has another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,4 +224,5 @@ class Settlement:
     warned: bool = False
     """The sender is told that what stays queued is late; once for each delivery."""
     sent: tuple[SentCopy, ...] = ()
-    """Copies of this settlement that are to stand in their sender's Sent Items; their variants are among `variants`."""
+    """Copies of this settlement that are to stand in their sender's Sent Items; their variants are among `variants`, or
+    were stored by an earlier settlement."""

@@ -47,7 +47,8 @@ class JobCopy:
     external: bool
     recipients: int
     body: Body
-    """The message as it was received. Empty in lists and in copies of jobs that are done."""
+    """The message as it was received. Without octets in lists, and in copies that the job needs no more: those that it
+    had when it was done or skipped."""
     variant: StoredVariant
     """The edits that make it what was sent: content, and on top mark, trace and signature."""
 
@@ -83,7 +84,10 @@ class SentItemJob:
     placed: str = ""
     """Keys of the copies that it has put into the mailbox, separated by spaces."""
     copies: tuple[JobCopy, ...] = ()
+    """In the order in which they were sent."""
     is_leased: bool = False
+    is_id_ours: bool = False
+    """The message came without a Message-ID and got this one from us, so the sender's own item has another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +103,7 @@ class JobOutcome:
     """When it is tried again, for one that waits."""
     endpoint: str = ""
     placed: str = ""
+    """Of both, "" leaves what is known."""
     mailbox_notes: MailboxNotes | None = None
     endpoint_notes: EndpointNotes | None = None
 
