@@ -26,6 +26,7 @@ from mta.adapters.directory import open_directory
 from mta.cli.command import CommandFailedError, ExitCode, bad_configuration, new_parser, print_table
 from mta.cli.demo_checks import Copy, faults, find_copies, read_events, treatments
 from mta.cli.demo_messages import DemoMessage, demo_messages
+from mta.cli.demo_sent_items import SentFolder, is_stamped, item_faults, settled
 from mta.config.delivery_schema import MaildirHop
 from mta.config.listener_schema import Listener
 from mta.config.load import examine_configuration
@@ -37,6 +38,7 @@ COLLEAGUE = "john.roe@example.com"
 CUSTOMERS = ("buyer@customer.example", "office@partner.example", "archive@auditor.example")
 READY_S = 30.0
 ARRIVAL_S = 30.0
+SENT_ITEMS_S = 30.0
 _POLL_S = 0.05
 
 
@@ -81,7 +83,10 @@ def _own_folder(path: Path, configuration: Configuration) -> Path:
     """The folder `var` beside the configuration's, which the demonstration empties: everything must lie in it."""
     var = path.parent.parent / "var"
     hops = [hop.folder for hop in configuration.next_hops if isinstance(hop, MaildirHop)]
-    for folder in (configuration.spool.folder, configuration.logs.folder, configuration.control.socket, *hops):
+    sent = SentFolder.of(configuration)
+    mailboxes = [Path(sent.mailboxes)] if sent is not None else []
+    for folder in (configuration.spool.folder, configuration.logs.folder, configuration.control.socket, *hops,
+                   *mailboxes):  # fmt: skip
         if not folder.is_relative_to(var):
             raise CommandFailedError(f"{folder} is not in {var}: this is no configuration for demonstrations")
     return var
@@ -148,6 +153,10 @@ async def _show(configuration: Configuration, var: Path) -> int:
     person = (await open_directory(configuration.every_organisation[0].directory).people([SENDER]))[SENDER]
     name, signature = person.attributes["displayName"], person.attributes["telephoneNumber"]
     messages = demo_messages(SENDER, name, colleague=COLLEAGUE, customers=CUSTOMERS)
+    sent_folder = SentFolder.of(configuration)
+    for message in messages:
+        if sent_folder is not None and not message.from_outside:
+            sent_folder.keep(message)
     sent = await _send(messages, configuration.listeners)
     print(
         f"{len(sent)} messages sent, for {sum(len(m.envelope_recipients) for m in messages)} recipients\n", flush=True
@@ -155,6 +164,8 @@ async def _show(configuration: Configuration, var: Path) -> int:
     folder = next(hop.folder for hop in configuration.next_hops if isinstance(hop, MaildirHop))
     copies = await _arrivals(messages, folder)
     trouble = _report(sent, copies, configuration, signature)
+    if sent_folder is not None:
+        trouble += await _report_sent_items(sent, sent_folder, configuration, signature)
     if not trouble:
         print(f"\nAll as it should be. The messages lie in {var}; the log in {configuration.logs.folder}.")
         return ExitCode.OK
@@ -216,6 +227,28 @@ def _report(
         if len({treatment.group for treatment in decided.values()}) < 2 and message.hidden:
             trouble.append(f"{message.what}: all recipients got the same copy")
     print_table(["message", "recipient", "copy", "treatment", "rules", "file"], rows)
+    return trouble
+
+
+async def _report_sent_items(
+    sent: Sequence[_Sent], folder: SentFolder, configuration: Configuration, signature: str
+) -> list[str]:
+    """Print what the sender finds in Sent Items; return everything that is wrong."""
+    events = read_events(configuration.logs.folder)
+    ours = [each for each in sent if not each.message.from_outside]
+    stamped = {each.queue_id for each in ours if is_stamped(treatments(events, each.queue_id))}
+    await settled(folder, [each.message for each in ours if each.queue_id in stamped], within_s=SENT_ITEMS_S)
+    rows, trouble = [], []
+    for each in ours:
+        wrong = list(item_faults(folder, each.message, signature, stamped=each.queue_id in stamped))
+        trouble += [f"{each.message.what}: {fault}" for fault in wrong]
+        found = ", ".join(map(_short, folder.items(each.message)))
+        what = (
+            "what the customer received" if each.queue_id in stamped else "what the sender wrote: nothing was changed"
+        )
+        rows.append([each.message.what, each.message.sender, "WRONG" if wrong else what, found])
+    print()
+    print_table(["message", "sender", "in Sent Items", "file"], rows)
     return trouble
 
 

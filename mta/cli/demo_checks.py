@@ -116,7 +116,8 @@ def _as_sent(copy: Copy) -> bool:
     return b"".join(field[0] for field in fields) == trace and {f[1].lower() for f in fields} <= TRACE_FIELDS
 
 
-def _stamp_faults(copy: Copy, signature: str) -> Iterator[str]:
+def stamp_faults(copy: Copy, signature: str) -> Iterator[str]:
+    """What is wrong with the stamp: once in each text, above what is quoted, all attachments as they were."""
     for content_type, text in _texts(copy.content):
         count = text.count(signature)
         if count != 1:
@@ -147,7 +148,7 @@ def faults(copy: Copy, treatment: Treatment, *, signature: str, signed_by: str) 
     elif copy.message.from_outside:
         found += [] if b"\nSubject: [External] " in header else ["not marked as external"]
     elif any(action.startswith("stamp") for action in treatment.actions):
-        found += _stamp_faults(copy, signature)
+        found += stamp_faults(copy, signature)
     elif not treatment.actions and not _as_sent(copy):
         found.append("changed without a rule")
     return found

@@ -26,8 +26,8 @@ def add_parser(subparsers: Any) -> None:
     )
     listing = _word(words, "list", "list jobs that wait or were given up, oldest first", sentitems_look.run_list)
     add_filters(listing)
-    listing.add_argument("--limit", type=_at_least_one, default=LIST_LIMIT, metavar="N", help="at most N jobs (default: "
-        "%(default)s); the sums are those of all that match")  # fmt: skip
+    listing.add_argument("--limit", type=_at_least_one, default=LIST_LIMIT, metavar="N", help="at most N jobs "
+        "(default: %(default)s); the sums are those of all that match")  # fmt: skip
     listing.add_argument("--count", action="store_true", help="only the sums")
     show = _word(words, "show", "show one job, or those of a message, and what happens next", sentitems_look.run_show)
     show.add_argument("which", metavar="JOB|QUEUE-ID|MESSAGE-ID", help="a job's id (its beginning will do), the queue "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -98,16 +99,17 @@ def run_list(arguments: argparse.Namespace) -> int:
     states = _LISTED if which.state is None else (which.state,)
 
     async def use(jobs: SentItemJobs) -> int:
-        counts = {key: count for key, count in (await jobs.counts(which)).items()}
-        if not arguments.count:
-            found = [job for job in await _entries(jobs, which, states, arguments.limit)]
-        if arguments.json:
-            print_json(counts_to_json(counts) if arguments.count else [job_to_json(job) for job in found])
+        counts = await jobs.counts(which)
+        if arguments.count:
+            print_json(counts_to_json(counts)) if arguments.json else print(counts_text(counts))
             return ExitCode.OK
-        if not arguments.count:
-            _print_jobs(found, sum(count for (state, _), count in counts.items() if state in states))
-            if (switch := await jobs.switch()) is not Switch.ON:
-                print(f"Sent Items is {_SWITCH[switch]}")
+        found = await _entries(jobs, which, states, arguments.limit)
+        if arguments.json:
+            print_json([job_to_json(job) for job in found])
+            return ExitCode.OK
+        _print_jobs(found, sum(count for (state, _), count in counts.items() if state in states))
+        if (switch := await jobs.switch()) is not Switch.ON:
+            print(f"Sent Items is {_SWITCH[switch]}")
         print(counts_text(counts))
         return ExitCode.OK
 
@@ -115,8 +117,6 @@ def run_list(arguments: argparse.Namespace) -> int:
 
 
 async def _entries(jobs: SentItemJobs, which: JobFilter, states: Sequence[JobState], limit: int) -> list[SentItemJob]:
-    from dataclasses import replace
-
     found = [job for state in states for job in await jobs.entries(replace(which, state=state), limit=limit)]
     return sorted(found, key=lambda job: job.created_at)[:limit]
 
