@@ -271,7 +271,7 @@ class OAuthServer:
         assertion = form["client_assertion"]
         header = _header(assertion)
         kind = "x5t#S256" if "x5t#S256" in header else "x5t"
-        wanted = str(header.get(kind, ""))
+        wanted = str(header.get(kind, "")).rstrip("=")  # msal pads, and is understood
         certificate = next((one for one in app.certificates if thumbprint(one, kind) == wanted), None)
         if certificate is None or header.get("alg") not in ("RS256", "PS256"):
             text = "The certificate with identifier used to sign the client assertion is not registered on application."
@@ -292,7 +292,7 @@ class OAuthServer:
                 key,
                 algorithms=[str(header["alg"])],
                 audience=audiences,
-                options={"require": ["aud", "exp", "iss", "jti", "nbf", "sub"]},
+                options={"require": ["aud", "exp", "iss", "jti", "sub"]},
             )
         except (jwt.ExpiredSignatureError, jwt.ImmatureSignatureError) as error:
             text = "Client assertion is not within its valid time range."
