@@ -37,6 +37,8 @@ def dkim_key() -> str:
 def secrets(monkeypatch: pytest.MonkeyPatch, dkim_key: str) -> None:
     monkeypatch.setenv("STAMPLINE_DKIM_KEY", dkim_key)
     monkeypatch.setenv("STAMPLINE_MARK_KEY", "0123456789abcdef" * 4)
+    monkeypatch.setenv("STAMPLINE_MAILBOX_PASSWORD", "a password")
+    monkeypatch.setenv("STAMPLINE_GRAPH_SECRET", "a secret")
 
 
 def models(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
