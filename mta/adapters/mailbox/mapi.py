@@ -1,16 +1,22 @@
-"""Exchange's properties that EWS and Graph both name: tags (MS-OXPROPS), and the one that is ours."""
+"""What Exchange's items carry in MAPI properties, the same whether EWS or Graph shows them."""
 
 from __future__ import annotations
 
+import struct
+
+STAMP_SET = "68c741fb-aad1-4553-b637-020e1c540914"
+"""Our own property set; a mailbox that moves from EWS to Graph keeps what we put there."""
+STAMP_NAME = "StamplineItem"
+"""The string property that holds an item's stamp."""
+
 MESSAGE_FLAGS = 0x0E07
 """PidTagMessageFlags (MS-OXCMSG 2.2.1.6): without MSGFLAG_UNSENT at creation, or the item is a draft for ever."""
+MESSAGE_FLAG_READ = 0x1
+"""MSGFLAG_READ"""
 SUBMIT_TIME = 0x0039
 DELIVERY_TIME = 0x0E06
 CONVERSATION_TOPIC = 0x0070
 CONVERSATION_INDEX = 0x0071
-MESSAGE_ID = 0x1035
-REFERENCES = 0x1039
-IN_REPLY_TO = 0x1042
 ICON_INDEX = 0x1080
 LAST_VERB = 0x1081
 LAST_VERB_TIME = 0x1082
@@ -23,12 +29,28 @@ TASK_START = 0x8104
 TASK_DUE = 0x8105
 """PidLidTaskDueDate, in PSETID_Task."""
 VERB_STREAM = 0x8520
-"""PidLidVerbStream, in PSETID_Common: buttons to vote with (MS-OXOMSG 2.2.1.74)."""
+"""PidLidVerbStream, in PSETID_Common."""
 
-MESSAGE_FLAG_READ = 0x1
-"""MSGFLAG_READ"""
+_VOTING_OPTION = 4
+_AFTER_NAMES = 29
+"""Octets of a VoteOption after its four strings."""
 
-STAMP_SET = "7b8f0d4a-52a6-4c0e-9a53-0f6c3e1d9b27"
-"""Property set of our own, the same wherever a mailbox moves to."""
-STAMP_NAME = "StamplineSentItem"
-"""Its string property that holds `stamp_of`."""
+
+def has_votes(verb_stream: bytes) -> bool:
+    """Whether PidLidVerbStream (MS-OXOMSG 2.2.1.74) holds voting options; one that can't be read does."""
+    if not verb_stream:
+        return False
+    try:
+        version, count = struct.unpack_from("<HI", verb_stream)
+        at = 6
+        for _ in range(count):
+            (kind,) = struct.unpack_from("<I", verb_stream, at)
+            if kind == _VOTING_OPTION:
+                return True
+            at += 4
+            for _string in range(4):
+                at += 1 + verb_stream[at]
+            at += _AFTER_NAMES
+    except (struct.error, IndexError):
+        return True
+    return bool(version != 0x0102)
