@@ -195,18 +195,31 @@ class FoundItem:
     ref: ItemRef
     message_id: str
     stamp: str = ""
-    """Our own property, `JOB COPY`, see `stamp_of`; "" on what we didn't make."""
+    """Our own property, `JOB COPY TEXT`, see `stamp_of`; "" on what we didn't make."""
     sent_at: datetime | None = None
 
 
-def stamp_of(job: str, copy: str) -> str:
-    """What our named property holds on an item: which copy of which job it is."""
-    return f"{job} {copy}"
+def stamp_of(job: str, copy: str, text: str = "") -> str:
+    """What our named property holds on an item: which copy of which job it is, and a digest of its text.
+
+    By the digest it is known whether the item's owner has edited it since.
+    """
+    return f"{job} {copy} {text}".rstrip()
 
 
 def stamped_job(stamp: str) -> str:
     """The job that made an item."""
     return stamp.partition(" ")[0]
+
+
+def stamped_copy(stamp: str) -> str:
+    """Which of its job's copies an item is."""
+    return "".join(stamp.split(" ")[1:2])
+
+
+def stamped_text(stamp: str) -> str:
+    """The digest of the text with which an item was made."""
+    return "".join(stamp.split(" ")[2:3])
 
 
 @dataclass(frozen=True, slots=True)
