@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 from mta.adapters.store.claims import Claims
 from mta.adapters.store.rows import MessageRows, OpenRecipient, pack_edits, recipients_json, storable
+from mta.adapters.store.sent_operations import make_jobs
+from mta.adapters.store.sent_rows import CopyRows
 from mta.adapters.store.statements import SQL, RowInsert, json_answer, json_list
 from mta.adapters.store.writer import Operation
 from mta.model.delivery import Accepted, Settlement
@@ -19,6 +21,7 @@ from mta.ports.spool import LeaseLostError
 _MESSAGES = RowInsert("insert_messages")
 _CONTENTS = RowInsert("insert_contents")
 _DELIVERIES = RowInsert("insert_deliveries")
+_VARIANTS = RowInsert("insert_variants")
 
 _NOTHING_MORE = Accepted()
 
@@ -94,18 +97,27 @@ class Settle(Operation[tuple[str, ...]]):
     due_at: int
     owner: str
     spawned: tuple[MessageRows, ...] = ()
+    sent: tuple[CopyRows, ...] = ()
 
     @classmethod
     def run(cls, cursor: sqlite3.Cursor, batch: Sequence[Settle]) -> Sequence[tuple[str, ...] | Exception]:
         leased = _leased(cursor, batch)
         ended: list[Key] = []
+        variants: list[tuple[object, ...]] = []
+        sent: list[tuple[int, str, CopyRows]] = []
         for number, delivery in leased.items():
-            final = batch[number].settlement.final
-            left = [recipient for recipient in delivery.recipients if recipient[0] not in final]
+            op, message = batch[number], delivery.key[0]
+            left = [recipient for recipient in delivery.recipients if recipient[0] not in op.settlement.final]
             if left:
-                _defer(cursor, batch[number], delivery.key, left)
+                _defer(cursor, op, delivery.key, left)
             else:
                 ended.append(delivery.key)
+            if left or op.sent:
+                variants += _to_keep(op, message, {group for _, _, group, _ in left})
+                sent += ((message, op.settlement.queue_id, copy) for copy in op.sent)
+        _VARIANTS.run(cursor, variants)
+        if sent:
+            make_jobs(cursor, sent)
         files = {number: delivery.file for number, delivery in leased.items() if delivery.file is not None}
         gone = end_deliveries(cursor, ended, files.values())
         insert_messages(cursor, [rows for number in leased for rows in batch[number].spawned])
@@ -139,19 +151,24 @@ def _leased(cursor: sqlite3.Cursor, batch: Sequence[Settle]) -> dict[int, _Lease
 
 
 def _defer(cursor: sqlite3.Cursor, op: Settle, key: Key, left: Sequence[OpenRecipient]) -> None:
-    """Some recipients stay; what a later attempt needs is stored."""
+    """Some recipients stay."""
     settlement = op.settlement
     replies = {result.index: storable(result.remote_reply or str(result.reply)) for result in settlement.results}
     recipients = [(position, address, group, replies.get(position, last)) for position, address, group, last in left]
     cursor.execute(SQL["defer_delivery"], (op.due_at, recipients_json(recipients), settlement.warned, *key))
-    groups = {group for _, _, group, _ in left}
-    for variant in settlement.variants:
-        if variant.group in groups:
-            cursor.execute(SQL["insert_variant"], (key[0], variant.group, pack_edits(variant)))
+
+
+def _to_keep(op: Settle, message: int, groups: Collection[int]) -> Iterator[tuple[object, ...]]:
+    """Rows of the variants that those who stay (`groups`) or a job will need."""
+    wanted = {*groups, *(copy.group for copy in op.sent)}
+    for variant in op.settlement.variants:
+        if variant.group in wanted:
+            yield message, variant.group, pack_edits(variant), int(variant.is_changed)
 
 
 def end_deliveries(cursor: sqlite3.Cursor, ended: Sequence[Key], files: Collection[str]) -> frozenset[str]:
-    """Delete deliveries, and with the last one its message; gives those of `files` that no message names now."""
+    """Delete deliveries, and with the last one its message, where no job needs it; gives those of `files` that no
+    message names now."""
     if ended:
         cursor.execute(SQL["delete_deliveries"], (json_list(ended),))
     if not files:

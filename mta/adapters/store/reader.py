@@ -74,7 +74,7 @@ class Reader:
 
         The `limit` oldest can only be for the `limit` next hops whose first is oldest, so no others are looked at.
         """
-        with self._snapshot() as cursor:
+        with self.snapshot() as cursor:
             frozen = frozenset(name for name, *_ in cursor.execute(SQL["frozen"]).fetchall())
             due = [name for name, _ in cursor.execute(SQL["due_next_hops"], (now,)).fetchall() if name not in blocked]
             hops = [name for name in due if not is_frozen(name, frozen)] if frozen else due
@@ -100,7 +100,7 @@ class Reader:
     def load(self, which: Collection[Key]) -> Loaded:
         """Deliveries with their messages (a body in a file as its path), recipients and stored variants."""
         messages = json_list({message for message, _ in which})
-        with self._snapshot() as cursor:
+        with self.snapshot() as cursor:
             rows = cursor.execute(SQL["load_deliveries"], (messages,)).fetchall()
             contents = cursor.execute(SQL["load_messages"], (messages,)).fetchall()
             edits = cursor.execute(SQL["load_variants"], (messages,)).fetchall()
@@ -108,8 +108,8 @@ class Reader:
         for row in rows:
             rows_of.setdefault(row[0], []).append(row)
         variants: dict[int, list[StoredVariant]] = {}
-        for message, group, packed in edits:
-            variants.setdefault(message, []).append(unpack_edits(group, packed))
+        for message, group, packed, is_changed in edits:
+            variants.setdefault(message, []).append(unpack_edits(group, packed, is_changed=bool(is_changed)))
         loaded: dict[Key, LeasedDelivery] = {}
         undecodable: list[Key] = []
         for content in contents:
@@ -176,7 +176,7 @@ class Reader:
 
     def entries(self, which: Which, now: int, limit: int) -> list[QueueEntry]:
         """Messages with a delivery that matches, oldest first."""
-        with self._snapshot() as cursor:
+        with self.snapshot() as cursor:
             rows = cursor.execute(which.statement("matching_messages"), {**which.values, "limit": limit}).fetchall()
             deliveries: dict[int, list[Sequence[Any]]] = {}
             messages = json_list(row[0] for row in rows)
@@ -186,17 +186,17 @@ class Reader:
 
     def count(self, which: Which) -> QueueCount:
         """How much matches."""
-        with self._snapshot() as cursor:
+        with self.snapshot() as cursor:
             return survey.count(cursor, which)
 
     def summary(self, which: Which, by: Breakdown, now: int) -> list[SummaryRow]:
         """What matches, in rows."""
-        with self._snapshot() as cursor:
+        with self.snapshot() as cursor:
             return survey.summary(cursor, which, by, now)
 
     def late(self, since: int, limit: int) -> LateMail | None:
         """What was accepted by then and is still queued, and the `limit` next hops that most of it waits for."""
-        with self._snapshot() as cursor:
+        with self.snapshot() as cursor:
             messages, oldest = cursor.execute(SQL["late_in_all"], {"late": since}).fetchone()
             if not messages:
                 return None
@@ -214,7 +214,8 @@ class Reader:
         return None if row is None else Draining(moment(row[0]), row[1], row[2])
 
     @contextmanager
-    def _snapshot(self) -> Iterator[sqlite3.Cursor]:
+    def snapshot(self) -> Iterator[sqlite3.Cursor]:
+        """All that is read within it is one state of the database."""
         cursor = self._connection.cursor()
         cursor.execute("BEGIN")
         try:

@@ -242,7 +242,7 @@ def pack_edits(variant: StoredVariant) -> bytes:
     return b"".join(parts)
 
 
-def unpack_edits(group: int, data: bytes) -> StoredVariant:
+def unpack_edits(group: int, data: bytes, *, is_changed: bool = False) -> StoredVariant:
     """The reverse of `pack_edits`."""
     edits = []
     offset = 0
@@ -251,4 +251,4 @@ def unpack_edits(group: int, data: bytes) -> StoredVariant:
         offset += _EDIT.size
         edits.append((start, end, data[offset : offset + length]))
         offset += length
-    return StoredVariant(group, tuple(edits))
+    return StoredVariant(group, tuple(edits), is_changed)

@@ -66,7 +66,7 @@ def _sort(found: Salvaged, is_table: bool, rowid: int, row: Row) -> None:
             envelope, decision
         ):
             found.contents[rowid] = (rowid, *row[1:])
-        case True, (int(message), int(variant), bytes()):
+        case True, (int(message), int(variant), bytes()) | (int(message), int(variant), bytes(), int()):
             found.variants[message, variant] = row
         case False, (int(message), int(part), str(), "queued" | "held", _, int(attempts), _, str(recipients), *_):
             older = found.deliveries.get((message, part))

@@ -35,6 +35,7 @@ from mta.adapters.store.operations import Accept, GiveBack, Key, Lease, Settle, 
 from mta.adapters.store.reader import Reader
 from mta.adapters.store.room import Room
 from mta.adapters.store.rows import Ids, MessageRows, claim_keys, message_rows, microseconds
+from mta.adapters.store.sent_rows import copy_rows
 from mta.adapters.store.slots import dead_slots
 from mta.adapters.store.statements import json_list
 from mta.adapters.store.writer import Writer
@@ -275,7 +276,7 @@ class SqliteSpool:
         spawned = [await self._store_body(message) for message in settlement.spawned] if settlement.spawned else []
         due_at = self._now() if settlement.due_at is None else microseconds(settlement.due_at)
         try:
-            files = await self._writer.submit(Settle(settlement, due_at, self._owner, tuple(spawned)))
+            files = await self._writer.submit(Settle(settlement, due_at, self._owner, tuple(spawned), copy_rows(settlement.sent)))
         except Exception:
             await self._discard(self._paths([rows.file for rows in spawned if rows.file]))
             raise

@@ -1,4 +1,4 @@
-"""The named statements of `sql/spool.sql`, and rows by the batch.
+"""The named statements of `sql/*.sql`, and rows by the batch.
 
 Why batches are few large steps: Python's sqlite3 lets go of the interpreter lock for every step of a statement, and the
 writer's thread has to win it back from a busy event loop each time (up to the interpreter's switch interval, 5 ms by
@@ -22,13 +22,13 @@ to_json = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 """JSON without spaces, ASCII only, so that it can hold whatever strangers send."""
 
 
-def _load() -> dict[str, str]:
-    text = files("mta.adapters.store").joinpath("sql", "spool.sql").read_text(encoding="utf-8")
+def _load(file: str) -> dict[str, str]:
+    text = files("mta.adapters.store").joinpath("sql", file).read_text(encoding="utf-8")
     parts = _NAME.split(text)
     return {name: _COMMENT.sub("", body).strip() for name, body in zip(parts[1::2], parts[2::2], strict=True)}
 
 
-SQL = _load()
+SQL = {**_load("spool.sql"), **_load("sentitems.sql")}
 """Statement by name. The texts never change, so that each connection prepares each of them once."""
 
 

@@ -43,8 +43,9 @@ WHERE (message, part) IN (SELECT json_extract(value, '$[0]'), json_extract(value
 UPDATE delivery SET lease_owner = NULL, due_at = ?, attempts = attempts + 1, recipients = ?, warned = max(warned, ?)
 WHERE message = ? AND part = ?
 
--- name: insert_variant
-INSERT INTO variant (message, variant, edits) VALUES (?, ?, ?) ON CONFLICT DO NOTHING
+-- name: insert_variants
+INSERT OR IGNORE INTO variant (message, variant, edits, is_changed)
+VALUES (?, ?, ?, ?)
 
 -- name: named_files
 SELECT json_group_array(file) FROM message WHERE file IN (SELECT value FROM json_each(?))
@@ -130,13 +131,14 @@ SELECT id, queue_id, accepted_at, size, message_id, snapshot, trace, envelope, d
 FROM message JOIN content ON content.message = message.id WHERE id IN (SELECT value FROM json_each(?))
 
 -- name: load_variants
-SELECT message, variant, edits FROM variant WHERE message IN (SELECT value FROM json_each(?)) ORDER BY variant
+SELECT message, variant, edits, is_changed FROM variant WHERE message IN (SELECT value FROM json_each(?)) ORDER BY variant
 
 -- name: message_of
 SELECT id FROM message WHERE queue_id = ?
 
 -- name: read_body
-SELECT size, file, data FROM message JOIN content ON content.message = message.id WHERE queue_id = ?
+SELECT size, file, data FROM message JOIN content ON content.message = message.id
+WHERE queue_id = ? AND EXISTS (SELECT 1 FROM delivery WHERE delivery.message = message.id)
 
 -- `{which}` is put together from the conditions below; `{recipients}` is the whole column, or `meant_recipients`.
 -- name: matching_deliveries

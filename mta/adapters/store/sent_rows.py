@@ -1,0 +1,166 @@
+"""Sent Items jobs as rows, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from mta.adapters.store.rows import microseconds, moment, storable, unpack_edits
+from mta.model.delivery import Body, SentCopy, StoredVariant
+from mta.model.sentitem import EndpointNotes, JobCopy, JobState, MailboxNotes, SentItemJob, job_id
+
+NO_BODY = Body.of(b"")
+
+
+@dataclass(frozen=True, slots=True)
+class CopyRows:
+    """A copy that went out, as its settlement writes it; made on the caller's side."""
+
+    group: int
+    jobs: tuple[tuple[object, ...], ...]
+    """Of each mailbox: a row of `make_jobs`."""
+    copy: tuple[int, int, int]
+    """sent_at, external, recipients."""
+
+    @property
+    def job_ids(self) -> list[str]:
+        return [str(job[0]) for job in self.jobs]
+
+
+def copy_rows(sent: Iterable[SentCopy]) -> tuple[CopyRows, ...]:
+    """The jobs that copies make or join."""
+    return tuple(
+        CopyRows(
+            copy.group,
+            tuple(_job_row(mailbox, copy) for mailbox in map(storable, copy.mailboxes)),
+            (microseconds(copy.sent_at), int(copy.external), copy.recipients),
+        )
+        for copy in sent
+    )
+
+
+def _job_row(mailbox: str, copy: SentCopy) -> tuple[object, ...]:
+    message_id = storable(copy.message_id)
+    return (
+        job_id(mailbox, message_id, copy.date),
+        mailbox,
+        copy.organisation,
+        message_id,
+        None if copy.date is None else int(copy.date.timestamp()),
+        int(copy.is_id_ours),
+        microseconds(copy.sent_at),
+        microseconds(copy.due_at),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class CopyBytes:
+    """What copies consist of, by the message's number."""
+
+    bodies: Mapping[int, Body]
+    variants: Mapping[tuple[int, int], StoredVariant]
+
+
+NO_BYTES = CopyBytes({}, {})
+
+
+def copy_bytes(bodies: Sequence[Sequence[Any]], edits: Sequence[Sequence[Any]], folder: Path) -> CopyBytes:
+    """From rows of `load_copy_bodies` and `load_copy_edits`; `folder` is where body files are."""
+    return CopyBytes(
+        {number: Body(data, None if file is None else folder / file, size) for number, size, file, data in bodies},
+        {
+            (message, group): unpack_edits(group, packed, is_changed=bool(is_changed))
+            for message, group, packed, is_changed in edits
+        },
+    )
+
+
+def sent_item_job(row: Sequence[Any], copies: Sequence[Sequence[Any]], octets: CopyBytes) -> SentItemJob:
+    """From a row of `load_jobs` and its rows of `load_copies`."""
+    (_, name, mailbox, organisation, message_id, date, is_id_ours, state, created_at, due_at, attempts, reason, detail,
+     endpoint, placed, is_leased) = row  # fmt: skip
+    return SentItemJob(
+        id=name,
+        mailbox=mailbox,
+        organisation=organisation,
+        message_id=message_id,
+        date=None if date is None else datetime.fromtimestamp(date, UTC),
+        state=JobState(state),
+        created_at=moment(created_at),
+        due_at=_moment(due_at),
+        attempts=attempts,
+        reason=reason,
+        detail=detail,
+        endpoint=endpoint,
+        placed=placed,
+        copies=tuple(_job_copy(copy, octets) for copy in copies),
+        is_leased=bool(is_leased),
+        is_id_ours=bool(is_id_ours),
+    )
+
+
+def _job_copy(row: Sequence[Any], octets: CopyBytes) -> JobCopy:
+    _, queue_id, group, sent_at, external, recipients, message = row
+    return JobCopy(
+        queue_id,
+        group,
+        moment(sent_at),
+        bool(external),
+        recipients,
+        octets.bodies.get(message, NO_BODY),
+        octets.variants.get((message, group), StoredVariant(group, ())),
+    )
+
+
+def mailbox_row(notes: MailboxNotes) -> tuple[object, ...]:
+    """For `note_mailbox`."""
+    return (
+        notes.mailbox,
+        storable(notes.primary),
+        notes.endpoint,
+        _microseconds(notes.resolved_at),
+        notes.missing_in_a_row,
+        _microseconds(notes.absent_until),
+        _microseconds(notes.denied_since),
+        _microseconds(notes.resume_at),
+    )
+
+
+def mailbox_notes(row: Sequence[Any]) -> MailboxNotes:
+    """The reverse."""
+    mailbox, primary, endpoint, resolved_at, missing, absent_until, denied_since, resume_at = row
+    return MailboxNotes(
+        mailbox, primary, endpoint, _moment(resolved_at), missing, _moment(absent_until), _moment(denied_since),
+        _moment(resume_at),
+    )  # fmt: skip
+
+
+def endpoint_row(notes: EndpointNotes) -> tuple[object, ...]:
+    """For `note_endpoint`."""
+    return (
+        notes.name,
+        _microseconds(notes.resume_at),
+        int(notes.is_stopped),
+        notes.reason,
+        storable(notes.detail),
+        notes.failures,
+        notes.connections,
+        notes.settings,
+    )
+
+
+def endpoint_notes(row: Sequence[Any]) -> EndpointNotes:
+    """The reverse."""
+    name, resume_at, is_stopped, *rest = row
+    return EndpointNotes(name, _moment(resume_at), bool(is_stopped), *rest)
+
+
+def _microseconds(at: datetime | None) -> int | None:
+    return None if at is None else microseconds(at)
+
+
+def _moment(value: int | None) -> datetime | None:
+    return None if value is None else moment(value)
