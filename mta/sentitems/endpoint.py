@@ -1,0 +1,197 @@
+"""One mailbox server while the process runs: when it is asked, by how many at a time, and what is known against it."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel
+
+from mta import events
+from mta.config.mailbox_schema import MailboxServer
+from mta.model.sentitem import EndpointNotes
+from mta.ports.clock import Clock
+from mta.ports.mailbox import EndpointDownError, MailboxError, SentItems
+from mta.sentitems.decisions import LeftAloneError, after_answer, after_error, is_reachable
+from mta.sentitems.watched_server import WatchedServer
+
+OpenServer = Callable[[MailboxServer], SentItems]
+"""Asks no server. Raises OSError or KeyError where a secret or file can't be read."""
+MORE_AFTER = timedelta(minutes=1)
+"""How long a server has to stand fewer connections before it gets one more."""
+T = TypeVar("T")
+
+
+class Endpoint:
+    """Notes change with what the server does; whoever worked on it stores them (`unstored`)."""
+
+    def __init__(self, settings: MailboxServer, open_server: OpenServer, clock: Clock) -> None:
+        self.settings = settings
+        self.digest = digest_of(settings)
+        self.notes = EndpointNotes(settings.name)
+        self.in_hand = 0
+        """Jobs that are at it, or wait for their turn at it."""
+        self._stored = self.notes
+        self._clock = clock
+        self._open_server = open_server
+        self._server: SentItems | None = None
+        self._opening = asyncio.Lock()
+        self._has_answered = False
+        self._troubled_at: datetime | None = None
+        self._changed_at = clock.now()
+        self._busy = 0
+        self._turn = asyncio.Condition()
+
+    @property
+    def name(self) -> str:
+        return self.settings.name
+
+    @property
+    def limit(self) -> int:
+        """How many may be at it now. One, until it has answered: many would spoil more, a wrong password above all."""
+        if not self._has_answered or self.notes.failures:
+            return 1
+        return self._connections
+
+    @property
+    def _connections(self) -> int:
+        most = self.settings.connections
+        return most if self.notes.connections is None else min(self.notes.connections, most)
+
+    @property
+    def is_left_alone(self) -> bool:
+        resume_at = self.notes.resume_at
+        return self.notes.is_stopped or (resume_at is not None and resume_at > self._clock.now())
+
+    @property
+    def unstored(self) -> EndpointNotes | None:
+        """Its notes where they differ from those that were stored last."""
+        return None if self.notes == self._stored else self.notes
+
+    def was_stored(self, notes: EndpointNotes) -> None:
+        self._stored = notes
+
+    async def recall(self, notes: EndpointNotes) -> None:
+        """Go by notes from the store: of the last process, or of an administrator who has it resume."""
+        if self.unstored is not None or notes == self.notes:
+            return
+        if notes.is_stopped and notes.settings != self.digest:
+            notes = EndpointNotes(self.name, connections=notes.connections)  # what it was stopped for may be mended
+        if self.notes.is_stopped and not notes.is_stopped:
+            await self._let_go()
+        self.notes, self._has_answered = notes, False
+        await self._wake()
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[SentItems]:
+        """Its turn for one job: the server, each of whose calls is watched. Raises LeftAloneError."""
+        async with self._turn:
+            await self._turn.wait_for(lambda: self.is_left_alone or self._busy < self.limit)
+            self.require_asked()
+            self._busy += 1
+        try:
+            yield WatchedServer(self, await self._opened())
+        finally:
+            self._busy -= 1
+            await asyncio.shield(self._wake())
+
+    def require_asked(self) -> None:
+        """Raises LeftAloneError while nobody is to ask it."""
+        if self.is_left_alone:
+            raise LeftAloneError(self.notes.reason or "left-alone", self.notes.detail)
+
+    async def watched(self, call: Callable[[], Awaitable[T]]) -> T:
+        """The result of a call to the server; how it goes is noted. Raises LeftAloneError, MailboxError."""
+        self.require_asked()
+        began_at = self._clock.now()
+        try:
+            result = await call()
+        except MailboxError as error:
+            if is_reachable(error):
+                self._answered()
+            else:
+                self._failed(error, began_at)
+            raise
+        self._answered()
+        return result
+
+    async def close(self) -> None:
+        await self._let_go()
+
+    async def _opened(self) -> SentItems:
+        """Made in a thread: importing what speaks to Exchange takes seconds. Raises EndpointDownError."""
+        async with self._opening:
+            if self._server is None:
+                try:
+                    self._server = await asyncio.to_thread(self._open_server, self.settings)
+                except (OSError, KeyError) as exc:
+                    # The text names the file or variable that can't be read.
+                    down = EndpointDownError("not-opened", str(exc))
+                    self._failed(down, self._clock.now())
+                    raise down from exc
+            return self._server
+
+    async def _let_go(self) -> None:
+        server, self._server = self._server, None
+        if server is not None:
+            await server.close()
+
+    async def _wake(self) -> None:
+        async with self._turn:
+            self._turn.notify_all()
+
+    def _answered(self) -> None:
+        self._has_answered = True
+        before = self.notes
+        self.notes = after_answer(before)
+        now = self._clock.now()
+        if self.notes.connections is not None and now - self._changed_at >= MORE_AFTER:
+            self._changed_at = now
+            more = self.notes.connections + 1
+            self.notes = replace(self.notes, connections=more if more < self.settings.connections else None)
+        if before.failures and not self.notes.failures:
+            events.mailbox_server_answers(self.name, reason=before.reason)
+
+    def _failed(self, error: MailboxError, began_at: datetime) -> None:
+        """What was asked before the server was known to be in trouble tells nothing new, but for a longer hint."""
+        now = self._clock.now()
+        after = after_error(self.notes, error, now=now, connections=self._connections)
+        if after == self.notes:
+            return
+        if self._troubled_at is not None and began_at <= self._troubled_at:
+            if not self.notes.is_stopped and after.resume_at is not None and error.retry_after is not None:
+                later = max(after.resume_at, self.notes.resume_at or after.resume_at)
+                self.notes = replace(self.notes, resume_at=later)
+            return
+        self._troubled_at = self._changed_at = now
+        self.notes = replace(after, settings=self.digest)
+        wait_s = (after.resume_at - now).total_seconds() if after.resume_at is not None else None
+        events.mailbox_server_left_alone(
+            self.name, reason=after.reason, detail=after.detail, for_s=wait_s, connections=after.connections
+        )
+
+
+def digest_of(settings: MailboxServer) -> str:
+    """Another one after any change of the settings, or of a file that they name; tells nothing of a secret."""
+    digest = hashlib.sha256(settings.model_dump_json().encode())
+    for path in sorted(_files(settings)):
+        try:
+            digest.update(f"{path} {path.stat().st_mtime_ns}".encode())
+        except OSError:
+            digest.update(f"{path} missing".encode())
+    return digest.hexdigest()[:16]
+
+
+def _files(settings: BaseModel) -> Iterator[Path]:
+    """Secrets, keys and certificates; what has a placeholder in its name is no file."""
+    for _, value in settings:
+        if isinstance(value, BaseModel):
+            yield from _files(value)
+        elif isinstance(value, Path) and "{" not in str(value):
+            yield value
