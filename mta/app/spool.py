@@ -1,11 +1,16 @@
-"""The configured spool; apart from `app`, so that commands which only look at the queue don't load the whole relay."""
+"""The configured spool and its Sent Items jobs.
+
+Apart from `app`, so that commands which only look at the queue don't load the whole relay.
+"""
 
 from __future__ import annotations
 
 import sys
 
+from mta.adapters.store.sentitems import SqliteSentItemJobs
 from mta.adapters.store.sqlite import SqliteSpool
 from mta.config.schema import Configuration
+from mta.ports.sentitem_jobs import SentItemJobs
 from mta.ports.spool import Spool
 
 
@@ -23,3 +28,8 @@ async def open_spool(configuration: Configuration, *, slot: int | None) -> Spool
         patient=slot is not None,
         begin_anew=slot is not None and settings.when_damaged == "begin-anew",
     )
+
+
+async def open_sent_item_jobs(configuration: Configuration, *, works: bool) -> SentItemJobs:
+    """The jobs in the configured spool; `works`: for the process that works on them. Raises StoreError."""
+    return await SqliteSentItemJobs.open(configuration.spool.folder, works=works, patient=works)

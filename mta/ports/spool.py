@@ -77,7 +77,8 @@ class Spool(Protocol):
         """Commit what became of a leased delivery. Raises LeaseLostError if this worker has lost its lease.
 
         Recipients that stay without a `due_at` are due at once. Of `variants`, those are kept that the ones who stay
-        get, and what an earlier settlement stored stays as it is.
+        get or a Sent Items job will need, and what an earlier settlement stored stays as it is. Copies in `sent` make
+        jobs (see ports/sentitem_jobs), or join those of the same mailbox, Message-ID and Date.
         """
         ...
 
@@ -182,6 +183,10 @@ class Spool(Protocol):
 
     async def draining(self) -> Draining | None:
         """The order to take no mail, while it stands."""
+        ...
+
+    async def makes_sent_items(self) -> bool:
+        """Whether settlements are to make Sent Items jobs: unless their switch is off."""
         ...
 
     async def close(self) -> None:

@@ -40,15 +40,15 @@ def conditions(which: QueueFilter, now: datetime, state: State | None = None) ->
     """Translate a filter; `state` narrows it. Addresses match without regard to case, `*` stands for anything."""
     states = {wanted for wanted in (which.state, state) if wanted is not None}
     texts = (which.queue_id, which.sender, which.recipient, which.next_hop, which.message_id, which.reply)
-    if len(states) > 1 or not all(map(_can_be_stored, texts)):
+    if len(states) > 1 or not all(map(can_be_stored, texts)):
         return Which(("false",), {"now": microseconds(now)})
-    recipient = _pattern(which.recipient)
-    reply = f"%{_pattern(which.reply)}%" if which.reply else None
+    recipient = pattern(which.recipient)
+    reply = f"%{pattern(which.reply)}%" if which.reply else None
     names_recipients = recipient is not None or reply is not None
     wanted: dict[str, object] = {
         "queue_id": which.queue_id or None,
-        "sender": "" if which.sender == "<>" else _pattern(which.sender),
-        "message_id": _pattern(which.message_id),
+        "sender": "" if which.sender == "<>" else pattern(which.sender),
+        "message_id": pattern(which.message_id),
         "recipients": names_recipients or None,
         "next_hop": which.next_hop or None,
         "state": states.pop().value if states else None,
@@ -71,12 +71,13 @@ def _earlier(one: int | None, other: datetime | None) -> int | None:
     return min([*times, microseconds(other)]) if other is not None else one
 
 
-def _can_be_stored(text: str) -> bool:
+def can_be_stored(text: str) -> bool:
     """Octets that are no UTF-8 come from a command line as lone surrogates, and stand nowhere in the database."""
     return not any("\ud800" <= char <= "\udfff" for char in text)
 
 
-def _pattern(text: str) -> str | None:
+def pattern(text: str) -> str | None:
+    """For LIKE with `\\` as its ESCAPE: `*` stands for anything; None for no text."""
     if not text:
         return None
     escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

@@ -29,6 +29,7 @@ from mta.model.queue import (
     is_frozen,
 )
 from mta.model.reply import INTERNAL_ERROR, TemporaryError
+from mta.model.sentitem import Switch
 
 OLDEST, LATEST = 500, 100
 """Deliveries for one next hop that are looked at so that senders take turns, where more are due than are taken."""
@@ -47,7 +48,7 @@ class Reader:
 
     def __init__(self, connection: sqlite3.Connection, bodies: Path) -> None:
         self._connection = connection
-        self._bodies = bodies
+        self.bodies = bodies
 
     def close(self) -> None:
         self._connection.close()
@@ -130,7 +131,7 @@ class Reader:
     ) -> dict[Key, LeasedDelivery]:
         recipients = {row[1]: recipient_entries(row[5], row[2], row[3]) for row in rows}
         everybody = tuple(sorted((e for some in recipients.values() for e in some), key=lambda entry: entry.index))
-        message = accepted_message(content, everybody, self._bodies)
+        message = accepted_message(content, everybody, self.bodies)
         return {
             (number, part): leased_delivery(
                 message, next_hop, recipients[part], attempts, variants, is_warned=bool(warned)
@@ -164,7 +165,7 @@ class Reader:
         if row is None:
             raise KeyError(queue_id)
         size, file, data = row
-        path = None if file is None else self._bodies / file
+        path = None if file is None else self.bodies / file
         if path is not None and not path.exists():
             events.internal_error("spool-body", queue_id=queue_id, error=f"the body file {path} is missing")
             raise TemporaryError(INTERNAL_ERROR)
@@ -212,6 +213,11 @@ class Reader:
         """The order to take no mail, while it stands."""
         row = self._connection.execute(SQL["draining"]).fetchone()
         return None if row is None else Draining(moment(row[0]), row[1], row[2])
+
+    def sent_items_switch(self) -> Switch:
+        """What is ordered for the whole of Sent Items."""
+        row = self._connection.execute(SQL["switch"]).fetchone()
+        return Switch.ON if row is None else Switch(row[0])
 
     @contextmanager
     def snapshot(self) -> Iterator[sqlite3.Cursor]:

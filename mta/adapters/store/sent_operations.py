@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -79,7 +79,7 @@ class SettleJob(Operation[JobSettled]):
                 outcomes.append(op._write(cursor, row, copies.get(row[0], frozenset())))
         return outcomes
 
-    def _write(self, cursor: sqlite3.Cursor, row: Sequence[Any], copies: Collection[_CopyKey]) -> JobSettled:
+    def _write(self, cursor: sqlite3.Cursor, row: Sequence[Any], copies: frozenset[_CopyKey]) -> JobSettled:
         number, attempts, reason = row
         outcome = self.outcome
         has_more = not copies <= {(copy.queue_id, copy.group, copy.external) for copy in outcome.job.copies}

@@ -9,17 +9,15 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import Awaitable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from secrets import token_hex
-from typing import ParamSpec, TypeVar
 
 from mta import events
 from mta.adapters.store import database
+from mta.adapters.store.access import Access
 from mta.adapters.store.administration import (
     Change,
     conditions,
@@ -28,34 +26,26 @@ from mta.adapters.store.administration import (
     take,
     without_leased_siblings,
 )
-from mta.adapters.store.bodies import Bodies
-from mta.adapters.store.errors import Trouble, as_mail_error, described, trouble
-from mta.adapters.store.keeper import Keeper
 from mta.adapters.store.operations import Accept, GiveBack, Key, Lease, Settle, Statement, SweepFiles
-from mta.adapters.store.reader import Reader
 from mta.adapters.store.room import Room
 from mta.adapters.store.rows import Ids, MessageRows, claim_keys, message_rows, microseconds
 from mta.adapters.store.sent_rows import copy_rows
 from mta.adapters.store.slots import dead_slots
 from mta.adapters.store.statements import json_list
-from mta.adapters.store.writer import Writer
 from mta.crash import crash_point
 from mta.model.delivery import Accepted, AcceptedMessage, Body, LeasedDelivery, Settlement, Spawned, State
 from mta.model.queue import Breakdown, Draining, FrozenHop, QueueCount, QueueEntry, QueueFilter, SummaryRow
 from mta.model.reply import INTERNAL_ERROR, MailError, TemporaryError
+from mta.model.sentitem import Switch
 from mta.ports.clock import Clock, SystemClock
 from mta.ports.spool import LEASE, NewHop, SpoolFullError, Tell
 
-_BODY_THREADS = 8
 _HOUSEKEEPING_S = 600.0
 _ADMIN_SLOT = 1023
 _CLAIMS_SWEPT = 1000
 _UNUSED_KEPT = 64_000_000
 _UNUSED_KEPT_IF_SHORT = 1_000_000
 _FILES_SWEPT = 50
-
-Arguments = ParamSpec("Arguments")
-Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +56,7 @@ class Times:
     hold_for: timedelta | None
 
 
-class SqliteSpool:
+class SqliteSpool(Access):
     """The port `Spool`; open it with `await SqliteSpool.open(...)`, end it with `await spool.close()`."""
 
     @classmethod
@@ -108,36 +98,12 @@ class SqliteSpool:
         *, begin_anew: bool,
     ) -> None:  # fmt: skip
         """Use `open`."""
-        self._folder = folder = folder.absolute()
-        self._slot = slot
-        self._room = room
+        super().__init__(folder, slot, room, clock, begin_anew=begin_anew)
         self._inline_up_to = inline_up_to
         self._times = times
-        self._clock = clock
-        # The host is not part of it: one database serves one machine, whose name may change under a container.
-        self._owner = f"{'admin' if slot is None else slot}:{token_hex(8)}"
-        self._bodies = Bodies(folder / "bodies", self._owner)
-        self._body_threads = ThreadPoolExecutor(_BODY_THREADS, "spool-body")
-        self._keeper = Keeper(folder, slot, room, begin_anew=begin_anew, on_open=self._start)
         self._ids: Ids
-        self._chores: set[asyncio.Task[None]] = set()
-        self._is_closed = False
-
-    @property
-    def _writer(self) -> Writer:
-        return self._keeper.engine.writer
-
-    @property
-    def _reader(self) -> Reader:
-        return self._keeper.engine.reader
-
-    @property
-    def is_usable(self) -> bool:
-        """Whether mail may be taken; False while the store is closed, or its disk does not answer."""
-        return self._keeper.is_usable()
 
     async def _start(self) -> None:
-        """Each time when the database has been opened. Leases that this process has had stay its own."""
         slot = _ADMIN_SLOT if self._slot is None else self._slot
         self._ids = Ids(slot, await self._read(lambda: self._reader.highest_id()))
         if self._slot is not None:
@@ -276,7 +242,8 @@ class SqliteSpool:
         spawned = [await self._store_body(message) for message in settlement.spawned] if settlement.spawned else []
         due_at = self._now() if settlement.due_at is None else microseconds(settlement.due_at)
         try:
-            files = await self._writer.submit(Settle(settlement, due_at, self._owner, tuple(spawned), copy_rows(settlement.sent)))
+            sent = copy_rows(settlement.sent) if settlement.sent else ()
+            files = await self._writer.submit(Settle(settlement, due_at, self._owner, tuple(spawned), sent))
         except Exception:
             await self._discard(self._paths([rows.file for rows in spawned if rows.file]))
             raise
@@ -389,17 +356,10 @@ class SqliteSpool:
     async def draining(self) -> Draining | None:
         return await self._read(lambda: self._reader.draining())
 
-    # --- housekeeping ------------------------------------------------------------------------------------------------
+    async def makes_sent_items(self) -> bool:
+        return await self._read(lambda: self._reader.sent_items_switch()) is not Switch.OFF
 
-    async def close(self) -> None:
-        if self._is_closed:
-            return
-        self._is_closed = True
-        for chore in tuple(self._chores):
-            chore.cancel()
-        await asyncio.gather(*self._chores, return_exceptions=True)
-        await self._keeper.close()
-        await asyncio.to_thread(self._body_threads.shutdown)
+    # --- housekeeping ------------------------------------------------------------------------------------------------
 
     async def sweep(self) -> int:
         """Forget expired claims, shrink the database, remove body files that no message has; give how many files."""
@@ -443,58 +403,5 @@ class SqliteSpool:
                 events.internal_error("spool-housekeeping", error=repr(error))
             await asyncio.sleep(_HOUSEKEEPING_S)
 
-    # --- threads and times -------------------------------------------------------------------------------------------
-
-    def _begin(self, chore: Callable[[], Awaitable[None]]) -> None:
-        task = asyncio.ensure_future(_quietly(chore))
-        self._chores.add(task)
-        task.add_done_callback(self._chores.discard)
-
-    async def _read(self, read: Callable[[], Value]) -> Value:
-        try:
-            return await _in_thread(self._keeper.read_thread, read)
-        except sqlite3.Error as error:
-            what = trouble(error)
-            if what in (Trouble.DAMAGED, Trouble.FAILING):
-                self._keeper.failed(what, described(error))
-            else:
-                events.internal_error("spool-reader", error=repr(error))
-            raise TemporaryError(INTERNAL_ERROR) from error
-
-    async def _on_body_thread(
-        self, call: Callable[Arguments, Value], *args: Arguments.args, **kwargs: Arguments.kwargs
-    ) -> Value:
-        try:
-            return await _in_thread(self._body_threads, lambda: call(*args, **kwargs))
-        except OSError as error:
-            mail_error = as_mail_error(error)
-            if isinstance(mail_error, SpoolFullError):
-                self._room.note_full()
-            else:
-                events.internal_error("spool-body", error=repr(error))
-            raise mail_error from error
-
-    async def _discard(self, paths: Sequence[Path]) -> None:
-        if paths:
-            await self._on_body_thread(self._bodies.remove, paths)
-
-    def _paths(self, files: Sequence[str]) -> list[Path]:
-        return [self._bodies.folder / file for file in files]
-
-    def _now(self) -> int:
-        return microseconds(self._clock.now())
-
     def _lease(self) -> int:
         return self._times.lease // timedelta(microseconds=1)
-
-
-async def _in_thread(threads: Executor, call: Callable[[], Value]) -> Value:
-    return await asyncio.get_running_loop().run_in_executor(threads, call)
-
-
-async def _quietly(chore: Callable[[], Awaitable[None]]) -> None:
-    """A chore's failure is nobody's answer: it is logged."""
-    try:
-        await chore()
-    except (MailError, OSError, sqlite3.Error) as error:
-        events.internal_error("spool-chore", error=repr(error))
