@@ -123,6 +123,7 @@ def mailbox_row(notes: MailboxNotes) -> tuple[object, ...]:
         notes.endpoint,
         _microseconds(notes.resolved_at),
         notes.missing_in_a_row,
+        _microseconds(notes.seldom_until),
         _microseconds(notes.absent_until),
         _microseconds(notes.denied_since),
         _microseconds(notes.resume_at),
@@ -131,11 +132,8 @@ def mailbox_row(notes: MailboxNotes) -> tuple[object, ...]:
 
 def mailbox_notes(row: Sequence[Any]) -> MailboxNotes:
     """The reverse."""
-    mailbox, primary, endpoint, resolved_at, missing, absent_until, denied_since, resume_at = row
-    return MailboxNotes(
-        mailbox, primary, endpoint, _moment(resolved_at), missing, _moment(absent_until), _moment(denied_since),
-        _moment(resume_at),
-    )  # fmt: skip
+    mailbox, primary, endpoint, resolved_at, missing, *moments = row
+    return MailboxNotes(mailbox, primary, endpoint, _moment(resolved_at), missing, *map(_moment, moments))
 
 
 def endpoint_row(notes: EndpointNotes) -> tuple[object, ...]:

@@ -111,16 +111,18 @@ WHERE mailbox IN (SELECT value FROM json_each(?))
   AND NOT EXISTS (SELECT 1 FROM sent_job WHERE sent_job.mailbox = sent_mailbox.mailbox)
 
 -- name: mailbox_notes
-SELECT mailbox, primary_name, endpoint, resolved_at, missing, absent_until, denied_since, resume_at FROM sent_mailbox
+SELECT mailbox, primary_name, endpoint, resolved_at, missing, seldom_until, absent_until, denied_since, resume_at
+FROM sent_mailbox
 WHERE mailbox IN (SELECT value FROM json_each(?))
 
 -- name: note_mailbox
-INSERT INTO sent_mailbox (mailbox, primary_name, endpoint, resolved_at, missing, absent_until, denied_since, resume_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO sent_mailbox (
+    mailbox, primary_name, endpoint, resolved_at, missing, seldom_until, absent_until, denied_since, resume_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (mailbox) DO UPDATE
 SET primary_name = excluded.primary_name, endpoint = excluded.endpoint, resolved_at = excluded.resolved_at,
-    missing = excluded.missing, absent_until = excluded.absent_until, denied_since = excluded.denied_since,
-    resume_at = excluded.resume_at
+    missing = excluded.missing, seldom_until = excluded.seldom_until, absent_until = excluded.absent_until,
+    denied_since = excluded.denied_since, resume_at = excluded.resume_at
 
 -- name: endpoint_notes
 SELECT name, resume_at, is_stopped, reason, detail, failures, connections, settings FROM sent_endpoint
