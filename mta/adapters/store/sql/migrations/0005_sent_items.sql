@@ -50,7 +50,6 @@ CREATE TABLE sent_mailbox (
     resolved_at  INTEGER,
     missing      INTEGER NOT NULL DEFAULT 0,
     seldom_until INTEGER,                   -- it keeps no sent items: each message is looked for once only
-    seldom_until INTEGER,                   -- MailboxNotes.seldom_until
     absent_until INTEGER,
     denied_since INTEGER,
     resume_at    INTEGER
