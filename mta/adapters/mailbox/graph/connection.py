@@ -1,0 +1,186 @@
+"""Requests to Microsoft Graph and their answers: the token, time and size bounds, refusals as errors of the port."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from mta.adapters.mailbox.clouds import CLOUDS
+from mta.adapters.mailbox.graph.errors import error_of
+from mta.adapters.mailbox.oauth import TokenSource
+from mta.adapters.mailbox.tls import client_context, tls_failure
+from mta.config.mailbox_schema import GraphMailboxes
+from mta.model.printable import in_a_line
+from mta.ports.mailbox import EndpointDownError, MailboxError, OutcomeUnknownError, RefusedError, TlsFailedError
+
+LARGEST_ANSWER = 40 * 1024 * 1024
+"""An item with its body, but without attachments."""
+_NOTHING_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A success (2xx)."""
+
+    status: int
+    data: dict[str, Any] = field(repr=False)
+    """Its JSON; {} where there is none."""
+    headers: Mapping[str, str] = field(repr=False)
+
+
+class Connection:
+    """To one cloud's Graph; safe for many tasks of one loop."""
+
+    def __init__(self, settings: GraphMailboxes) -> None:
+        """Raises OSError or KeyError if a secret or a file can't be read."""
+        places = CLOUDS[settings.oauth.cloud]
+        root = settings.url.rstrip("/").removesuffix("/v1.0") or places.graph
+        self.root = f"{root}/v1.0"
+        self.host = httpx.URL(root).host
+        self._timeout_s = settings.timeout.total_seconds()
+        self._tokens = TokenSource(
+            settings.oauth, scope=f"{root}/.default" if settings.url else places.graph_scope, trust=settings.tls
+        )
+        self._client = httpx.AsyncClient(
+            verify=client_context(settings.tls),
+            timeout=self._timeout_s,
+            limits=httpx.Limits(
+                max_connections=settings.connections,
+                max_keepalive_connections=settings.connections,
+                keepalive_expiry=60.0,
+            ),
+            follow_redirects=False,
+            trust_env=False,
+            headers={"User-Agent": "stampline", "Accept-Encoding": "identity"},
+        )
+
+    async def token(self) -> str:
+        """The token that requests carry."""
+        return await self._tokens.token()
+
+    async def get(self, path: str, *, prefer: str = "") -> Answer:
+        """`path` begins with a slash and is quoted; or it is an address that a page of Graph's named."""
+        return await self._ask("GET", path, prefer=prefer, writes=False)
+
+    async def post(self, path: str, body: bytes) -> Answer:
+        return await self._ask("POST", path, body=body)
+
+    async def patch(self, path: str, body: bytes, *, if_match: str = "") -> Answer:
+        return await self._ask("PATCH", path, body=body, if_match=if_match)
+
+    async def delete(self, path: str, *, if_match: str = "") -> Answer:
+        return await self._ask("DELETE", path, if_match=if_match)
+
+    async def at_upload_address(self, method: str, url: str, headers: Mapping[str, str], body: bytes = b"") -> Answer:
+        """A request at an upload session's address, which is a secret and takes no token.
+
+        https://learn.microsoft.com/graph/outlook-large-attachments
+        """
+        if not url.startswith("https://"):
+            raise EndpointDownError("bad-answer", f"{self.host} names an upload address without TLS")
+        async with self._errors(writes=method != "GET"):
+            return await self._exchange(method, url, headers, body, writes=method != "GET")
+
+    async def close(self) -> None:
+        self._tokens.close()
+        await self._client.aclose()
+
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: bytes = b"",
+        prefer: str = "",
+        if_match: str = "",
+        writes: bool = True,
+    ) -> Answer:
+        url = path if path.startswith(f"{self.root}/") else self.root + path
+        headers = {"Accept": "application/json"}
+        if body:
+            headers["Content-Type"] = "application/json"
+        if prefer:
+            headers["Prefer"] = prefer
+        if if_match:
+            headers["If-Match"] = f'W/"{if_match}"'
+        for is_last in (False, True):
+            token = await self._tokens.token()
+            headers["Authorization"] = f"Bearer {token}"
+            try:
+                async with self._errors(writes=writes):
+                    return await self._exchange(method, url, headers, body, writes=writes)
+            except _UnauthorizedError as exc:
+                # Tokens may be withdrawn before they end; a new one is asked for once.
+                self._tokens.forget(token)
+                if is_last:
+                    raise exc.error from None
+        raise AssertionError
+
+    async def _exchange(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes, *, writes: bool
+    ) -> Answer:
+        async with self._client.stream(method, url, headers=headers, content=body or None) as answer:
+            read = await _content(answer)
+            if read is None:
+                what = f"{self.host} answers with more than we take"
+                raise OutcomeUnknownError("too-large", what) if writes else RefusedError("too-large", what)
+            data = _parsed(read)
+            if answer.status_code == 401:
+                raise _UnauthorizedError(error_of(401, data, answer.headers, writes=writes))
+            if not 200 <= answer.status_code < 300:
+                raise error_of(answer.status_code, data, answer.headers, writes=writes)
+            if not isinstance(data, dict):
+                what = f"{self.host} doesn't answer as Microsoft Graph does"
+                raise OutcomeUnknownError("bad-answer", what) if writes else EndpointDownError("bad-answer", what)
+            return Answer(answer.status_code, data, answer.headers)
+
+    @asynccontextmanager
+    async def _errors(self, *, writes: bool) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                yield
+        except (MailboxError, _UnauthorizedError):
+            raise
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as exc:  # a TimeoutError is an OSError
+            what = in_a_line(f"{self.host}: {type(exc).__name__}", 200)
+            if (failure := tls_failure(exc)) is not None:
+                raise TlsFailedError("tls", in_a_line(f"{self.host}: {failure}", 200)) from exc
+            if writes and not isinstance(exc, _NOTHING_SENT):
+                raise OutcomeUnknownError("no-answer", what) from exc
+            raise EndpointDownError("unreachable", what) from exc
+
+
+class _UnauthorizedError(Exception):
+    """401: with a new token it may do."""
+
+    def __init__(self, error: MailboxError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+async def _content(answer: httpx.Response) -> bytes | None:
+    """The answer's octets as they came: compressed ones were not asked for, and could grow without bound.
+
+    None if they are too many.
+    """
+    body = bytearray()
+    async for piece in answer.aiter_raw():
+        body += piece
+        if len(body) > LARGEST_ANSWER:
+            return None
+    return bytes(body)
+
+
+def _parsed(body: bytes) -> Any:
+    if not body:
+        return {}
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None

@@ -1,0 +1,291 @@
+"""Sent Items by Microsoft Graph: one request or few for each call of the port.
+
+Needs the application permission Mail.ReadWrite and nothing else.
+
+Ids are the ordinary ones, which change when an item is moved, and items are named within Sent Items: what a user has
+moved elsewhere since it was found is gone for us, and stays as it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from mta.adapters.mailbox.graph import properties as known
+from mta.adapters.mailbox.graph import reading
+from mta.adapters.mailbox.graph.attaching import LARGEST_REQUEST, attach
+from mta.adapters.mailbox.graph.connection import Answer, Connection
+from mta.adapters.mailbox.graph.properties import written_moment
+from mta.adapters.mailbox.graph.writing import encoded, marked, new_attachment, new_message, stamped
+from mta.config.mailbox_schema import GraphMailboxes
+from mta.model.sentitem import FoundItem, ItemRef, Marks, NewItem, Removal, SentItem, stamped_job
+from mta.ports.mailbox import (
+    ConflictError,
+    EndpointBusyError,
+    EndpointDownError,
+    ItemGoneError,
+    MailboxError,
+    MailboxUnavailableError,
+    NoMailboxError,
+    OutcomeUnknownError,
+    RefusedError,
+)
+
+_T = TypeVar("_T")
+
+_PAGE = 50
+_MOST_PAGES = 40
+_MOST_ATTACHMENTS = 1000
+_ABANDONED = timedelta(hours=1)
+"""An unfinished item that is older has no attempt that works on it."""
+_PATIENCE = 3
+_LONGEST_WAIT = timedelta(seconds=30)
+_IN_QUERY = "$=(),'/:"
+"""Stands in an address as it is."""
+_UNSAFE_HTML = "outlook.allow-unsafe-html"
+"""Else Graph takes out what it holds for unsafe, and the text would seem edited."""
+
+
+class GraphSentItems:
+    """Fulfils `mta.ports.mailbox.SentItems`."""
+
+    takes_fields = True
+    can_rewrite = False
+    """Changing the body of what is no draft is not documented."""
+
+    def __init__(self, settings: GraphMailboxes) -> None:
+        """Raises OSError or KeyError if a secret or a file can't be read."""
+        self.name = settings.name
+        self._client_id = settings.oauth.client_id
+        self._knows_permanent_delete = settings.oauth.cloud == "global"
+        self._connection = Connection(settings)
+
+    async def sign_in(self, mailbox: str) -> str:
+        """As the port says."""
+        roles = _roles(await self._connection.token())
+        folder = await self._in_mailbox(self._connection.get(f"{_folder(mailbox)}?$select=id,totalItemCount"))
+        count = folder.data.get("totalItemCount")
+        items = f"Sent Items of {count} items" if isinstance(count, int) else "Sent Items"
+        return f"Microsoft Graph at {self._connection.host}, application {self._client_id} ({roles}): {items}"
+
+    async def primary_address(self, mailbox: str) -> str:
+        """Asks whether there is such a mailbox; to be told its address would need rights to read the directory."""
+        await self._in_mailbox(self._connection.get(f"{_folder(mailbox)}?$select=id"))
+        return mailbox
+
+    async def find(self, mailbox: str, message_id: str, job: str) -> Sequence[FoundItem]:
+        """As the port says. Takes away what an attempt of the job left unfinished."""
+        stamped_by_job = (
+            f"singleValueExtendedProperties/Any(ep: ep/id eq '{known.STAMP}' and startswith(ep/value, '{job} '))"
+        )
+        found: dict[str, dict[str, Any]] = {}
+        for condition in (f"internetMessageId eq {_literal(message_id)}", stamped_by_job):
+            for message in await self._search(mailbox, condition):
+                found.setdefault(reading.ref(message).id, message)
+        items = []
+        for message in found.values():
+            item = reading.found_item(message)
+            if not item.stamp.endswith(reading.UNFINISHED):
+                items.append(item)
+            elif stamped_job(item.stamp) == job or _is_abandoned(message):
+                await self._connection.delete(_item(mailbox, item.ref))
+        return items
+
+    async def find_similar(
+        self, mailbox: str, subject: str, sent_at: datetime, within: timedelta
+    ) -> Sequence[FoundItem]:
+        """As the port says; subjects are compared here, so that none stands in an address."""
+        first, last = written_moment(sent_at - within), written_moment(sent_at + within)
+        listed = await self._search(mailbox, f"sentDateTime ge {first} and sentDateTime le {last}")
+        similar = (message for message in listed if message.get("subject") == subject)
+        items = (reading.found_item(message) for message in similar)
+        return [item for item in items if not item.stamp.endswith(reading.UNFINISHED)]
+
+    async def read(self, mailbox: str, ref: ItemRef) -> SentItem:
+        """As the port says; without MIME, which Graph couldn't be given back."""
+        path = _item(mailbox, ref)
+        expand = quote(known.expand(*known.ALL_READ), safe=_IN_QUERY)
+        answer = await self._connection.get(
+            f"{path}?$select={reading.ITEM_FIELDS}&$expand={expand}", prefer=_UNSAFE_HTML
+        )
+        listed = await self._pages(
+            f"{_message(mailbox, ref)}/attachments?$select={reading.ATTACHMENT_FIELDS}", _MOST_ATTACHMENTS
+        )
+        return reading.sent_item(answer.data, listed)
+
+    async def create(self, mailbox: str, item: NewItem) -> ItemRef:
+        """As the port says: in one request if that is small enough; else its stamp says so until all is there."""
+        path = f"{_folder(mailbox)}/messages"
+        whole = self._whole(item)
+        if whole is not None:
+            answer = await self._in_mailbox(self._connection.post(path, whole))
+            return await self._read_as_wanted(mailbox, item, answer)
+        body = encoded(new_message(item, item.stamp + reading.UNFINISHED))
+        if len(body) > LARGEST_REQUEST:
+            raise RefusedError("too-large", "Microsoft Graph takes no text of more than 4 MB")
+        answer = await self._in_mailbox(self._connection.post(path, body))
+        ref = _made(answer)
+        try:
+            for attachment in item.attachments:
+                await _patiently(partial(attach, self._connection, _message(mailbox, ref), attachment))
+        except MailboxError as exc:
+            raise await self._taken_back(mailbox, ref, exc) from exc
+        stamp = encoded(stamped(item.stamp))
+        done = await _patiently(partial(self._connection.patch, _item(mailbox, ref), stamp))
+        return await self._read_as_wanted(mailbox, item, done)
+
+    async def rewrite(self, mailbox: str, ref: ItemRef, item: NewItem) -> ItemRef:
+        """Not here: `can_rewrite` is false."""
+        raise RefusedError("not-supported", "Microsoft Graph changes the text of drafts only")
+
+    async def set_marks(self, mailbox: str, ref: ItemRef, marks: Marks) -> ItemRef:
+        """As the port says."""
+        await self._expect_unchanged(mailbox, ref)
+        answer = await self._connection.patch(_item(mailbox, ref), encoded(marked(marks)), if_match=ref.change_key)
+        return _made(answer)
+
+    async def remove(self, mailbox: str, ref: ItemRef, how: Removal) -> None:
+        """As the port says."""
+        path = _item(mailbox, ref)
+        try:
+            await self._expect_unchanged(mailbox, ref)
+            if how is Removal.DELETED_ITEMS:
+                await self._connection.post(f"{path}/move", encoded({"destinationId": "deleteditems"}))
+            elif how is Removal.FOR_GOOD and self._knows_permanent_delete:
+                # Into Purges; there in the global cloud only (https://learn.microsoft.com/graph/api/message-permanentdelete).
+                await self._connection.post(f"{path}/permanentDelete", b"")
+            else:
+                await self._connection.delete(path, if_match=ref.change_key)
+        except ItemGoneError:
+            return
+
+    async def close(self) -> None:
+        """As the port says."""
+        await self._connection.close()
+
+    async def _search(self, mailbox: str, condition: str) -> list[dict[str, Any]]:
+        expand = known.expand(known.STAMP, known.SUBMIT_TIME)
+        first = (
+            f"{_folder(mailbox)}/messages?$filter={quote(condition, safe=_IN_QUERY)}&$select={reading.FOUND_FIELDS}"
+            f"&$expand={quote(expand, safe=_IN_QUERY)}&$top={_PAGE}"
+        )
+        return await self._in_mailbox(self._pages(first, _PAGE * _MOST_PAGES))
+
+    async def _pages(self, path: str, most: int) -> list[dict[str, Any]]:
+        """All entries of a list. Pages may be empty; the next one is asked for only where our token may go."""
+        entries: list[dict[str, Any]] = []
+        for _ in range(_MOST_PAGES):
+            answer = await self._connection.get(path)
+            page = answer.data.get("value")
+            if not isinstance(page, list):
+                raise EndpointDownError("bad-answer", f"{self._connection.host} gives a list without values")
+            entries += [entry for entry in page if isinstance(entry, dict)]
+            following = answer.data.get("@odata.nextLink")
+            if following is None:
+                return entries
+            if not isinstance(following, str) or not following.startswith(f"{self._connection.root}/"):
+                raise EndpointDownError("bad-answer", f"{self._connection.host} names a next page elsewhere")
+            if len(entries) > most:
+                break
+            path = following
+        raise EndpointDownError("bad-answer", f"{self._connection.host} gives a list without end")
+
+    async def _in_mailbox(self, request: Awaitable[_T]) -> _T:
+        """The outcome of a request that names no item: what isn't there is the mailbox, or its folder."""
+        try:
+            return await request
+        except ItemGoneError as exc:
+            raise NoMailboxError(exc.code, exc.detail) from exc
+
+    def _whole(self, item: NewItem) -> bytes | None:
+        """The request that makes the item with all attachments; None if it would be too large."""
+        if sum(len(attachment.data) for attachment in item.attachments) * 4 / 3 > LARGEST_REQUEST:
+            return None
+        message = new_message(item, item.stamp)
+        if item.attachments:
+            message["attachments"] = [new_attachment(attachment) for attachment in item.attachments]
+        body = encoded(message)
+        return body if len(body) <= LARGEST_REQUEST else None
+
+    async def _read_as_wanted(self, mailbox: str, item: NewItem, answer: Answer) -> ItemRef:
+        """What 0x0E07 made read is unread again where the original is."""
+        ref = _made(answer)
+        if item.marks.is_read or answer.data.get("isRead") is not True:
+            return ref
+        changed = encoded({"isRead": False})
+        return _made(await _patiently(partial(self._connection.patch, _item(mailbox, ref), changed)))
+
+    async def _taken_back(self, mailbox: str, ref: ItemRef, exc: MailboxError) -> MailboxError:
+        """Remove the unfinished item, as far as that works now: else the job's next search does. What to raise."""
+        with suppress(MailboxError):
+            await self._connection.delete(_item(mailbox, ref))
+        if isinstance(exc, OutcomeUnknownError | ItemGoneError | ConflictError):
+            return MailboxUnavailableError(exc.code, f"an attachment was not taken; {exc.detail}")
+        return exc
+
+    async def _expect_unchanged(self, mailbox: str, ref: ItemRef) -> None:
+        """Raises ConflictError or ItemGoneError. If-Match goes along, but isn't documented for messages."""
+        if ref.change_key:
+            answer = await self._connection.get(f"{_item(mailbox, ref)}?$select=id,changeKey")
+            if reading.ref(answer.data).change_key != ref.change_key:
+                raise ConflictError("changed", "the item was changed since it was read")
+
+
+async def _patiently(request: Callable[[], Awaitable[_T]]) -> _T:
+    """For what finishes an item: a short pause that the server asks for is kept, so that not all is done again."""
+    for _ in range(_PATIENCE):
+        try:
+            return await request()
+        except (MailboxUnavailableError, EndpointBusyError) as exc:
+            if exc.retry_after is None or exc.retry_after > _LONGEST_WAIT:
+                raise
+            await asyncio.sleep(exc.retry_after.total_seconds())
+    return await request()
+
+
+def _folder(mailbox: str) -> str:
+    return f"/users/{quote(mailbox, safe='@')}/mailFolders/sentitems"
+
+
+def _item(mailbox: str, ref: ItemRef) -> str:
+    return f"{_folder(mailbox)}/messages/{quote(ref.id, safe='=')}"
+
+
+def _message(mailbox: str, ref: ItemRef) -> str:
+    return f"/users/{quote(mailbox, safe='@')}/messages/{quote(ref.id, safe='=')}"
+
+
+def _literal(text: str) -> str:
+    """A string in an OData filter (OData 4.01 URL Conventions §5.1.1.6.1)."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _made(answer: Answer) -> ItemRef:
+    ref = reading.ref(answer.data)
+    if not ref.id:
+        raise OutcomeUnknownError("bad-answer", "the answer doesn't name the item")
+    return ref
+
+
+def _is_abandoned(message: dict[str, Any]) -> bool:
+    created = known.moment(message.get("createdDateTime"))
+    return created is not None and datetime.now(UTC) - created > _ABANDONED
+
+
+def _roles(token: str) -> str:
+    """The permissions that a token carries (RFC 7519 §3), for an administrator to read; nothing is decided by it."""
+    try:
+        payload = token.split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        roles = sorted(str(role) for role in claims["roles"])
+    except (IndexError, ValueError, KeyError, TypeError, RecursionError, binascii.Error):
+        return "no roles in its token: rights by role assignments only"
+    return f"roles {', '.join(roles)[:200]}"
