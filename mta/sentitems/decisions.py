@@ -229,7 +229,8 @@ def _not_for_ever(outcome: JobOutcome, around: Circumstances) -> JobOutcome:
 
 
 def _outcome(job: SentItemJob, state: JobState, reason: str, detail: str, around: Circumstances) -> JobOutcome:
-    return JobOutcome(job, state, reason, detail, None, around.mailbox.endpoint or job.endpoint, job.placed)
+    endpoint = around.mailbox.endpoint or job.endpoint
+    return JobOutcome(job, state, reason, detail, None, endpoint, job.placed, around.mailbox)
 
 
 def _attempts(job: SentItemJob, reason: str) -> int:

@@ -79,27 +79,33 @@ class Endpoint:
 
     async def recall(self, notes: EndpointNotes) -> None:
         """Go by notes from the store: of the last process, or of an administrator who has it resume."""
-        if self.unstored is not None or notes == self.notes:
+        if self.unstored is not None or notes == self.notes or self._busy:
             return
+        self._stored = notes
         if notes.is_stopped and notes.settings != self.digest:
-            notes = EndpointNotes(self.name, connections=notes.connections)  # what it was stopped for may be mended
-        if self.notes.is_stopped and not notes.is_stopped:
+            events.mailbox_server_resumed(self.name, reason=notes.reason)  # what it was stopped for may be mended
+            notes = EndpointNotes(self.name, connections=notes.connections)
+        elif self.notes.is_stopped and not notes.is_stopped:
+            events.mailbox_server_resumed(self.name, reason=self.notes.reason)
             await self._let_go()
         self.notes, self._has_answered = notes, False
-        await self._wake()
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[SentItems]:
         """Its turn for one job: the server, each of whose calls is watched. Raises LeftAloneError."""
-        async with self._turn:
-            await self._turn.wait_for(lambda: self.is_left_alone or self._busy < self.limit)
-            self.require_asked()
-            self._busy += 1
+        self.in_hand += 1
         try:
-            yield WatchedServer(self, await self._opened())
+            async with self._turn:
+                await self._turn.wait_for(lambda: self.is_left_alone or self._busy < self.limit)
+                self.require_asked()
+                self._busy += 1
+            try:
+                yield WatchedServer(self, await self._opened())
+            finally:
+                self._busy -= 1
+                await asyncio.shield(self._wake())
         finally:
-            self._busy -= 1
-            await asyncio.shield(self._wake())
+            self.in_hand -= 1
 
     def require_asked(self) -> None:
         """Raises LeftAloneError while nobody is to ask it."""

@@ -1,0 +1,154 @@
+"""One attempt at a leased job: whose mailbox it is, where that is, the work itself, and what is decided."""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Protocol
+from weakref import WeakValueDictionary
+
+from mta import events
+from mta.config.sentitems_schema import SentItemsSettings
+from mta.model.sentitem import JobOutcome, MailboxNotes, SentItemJob
+from mta.ports.clock import Clock
+from mta.ports.directory import DirectoryDownError
+from mta.ports.mailbox import MailboxError, NoMailboxError, SentItems
+from mta.sentitems import reasons
+from mta.sentitems.branch import Branch
+from mta.sentitems.decisions import Circumstances, decide, skipped, waits
+from mta.sentitems.endpoint import Endpoint
+from mta.sentitems.schedule import ABSENT_FOR, RESOLVED_FOR
+from mta.sentitems.verdict import Verdict
+
+
+class Work(Protocol):
+    """`mta.sentitems.work.work`: passes MailboxError through."""
+
+    async def __call__(
+        self, job: SentItemJob, mailbox: str, server: SentItems, settings: SentItemsSettings, *, now: datetime
+    ) -> Verdict: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What to write down, and the server that it was tried on, if any."""
+
+    outcome: JobOutcome
+    endpoint: Endpoint | None = None
+
+
+class Attempts:
+    """Makes attempts; the same mailbox is never worked on twice at a time, whatever address it goes by."""
+
+    def __init__(self, work: Work, clock: Clock, is_clock_in_doubt: Callable[[], bool]) -> None:
+        self._work = work
+        self._clock = clock
+        self._is_clock_in_doubt = is_clock_in_doubt
+        self._mailboxes: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
+
+    async def make(self, job: SentItemJob, branch: Branch | None, notes: MailboxNotes) -> Tried:
+        """Try the job once; raises nothing of what servers and directories do."""
+        now = self._clock.now()
+        if branch is None:
+            return Tried(skipped(job, reasons.NOT_CONFIGURED))
+        if notes.absent_until is not None and now < notes.absent_until:
+            return Tried(skipped(job, reasons.NO_MAILBOX, "as was found lately"))
+        if notes.denied_since is not None and notes.resolved_at is not None and now - notes.resolved_at < ABSENT_FOR:
+            return Tried(skipped(job, reasons.ACCESS_DENIED, "as was found lately"))
+        person = await branch.person(job.mailbox)
+        is_fresh = notes.resolved_at is not None and now - notes.resolved_at < RESOLVED_FOR
+        try:
+            if reason := branch.scope.reason_to_skip(job.mailbox, person):
+                return Tried(skipped(job, reason))
+            names = branch.residence.candidates(job.mailbox, person, notes.endpoint if is_fresh else "")
+        except DirectoryDownError as exc:
+            return Tried(waits(job, reasons.DIRECTORY_DOWN, str(exc), now))
+        address = person.address if person is not None else job.mailbox
+        return await self._try_each(job, branch, notes if is_fresh else _nothing_known(notes), address, names)
+
+    async def _try_each(
+        self, job: SentItemJob, branch: Branch, notes: MailboxNotes, address: str, names: tuple[str, ...]
+    ) -> Tried:
+        """On the first server that has the mailbox; while one of them can't be asked, it may be there."""
+        tried = None
+        for name in names:
+            endpoint = branch.endpoints[name]
+            on = _OnServer(job, branch, endpoint, notes, address)
+            seen = await self._try_on(on)
+            around = Circumstances(
+                self._clock.now(), branch.settings, on.notes, endpoint.notes, self._is_clock_in_doubt()
+            )
+            outcome = replace(decide(job, seen, around), endpoint=name)
+            tried = Tried(_with_changes(outcome, notes), endpoint)
+            if not isinstance(seen, NoMailboxError):
+                break
+        assert tried is not None, "an organisation has a mailbox server"
+        return tried
+
+    async def _try_on(self, on: _OnServer) -> Verdict | Exception:
+        try:
+            async with on.endpoint.turn() as server:
+                if on.is_known_there:
+                    try:
+                        return await self._carry_out(on, server)
+                    except NoMailboxError:  # or its primary address is another one now
+                        on.forget()
+                await on.look_up(server, self._clock.now())
+                return await self._carry_out(on, server)
+        except MailboxError as error:
+            return error
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is this job's alone
+            # Without the exception's own text, which may be somebody's mail.
+            where = "".join(traceback.format_tb(error.__traceback__))
+            events.internal_error(f"sent-item {on.job.id}", error=type(error).__name__, traceback=where)
+            return error
+
+    async def _carry_out(self, on: _OnServer, server: SentItems) -> Verdict:
+        primary = on.notes.primary
+        async with self._alone(on.endpoint.name, primary):
+            return await self._work(on.job, primary, server, on.branch.settings, now=self._clock.now())
+
+    @asynccontextmanager
+    async def _alone(self, server: str, primary: str) -> AsyncIterator[None]:
+        key = (server, primary.lower())
+        lock = self._mailboxes.get(key)
+        if lock is None:
+            lock = self._mailboxes[key] = asyncio.Lock()
+        async with lock:
+            yield
+
+
+@dataclass(slots=True)
+class _OnServer:
+    """A job at one of the servers that may have its mailbox."""
+
+    job: SentItemJob
+    branch: Branch
+    endpoint: Endpoint
+    notes: MailboxNotes
+    address: str
+
+    @property
+    def is_known_there(self) -> bool:
+        return self.notes.endpoint == self.endpoint.name and bool(self.notes.primary)
+
+    def forget(self) -> None:
+        self.notes = _nothing_known(self.notes)
+
+    async def look_up(self, server: SentItems, now: datetime) -> None:
+        """Raises NoMailboxError."""
+        primary = await server.primary_address(self.address)
+        self.notes = replace(self.notes, endpoint=self.endpoint.name, primary=primary, resolved_at=now)
+
+
+def _nothing_known(notes: MailboxNotes) -> MailboxNotes:
+    return replace(notes, endpoint="", primary="", resolved_at=None)
+
+
+def _with_changes(outcome: JobOutcome, before: MailboxNotes) -> JobOutcome:
+    """Without notes that are stored already."""
+    return replace(outcome, mailbox_notes=None) if outcome.mailbox_notes == before else outcome
