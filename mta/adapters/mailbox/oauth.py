@@ -9,9 +9,10 @@ import threading
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import msal
@@ -27,6 +28,8 @@ _LARGEST_ANSWER = 256 * 1024
 _AHEAD_S = 300.0
 """A token is renewed so long before it ends; a call that takes longer is asked for again by its caller."""
 _LONGEST_S = 86_400.0
+_RETRY_S = 30.0
+"""A token that isn't renewed, as the authority is away, serves on so long before the next try, while it is good."""
 
 _WHAT_TO_DO: Mapping[str, str] = MappingProxyType({
     "7000215": "the client secret is wrong: write the secret's value, not its ID",
@@ -53,6 +56,8 @@ _PASSING = frozenset({"temporarily_unavailable", "server_error", "90033", "90020
 class _Held:
     token: str = field(repr=False)
     until: float
+    """Then it is to be renewed; monotonic, as `ends`."""
+    ends: float
 
 
 class TokenSource:
@@ -69,7 +74,7 @@ class TokenSource:
         self._credential = _credential(settings)
         self._context = client_context(trust)
         self._lock = threading.Lock()
-        self._held = _Held("", 0.0)
+        self._held = _Held("", 0.0, 0.0)
         self._refused = ""
         self._application: Any = None
         self._http: _Http | None = None
@@ -86,9 +91,7 @@ class TokenSource:
         """As `token`, for threads."""
         with self._lock:
             if not self._is_good(self._held):
-                if self._application is not None:
-                    self._application.remove_tokens_for_client()  # msal's own copy may be the refused one
-                self._held = self._ask()
+                self._held = self._renewed(self._held)
             return self._held.token
 
     def forget(self, token: str) -> None:
@@ -103,6 +106,17 @@ class TokenSource:
 
     def _is_good(self, held: _Held) -> bool:
         return held.until > time.monotonic() and held.token != self._refused
+
+    def _renewed(self, held: _Held) -> _Held:
+        if self._application is not None:
+            self._application.remove_tokens_for_client()  # msal's own copy may be the refused one
+        try:
+            return self._ask()
+        except EndpointDownError:
+            now = time.monotonic()
+            if held.ends <= now or held.token == self._refused:
+                raise
+            return replace(held, until=min(held.ends, now + _RETRY_S))
 
     def _ask(self) -> _Held:
         try:
@@ -130,7 +144,8 @@ class TokenSource:
             lasts = min(float(answer.get("expires_in", 0)), _LONGEST_S)
         except (TypeError, ValueError):
             lasts = 0.0
-        return _Held(token, time.monotonic() + max(lasts - _AHEAD_S, lasts / 2))
+        now = time.monotonic()
+        return _Held(token, now + max(lasts - _AHEAD_S, lasts / 2), now + lasts)
 
 
 def _credential(settings: OAuth) -> str | dict[str, str]:
@@ -138,10 +153,8 @@ def _credential(settings: OAuth) -> str | dict[str, str]:
         return settings.client_secret.read().decode("utf-8", "replace")
     assert settings.certificate is not None
     assert settings.key is not None
-    return {
-        "private_key": settings.key.read_text("ascii"),
-        "public_certificate": settings.certificate.read_text("ascii"),
-    }
+    files = {"private_key": settings.key, "public_certificate": settings.certificate}
+    return {name: path.read_bytes().decode("ascii", "replace") for name, path in files.items()}
 
 
 def _refusal(answer: dict[str, Any]) -> MailboxError:
@@ -180,13 +193,15 @@ class _Http:
         return self._ask("GET", url, params=params, headers=headers)
 
     def post(self, url: str, *, params: Any = None, data: Any = None, headers: Any = None, **_ignored: Any) -> _Answer:
-        return self._ask("POST", url, params=params, data=data, headers=headers)
+        # An assertion is bytes, which httpx would write as b'…'.
+        fields = {name: value.decode() if isinstance(value, bytes) else value for name, value in (data or {}).items()}
+        return self._ask("POST", url, params=params, data=fields, headers=headers)
 
     def close(self) -> None:
         self._client.close()
 
     def _ask(self, method: str, url: str, **what: Any) -> _Answer:
-        host = in_a_line(httpx.URL(url).host, 100)
+        host = in_a_line(urlsplit(url).netloc, 100)
         ends_at = time.monotonic() + 2 * TIMEOUT_S
         try:
             with self._client.stream(method, url, **what) as answer:
@@ -196,7 +211,7 @@ class _Http:
                     if len(body) > _LARGEST_ANSWER or time.monotonic() > ends_at:
                         raise EndpointDownError("bad-answer", f"{host} answers too much or too slowly")
                 text = body.decode("utf-8", "replace")
-                if not _is_object(text):
+                if answer.is_redirect or not _is_object(text):
                     raise EndpointDownError(str(answer.status_code), f"{host} doesn't answer as an authority does")
                 return _Answer(answer.status_code, text, dict(answer.headers))
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as exc:
