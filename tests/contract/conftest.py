@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.contract.directories import LDIF
+from tests.contract.sentitem_jobs import jobs, mail, open_jobs
 from tests.contract.spools import clock, open_spool, spool
 from tests.servers.samba import Samba, running_samba
 
-__all__ = ["clock", "open_spool", "samba", "spool"]
+__all__ = ["clock", "jobs", "mail", "open_jobs", "open_spool", "samba", "spool"]
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ INSERT INTO sent_copy (job, queue_id, variant, message, sent_at, external, recip
 SELECT number, json_extract(value, '$[1]'), json_extract(value, '$[2]'),
        CASE WHEN state <> 'skipped' THEN json_extract(value, '$[3]') END,
        json_extract(value, '$[4]'), json_extract(value, '$[5]'), json_extract(value, '$[6]')
-FROM json_each(?) CROSS JOIN sent_job ON id = json_extract(value, '$[0]') WHERE true
+FROM json_each(?) CROSS JOIN sent_job ON sent_job.id = json_extract(value, '$[0]') WHERE true
 ON CONFLICT (job, queue_id, variant) DO UPDATE
 SET recipients = recipients + excluded.recipients,
     external = max(external, excluded.external),
@@ -25,8 +25,8 @@ SET recipients = recipients + excluded.recipients,
 -- name: reopen_jobs
 UPDATE sent_job
 SET state = 'waiting', ended_at = NULL, attempts = 0, reason = '', detail = '',
-    due_at = (SELECT json_extract(value, '$[1]') FROM json_each(:jobs) WHERE json_extract(value, '$[0]') = id)
-WHERE id IN (SELECT json_extract(value, '$[0]') FROM json_each(:jobs)) AND state = 'done'
+    due_at = (SELECT json_extract(value, '$[1]') FROM json_each(:jobs) WHERE json_extract(value, '$[0]') = sent_job.id)
+WHERE sent_job.id IN (SELECT json_extract(value, '$[0]') FROM json_each(:jobs)) AND state = 'done'
   AND EXISTS (SELECT 1 FROM sent_copy WHERE job = number AND message IS NOT NULL)
 
 -- One job of each mailbox whose turn it is, in the order of their turns; none of one that has a job in work.
