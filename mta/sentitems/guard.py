@@ -1,0 +1,123 @@
+"""Which items are left as they are, and why: what we could not make anew, and what its owner has changed."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import NamedTuple
+
+from mta.message.classify import Classification, Kind, classify
+from mta.message.contents import Contents
+from mta.message.parse import LimitExceededError, Message, parse
+from mta.model.sentitem import SentItem, stamped_text
+from mta.sentitems import reasons
+from mta.sentitems.copies import Content, size_octets
+from mta.sentitems.same_text import Said, has_digest, is_same
+
+_TNEF = frozenset({"application/ms-tnef", "application/vnd.ms-tnef"})
+_CLASSES = (
+    ("ipm.note.smime.multipartsigned", reasons.SIGNED),
+    ("ipm.note.smime", reasons.ENCRYPTED),
+    ("ipm.note.secure.sign", reasons.SIGNED),
+    ("ipm.note.secure", reasons.ENCRYPTED),
+    ("ipm.note.rpmsg", reasons.RIGHTS_PROTECTED),
+    ("ipm.schedule", reasons.MEETING),
+)
+
+
+class Refusal(NamedTuple):
+    """Why an item is left as it is; `detail` holds nothing of its content."""
+
+    reason: str
+    detail: str = ""
+
+
+def said_by(item: SentItem) -> Said:
+    """An item's text."""
+    if item.html is not None or item.text is not None or not item.mime:
+        return Said(item.html, item.text)
+    try:
+        return said_in(parse(item.mime))
+    except LimitExceededError:
+        return Said(None, None)
+
+
+def said_in(message: Message) -> Said:
+    """A message's text."""
+    contents = Contents(message)
+    return Said(contents.html, contents.text)
+
+
+def by_itself(item: SentItem, largest: int) -> Refusal | None:
+    """What the item alone says: its class, flags, size and structure."""
+    if item.is_draft:
+        return Refusal(reasons.DRAFT)
+    item_class = item.item_class.lower()
+    if item_class != "ipm.note":
+        reason = next((reason for prefix, reason in _CLASSES if item_class.startswith(prefix)), reasons.NOT_A_NOTE)
+        return Refusal(reason, item.item_class[:100])
+    if item.is_protected:
+        return Refusal(reasons.RIGHTS_PROTECTED)
+    if item.has_votes:
+        return Refusal(reasons.VOTES)
+    if item.size_octets > largest:
+        return Refusal(reasons.TOO_LARGE, f"{item.size_octets} octets")
+    if not item.mime:
+        return None
+    try:
+        return by_structure(parse(item.mime))
+    except LimitExceededError as exc:
+        return Refusal(reasons.UNREADABLE, str(exc))
+
+
+def by_structure(message: Message) -> Refusal | None:
+    """What a message's parts say."""
+    classified = classify(message, reverse_path_is_null=False)
+    if (reason := _classified(classified)) is not None:
+        return Refusal(reason)
+    if any(part.content_type in _TNEF for part in message.root.walk()):
+        return Refusal(reasons.TNEF)
+    return None
+
+
+def _classified(found: Classification) -> str | None:
+    if found.rights_protected:
+        return reasons.RIGHTS_PROTECTED
+    if found.encrypted:
+        return reasons.ENCRYPTED
+    if found.signed:
+        return reasons.SIGNED
+    return reasons.MEETING if found.kind is Kind.MEETING else None
+
+
+def by_size(content: Content, largest: int) -> Refusal | None:
+    """Whether a copy is too large."""
+    size = size_octets(content.copy)
+    return Refusal(reasons.TOO_LARGE, f"{size} octets") if size > largest else None
+
+
+def by_content(item: SentItem, received: Message) -> Refusal | None:
+    """Whether the sender's own item still says what passed the relay, with all its attachments."""
+    if not is_same(said_by(item), said_in(received)):
+        return Refusal(reasons.EDITED)
+    has, had = files_of(item), len(Contents(received).files)
+    if had not in has or len(item.attachments) > had:  # more: what is no file, such as links to documents elsewhere
+        return Refusal(reasons.ATTACHMENTS, f"the item has {len(item.attachments)}, the message had {had}")
+    return None
+
+
+def by_digest(item: SentItem) -> Refusal | None:
+    """Whether an item of ours still says what it said when it was made."""
+    known = stamped_text(item.stamp)
+    return None if not known or has_digest(said_by(item), known) else Refusal(reasons.EDITED)
+
+
+def files_of(item: SentItem) -> set[int]:
+    """How many attachments it has: as the server counts them, and by its MIME where that is there.
+
+    Servers differ in whether pictures in the text count.
+    """
+    counts = {len(item.attachments)}
+    if item.mime:
+        with suppress(LimitExceededError):
+            counts.add(len(Contents(parse(item.mime)).files))
+    return counts

@@ -1,0 +1,48 @@
+"""Whether what stands in Sent Items is what was to be made, by its properties: servers make MIME anew at each read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from mta.model.sentitem import NewItem, Participant, SentItem
+from mta.sentitems.guard import files_of, said_by
+from mta.sentitems.same_text import Said, is_same
+
+_NEAR = timedelta(seconds=1)
+
+
+def differences(new: NewItem, found: SentItem) -> list[str]:
+    """What differs, each in a word or two, nothing of the content; empty where all is well.
+
+    What the server told of neither of the two items says nothing.
+    """
+    original = new.original
+    checks = (
+        ("draft", found.is_draft),
+        ("stamp", found.stamp != new.stamp),
+        ("Message-ID", bool(found.message_id) and found.message_id != new.message_id),
+        ("time sent", _is_another_time(original.sent_at, found.sent_at)),
+        ("To", not _are_same_people(original.to, found.to)),
+        ("Cc", not _are_same_people(original.cc, found.cc)),
+        ("Bcc", not _are_same_people(original.bcc, found.bcc)),
+        ("attachments", len(new.attachments) not in files_of(found)),
+        ("text", not is_same(said_by(found), Said(new.html, new.text))),
+    )
+    return [name for name, differs in checks if differs]
+
+
+def _is_another_time(wanted: datetime | None, found: datetime | None) -> bool:
+    if wanted is None:
+        return False
+    return found is None or abs(found - wanted) > _NEAR
+
+
+def _are_same_people(wanted: Sequence[Participant], found: Sequence[Participant]) -> bool:
+    """As many, and all whose address can be compared: Exchange names its own people by directory names at times."""
+    known = {person.address.casefold() for person in found}
+    if any("@" not in address for address in known):
+        return len(wanted) == len(found)
+    return len(wanted) == len(found) and all(
+        person.address.casefold() in known for person in wanted if "@" in person.address
+    )
