@@ -6,11 +6,21 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from mta.config.types import Duration, Port, Secret, Strict
 
 Cloud = Literal["global", "us-government", "us-government-dod", "china"]
+
+
+def _https(value: str) -> str:
+    if value and not value.startswith("https://"):
+        raise ValueError("tokens and passwords go there | write https://…")
+    return value
+
+
+HttpsUrl = Annotated[str, AfterValidator(_https)]
+"""An address that begins with https://, or ""."""
 
 
 class OAuth(Strict):
@@ -25,7 +35,7 @@ class OAuth(Strict):
     """PEM; with its `key`, instead of a secret."""
     key: Path | None = None
     cloud: Cloud = "global"
-    authority: str = ""
+    authority: HttpsUrl = ""
     """Where tokens come from, for an authority of your own: `https://login.example.com/tenant`."""
     scope: str = ""
     """What the token is for; empty is what the server needs."""
@@ -128,7 +138,7 @@ class GraphMailboxes(MailboxServerSettings):
 
     kind: Literal["graph"]
     oauth: OAuth
-    url: str = ""
+    url: HttpsUrl = ""
     """Empty: that of `oauth.cloud`."""
     tls: Trust = Trust()
     timeout: Duration = timedelta(seconds=60)

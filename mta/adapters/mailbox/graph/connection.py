@@ -17,7 +17,14 @@ from mta.adapters.mailbox.oauth import TokenSource
 from mta.adapters.mailbox.tls import client_context, tls_failure
 from mta.config.mailbox_schema import GraphMailboxes
 from mta.model.printable import in_a_line
-from mta.ports.mailbox import EndpointDownError, MailboxError, OutcomeUnknownError, RefusedError, TlsFailedError
+from mta.ports.mailbox import (
+    EndpointDownError,
+    MailboxError,
+    MailboxUnavailableError,
+    OutcomeUnknownError,
+    RefusedError,
+    TlsFailedError,
+)
 
 LARGEST_ANSWER = 40 * 1024 * 1024
 """An item with its body, but without attachments."""
@@ -84,8 +91,11 @@ class Connection:
         """
         if not url.startswith("https://"):
             raise EndpointDownError("bad-answer", f"{self.host} names an upload address without TLS")
-        async with self._errors(writes=method != "GET"):
-            return await self._exchange(method, url, headers, body, writes=method != "GET")
+        try:
+            async with self._errors(writes=method != "GET"):
+                return await self._exchange(method, url, headers, body, writes=method != "GET")
+        except _UnauthorizedError as exc:
+            raise MailboxUnavailableError(exc.error.code, "the upload session has ended") from None
 
     async def close(self) -> None:
         self._tokens.close()

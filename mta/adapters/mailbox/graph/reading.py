@@ -33,6 +33,7 @@ ITEM_FIELDS = (
     "bccRecipients,replyTo,body,isRead,categories,flag,importance,isReadReceiptRequested,isDeliveryReceiptRequested"
 )
 ATTACHMENT_FIELDS = "id,name,contentType,size,isInline,microsoft.graph.fileAttachment/contentId"
+_PLAIN = 1
 _FLAGS = {"flagged": "flagged", "complete": "complete"}
 _SENSITIVITIES: tuple[Sensitivity, ...] = ("normal", "personal", "private", "confidential")
 """By PidTagSensitivity (MS-OXCMSG 2.2.1.13)."""
@@ -97,6 +98,11 @@ def sent_item(message: Mapping[str, Any], attachments: list[Any]) -> SentItem:
         has_votes=has_votes(extended.octets(known.VERB_STREAM)),
         is_protected=_is_protected(extended, stored),
     )
+
+
+def is_plain(message: Mapping[str, Any]) -> bool:
+    """Whether its body is plain text (PidTagNativeBody, MS-OXBBODY 2.1.3.1), in whatever form it is shown here."""
+    return Properties(message).integer(known.NATIVE_BODY) == _PLAIN
 
 
 def marks(message: Mapping[str, Any]) -> Marks:

@@ -52,6 +52,8 @@ _IN_QUERY = "$=(),'/:"
 """Stands in an address as it is."""
 _UNSAFE_HTML = "outlook.allow-unsafe-html"
 """Else Graph takes out what it holds for unsafe, and the text would seem edited."""
+_AS_TEXT = 'outlook.body-content-type="text"'
+"""Else Graph makes HTML of plain text."""
 
 
 class GraphSentItems:
@@ -116,10 +118,14 @@ class GraphSentItems:
         answer = await self._connection.get(
             f"{path}?$select={reading.ITEM_FIELDS}&$expand={expand}", prefer=_UNSAFE_HTML
         )
+        message = answer.data
+        if reading.is_plain(message):
+            plain = await self._connection.get(f"{path}?$select=id,changeKey,body", prefer=_AS_TEXT)
+            message = {**message, "body": plain.data.get("body")}
         listed = await self._pages(
             f"{_message(mailbox, ref)}/attachments?$select={reading.ATTACHMENT_FIELDS}", _MOST_ATTACHMENTS
         )
-        return reading.sent_item(answer.data, listed)
+        return reading.sent_item(message, listed)
 
     async def create(self, mailbox: str, item: NewItem) -> ItemRef:
         """As the port says: in one request if that is small enough; else its stamp says so until all is there."""
@@ -199,11 +205,16 @@ class GraphSentItems:
         raise EndpointDownError("bad-answer", f"{self._connection.host} gives a list without end")
 
     async def _in_mailbox(self, request: Awaitable[_T]) -> _T:
-        """The outcome of a request that names no item: what isn't there is the mailbox, or its folder."""
+        """The outcome of a request that names no item: what isn't there is the mailbox, or its folder.
+
+        Graph tells of conflicts now and then where there is nothing to conflict with.
+        """
         try:
             return await request
         except ItemGoneError as exc:
             raise NoMailboxError(exc.code, exc.detail) from exc
+        except ConflictError as exc:
+            raise MailboxUnavailableError(exc.code, exc.detail) from exc
 
     def _whole(self, item: NewItem) -> bytes | None:
         """The request that makes the item with all attachments; None if it would be too large."""
