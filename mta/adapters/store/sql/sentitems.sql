@@ -46,8 +46,13 @@ SELECT number FROM (
     ORDER BY due_at)
 WHERE number IS NOT NULL LIMIT :limit
 
+-- Whose lease ran out was in work when its process died or hung: `interrupted`, see mta.sentitems.reasons.
 -- name: lease_jobs
-UPDATE sent_job SET lease_owner = :owner, due_at = :until
+UPDATE sent_job
+SET attempts = CASE WHEN lease_owner IS NULL THEN attempts ELSE 0 END,
+    reason = CASE WHEN lease_owner IS NULL THEN reason ELSE 'interrupted' END,
+    detail = CASE WHEN lease_owner IS NULL THEN detail ELSE '' END,
+    lease_owner = :owner, due_at = :until
 WHERE number IN (SELECT value FROM json_each(:which)) AND state = 'waiting' AND due_at <= :now
 RETURNING number
 
@@ -89,7 +94,9 @@ UPDATE sent_job SET lease_owner = NULL, due_at = ? WHERE id = ? AND lease_owner 
 UPDATE sent_job SET due_at = ? WHERE lease_owner = ?
 
 -- name: release_jobs
-UPDATE sent_job SET lease_owner = NULL, due_at = ? WHERE lease_owner IS NOT NULL AND lease_owner <> ?
+UPDATE sent_job
+SET attempts = 0, reason = 'interrupted', detail = '', lease_owner = NULL, due_at = ?
+WHERE lease_owner IS NOT NULL AND lease_owner <> ?
 
 -- name: next_due_job
 SELECT min(due_at) FROM sent_mailbox WHERE due_at IS NOT NULL
