@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any
 
-import mta
-from mta import events
 from mta.adapters.notification.mail import MailChannel
 from mta.adapters.store.look import look
+from mta.app.companion import run_companion
 from mta.config.delivery_schema import MaildirHop
 from mta.config.schema import Configuration
 from mta.control.client import NotRunningError, ask
-from mta.log_sinks import sinks_from
-from mta.model.bypass import Bypass
 from mta.ports.clock import SystemClock
 from mta.ports.notification import NotificationChannel
-from mta.supervise.channel import WorkerChannel
 from mta.watch.board import STATE_FILE
 from mta.watch.watch import Equipment, Watch
 from mta.watch.watchers import CertificateWatcher, DiskWatcher, QueueWatcher, RelayWatcher, WatchedCertificate
@@ -86,42 +81,25 @@ def watched_certificates(configuration: Configuration) -> list[WatchedCertificat
 
 
 class WatchProcess:
-    """What the supervisor asks of it is `supervise.Worker`."""
+    """What the supervisor asks of it is `app.companion.Life`."""
 
-    def __init__(self, channel: WorkerChannel, configuration: Configuration) -> None:
-        self._channel = channel
-        self._draining = asyncio.Event()
+    def __init__(self, configuration: Configuration) -> None:
         self._watch = Watch(equipment_of(configuration), SystemClock())
 
-    async def serve(self) -> None:
-        """Watch until `drain` is called."""
+    async def serve(self, draining: asyncio.Event) -> None:
         watching = asyncio.create_task(self._watch.run())
-        watching.add_done_callback(lambda task: self._draining.set())
-        await self._channel.ready("")
-        await self._draining.wait()
+        watching.add_done_callback(lambda task: draining.set())
+        await draining.wait()
         watching.cancel()
         with suppress(asyncio.CancelledError):
             await watching
 
-    async def prepare_reload(self) -> str:
-        """Nothing is prepared: we have no say in it."""
-        return ""
+    async def equip(self, configuration: Configuration) -> None:
+        """Raises OSError, KeyError."""
+        self._watch.equip(equipment_of(configuration))
 
-    async def commit_reload(self) -> None:
-        """Go by what the relay goes by now."""
-        try:
-            self._watch.equip(equipment_of(Configuration.model_validate(self._channel.configuration)))
-        except (OSError, KeyError) as exc:
-            events.internal_error("watch", error=f"not reloaded: {exc}")
-
-    async def set_bypass(self, bypass: Bypass) -> None:
-        """Watching goes on."""
-
-    async def wake(self) -> None:
+    def wake(self) -> None:
         """The queue was changed: that is not our business."""
-
-    async def drain(self) -> None:
-        self._draining.set()
 
     def report(self) -> Mapping[str, Any]:
         """How many troubles there are."""
@@ -130,13 +108,8 @@ class WatchProcess:
 
 async def run_watch(channel_fd: int) -> int:
     """The life of the process; returns its exit code. Raises OSError, KeyError at the start."""
-    channel = await WorkerChannel.open(channel_fd)
-    configuration = Configuration.model_validate(channel.configuration)
-    logs = configuration.logs
-    events.configure(sinks_from(logs, "watch"), as_json=logs.format == "json", level=logs.level)
-    process = WatchProcess(channel, configuration)
-    channel.start(process)
-    events.started("watch", version=mta.__version__, snapshot="", pid=os.getpid())
-    await process.serve()
-    await channel.close()
-    return 0
+
+    async def begin(configuration: Configuration) -> WatchProcess:
+        return WatchProcess(configuration)
+
+    return await run_companion("watch", channel_fd, begin)

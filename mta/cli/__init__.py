@@ -33,7 +33,8 @@ COMMANDS = {
     "bypass": ("mta.cli.bypass", "relay everything unstamped, at once"),
     "demo": ("mta.cli.demo", "show the relay at work on sample mail"),
     "_worker": ("mta.cli.worker", ""),
-    "_watch": ("mta.cli.watch", ""),
+    "_watch": ("mta.cli.companion", ""),
+    "_sentitems": ("mta.cli.companion", ""),
 }
 
 

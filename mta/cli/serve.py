@@ -14,10 +14,21 @@ from mta.cli.command import CommandFailedError, ExitCode, bad_configuration, new
 from mta.config.problems import ConfigurationError
 from mta.control.server import AlreadyRunningError
 from mta.log_sinks import sinks_from
+from mta.supervise.companions import Companion
 from mta.supervise.sockets import PortTakenError
 from mta.supervise.supervisor import StartError, Supervisor, Validated
 
-WATCH_COMMAND = (sys.executable, "-m", "mta", "_watch")
+COMPANIONS = {
+    "watch": Companion(
+        (sys.executable, "-m", "mta", "_watch"),
+        begins_after_s=lambda configuration: configuration.alerts.look_every.total_seconds(),
+    ),
+    "sentitems": Companion(
+        (sys.executable, "-m", "mta", "_sentitems"),
+        is_wanted=lambda configuration: any(each.sent_items is not None for each in configuration.every_organisation),
+    ),
+}
+"""What runs beside the workers. There is nothing to watch yet when they begin."""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -38,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     logs = current.configuration.logs
     events.configure(sinks_from(logs, "supervisor"), as_json=logs.format == "json", level=logs.level)
     supervisor = Supervisor(
-        arguments.config, current, validate, workers=arguments.workers, companions={"watch": WATCH_COMMAND}
+        arguments.config, current, validate, workers=arguments.workers, companions=COMPANIONS
     )  # fmt: skip
     try:
         asyncio.run(supervisor.run())

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import faulthandler
 import importlib.util
-import signal
 import sys
 import traceback
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from mta import events
 from mta.cli.command import CommandFailedError, bad_configuration
+from mta.cli.companion import add_process_parser, begin_process
 from mta.config.problems import ConfigurationError
 from mta.supervise.channel import WorkerOrder
 
@@ -24,10 +22,7 @@ with Python's 5 ms, a commit waits for the loop longer than for the disk."""
 
 
 def add_parser(subparsers: Any) -> None:
-    parser = subparsers.add_parser("_worker", description="One relay worker; the supervisor starts it.")
-    parser.add_argument("--config", type=Path, required=True)
-    parser.add_argument("--slot", type=int, required=True)
-    parser.add_argument("--channel", type=int, required=True)
+    parser = add_process_parser(subparsers, "worker", "One relay worker")
     parser.add_argument("--listen", action="append", default=[], type=_listen, metavar="FD:NAME")
     parser.add_argument("--counts", type=int, default=-1, metavar="FD")
     parser.set_defaults(run=run)
@@ -39,9 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
     from mta.app.relay import run_worker
 
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    faulthandler.enable()  # the supervisor ends a hanging worker by SIGABRT: where it hung is then on standard error
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    begin_process()
     order = WorkerOrder(arguments.slot, dict(arguments.listen), arguments.channel, arguments.config, arguments.counts)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from mta.config.types import Duration, Port, Secret, Strict
 
 Cloud = Literal["global", "us-government", "us-government-dod", "china"]
+_ONLINE_HOSTS = (".office365.com", ".office.com", ".office365.us", ".outlook.cn")
+"""Where Exchange Online's addresses end."""
 
 
 def _https(value: str) -> str:
@@ -131,6 +134,12 @@ class EwsMailboxes(MailboxServerSettings):
     """false: the account has full access to the mailboxes."""
     tls: Trust = Trust()
     timeout: Duration = timedelta(seconds=120)
+
+    @property
+    def is_exchange_online(self) -> bool:
+        """Whether it is Microsoft's cloud, which ends this protocol."""
+        host = (urlsplit(self.url).hostname or "").lower()
+        return host.endswith(_ONLINE_HOSTS) if self.url else self.sign_in == "oauth" and not self.autodiscover
 
 
 class GraphMailboxes(MailboxServerSettings):

@@ -100,8 +100,10 @@ class Slot:
         self._stopping = asyncio.Event()
         self._start_now = asyncio.Event()
 
-    async def keep_running(self) -> None:
+    async def keep_running(self, begins_after_s: float = 0.0) -> None:
         """Start a worker, and another one whenever it dies, until `stop`."""
+        if begins_after_s:
+            await self._wait(begins_after_s)
         while not self._stopping.is_set():
             started_at = asyncio.get_running_loop().time()
             try:

@@ -22,6 +22,7 @@ from mta.model.bypass import Bypass
 from mta.shared_counts import SharedCounts
 from mta.supervise.bypass_file import read_bypass, write_bypass
 from mta.supervise.channel import bypass_from_json, bypass_to_json, problem_to_json
+from mta.supervise.companions import Companion, Companions
 from mta.supervise.notify import Notifier
 from mta.supervise.slot import Prepared, Slot
 from mta.supervise.sockets import SlotSockets, free_ports
@@ -64,7 +65,7 @@ class Supervisor:
 
     def __init__(
         self, config: Path, current: Validated, validate: Validate, *, workers: int | None = None,
-        worker_command: Sequence[str] = WORKER_COMMAND, companions: Mapping[str, Sequence[str]] | None = None,
+        worker_command: Sequence[str] = WORKER_COMMAND, companions: Mapping[str, Companion] | None = None,
         environment: Mapping[str, str] = os.environ,
     ) -> None:  # fmt: skip
         """`companions`: what runs beside the workers, by name. They are given the configuration that is in use, have no
@@ -79,8 +80,7 @@ class Supervisor:
         self._spool = current.configuration.spool.folder
         self._bypass = Bypass()
         self._slots: list[Slot] = []
-        self._companion_commands = companions or {}
-        self._companions: list[Slot] = []
+        self._companions = Companions(companions or {}, self._companion)
         self._ports: dict[str, int] = {}
         self._counts = SharedCounts.create(self._workers)
         self._started_at = datetime.now(UTC)
@@ -105,9 +105,7 @@ class Supervisor:
             self._handle_signals()
             events.started("supervisor", version=__version__, snapshot=self._current.name, pid=os.getpid())
             self._slots = [self._slot(index) for index in range(self._workers)]
-            self._companions = [self._companion(*named) for named in self._companion_commands.items()]
-            lives = [asyncio.create_task(slot.keep_running()) for slot in self._slots]
-            await self._supervise([*lives, *(asyncio.create_task(self._accompany(c)) for c in self._companions)])
+            await self._supervise([asyncio.create_task(slot.keep_running()) for slot in self._slots])
         finally:
             await self._control.close()
             self._counts.close()
@@ -181,12 +179,12 @@ class Supervisor:
                 for name, listener in ((listener.name, listener) for listener in self._current.configuration.listeners)
             ],
             "workers": [_slot_status(slot, now) for slot in self._slots],
-            "companions": {slot.component: _slot_status(slot, now) for slot in self._companions},
+            "companions": {slot.component: _slot_status(slot, now) for slot in self._companions.slots},
         }
 
     @property
     def _every_slot(self) -> list[Slot]:
-        return [*self._slots, *self._companions]
+        return [*self._slots, *self._companions.slots]
 
     def _slot(self, index: int) -> Slot:
         sockets = SlotSockets(self._current.configuration.listeners, self._ports)
@@ -209,14 +207,6 @@ class Supervisor:
         return Slot(
             0, sockets, command, self._config, lambda: self._hello() | self._configuration(), on_ready, component=name
         )  # fmt: skip
-
-    async def _accompany(self, companion: Slot) -> None:
-        """Its life begins a while after mail flows: nothing of it is to delay that, and there is nothing to tell."""
-        await self._up.wait()
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._stop.wait(), self._current.configuration.alerts.look_every.total_seconds())
-        if not self._stop.is_set():
-            await companion.keep_running()
 
     def _handle_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -242,8 +232,7 @@ class Supervisor:
             for slot in self._every_slot:
                 slot.stop()
             self._stop.set()
-            self._up.set()  # a companion that still waits for it sees that it is over
-            await self._drain(lives)
+            await self._drain([*lives, *self._companions.lives])
             stopping.cancel()
             if not housekeeping.done():
                 housekeeping.cancel()
@@ -287,6 +276,7 @@ class Supervisor:
         if not self._up.is_set() and all(s.worker is not None and s.worker.is_ready for s in self._slots):
             self._up.set()
             self._notifier.ready(self._status_line())
+            self._companions.attend(self._current.configuration)
         if slot.worker is not None and slot.worker.snapshot != self._current.name:
             self._soon(lambda: self._unite(slot))
 
@@ -318,9 +308,11 @@ class Supervisor:
             _commit(slot, fresh.name)
             slot.start_now()  # what waits after many deaths may have died of the old configuration
         self._current = fresh
-        for companion in self._companions:
+        for companion in self._companions.slots:
             companion.say({"do": "commit", **self._configuration()})
             companion.start_now()
+        if self._up.is_set() and not self._stop.is_set():
+            self._companions.attend(fresh.configuration)
         return []
 
     def _unchangeable(self, fresh: Configuration) -> list[Problem]:
