@@ -11,8 +11,8 @@ import asyncio
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import timedelta
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 
 from mta import events
 from mta.crash import crash_point
@@ -45,6 +45,7 @@ from mta.relay.octets import buffer_of, off_the_loop
 from mta.relay.organisations import book_for
 from mta.relay.other_forms import OtherForms
 from mta.relay.outcome_log import log_settlement
+from mta.relay.sent_items import Outgoing, changes_what_is_read, sent_copies
 from mta.relay.split.variants import Variant, variants
 
 SLOWEST_OCTETS_PER_S = 20_000
@@ -71,6 +72,10 @@ class Departure:
     """Groups whose finished copy an earlier attempt stored."""
     edits: dict[int, tuple[Edit, ...]] = field(default_factory=dict)
     """Group → its copy as edits over the received bytes."""
+    changed: set[int] = field(default_factory=set)
+    """Groups whose text or subject rules have changed; kept where the organisation fills Sent Items."""
+    unstamped: set[int] = field(default_factory=set)
+    """Recipients for whom a form without the stamps was made, because their next hop took no larger one."""
     refused: dict[int, Reply] = field(default_factory=dict)
     """Group → why its copy is not made."""
     hold: Hold | None = None
@@ -101,7 +106,10 @@ class Departure:
     async def another_form(self, copy: Copy, misfits: frozenset[Misfit]) -> Copy | NoForm:
         """The same copy for a next hop that can't take it as it is."""
         by_group = {variant.group: variant for variant in self.variants}
-        return await OtherForms(self.original, self.rulebook.limits, self.edits, by_group).make(copy, misfits)
+        made = await OtherForms(self.original, self.rulebook.limits, self.edits, by_group).make(copy, misfits)
+        if Misfit.SIZE in misfits:
+            self.unstamped.update(entry.index for entry in copy.recipients)
+        return made
 
 
 async def leave_frozen(equipment: Equipment, departure: Departure) -> None:
@@ -143,6 +151,8 @@ async def split(equipment: Equipment, departure: Departure) -> None:
     for delivery in departure.deliveries:
         for stored in delivery.variants:
             departure.edits[stored.group] = tuple(Edit(*edit) for edit in stored.edits)
+            if stored.is_changed:
+                departure.changed.add(stored.group)
     departure.stored = frozenset(departure.edits)
 
 
@@ -153,12 +163,15 @@ async def stamp(equipment: Equipment, departure: Departure) -> None:
         return
     if not departure.people and not departure.is_orphaned:
         departure.people = await people_of(departure.book.directory, _people_named(departure.message))
+    fills_sent_items = departure.book.settings.sent_items is not None
     for variant in wanted:
         # Keeping files syncs them, which nothing on the loop may wait for.
         keeps = any(isinstance(action, StripAttachments) and action.folder for action in variant.actions)
         octets = sys.maxsize if keeps else len(departure.data)
         made = await off_the_loop(octets, stamped, departure.original, variant, departure.people, keep_file)
         departure.edits[variant.group] = made.edits
+        if fills_sent_items and departure.parsed is not None and changes_what_is_read(departure.parsed, made.edits):
+            departure.changed.add(variant.group)
         if made.refused is not None:
             departure.refused[variant.group] = made.refused
 
@@ -251,15 +264,18 @@ async def _deliver_one(equipment: Equipment, departure: Departure, delivery: Lea
         is_reached = any(result.reply.is_success or result.remote_reply for result in results)
         equipment.in_hand.note_reached(delivery.next_hop, is_reached=is_reached)
     crash_point("after-delivery")
+    now = equipment.clock.now()
     settlement = settler.settlement(
         delivery,
         results,
-        equipment.clock.now(),
+        now,
         dropped=aside.dropped,
         by_policy=by_policy,
         variants=_to_store(departure),
         by_age=not equipment.clock_watch.is_in_doubt,
     )
+    if departure.changed and equipment.makes_sent_items:
+        settlement = _with_sent_copies(departure, delivery, settlement, now)
     await _conclude(equipment, delivery, settlement, began)
 
 
@@ -272,8 +288,23 @@ async def _conclude(equipment: Equipment, delivery: LeasedDelivery, settlement: 
 def _to_store(departure: Departure) -> tuple[StoredVariant, ...]:
     """What a later attempt needs to send the same bytes; a refused group's copy is made anew then."""
     return tuple(
-        StoredVariant(group, edits) for group, edits in departure.edits.items() if group not in departure.refused
+        StoredVariant(group, edits, group in departure.changed)
+        for group, edits in departure.edits.items()
+        if group not in departure.refused
     )
+
+
+def _with_sent_copies(
+    departure: Departure, delivery: LeasedDelivery, settlement: Settlement, now: datetime
+) -> Settlement:
+    """With the jobs that put what went out into the sender's Sent Items, and the bytes that they need."""
+    if departure.is_orphaned:
+        return settlement
+    outgoing = Outgoing(
+        departure.message, departure.parsed, departure.classification, departure.book, departure.changed
+    )
+    sent = sent_copies(outgoing, delivery, settlement.final, departure.unstamped, now)
+    return replace(settlement, sent=sent, variants=_to_store(departure)) if sent else settlement
 
 
 async def _settle(equipment: Equipment, settlement: Settlement) -> bool:

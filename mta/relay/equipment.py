@@ -44,5 +44,7 @@ class Equipment:
     """Names of next hops that an administrator wants left alone, as the queue runner read them last."""
     is_draining: bool = False
     """An administrator wants this node to take no mail; read as the former."""
+    makes_sent_items: bool = False
+    """Some organisation fills Sent Items, and nobody has switched that off; read as the former."""
     queue_changed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when there may be something due in the queue."""

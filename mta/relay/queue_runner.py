@@ -59,8 +59,12 @@ class QueueRunner:
         try:
             equipment.frozen = frozenset(hop.next_hop for hop in await equipment.spool.frozen())
             equipment.is_draining = await equipment.spool.draining() is not None
+            equipment.makes_sent_items = self._fills_sent_items() and await equipment.spool.makes_sent_items()
         except MailError as exc:
             events.internal_error("queue", error=str(exc))
+
+    def _fills_sent_items(self) -> bool:
+        return any(book.settings.sent_items is not None for book in self._equipment.rulebook.snapshot.books)
 
     async def look(self) -> int:
         """Lease and send what is due and fits; return how many deliveries."""
