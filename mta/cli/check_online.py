@@ -30,7 +30,7 @@ async def _tried(snapshot: Snapshot, arguments: argparse.Namespace) -> list[Resu
     resolver = open_resolver(snapshot.configuration)
     try:
         probes = _chosen(every_probe(Surroundings(snapshot, resolver, datetime.now(UTC))), arguments.only)
-        shown = _Shown([f"{kind} {probe.name}" for kind, probe in probes], is_silent=arguments.json)
+        shown = Shown([f"{kind} {probe.name}" for kind, probe in probes], is_silent=arguments.json)
         shown.progress()
         return await run_probes(probes, arguments.timeout, shown.done)
     finally:
@@ -49,7 +49,7 @@ def _chosen(probes: Sequence[tuple[str, Probe]], only: Sequence[str]) -> list[tu
     return [(kind, probe) for kind, probe in probes if kind in only or probe.name in only]
 
 
-class _Shown:
+class Shown:
     """Shows results in their order, and on a terminal what is waited for."""
 
     def __init__(self, names: Sequence[str], *, is_silent: bool) -> None:

@@ -17,13 +17,13 @@ Result = TypeVar("Result")
 def with_jobs(configuration: Configuration, use: Callable[[SentItemJobs], Awaitable[Result]]) -> Result:
     """What `use` gives, on the opened store. Raises CommandFailedError where it can't be opened."""
     from mta.adapters.store.errors import StoreError
-    from mta.app.spool import open_sentitem_jobs
+    from mta.app.spool import open_sent_item_jobs
     from mta.model.reply import MailError
 
     check_access(configuration.spool.folder)
 
     async def run() -> Result:
-        jobs = await open_sentitem_jobs(configuration, is_worker=False)
+        jobs = await open_sent_item_jobs(configuration, works=False)
         try:
             return await use(jobs)
         finally:

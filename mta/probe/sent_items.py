@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from email.utils import format_datetime
@@ -12,17 +13,24 @@ from secrets import token_hex
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+from mta.adapters.mailbox import open_server
 from mta.config.mailbox_schema import EwsMailboxes, GraphMailboxes, ImapMailboxes, MailboxServer
 from mta.config.sentitems_schema import SentItemsSettings
 from mta.model.sentitem import FollowUp, ItemRef, Marks, NewItem, Participant, Removal, SentItem, job_id, stamp_of
 from mta.ports import mailbox as port
+from mta.ports.directory import Directory, DirectoryDownError
 from mta.ports.mailbox import MailboxError, SentItems
 from mta.probe.probe import Line, Say, failed, ok, warning
 from mta.probe.tls_server import TlsServer, examine_tls
+from mta.sentitems.reasons import explained
+from mta.sentitems.residence import Residence
+from mta.sentitems.scope import SenderScope
 
 VISIBLE_S = 30.0
 """How long a server may take to find what it has just stored."""
 _LOOK_S = 0.5
+PEOPLE_MAX = 10_000
+"""Of the directory, in search of somebody who takes part."""
 _COPY = "probe"
 _BYSTANDER = "stampline-probe@probe.invalid"
 SUBJECT = "Stampline: test of Sent Items, may be deleted"
@@ -45,52 +53,128 @@ Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
-    """One mailbox on one server, with the settings of its organisation."""
+class Branch:
+    """One organisation's part, as the process that works on jobs sees it."""
 
     settings: SentItemsSettings
-    server_settings: MailboxServer
-    server: SentItems
+    directory: Directory
+
+    def server(self, name: str) -> MailboxServer:
+        """The settings of a server by its name."""
+        return next(server for server in self.settings.servers if server.name == name)
+
+    async def servers_of(self, mailbox: str, say: Say) -> tuple[str, ...]:
+        """Where the mailbox may be, the likeliest first; says whether the sender takes part."""
+        try:
+            person = (await self.directory.people({mailbox})).get(mailbox)
+        except DirectoryDownError:
+            say(warning("the directory does not answer", "`stampline check --online --only directory` says more"))
+            person = None
+        reason = SenderScope(self.settings.senders).reason_to_skip(mailbox, person)
+        if reason:
+            say(
+                warning(f"jobs of {mailbox} are skipped: {reason}, {explained(reason)}", "correct `senders`, if not so")
+            )
+        else:
+            say(ok(f"{mailbox} takes part{'' if person else ', though the directory does not know it'}"))
+        return Residence(self.settings.servers).candidates(mailbox, person)
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxProbe:
+    """Everything that a job does in one mailbox; without `writes` it only looks into Sent Items."""
+
+    branch: Branch
     mailbox: str
     now: datetime
+    server: str = ""
+    """Only on this one."""
+    writes: bool = True
+
+    @property
+    def name(self) -> str:
+        return self.mailbox
+
+    async def run(self, say: Say) -> None:
+        names = (self.server,) if self.server else await self.branch.servers_of(self.mailbox, say)
+        for position, name in enumerate(names):
+            settings = self.branch.server(name)
+            say(ok(f"server {name} ({settings.kind}) is tried"))
+            async with _opened(settings, say) as server:
+                walk = _Walk(server, settings, self.mailbox, self.now, say, is_last=position == len(names) - 1)
+                if server is not None and await walk.runs(writes=self.writes):
+                    return
+
+
+@dataclass(frozen=True, slots=True)
+class OutsiderProbe:
+    """A mailbox out of scope: each server has to deny it."""
+
+    branch: Branch
+    mailbox: str
+    server: str = ""
+
+    @property
+    def name(self) -> str:
+        return f"{self.mailbox} (outside)"
+
+    async def run(self, say: Say) -> None:
+        for settings in self.branch.settings.servers:
+            if self.server in ("", settings.name):
+                async with _opened(settings, say) as server:
+                    if server is not None:
+                        await self._deny(server, say)
+
+    async def _deny(self, server: SentItems, say: Say) -> None:
+        try:
+            await server.find(self.mailbox, "<none@probe.invalid>", "none")
+        except port.AccessDeniedError:
+            say(ok(f"{server.name} denies it"))
+        except port.NoMailboxError:
+            say(warning(f"{server.name} has no such mailbox", "name one that exists and is out of scope"))
+        except MailboxError as exc:
+            say(_refusal(f"{server.name} could not be tried", exc))
+        else:
+            say(failed(f"on {server.name} the account can open it",
+                "limit its rights: `stampline sentitems grant --script` writes a management scope"))  # fmt: skip
+
+
+async def sample_mailbox(branch: Branch, server: str) -> str | None:
+    """The address of somebody who takes part and is on that server; None where the directory tells of nobody."""
+    scope, residence = SenderScope(branch.settings.senders), Residence(branch.settings.servers)
+    looked_at = 0
+    async for person in branch.directory.everybody():
+        looked_at += 1
+        takes_part = not person.disabled and not scope.reason_to_skip(person.address, person)
+        if takes_part and residence.candidates(person.address, person)[0] == server:
+            return person.address
+        if looked_at >= PEOPLE_MAX:
+            break
+    return None
+
+
+@asynccontextmanager
+async def _opened(settings: MailboxServer, say: Say) -> AsyncIterator[SentItems | None]:
+    """The server; None where a secret or a file of it can't be read, which has been said then."""
+    try:
+        server = open_server(settings)
+    except (OSError, KeyError) as exc:
+        what = f"a secret or a file of server {settings.name} can't be read: {exc}"
+        say(failed(what, "give this command what the service has: its user, its environment"))
+        yield None
+        return
+    try:
+        yield server
+    finally:
+        await server.close()
 
 
 class _BrokenOffError(Exception):
     """A step failed on which the rest depends; it has been said."""
 
 
-async def examine(tried: Tried, say: Say) -> bool:
-    """Walk through it, a line for each step; whether all went well."""
-    is_good = True
-
-    def told(line: Line) -> None:
-        nonlocal is_good
-        is_good &= line.status != "failed"
-        say(line)
-
-    try:
-        await _Walk(tried, told).run()
-    except _BrokenOffError:
-        return False
-    return is_good
-
-
-async def examine_outsider(tried: Tried, say: Say) -> bool:
-    """Whether a mailbox out of scope is denied, as it should be."""
-    try:
-        await tried.server.find(tried.mailbox, "<none@probe.invalid>", "none")
-    except port.AccessDeniedError:
-        say(ok(f"{tried.mailbox} is out of scope, and the server denies it"))
-        return True
-    except port.NoMailboxError:
-        say(warning(f"there is no mailbox {tried.mailbox}", "name one that exists and is out of scope"))
-        return True
-    except MailboxError as exc:
-        say(_refusal(f"{tried.mailbox} could not be tried", exc))
-        return False
-    say(failed(f"the account can open {tried.mailbox}, which is out of scope",
-        "limit its rights: `stampline sentitems grant --script` writes a management scope"))  # fmt: skip
-    return False
+class _NotHereError(Exception):
+    """The mailbox is not on this server."""
 
 
 def tls_server(settings: MailboxServer) -> TlsServer | None:
@@ -106,18 +190,31 @@ def tls_server(settings: MailboxServer) -> TlsServer | None:
 
 
 class _Walk:
-    def __init__(self, tried: Tried, say: Say) -> None:
-        self._tried = tried
-        self._say = say
-        self._server, self._mailbox = tried.server, tried.mailbox
-        token = token_hex(12)
-        self._message_id = f"<{token}@probe.invalid>"
-        self._job = job_id(tried.mailbox, self._message_id, None)
-        self._sent_at = (tried.now - timedelta(minutes=10)).replace(microsecond=0)
+    def __init__(
+        self, server: SentItems | None, settings: MailboxServer, mailbox: str, now: datetime, say: Say, *, is_last: bool
+    ) -> None:
+        assert server is not None
+        self._server, self._settings, self._mailbox = server, settings, mailbox
+        self._now, self._say, self._is_last = now, say, is_last
+        self._message_id = f"<{token_hex(12)}@probe.invalid>"
+        self._job = job_id(mailbox, self._message_id, None)
+        self._sent_at = (now - timedelta(minutes=10)).replace(microsecond=0)
 
-    async def run(self) -> None:
-        where = tls_server(self._tried.server_settings)
-        if where is not None and not await examine_tls(where, self._say, self._tried.now):
+    async def runs(self, *, writes: bool) -> bool:
+        """Walk through it, a line for each step; False where the mailbox is to be looked for on the next server."""
+        try:
+            await self._enter()
+            if writes:
+                await self._write()
+        except _NotHereError:
+            return False
+        except _BrokenOffError:
+            pass
+        return True
+
+    async def _enter(self) -> None:
+        where = tls_server(self._settings)
+        if where is not None and not await examine_tls(where, self._say, self._now):
             raise _BrokenOffError
         answered = await self._step("signing in", self._server.sign_in(self._mailbox))
         self._say(ok(f"signed in, and opened {self._mailbox}: {answered}"))
@@ -125,6 +222,8 @@ class _Walk:
         self._say(ok(f"the mailbox's primary address is {primary}"))
         await self._step("looking into Sent Items", self._server.find(self._mailbox, self._message_id, self._job))
         self._say(ok("Sent Items can be searched"))
+
+    async def _write(self) -> None:
         made = await self._step("making a test item", self._server.create(self._mailbox, self._item()))
         try:
             self._say(ok("a test item was made in Sent Items"))
@@ -183,7 +282,7 @@ class _Walk:
 
     async def _at_once(self) -> None:
         """As many requests as are allowed at a time, for a moment."""
-        number = self._tried.server_settings.connections
+        number = self._settings.connections
         began = time.monotonic()
         look = [self._server.find(self._mailbox, self._message_id, self._job) for _ in range(number)]
         results = await asyncio.gather(*look, return_exceptions=True)
@@ -200,6 +299,12 @@ class _Walk:
     async def _step(self, doing: str, result: Awaitable[Value]) -> Value:
         try:
             return await result
+        except port.NoMailboxError as exc:
+            if not self._is_last:
+                self._say(ok(f"the mailbox is not here: {exc}"))
+                raise _NotHereError from exc
+            self._say(_refusal(f"{doing} failed", exc))
+            raise _BrokenOffError from exc
         except MailboxError as exc:
             self._say(_refusal(f"{doing} failed", exc))
             raise _BrokenOffError from exc
