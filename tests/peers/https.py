@@ -52,6 +52,8 @@ class Response:
     headers: dict[str, str] = field(default_factory=dict)
     is_dropped: bool = False
     """The connection ends without a word instead."""
+    is_truncated: bool = False
+    """It ends in the middle of the body."""
 
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -134,6 +136,10 @@ class HttpsServer:
                 await writer.drain()
         finally:
             self._connections.discard(task)
+            with suppress(OSError, TimeoutError):
+                writer.close()  # what was written still goes out
+                async with asyncio.timeout(1):
+                    await writer.wait_closed()
             writer.transport.abort()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
@@ -142,9 +148,11 @@ class HttpsServer:
             return False
         response = await self._handler(request)
         if response.is_dropped:
+            writer.transport.abort()
             return False
-        close = request.headers.get("connection", "").lower() == "close"
-        writer.write(_written(response, close=close))
+        close = request.headers.get("connection", "").lower() == "close" or response.is_truncated
+        written = _written(response, close=close)
+        writer.write(written[: -1 - len(response.body) // 2] if response.is_truncated else written)
         await writer.drain()
         return not close
 

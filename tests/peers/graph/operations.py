@@ -1,0 +1,290 @@
+"""What each request does to a mailbox (learn.microsoft.com/graph/api, v1.0)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from tests.peers.graph.answers import GraphError, answered, bad_body, not_found
+from tests.peers.graph.filters import compiled, sorting
+from tests.peers.graph.mime import mime_of, read_mime
+from tests.peers.graph.reading import attachment_of, change, entity, make
+from tests.peers.graph.routes import Route
+from tests.peers.graph.settings import Settings
+from tests.peers.graph.store import PURGES, Attachment, Folder, Item, Mailbox, Person
+from tests.peers.graph.uploads import Uploads
+from tests.peers.graph.writing import View, attachment_fields, attachment_json, message_json, view_of
+from tests.peers.https import Request, Response
+
+_LIST_OPTIONS = {"$top", "$skip", "$skiptoken", "$select", "$expand", "$filter", "$orderby", "$count"}
+_GET_OPTIONS = {"$select", "$expand"}
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request at one mailbox."""
+
+    request: Request
+    route: Route
+    mailbox: Mailbox
+    app: str
+    settings: Settings
+    uploads: Uploads
+    base: str
+    """`https://localhost:PORT/v1.0`"""
+    upload_base: str
+
+    @property
+    def url(self) -> str:
+        return f"{self.base}/users/{self.mailbox.id}"
+
+    @property
+    def item(self) -> Item:
+        item = self.mailbox.item(self.route.item)
+        if self.route.folder and item.folder is not self.mailbox.folder(self.route.folder):
+            raise not_found()
+        return item
+
+    def query(self, allowed: set[str]) -> dict[str, str]:
+        """Raises GraphError for an option that isn't there, or is there twice."""
+        found: dict[str, str] = {}
+        for name, value in self.request.query:
+            if name not in allowed or name in found:
+                text = f"The query parameter '{name}' is not supported here, or given twice."
+                raise GraphError(400, "ErrorInvalidUrlQuery", text)
+            found[name] = value
+        return found
+
+    def body(self) -> Any:
+        """The JSON. Raises GraphError."""
+        if not self.request.headers.get("content-type", "").lower().startswith("application/json"):
+            raise GraphError(415, "UnsupportedMediaType", "Content-Type has to be application/json.")
+        if not self.request.body:
+            raise GraphError(400, "BadRequest", "Empty Payload. JSON content expected.")
+        try:
+            return json.loads(self.request.body)
+        except ValueError as error:
+            raise GraphError(400, "BadRequest", "Unable to read JSON request payload.") from error
+
+    def check_version(self, item: Item) -> None:
+        """If-Match (RFC 9110 §13.1.1). Raises GraphError."""
+        wanted = self.request.headers.get("if-match", "*")
+        if self.settings.honours_if_match and wanted not in ("*", f'W/"{item.change_key}"'):
+            text = "The change key passed in the request does not match the current change key for the item."
+            raise GraphError(412, "ErrorIrresolvableConflict", text)
+
+
+def _shown(status: int, item: Item, call: Call, view: View | None = None) -> Response:
+    view = view or view_of({}, call.request.headers, call.url)
+    context = f"{call.base}/$metadata#users('{call.mailbox.id}')/messages/$entity"
+    return answered(status, {"@odata.context": context, **message_json(item, view)}, _applied(view))
+
+
+def _applied(view: View) -> dict[str, str]:
+    return {"Preference-Applied": ", ".join(view.applied)} if view.applied else {}
+
+
+def _get(call: Call) -> Response:
+    return _shown(200, call.item, call, view_of(call.query(_GET_OPTIONS), call.request.headers, call.url))
+
+
+def _get_mime(call: Call) -> Response:
+    return Response(200, mime_of(call.item), "text/plain")
+
+
+def _list(call: Call) -> Response:
+    """api/user-list-messages: 10 on a page unless $top says otherwise, at most 1000."""
+    query = call.query(_LIST_OPTIONS)
+    view = view_of(query, call.request.headers, call.url)
+    test, named = compiled(query.get("$filter", ""))
+    found = [item for item in call.mailbox.listed(_folder(call)) if test(item)]
+    for key, downwards in reversed(sorting(query.get("$orderby", ""), named)):
+        found.sort(key=key, reverse=downwards)
+    start = _number(query, "$skiptoken", 0) + _number(query, "$skip", 0)
+    top = _number(query, "$top", 10)
+    if not 1 <= top <= 1000:
+        raise GraphError(400, "ErrorInvalidUrlQuery", "$top is from 1 to 1000.")
+    end = start + min(top, call.settings.page)
+    answer: dict[str, Any] = {"@odata.context": f"{call.base}/$metadata#users('{call.mailbox.id}')/messages"}
+    if query.get("$count") == "true":
+        answer["@odata.count"] = len(found)
+    answer["value"] = [message_json(item, view) for item in found[start:end]]
+    if end < len(found):
+        kept = {name: value for name, value in query.items() if name not in ("$skip", "$skiptoken")}
+        path = call.request.path
+        answer["@odata.nextLink"] = f"{call.base.removesuffix('/v1.0')}{path}?{urlencode({**kept, '$skiptoken': end})}"
+    return answered(200, answer, _applied(view))
+
+
+def _number(query: dict[str, str], name: str, default: int) -> int:
+    text = query.get(name, str(default))
+    if not text.isdigit():
+        raise GraphError(400, "ErrorInvalidUrlQuery", f"{name} is a number.")
+    return int(text)
+
+
+def _folder(call: Call) -> Folder | None:
+    return call.mailbox.folder(call.route.folder) if call.route.folder else None
+
+
+def _create(call: Call) -> Response:
+    """api/mailfolder-post-messages; MIME as base64 makes drafts, always (graph/outlook-send-mime-message)."""
+    item = Item(call.mailbox, _folder(call) or call.mailbox.folders["drafts"])
+    if call.request.headers.get("content-type", "").lower().startswith("text/plain"):
+        try:
+            read_mime(item, base64.b64decode(call.request.body, validate=True))
+        except binascii.Error as error:
+            raise GraphError(400, "ErrorMimeContentInvalidBase64String", "Invalid base64 string.") from error
+    else:
+        make(item, call.body())
+    owner = Person(call.mailbox.name, call.mailbox.address)
+    item.author = item.author or owner
+    item.sender = item.sender or item.author
+    if item.size > call.settings.largest_message:
+        raise GraphError(413, "ErrorMessageSizeExceeded", "The message exceeds the maximum supported size.")
+    return _shown(201, call.mailbox.add(item), call)
+
+
+def _update(call: Call) -> Response:
+    item = call.item
+    call.check_version(item)
+    change(item, call.body(), rewrites_sent=call.settings.rewrites_sent)
+    item.touch()
+    return _shown(200, item, call)
+
+
+def _delete(call: Call) -> Response:
+    item = call.item
+    call.check_version(item)
+    call.mailbox.move(item, call.mailbox.folders[call.settings.delete_goes_to])
+    return Response(204)
+
+
+def _permanent_delete(call: Call) -> Response:
+    """api/message-permanentdelete: into Purges, which no client sees."""
+    call.mailbox.move(call.item, call.mailbox.folders[PURGES])
+    return Response(204)
+
+
+def _destination(call: Call) -> Folder:
+    given = entity(call.body(), "move", {"destinationId", "DestinationId"})
+    wanted = next(iter(given.values()), None)
+    if not isinstance(wanted, str):
+        raise bad_body("destinationId is required.")
+    return call.mailbox.folder(wanted)
+
+
+def _move(call: Call) -> Response:
+    item = call.item
+    return _shown(201, call.mailbox.move(item, _destination(call)), call)
+
+
+def _copy(call: Call) -> Response:
+    item = call.item
+    return _shown(201, call.mailbox.copy(item, _destination(call)), call)
+
+
+def _list_attachments(call: Call) -> Response:
+    fields = attachment_fields(call.query({"$select", "$top"}).get("$select", ""))
+    return answered(200, {"value": [attachment_json(one, fields) for one in call.item.attachments]})
+
+
+def _attach(call: Call) -> Response:
+    item, attachment = call.item, attachment_of(call.body())
+    if item.size + attachment.size > call.settings.largest_message:
+        raise GraphError(413, "ErrorMessageSizeExceeded", "The message exceeds the maximum supported size.")
+    call.mailbox.check_room(attachment.size)
+    item.attachments.append(attachment)
+    item.touch()
+    return answered(201, attachment_json(attachment))
+
+
+def _create_upload(call: Call) -> Response:
+    largest = call.settings.largest_message
+    return call.uploads.create(call.item, call.body(), call.app, largest, call.upload_base)
+
+
+def _attachment(call: Call) -> Attachment:
+    for one in call.item.attachments:
+        if one.id == call.route.attachment:
+            return one
+    raise not_found()
+
+
+def _get_attachment(call: Call) -> Response:
+    return answered(200, attachment_json(_attachment(call)))
+
+
+def _get_attachment_content(call: Call) -> Response:
+    one = _attachment(call)
+    return Response(200, one.data, one.content_type)
+
+
+def _delete_attachment(call: Call) -> Response:
+    item = call.item
+    item.attachments.remove(_attachment(call))
+    item.touch()
+    return Response(204)
+
+
+def _folder_json(call: Call, folder: Folder) -> dict[str, Any]:
+    inside = [item for item in call.mailbox.items.values() if item.folder is folder]
+    return {
+        "id": folder.id,
+        "displayName": {"sentitems": "Sent Items", "inbox": "Inbox"}.get(folder.name, folder.name),
+        "parentFolderId": call.mailbox.folders[folder.parent or folder.name].id,
+        "childFolderCount": sum(one.parent == folder.name for one in call.mailbox.folders.values()),
+        "unreadItemCount": sum(not item.is_read for item in inside),
+        "totalItemCount": len(inside),
+        "isHidden": False,
+    }
+
+
+def _get_folder(call: Call) -> Response:
+    return answered(200, _folder_json(call, call.mailbox.folder(call.route.folder)))
+
+
+def _list_folders(call: Call) -> Response:
+    parent = _folder(call) or call.mailbox.folders["msgfolderroot"]
+    inside = [
+        one for one in call.mailbox.folders.values()
+        if one.parent == parent.name and not one.name.startswith("recoverable")
+    ]  # fmt: skip
+    return answered(200, {"value": [_folder_json(call, one) for one in inside]})
+
+
+def _create_folder(call: Call) -> Response:
+    parent = call.mailbox.folder(call.route.folder)
+    given = entity(call.body(), "microsoft.graph.mailFolder", {"displayName", "isHidden"})
+    name = str(given.get("displayName", ""))
+    if not name or name in call.mailbox.folders:
+        raise GraphError(409, "ErrorFolderExists", "A folder with the specified name already exists.")
+    return answered(201, _folder_json(call, call.mailbox.add_folder(name, parent.name)))
+
+
+OPERATIONS: dict[str, Callable[[Call], Response]] = {
+    "attach": _attach,
+    "copy": _copy,
+    "create": _create,
+    "create-folder": _create_folder,
+    "create-upload": _create_upload,
+    "delete": _delete,
+    "delete-attachment": _delete_attachment,
+    "get": _get,
+    "get-attachment": _get_attachment,
+    "get-attachment-content": _get_attachment_content,
+    "get-folder": _get_folder,
+    "get-mime": _get_mime,
+    "list": _list,
+    "list-attachments": _list_attachments,
+    "list-folders": _list_folders,
+    "move": _move,
+    "permanentDelete": _permanent_delete,
+    "update": _update,
+}
+READING = frozenset(name for name in OPERATIONS if name.startswith(("get", "list")))
