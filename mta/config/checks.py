@@ -14,6 +14,7 @@ from mta.config.directory_checks import directory_consistency, directory_surroun
 from mta.config.findings import Finding, no_domain
 from mta.config.listener_checks import listener_consistency, listener_surroundings
 from mta.config.schema import Configuration
+from mta.config.sentitems_checks import sent_items_consistency, sent_items_surroundings
 from mta.config.signing_checks import signing_consistency, signing_surroundings
 from mta.config.yaml_values import Loc
 from mta.model.address import AddressError, domain_key, parse_address
@@ -30,6 +31,7 @@ def check_consistency(configuration: Configuration) -> list[Finding]:
         *directory_consistency(configuration),
         *signing_consistency(configuration),
         *alert_consistency(configuration),
+        *sent_items_consistency(configuration),
     ]
 
 
@@ -42,6 +44,7 @@ def check_surroundings(configuration: Configuration) -> list[Finding]:
         *_folders(configuration),
         *directory_surroundings(configuration),
         *alert_surroundings(configuration),
+        *sent_items_surroundings(configuration),
     ]
 
 
