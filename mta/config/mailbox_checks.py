@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
 from mta.config.findings import Finding, bad_ca_file, is_this_machine, secret_value, unreadable
@@ -64,8 +65,9 @@ def _maildir(loc: Loc, server: MaildirMailboxes) -> Iterator[Finding]:
         return
     if known == str(server.folder).format(domain="example.com", local="john"):
         yield Finding(where, "everybody's mailbox would be the same folder", "add {local}")
-    if "/" in server.sent_folder or server.sent_folder in (".", ".."):
-        yield Finding((*loc, "sent_folder"), f"{server.sent_folder!r} is no folder's name", "write .Sent")
+    sent = PurePosixPath(server.sent_folder)
+    if sent.is_absolute() or ".." in sent.parts:
+        yield Finding((*loc, "sent_folder"), f"{server.sent_folder!r} is not below the mailbox", "write .Sent")
 
 
 def _imap(loc: Loc, server: ImapMailboxes) -> Iterator[Finding]:
