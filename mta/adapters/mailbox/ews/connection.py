@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import struct
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -37,8 +38,11 @@ _CONNECT_S = 20.0
 LARGEST_ANSWER = 200_000_000
 """A message of 35 MB in base64, and its body; what is larger is given up before it fills the memory."""
 _PIECE = 256 * 1024
-_NO_HANDSHAKE = (KeyError, AttributeError, ValueError, spnego.exceptions.SpnegoError)
-"""Of requests_ntlm, where the server's part of the handshake is missing or no such thing."""
+_NO_HANDSHAKE = (
+    ArithmeticError, AttributeError, LookupError, TypeError, ValueError, struct.error, spnego.exceptions.SpnegoError,
+)  # fmt: skip
+"""Of requests_ntlm and pyspnego, where the server's part of the handshake is missing or no such thing: they unpack what
+came without a look at its length."""
 
 
 @dataclass(frozen=True, slots=True)

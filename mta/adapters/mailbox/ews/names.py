@@ -94,6 +94,9 @@ TASK_START = Property("SystemTime", set_id="Task", number=mapi.TASK_START)
 TASK_DUE = Property("SystemTime", set_id="Task", number=mapi.TASK_DUE)
 VERB_STREAM = Property("Binary", set_id="Common", number=mapi.VERB_STREAM)
 
+CONTENT_CLASS = Property("String", set_id="InternetHeaders", name="content-class")
+"""`rpmsg.message` is of a message under rights management (MS-OXORMMS 2.2.1.1)."""
+
 
 def field(name: str) -> Element:
     """`item:Subject`."""

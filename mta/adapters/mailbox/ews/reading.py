@@ -41,7 +41,7 @@ WHOLE = (
             "item:ItemClass", "item:Subject", "item:Sensitivity", "item:Body", "item:Attachments",
             "item:DateTimeReceived", "item:Size", "item:Categories", "item:Importance", "item:InReplyTo",
             "item:IsDraft", "item:DateTimeSent", "item:ReminderDueBy", "item:ReminderIsSet",
-            "item:ReminderMinutesBeforeStart", "item:Flag", "item:RightsManagementLicenseData", "message:Sender",
+            "item:ReminderMinutesBeforeStart", "item:Flag", "message:Sender",
             "message:ToRecipients", "message:CcRecipients", "message:BccRecipients", "message:IsReadReceiptRequested",
             "message:IsDeliveryReceiptRequested", "message:ConversationIndex", "message:ConversationTopic",
             "message:From", "message:InternetMessageId", "message:IsRead", "message:References", "message:ReplyTo",
@@ -52,7 +52,7 @@ WHOLE = (
         for known in (
             names.STAMP, names.SUBMIT_TIME, names.DELIVERY_TIME, names.CONVERSATION_TOPIC, names.CONVERSATION_INDEX,
             names.ICON_INDEX, names.LAST_VERB, names.LAST_VERB_TIME, names.FLAG_STATUS, names.FLAG_COMPLETED,
-            names.TASK_START, names.TASK_DUE, names.VERB_STREAM,
+            names.TASK_START, names.TASK_DUE, names.VERB_STREAM, names.CONTENT_CLASS,
         )
     ),
 )  # fmt: skip
@@ -133,7 +133,7 @@ def sent_item(item: Element, ref: ItemRef) -> SentItem:
         in_reply_to=said("t:InReplyTo").strip(),
         references=" ".join(said("t:References").split()),
         has_votes=mapi.has_votes(octets_of(extended.get(names.VERB_STREAM.key))),
-        is_protected=item.find(tag("t:RightsManagementLicenseData")) is not None,
+        is_protected=extended.get(names.CONTENT_CLASS.key, "").lower().startswith("rpmsg"),
     )  # fmt: skip
 
 
