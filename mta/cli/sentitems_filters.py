@@ -54,7 +54,7 @@ def filters_of(arguments: argparse.Namespace, command: str) -> list[JobFilter]:
         raise CommandFailedError(text, ExitCode.BAD_CONFIGURATION)
     if (ids or which != JobFilter()) and arguments.all:
         raise CommandFailedError("--all goes with no id and no filter", ExitCode.BAD_CONFIGURATION)
-    return [replace(which, id=f"{each.lower()}*") for each in ids] or [which]
+    return [replace(which, id=each) for each in ids] or [which]
 
 
 def filter_text(which: JobFilter) -> str:

@@ -173,7 +173,7 @@ async def _shown(jobs: SentItemJobs, which: str) -> Sequence[SentItemJob]:
     """What the word names: a job by its id or the beginning of it, a message by its queue id or its Message-ID."""
     if "@" in which or which.startswith("<"):
         return await jobs.entries(JobFilter(message_id=which if which.startswith("<") else f"<{which}>"))
-    by_id = await jobs.entries(JobFilter(id=f"{which.lower().replace('*', '')}*"), limit=20)
+    by_id = await jobs.entries(JobFilter(id=which), limit=20)
     return by_id or await jobs.entries(JobFilter(queue_id=which))
 
 

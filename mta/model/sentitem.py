@@ -164,6 +164,7 @@ class JobFilter:
     """Which jobs an administrator means; empty fields match all. `*` in texts stands for anything, case is nothing."""
 
     id: str = ""
+    """Whole, or its beginning."""
     mailbox: str = ""
     message_id: str = ""
     queue_id: str = ""

@@ -178,8 +178,9 @@ UPDATE sent_job
 SET state = 'skipped', reason = ?, detail = '', due_at = NULL, ended_at = ?, lease_owner = NULL
 WHERE number IN (SELECT value FROM json_each(?))
 
+-- The digits of an id end with f.
 -- name: which_job_id
-sent_job.id = :id
+sent_job.id >= :id AND sent_job.id < :id || 'g'
 
 -- name: which_job_mailbox
 sent_job.mailbox LIKE :mailbox ESCAPE '\'
