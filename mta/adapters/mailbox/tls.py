@@ -7,6 +7,10 @@ import ssl
 from mta.config.mailbox_schema import Trust
 
 
+_NO_FAILURES = (ssl.SSLWantReadError, ssl.SSLWantWriteError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
+"""Of connections that end, and of waiting."""
+
+
 def client_context(trust: Trust) -> ssl.SSLContext:
     """For connections under these settings. Raises OSError if `ca_file` can't be read or holds no certificate."""
     context = ssl.create_default_context(cafile=trust.ca_file)
@@ -24,7 +28,7 @@ def tls_failure(exc: BaseException) -> str | None:
             return None
         if isinstance(cause, ssl.SSLCertVerificationError):
             return cause.verify_message
-        if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+        if isinstance(cause, ssl.SSLError) and not isinstance(cause, _NO_FAILURES):
             return cause.reason or "TLS failed"
         cause = cause.__cause__ or cause.__context__
     return None

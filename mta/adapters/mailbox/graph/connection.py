@@ -28,6 +28,7 @@ from mta.ports.mailbox import (
 
 LARGEST_ANSWER = 40 * 1024 * 1024
 """An item with its body, but without attachments."""
+_LONGEST_CONNECT_S = 20.0
 _NOTHING_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
 
@@ -56,7 +57,8 @@ class Connection:
         )
         self._client = httpx.AsyncClient(
             verify=client_context(settings.tls),
-            timeout=self._timeout_s,
+            # Shorter than the whole: where connecting takes too long, it is known that nothing was sent.
+            timeout=httpx.Timeout(self._timeout_s, connect=min(_LONGEST_CONNECT_S, self._timeout_s / 2)),
             limits=httpx.Limits(
                 max_connections=settings.connections,
                 max_keepalive_connections=settings.connections,

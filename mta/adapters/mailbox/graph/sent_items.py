@@ -85,19 +85,23 @@ class GraphSentItems:
 
     async def find(self, mailbox: str, message_id: str, job: str) -> Sequence[FoundItem]:
         """As the port says. Takes away what an attempt of the job left unfinished."""
-        stamped_by_job = (
+        conditions = [
             f"singleValueExtendedProperties/Any(ep: ep/id eq '{known.STAMP}' and startswith(ep/value, '{job} '))"
-        )
+        ]
+        if message_id.isprintable() and message_id:
+            conditions.insert(0, f"internetMessageId eq {_literal(message_id)}")
         found: dict[str, dict[str, Any]] = {}
-        for condition in (f"internetMessageId eq {_literal(message_id)}", stamped_by_job):
+        for condition in conditions:
             for message in await self._search(mailbox, condition):
                 found.setdefault(reading.ref(message).id, message)
         items = []
         for message in found.values():
             item = reading.found_item(message)
+            is_of_job = stamped_job(item.stamp) == job
             if not item.stamp.endswith(reading.UNFINISHED):
-                items.append(item)
-            elif stamped_job(item.stamp) == job or _is_abandoned(message):
+                # Exchange compares without regard to case.
+                items += [item] if is_of_job or item.message_id == message_id else []
+            elif is_of_job or _is_abandoned(message):
                 await self._connection.delete(_item(mailbox, item.ref))
         return items
 
