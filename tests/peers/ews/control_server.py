@@ -221,7 +221,7 @@ def _stored(properties: dict[str, Any]) -> dict[p.Key, Any]:
 
 def _shown(box: Mailbox, item: Item) -> dict[str, Any]:
     folder = box.folders[item.folder]
-    people = {kind: [who.address for who in item.people(kind)] for kind in ("to", "cc", "bcc")}  # type: ignore[arg-type]
+    people = {kind: [who.address for who in item.people(kind)] for kind in ("to", "cc", "bcc")}
     return {
         "id": item.id,
         "change_key": change_key("item", item.change),

@@ -80,7 +80,7 @@ class SoapFaultError(EwsError):
 
 
 @dataclass(eq=False)
-class HttpAnswer(Exception):
+class HttpAnswer(Exception):  # noqa: N818 - some are no errors
     """An answer that is no SOAP."""
 
     status: int

@@ -1,4 +1,4 @@
-"""Fields of items: how EWS names, shows and takes what the store keeps ([MS-OXWSCORE] 2.2.4.24, [MS-OXWSMSG] 2.2.4.1)."""
+"""Fields of items: how EWS names, shows and takes what is kept ([MS-OXWSCORE] 2.2.4.24, [MS-OXWSMSG] 2.2.4.1)."""
 
 from __future__ import annotations
 

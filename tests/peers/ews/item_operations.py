@@ -172,7 +172,7 @@ def _target(call: Call, default: str, name: str = "m:SavedItemFolderId") -> tupl
 
 def _send(call: Call, item: Item) -> None:
     """To the mailboxes that are here. Sending makes it a sent item."""
-    people = [who for kind in ("to", "cc", "bcc") for who in item.people(kind)]  # type: ignore[arg-type]
+    people = [who for kind in ("to", "cc", "bcc") for who in item.people(kind)]
     if not people:
         raise EwsError("ErrorInvalidRecipients", "At least one recipient isn't valid.")
     now = datetime.now(UTC)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -126,7 +126,7 @@ class Item:
 
     @property
     def has_attachments(self) -> bool:
-        """Whether a paper clip is shown: inline pictures don't count ([MS-OXCMSG] 2.2.1.2, PidTagHasAttachments aside)."""
+        """Whether a paper clip is shown: inline pictures don't count (PidLidSmartNoAttach, [MS-OXCMSG] 2.2.1.14)."""
         return any(not attachment.is_inline for attachment in self.attachments)
 
     @property
@@ -214,7 +214,7 @@ def _names(people: tuple[Participant, ...]) -> str:
     return "; ".join(who.name or who.address for who in people)
 
 
-_MADE = {
+_MADE: dict[Key, Callable[[Item], Any]] = {
     p.FLAGS: lambda item: item.flags,
     p.SIZE: lambda item: item.size,
     p.tag(0x0E02): lambda item: _names(item.people("bcc")),

@@ -119,7 +119,7 @@ class Path:
 
 
 def path_from(node: Element) -> Path:
-    """Of an ExtendedFieldURI. Raises EwsError: the combinations of attributes are restricted ([MS-OXWSXPROP] 2.2.4.5)."""
+    """Of an ExtendedFieldURI. Raises EwsError: which attributes go together is restricted ([MS-OXWSXPROP] 2.2.4.5)."""
     given = dict(node.attrib)
     kind = given.pop("PropertyType")
     if kind in (

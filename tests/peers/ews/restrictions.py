@@ -28,7 +28,7 @@ _COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
 
 
 def test_of(node: Element) -> Test:
-    """What a SearchExpression says of an item. Raises EwsError: fields that can't be searched, values of another type."""
+    """What a SearchExpression says of an item. Raises EwsError: no field to search by, a value of another type."""
     if len(list(node.iter())) > 5 * _MOST_NODES:
         raise EwsError("ErrorRestrictionTooLong", "The restriction has too many nodes.")
     return _test(node)
@@ -131,7 +131,7 @@ def _holds(compare: Callable[[Any, Any], Any], found: Any, wanted: Any) -> bool:
 
 def _contains(node: Element, get: Getter) -> Test:
     """ContainmentMode and ContainmentComparison; Exact alone heeds the case."""
-    wanted = children(node)[1].get("Value")
+    wanted = str(children(node)[1].get("Value"))
     mode = node.get("ContainmentMode", "FullString")
     exact = node.get("ContainmentComparison", "Exact") in ("Exact", "IgnoreNonSpacingCharacters")
 
