@@ -1,0 +1,78 @@
+"""`stampline sentitems grant --script`: print the PowerShell that gives Stampline its rights at the mailbox servers."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from mta.cli.command import CommandFailedError, ExitCode, add_config, add_word
+from mta.cli.grant_script import Grant, script
+from mta.cli.queue_spool import read_configuration
+from mta.config.explain_errors import closest
+from mta.config.mailbox_schema import EwsMailboxes, GraphMailboxes, MailboxServer
+from mta.config.schema import Configuration, Organisation
+
+_LONGEST_NAME = 64
+"""Of a management scope."""
+_NOTHING_TO_DO = {
+    "maildir": "this machine's own files: nothing is to be granted",
+    "imap": "its rights are those of the account there (authorisation identity or master user): see its manual",
+}
+
+
+def add_parser(words: Any) -> None:
+    word = add_word(
+        words,
+        "grant",
+        "print PowerShell that gives Stampline its rights; nothing is carried out",
+    )
+    word.epilog = "exit codes: 0 printed · 1 a value can't stand in a script · 2 bad configuration or usage"
+    add_config(word)
+    word.add_argument("--script", action="store_true", required=True, help="print the script, to be read and then run "
+        "by an administrator of Exchange")  # fmt: skip
+    word.add_argument("--server", default="", metavar="NAME", help="for this mailbox server; needed where there are "
+        "several that take a script")  # fmt: skip
+    word.add_argument(
+        "--account", default="", metavar="NAME", help="the account at Exchange, where the configuration says no user"
+    )
+    word.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    organisation, server = _chosen(read_configuration(arguments), arguments.server)
+    if not isinstance(server, EwsMailboxes | GraphMailboxes):
+        raise CommandFailedError(f"{server.name}: {_NOTHING_TO_DO[server.kind]}")
+    assert organisation.sent_items is not None
+    name = f"Stampline Sent Items {server.name}"[:_LONGEST_NAME].strip()
+    try:
+        text = script(Grant(server, organisation.sent_items.senders, name, arguments.account))
+    except ValueError as error:
+        raise CommandFailedError(f"{server.name}: {error}") from error
+    print(text, end="")
+    return ExitCode.OK
+
+
+def _chosen(configuration: Configuration, name: str) -> tuple[Organisation, MailboxServer]:
+    found = [
+        (each, server)
+        for each in configuration.every_organisation
+        if each.sent_items is not None
+        for server in each.sent_items.servers
+    ]
+    names = {server.name for _, server in found}
+    if not found:
+        raise CommandFailedError("no organisation has `sent_items`", ExitCode.BAD_CONFIGURATION)
+    if name and name not in names:
+        raise CommandFailedError(
+            f"no mailbox server is called {name!r}; {closest(name, names)}", ExitCode.BAD_CONFIGURATION
+        )
+    fitting = [
+        (each, server) for each, server in found
+        if server.name == name or (not name and isinstance(server, EwsMailboxes | GraphMailboxes))
+    ]  # fmt: skip
+    if not fitting:
+        return found[0]
+    if len(fitting) > 1:
+        several = ", ".join(sorted({server.name for _, server in fitting}))
+        raise CommandFailedError(f"name one of {several} with --server", ExitCode.BAD_CONFIGURATION)
+    return fitting[0]
