@@ -72,7 +72,7 @@ def _write(parent: Element, mailbox: Mailbox, folder: Folder, asked: set[str], e
             add(rights, f"t:{name}", "true")
     if "folder:DistinguishedFolderId" in asked and folder.distinguished:
         add(node, "t:DistinguishedFolderId", folder.distinguished)
-    if "folder:UnreadCount" in asked and folder.distinguished != "calendar":
+    if "folder:UnreadCount" in asked and folder.distinguished not in ("calendar", "contacts"):
         add(node, "t:UnreadCount", str(sum(not item.is_read for item in folder.items.values())))
 
 
