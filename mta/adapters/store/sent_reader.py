@@ -56,7 +56,11 @@ def due_jobs(
 ) -> Numbers:
     """Due jobs, one for each mailbox, in the order in which these have been due."""
     values = {"now": now, "limit": limit, "busy": json_list(busy), "left_alone": json_list(left_alone)}
-    return tuple(number for (number,) in cursor.execute(SQL["due_jobs"], values).fetchall())
+    found: list[tuple[int, int]] = []
+    for endpoint, first in cursor.execute(SQL["due_endpoints"]).fetchall():
+        if first <= now and endpoint not in left_alone:
+            found += cursor.execute(SQL["due_jobs"], {**values, "endpoint": endpoint}).fetchall()
+    return tuple(number for _, number in sorted(found)[:limit])
 
 
 def load_jobs(cursor: sqlite3.Cursor, which: Numbers, bodies: Path | None) -> list[SentItemJob]:
@@ -80,8 +84,8 @@ def _copy_bytes(cursor: sqlite3.Cursor, needed: Collection[tuple[int, int]], bod
 
 def next_due(cursor: sqlite3.Cursor) -> datetime | None:
     """When the first mailbox's turn is."""
-    (due_at,) = cursor.execute(SQL["next_due_job"]).fetchone()
-    return None if due_at is None else moment(due_at)
+    row = cursor.execute(SQL["due_endpoints"]).fetchone()
+    return None if row is None else moment(row[1])
 
 
 def matching_jobs(cursor: sqlite3.Cursor, which: WhichJobs, limit: int) -> list[SentItemJob]:

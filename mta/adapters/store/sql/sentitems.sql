@@ -29,17 +29,29 @@ SET state = 'waiting', ended_at = NULL, attempts = 0, reason = '', detail = '',
 WHERE sent_job.id IN (SELECT json_extract(value, '$[0]') FROM json_each(:jobs)) AND state = 'done'
   AND EXISTS (SELECT 1 FROM sent_copy WHERE job = number AND message IS NOT NULL)
 
--- One job of each mailbox whose turn it is, in the order of their turns; none of one that has a job in work.
+-- A loose index scan, as that for next hops: endpoints of mailboxes with jobs, and when the first of each is due.
+-- name: due_endpoints
+WITH RECURSIVE endpoint (name) AS (
+    SELECT min(endpoint) FROM sent_mailbox WHERE due_at IS NOT NULL
+    UNION ALL
+    SELECT (SELECT min(endpoint) FROM sent_mailbox WHERE due_at IS NOT NULL AND endpoint > endpoint.name)
+    FROM endpoint WHERE endpoint.name IS NOT NULL
+)
+SELECT name, (SELECT min(due_at) FROM sent_mailbox WHERE due_at IS NOT NULL AND sent_mailbox.endpoint = name) AS first
+FROM endpoint WHERE name IS NOT NULL ORDER BY first
+
+-- One job of each mailbox there whose turn it is, in the order of their turns; none of one that has a job in work. Where
+-- a mailbox is now, counts for all its jobs; where nobody knows that, it is where the job was tried last.
 -- name: due_jobs
-SELECT number FROM (
-    SELECT (SELECT number FROM sent_job AS job
-            WHERE job.mailbox = mailbox.mailbox AND job.due_at IS NOT NULL AND job.due_at <= :now
-              AND (mailbox.endpoint <> '' OR job.endpoint NOT IN (SELECT value FROM json_each(:left_alone)))
-            ORDER BY job.due_at LIMIT 1) AS number
+SELECT due_at, number FROM (
+    SELECT due_at, (
+        SELECT number FROM sent_job AS job
+        WHERE job.mailbox = mailbox.mailbox AND job.due_at IS NOT NULL AND job.due_at <= :now
+          AND (:endpoint <> '' OR job.endpoint NOT IN (SELECT value FROM json_each(:left_alone)))
+        ORDER BY job.due_at LIMIT 1) AS number
     FROM sent_mailbox AS mailbox
-    WHERE due_at IS NOT NULL AND due_at <= :now
+    WHERE due_at IS NOT NULL AND endpoint = :endpoint AND due_at <= :now
       AND mailbox NOT IN (SELECT value FROM json_each(:busy))
-      AND endpoint NOT IN (SELECT value FROM json_each(:left_alone))
       AND NOT EXISTS (
           SELECT 1 FROM sent_job AS leased
           WHERE leased.mailbox = mailbox.mailbox AND leased.lease_owner IS NOT NULL AND leased.due_at > :now)
@@ -97,9 +109,6 @@ UPDATE sent_job SET due_at = ? WHERE lease_owner = ?
 UPDATE sent_job
 SET attempts = 0, reason = 'interrupted', detail = '', lease_owner = NULL, due_at = ?
 WHERE lease_owner IS NOT NULL AND lease_owner <> ?
-
--- name: next_due_job
-SELECT min(due_at) FROM sent_mailbox WHERE due_at IS NOT NULL
 
 -- name: files_of_jobs
 SELECT DISTINCT file FROM sent_copy JOIN message ON message.id = sent_copy.message

@@ -41,7 +41,8 @@ CREATE TABLE sent_copy (
 CREATE INDEX sent_copy_message ON sent_copy (message) WHERE message IS NOT NULL;
 
 -- One row for each mailbox that has or had jobs: what is remembered of it, and when its turn is. So that looking for
--- what is due costs a step for each due mailbox, however many jobs it has, and nothing for those that are not due.
+-- what is due costs a step for each due mailbox, however many jobs it has, and nothing for those that are not due, or on
+-- an endpoint that is left alone.
 CREATE TABLE sent_mailbox (
     mailbox      TEXT PRIMARY KEY,
     due_at       INTEGER,                   -- of its first waiting job, not before resume_at; NULL: none waits
@@ -55,7 +56,7 @@ CREATE TABLE sent_mailbox (
     resume_at    INTEGER
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX sent_mailbox_due ON sent_mailbox (due_at, mailbox) WHERE due_at IS NOT NULL;
+CREATE INDEX sent_mailbox_due ON sent_mailbox (endpoint, due_at) WHERE due_at IS NOT NULL;
 
 CREATE TABLE sent_endpoint (
     name         TEXT PRIMARY KEY,
