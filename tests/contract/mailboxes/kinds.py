@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
+from tests.contract.mailboxes.ews import Ews, OtherEws
 from tests.contract.mailboxes.graph import Graph
-from tests.contract.mailboxes.harness import Harness
+from tests.contract.mailboxes.harness import Fault, Harness
+from tests.contract.mailboxes.imap import ImapMailServer
 from tests.contract.mailboxes.maildir import Maildirs
 
-KINDS: dict[str, Callable[[], Harness]] = {"graph": Graph, "maildir": Maildirs}
+KINDS: dict[str, type[Harness]] = {
+    "ews": Ews, "ews-other": OtherEws, "graph": Graph, "imap": ImapMailServer, "maildir": Maildirs,
+}  # fmt: skip
 """Each starts its server when called."""
-FAULTS = [(kind, fault) for kind, make in KINDS.items() for fault in sorted(make.faults, key=lambda fault: fault.value)]
+FAULTS = [(kind, fault) for kind, made in sorted(KINDS.items()) for fault in Fault if fault in made.faults]

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -31,6 +32,8 @@ from mta.ports.mailbox import (
 _T = TypeVar("_T")
 _MOST_ADDRESSES = 16
 """Of EWS, by Autodiscover; an organisation has one for each site at most."""
+_SHOWN_WHOLE = 250
+"""Characters of a property that FindItem doesn't cut off."""
 _CANNOT_ASK = frozenset({
     "ErrorContainsFilterWrongType", "ErrorInvalidRestriction", "ErrorUnsupportedPathForQuery",
     "ErrorUnsupportedQueryFilter",
@@ -129,6 +132,12 @@ class EwsSentItems:
     # --- in a thread ---
 
     def _find(self, mailbox: str, message_id: str, job: str) -> Sequence[FoundItem]:
+        return [
+            replace(item, message_id=message_id) if _is_cut(item.message_id, message_id) else item
+            for item in self._find_with_stamps(mailbox, message_id, job)
+        ]
+
+    def _find_with_stamps(self, mailbox: str, message_id: str, job: str) -> Sequence[FoundItem]:
         owner = self._owner(mailbox)
         if self._asks_for_stamps:
             try:
@@ -229,6 +238,11 @@ def _found(answer: Answer) -> list[FoundItem]:
     """Each once."""
     items = (reading.found_item(item) for item in reading.items_in(answer.message))
     return list({item.ref.id: item for item in items if item is not None}.values())
+
+
+def _is_cut(shown: str, whole: str) -> bool:
+    """FindItem shows the beginning of long properties ("FindItem operation": 512 octets)."""
+    return len(shown) >= _SHOWN_WHOLE and shown != whole and whole.startswith(shown)
 
 
 def _made(answer: Answer) -> ItemRef:
