@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import socket
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -240,22 +240,13 @@ async def test_pages_without_end(script: Scripted, graph: GraphSentItems) -> Non
 
 
 async def test_a_server_that_says_nothing(oauth: OAuthServer, tmp_path: Path) -> None:
-    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read()
-        writer.close()
-
-    server = await asyncio.start_server(silent, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    graph = adapter(oauth, tmp_path, f"https://localhost:{port}", timeout="1s")
-    try:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        graph = adapter(oauth, tmp_path, f"https://localhost:{silent.getsockname()[1]}", timeout="1s")
         with pytest.raises(EndpointDownError):
             await _find(graph)
         with pytest.raises(EndpointDownError):  # the handshake didn't come to an end, so nothing was sent
             await _create(graph)
-    finally:
         await graph.close()
-        server.close()
-        await server.wait_closed()
 
 
 async def test_nobody_listens(oauth: OAuthServer, tmp_path: Path) -> None:
