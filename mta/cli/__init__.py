@@ -29,6 +29,7 @@ COMMANDS = {
     "account": ("mta.cli.account", "add, remove, list and verify accounts for SMTP AUTH"),
     "drain": ("mta.cli.drain", "take no mail on this node, and deliver what it has"),
     "undrain": ("mta.cli.undrain", "take mail again, after `drain`"),
+    "sentitems": ("mta.cli.sentitems", "see and work the copies for senders' Sent Items, and set them up"),
     "trace": ("mta.cli.trace", "tell a message's whole life, from the logs and the queue"),
     "bypass": ("mta.cli.bypass", "relay everything unstamped, at once"),
     "demo": ("mta.cli.demo", "show the relay at work on sample mail"),

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
-from mta.cli import sentitems_check, sentitems_grant, sentitems_look, sentitems_work
+from mta.cli import sentitems_grant, sentitems_look, sentitems_work
 from mta.cli.command import add_config, add_word, new_parser
 from mta.cli.sentitems_filters import add_filters
 
@@ -46,8 +46,23 @@ def add_parser(subparsers: Any) -> None:
             word.add_argument(
                 "--server", default="", metavar="NAME", help="only this mailbox server, which was stopped"
             )
-    sentitems_check.add_word(words, _word)
+    check = _word(words, "check", "try the mailbox servers: certificate, sign-in, rights, and a test item", _check)
+    check.epilog = "exit codes: 0 all well · 1 something failed · 2 bad configuration or usage"
+    check.add_argument("--mailbox", action="append", default=[], metavar="ADDRESS", help="make, find, verify and "
+        "remove a test item here; may be repeated. Without it one of each server is only looked into")  # fmt: skip
+    check.add_argument("--outside", action="append", default=[], metavar="ADDRESS", help="a mailbox out of scope, "
+        "which the servers have to deny; may be repeated")  # fmt: skip
+    check.add_argument("--server", default="", metavar="NAME", help="only on this mailbox server")
+    check.add_argument(
+        "--timeout", type=float, default=120.0, metavar="SECONDS", help="for each mailbox (default: %(default)g)"
+    )
     sentitems_grant.add_parser(words)
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from mta.cli import sentitems_check  # brings mailbox servers and directories, which the other words don't need
+
+    return sentitems_check.run(arguments)
 
 
 def _word(words: Any, name: str, summary: str, run: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
 
 from mta.adapters.directory import open_directory
 from mta.cli.check_online import Shown, as_json, is_good, summary
@@ -20,24 +19,6 @@ from mta.ports.directory import DirectoryDownError
 from mta.probe.probe import Probe
 from mta.probe.run import Result, run_probes
 from mta.probe.sent_items import Branch, MailboxProbe, OutsiderProbe, sample_mailbox
-
-TIMEOUT_S = 120.0
-_EXITS = "exit codes: 0 all well · 1 something failed · 2 bad configuration or usage"
-
-
-def add_word(words: Any, add: Callable[..., argparse.ArgumentParser]) -> None:
-    word = add(
-        words, "check", "try the mailbox servers: certificate, sign-in, rights, and with --mailbox a test item", run
-    )
-    word.epilog = _EXITS
-    word.add_argument("--mailbox", action="append", default=[], metavar="ADDRESS", help="make, find, verify and remove "
-        "a test item here; may be repeated. Without it one mailbox of each server is only looked into")  # fmt: skip
-    word.add_argument("--outside", action="append", default=[], metavar="ADDRESS", help="a mailbox out of scope, which "
-        "the servers have to deny; may be repeated")  # fmt: skip
-    word.add_argument("--server", default="", metavar="NAME", help="only on this mailbox server")
-    word.add_argument(
-        "--timeout", type=float, default=TIMEOUT_S, metavar="SECONDS", help="for each mailbox (default: %(default)g)"
-    )
 
 
 def run(arguments: argparse.Namespace) -> int:
