@@ -102,7 +102,7 @@ def _kept(above: Message) -> Iterator[tuple[bytes, bytes]]:
 
 def _stays(field: HeaderField) -> bool:
     name = field.name
-    return bool(name) and name not in _OF_THE_WAY and not name.startswith(_OF_SYSTEMS) and name not in _OF_CONTENT
+    return bool(name) and name not in _OF_THE_WAY and not name.startswith(_OF_SYSTEMS + _OF_CONTENT)
 
 
 def _content_fields(sent: Message) -> Iterator[tuple[bytes, bytes]]:

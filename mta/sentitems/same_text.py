@@ -19,6 +19,7 @@ from mta.message.shown_text import text_of_html
 _INVISIBLE = dict.fromkeys([
     0x00AD, 0x034F, 0x061C, 0x180E, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2070), 0xFEFF,
     *range(0xFE00, 0xFE10), *range(0x00, 0x09), 0x0B, 0x0C, *range(0x0E, 0x20), 0x7F, *range(0x80, 0xA0),
+    *range(0xDC80, 0xDD00), 0xFFFD,  # what could not be decoded
 ])  # fmt: skip
 _SAME_SIGNS = {
     0x2010: "-", 0x2011: "-", 0x2012: "-", 0x2013: "-", 0x2014: "-", 0x2212: "-", 0x2018: "'", 0x2019: "'",
@@ -35,7 +36,7 @@ _TARGET = re.compile(
 )
 _RULE = re.compile(r"^[ \t]*[_\-]{5,}[ \t]*$", re.MULTILINE)
 _LIST_SIGN = re.compile(
-    r"^[ \t]*(?:[*•·▪▫◦●○■□\u2023\u2043\uf0a7\uf0b7-]|o(?=[ \t]{2})|\d{1,3}[.)])[ \t]+", re.MULTILINE
+    r"^[ \t]*(?:[*•·▪▫◦●○■□\u2023\u2043\uf0a7\uf0b7-]|o(?=[ \t]{2})|\d{1,3}[.)])(?:[ \t]+|$)", re.MULTILINE
 )
 _ALT = re.compile(r"<img\b[^<>]{0,4000}?\balt\s*=\s*(?:\"([^\"<>]{1,500})\"|'([^'<>]{1,500})')", re.IGNORECASE)
 
@@ -57,11 +58,17 @@ class _Shape(NamedTuple):
 
 
 def is_same(first: Said, second: Said) -> bool:
-    """By their HTML where both have it, for plain text is made of it; else by what they have."""
+    """By their HTML where both have it, for plain text is made of it; else by what they have.
+
+    Where only one of them has HTML, links' targets don't count.
+    """
     if first.html is not None and second.html is not None:
         return _are_equal(text_of_html(first.html), text_of_html(second.html))
-    if first.text is not None and second.text is not None and _are_equal(first.text, second.text):
-        return True
+    if first.text is not None and second.text is not None:
+        if _are_equal(first.text, second.text):
+            return True
+        if first.html is None and second.html is None:
+            return False
     signs = _pictures(first) | _pictures(second)
     return any(
         _are_equal(_as_plain(one, signs), _as_plain(other, signs)) for one in _texts(first) for other in _texts(second)
@@ -97,13 +104,15 @@ def _pictures(said: Said) -> set[str]:
 
 def _as_plain(text: str, signs: set[str]) -> str:
     """Without what only one of plain text and HTML has."""
-    text = _TARGET.sub("", text)
+    text = _TARGET.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
     for sign in signs:
         text = text.replace(sign, "")
     return _RULE.sub("", _LIST_SIGN.sub("", _QUOTE_MARKS.sub("", text)))
 
 
 def _are_equal(first: str, second: str) -> bool:
+    if first.split() == second.split():
+        return True  # as nearly always
     one, other = _shape(first), _shape(second)
     if one.visible != other.visible:
         return False

@@ -6,6 +6,8 @@ whatever an attempt leaves when it breaks off, the next one finds by our stamp a
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from mta.config.sentitems_schema import SentItemsSettings
 from mta.model.sentitem import JobState, SentItemJob
 from mta.ports.mailbox import ConflictError, ItemGoneError, OutcomeUnknownError, SentItems
@@ -21,7 +23,9 @@ LOOKS = 2
 """So often it is looked for an item that may have been made, before it is made again."""
 
 
-async def work(job: SentItemJob, mailbox: str, server: SentItems, settings: SentItemsSettings) -> Verdict:
+async def work(
+    job: SentItemJob, mailbox: str, server: SentItems, settings: SentItemsSettings, *, now: datetime
+) -> Verdict:
     """Try once. `mailbox` is its primary address. Any MailboxError that says something about server or mailbox passes.
 
     There may be one attempt at a time for a mailbox, whichever of its addresses jobs name.

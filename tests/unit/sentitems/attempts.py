@@ -1,0 +1,42 @@
+"""Attempts at a job as the runner makes them: again when due, from the beginning where the process died."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from mta.config.sentitems_schema import SentItemsSettings
+from mta.model.sentitem import JobState, SentItemJob
+from mta.ports.mailbox import MailboxError
+from mta.sentitems import reasons
+from mta.sentitems.verdict import Verdict
+from mta.sentitems.work import work
+from tests.unit.sentitems.remembered_server import Died, RememberedServer
+from tests.unit.sentitems.samples import MAILBOX, SENT_AT
+
+ATTEMPTS_MAX = 20
+_WAITS_S = {reasons.OUTCOME_UNKNOWN: 10.0, reasons.CONFLICT: 5.0}
+
+
+async def attempt(job: SentItemJob, server: RememberedServer, settings: SentItemsSettings) -> Verdict:
+    now = SENT_AT + timedelta(seconds=60 + server.now_s)
+    return await work(job, MAILBOX, server, settings, now=now)
+
+
+async def worked(job: SentItemJob, server: RememberedServer, settings: SentItemsSettings) -> Verdict:
+    """The last verdict of a job that is tried until it has ended."""
+    verdict = Verdict(JobState.WAITING, "never tried")
+    for _ in range(ATTEMPTS_MAX):
+        try:
+            verdict = await attempt(job, server, settings)
+        except Died:
+            job = replace(job, reason=reasons.INTERRUPTED, attempts=0)
+            continue
+        except MailboxError as error:
+            verdict = Verdict(JobState.WAITING, reasons.ENDPOINT_BUSY, error.code)
+        if verdict.state is not JobState.WAITING:
+            return verdict
+        attempts = job.attempts + 1 if verdict.reason == job.reason else 1
+        job = replace(job, reason=verdict.reason, attempts=attempts)
+        server.advance(_WAITS_S.get(verdict.reason, 60.0))
+    return verdict
