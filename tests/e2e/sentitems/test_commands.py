@@ -143,7 +143,7 @@ def test_a_job_whose_item_is_missing_can_be_tried_again_or_skipped(relay: Relay)
     job = job_of(relay, late)
     assert as_json(relay, "retry", "--dry-run", job["id"]) == {"would_be_retried": 1}
     assert as_json(relay, "retry", job["id"]) == {"retried": 1}
-    assert job_of(relay, late)["due_at"] < job["due_at"]
+    assert job_of(relay, late)["due_at"] != job["due_at"]
     relay.cli("sentitems", "resume")
     wait_for_job(relay, late, state="done")
     assert len(found(relay, late)) == 1
