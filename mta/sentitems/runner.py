@@ -17,6 +17,7 @@ from mta.model.sentitem import JobFilter, JobOutcome, JobState, MailboxNotes, Se
 from mta.ports.clock import Clock
 from mta.ports.sentitem_jobs import SentItemJobs
 from mta.ports.spool import LeaseLostError
+from mta.sentitems import reasons
 from mta.sentitems.attempt import Attempts, Tried, Work
 from mta.sentitems.branch import Branches
 from mta.sentitems.endpoint import Endpoint
@@ -178,8 +179,10 @@ class Runner:
                 tried = await self._attempts.make(job, self._branches.get(job.organisation), notes)
             await self._settle(job, tried)
         except asyncio.CancelledError:
+            # What was asked last may have been done: the next attempt has to know.
+            interrupted = JobOutcome(job, JobState.WAITING, reasons.INTERRUPTED, "", self._clock.now())
             with suppress(MailError, LeaseLostError):
-                await self._jobs.give_back(job.id, self._clock.now())
+                await self._jobs.settle(replace(interrupted, endpoint=job.endpoint, placed=job.placed))
             raise
         except LeaseLostError:
             events.internal_error("sent-items", error=f"job {job.id}: its lease was lost")
