@@ -125,6 +125,8 @@ class Service:
         try:
             if self.settings.latency_s:
                 await asyncio.sleep(self.settings.latency_s)
+            while self.settings.is_held:
+                await asyncio.sleep(0.005)
             with self.lock:
                 return self._carried_out(request, found, caller, box)
         finally:

@@ -17,6 +17,8 @@ class Settings:
     octets_within_s: float = 300
     latency_s: float = 0
     """Of each request."""
+    is_held: bool = False
+    """Requests wait inside, and count as running, until it is false again."""
     largest_request: int = 4 * 1024 * 1024
     largest_message: int = 35 * 1024 * 1024
     page: int = 1000
