@@ -1,4 +1,4 @@
-"""`python -m tests.bench.strain`: open connections, memory, a dead next hop, large messages.
+"""`python -m tests.bench.strain`: open connections, memory, a dead next hop, large messages, Sent Items.
 
 The last line is one JSON object.
 """
@@ -19,6 +19,7 @@ from typing import Any
 from tests.bench.measure import BenchSink, Side, Workload, run_round
 from tests.bench.shared_tools import tool_path
 from tests.bench.sides import SAMPLE_EVERY, lay_out_relay
+from tests.bench.strain import sent_items as sent_item_jobs
 from tests.bench.strain.held import held_connections
 from tests.servers.postfix import running_postfix
 from tests.servers.processes import peak_rss_mb, rss_mb
@@ -152,7 +153,15 @@ def large(folder: Path, scale: float) -> dict[str, Any]:
     }  # fmt: skip
 
 
-MEASURES = {"connections": connections, "memory": memory, "dead-next-hop": dead_next_hop, "large": large}
+def sent_items(folder: Path, scale: float) -> dict[str, Any]:
+    """10,000 Sent Items jobs over 1,000 mailboxes, 8 at a time, at a server that answers after 50 ms."""
+    return sent_item_jobs.measure(folder, scale, _log)
+
+
+MEASURES = {
+    "connections": connections, "memory": memory, "dead-next-hop": dead_next_hop, "large": large,
+    "sent-items": sent_items,
+}  # fmt: skip
 
 
 def main() -> None:
