@@ -92,7 +92,7 @@ Get-Recipient -Filter $filter -ResultSize 20 | Format-Table Name, PrimarySmtpAdd
 """
 _APPLICATION = """
 # --- the application in Exchange ---
-$principals = @(Get-MgServicePrincipal -Filter "appId eq '$($appId.Replace("'", "''"))'")
+$principals = @(Get-MgServicePrincipal -Filter ("appId eq '" + $appId.Replace("'", "''") + "'"))
 if ($principals.Count -ne 1) { throw "the tenant has no enterprise application $appId : create it first" }
 $objectId = $principals[0].Id
 if (-not (Get-ServicePrincipal | Where-Object { $_.AppId -eq $appId })) {
