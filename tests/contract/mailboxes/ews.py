@@ -124,8 +124,8 @@ class Ews:
 
     def _opened(self, **settings: Any) -> SentItems:
         own = {
-            "kind": "ews", "name": "exchange", "url": self.server.url, "password": {"file": str(self._folder / "right")},
-            "tls": {"ca_file": str(self.server.ca_file)},
+            "kind": "ews", "name": "exchange", "url": self.server.url,
+            "password": {"file": str(self._folder / "right")}, "tls": {"ca_file": str(self.server.ca_file)},
         }  # fmt: skip
         return open_server(EwsMailboxes.model_validate(own | self.settings | settings))
 

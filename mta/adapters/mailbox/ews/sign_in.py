@@ -11,7 +11,7 @@ from requests.auth import AuthBase, HTTPBasicAuth
 
 from mta.adapters.mailbox.clouds import CLOUDS
 from mta.adapters.mailbox.oauth import TokenSource
-from mta.config.mailbox_schema import EwsMailboxes
+from mta.config.mailbox_schema import EwsMailboxes, Trust
 
 
 class SignIn:
@@ -39,7 +39,9 @@ class SignIn:
         if settings.sign_in == "oauth":
             assert settings.oauth is not None
             scope = CLOUDS[settings.oauth.cloud].exchange_scope
-            self._tokens = TokenSource(settings.oauth, scope=scope, trust=settings.tls)
+            # Microsoft's authority is public, whoever vouches for an Exchange on-premises.
+            trust = settings.tls if settings.oauth.authority else Trust()
+            self._tokens = TokenSource(settings.oauth, scope=scope, trust=trust)
             bearer = self._bearer = _Bearer(self._tokens)
             return lambda: bearer
         if settings.sign_in == "kerberos":
