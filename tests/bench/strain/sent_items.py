@@ -30,12 +30,11 @@ def measure(folder: Path, scale: float, log: Callable[[str], None]) -> dict[str,
     """10,000 jobs over 1,000 mailboxes: how long they take beside the server's latency, and what the process holds."""
     jobs, mailboxes = int(JOBS * scale), max(int(MAILBOXES * scale), CONNECTIONS)
     with ews_server(offers=("basic",), latency_s=LATENCY_S) as exchange:
-        overrides = {
-            "organisation": sent_items(_settings(exchange), search_for="1h"),
-            "next_hops": [{"name": "out", "kind": "maildir", "folder": str(folder / "out")}],
-            "environment": {"EWS_PASSWORD": "secret"},
-        }
-        with running_relay(folder / "relay", 0, rules=RULES, templates=TEMPLATES, **overrides) as relay:
+        with running_relay(
+            folder / "relay", 0, rules=RULES, templates=TEMPLATES, environment={"EWS_PASSWORD": "secret"},
+            organisation=sent_items(_settings(exchange), search_for="1h"),
+            next_hops=[{"name": "out", "kind": "maildir", "folder": str(folder / "out")}],
+        ) as relay:  # fmt: skip
             relay.cli("sentitems", "pause")
             _arrange(exchange, relay, jobs, mailboxes)
             log(f"  {jobs} jobs wait in {mailboxes} mailboxes")
