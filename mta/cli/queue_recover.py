@@ -77,9 +77,12 @@ def run_recover(arguments: argparse.Namespace) -> int:
     kept = _mark_done(folder, aside)
     wake(configuration)
     if arguments.json:
-        print_json({"brought_back": done.brought_back, "present": done.present, "unreadable": done.unreadable})
+        found = {"brought_back": done.brought_back, "present": done.present, "unreadable": done.unreadable}
+        print_json({**found, "sent_items_jobs": done.jobs})
         return ExitCode.OK
     print(f"brought back: {len(done.brought_back)}, in the queue already: {len(done.present)}")
+    if done.jobs:
+        print(f"Sent Items jobs brought back: {len(done.jobs)}")
     print(f"can't be read: {len(done.unreadable)}")
     for name in done.unreadable[:SHOWN_MAX]:
         print(f"  {name}")

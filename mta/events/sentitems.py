@@ -18,6 +18,11 @@ def sent_item_job(
     )  # fmt: skip
 
 
+def sent_item_left_out(queue_id: str, *, mailboxes: Iterable[str], reason: str) -> None:
+    """A copy went out, and no job was made to put it into Sent Items."""
+    emit("warning", "sent-item-left-out", queue_id=queue_id, mailboxes=listed(mailboxes), reason=reason)
+
+
 def sent_items_changed(operation: str, *, by: str, which: str, jobs: int) -> None:
     """An administrator has changed jobs."""
     emit("warning", "sent-items-changed", operation=operation, by=by, which=which, jobs=jobs)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -12,9 +13,12 @@ from mta.adapters.store.errors import StoreError, described
 from mta.adapters.store.place import FILE
 from mta.adapters.store.reader import Reader
 from mta.adapters.store.rows import microseconds
+from mta.adapters.store.sent_reader import sent_items_look
 from mta.model.queue import QueueLook
+from mta.model.sentitem import SentItemsLook
 
 HOPS_TOLD = 10
+MAILBOXES_TOLD = 20
 
 
 def look(folder: Path, late_since: datetime) -> QueueLook:
@@ -22,11 +26,23 @@ def look(folder: Path, late_since: datetime) -> QueueLook:
 
     Raises FileNotFoundError where there is no queue, StoreError where it can't be read.
     """
+    with _reader(folder) as reader:
+        late = reader.late(microseconds(late_since), HOPS_TOLD)
+        return QueueLook(late, tuple(reader.frozen()), reader.draining())
+
+
+def look_at_sent_items(folder: Path, late_since: datetime) -> SentItemsLook:
+    """How Sent Items jobs stand; raises as `look`."""
+    with _reader(folder) as reader, reader.snapshot() as cursor:
+        return sent_items_look(cursor, reader.sent_items_switch(), microseconds(late_since), MAILBOXES_TOLD)
+
+
+@contextmanager
+def _reader(folder: Path) -> Iterator[Reader]:
     path = folder / FILE
     path.stat()
     try:
         with closing(Reader(connect_reader(folder), folder)) as reader:
-            late = reader.late(microseconds(late_since), HOPS_TOLD)
-            return QueueLook(late, tuple(reader.frozen()), reader.draining())
+            yield reader
     except sqlite3.Error as error:
         raise StoreError(f"{path} can't be read: {described(error)}") from error

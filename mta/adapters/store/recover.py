@@ -1,4 +1,4 @@
-"""Brings messages of a database that was set aside back into the queue.
+"""Brings messages of a database that was set aside back into the queue, and Sent Items jobs.
 
 What was delivered in the last moments of the damaged one may be sent again: its end was perhaps not written down.
 """
@@ -6,8 +6,8 @@ What was delivered in the last moments of the damaged one may be sent again: its
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import closing, suppress
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import groupby, islice
 from pathlib import Path
@@ -18,6 +18,7 @@ from mta.adapters.store.errors import StoreError, described
 from mta.adapters.store.place import FILE
 from mta.adapters.store.rows import Ids
 from mta.adapters.store.salvage import Row, Salvaged, salvage
+from mta.adapters.store.statements import SQL
 from mta.adapters.store.turnstile import Turnstile
 from mta.crash import crash_point
 
@@ -35,6 +36,8 @@ class Recovered:
     """In the queue already."""
     unreadable: tuple[str, ...]
     """Of which a part is missing: the body, the envelope, or who was still to get it."""
+    jobs: tuple[str, ...] = ()
+    """Ids of the Sent Items jobs that were brought back with what they need."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,35 +62,61 @@ def recover(folder: Path, aside: Path, now: int) -> Recovered:
         found = salvage(aside / FILE)
     except OSError as error:
         raise StoreError(f"{aside / FILE} can't be read: {error.strerror}") from error
-    whole, unreadable = _put_together(found, aside / "bodies")
+    jobs = _unfinished(found)
+    needed = {copy[3] for _, copies in jobs for copy in copies}
+    whole, kept, unreadable = _put_together(found, aside / "bodies", needed)
+    messages = {int(each.message[0] or 0): each for each in (*whole, *kept)}
     brought_back: list[str] = []
     present: list[str] = []
-    rest = iter(whole)
+    made: list[str] = []
+    rest, jobs_left = iter(whole), iter(jobs)
     try:
         with closing(Turnstile(folder)) as turn, closing(connect(folder)) as connection:
             while some := list(islice(rest, CHUNK)):
                 with turn:
                     brought_back += _queue(connection, folder, aside, some, now)
                 present += sorted({each.queue_id for each in some}.difference(brought_back))
+            while some_jobs := list(islice(jobs_left, CHUNK)):
+                with turn:
+                    made += _make_jobs(connection, folder, aside, some_jobs, messages, now)
     except (sqlite3.Error, OSError) as error:
         raise StoreError(f"after {len(brought_back)} messages: {described(error)}") from error
-    return Recovered(tuple(brought_back), tuple(present), tuple(unreadable))
+    return Recovered(tuple(brought_back), tuple(present), tuple(unreadable), tuple(made))
 
 
-def _put_together(found: Salvaged, bodies: Path) -> tuple[list[_Found], list[str]]:
+_Job = tuple[Row, Sequence[Row]]
+"""A job and those of its copies whose bytes it needs."""
+
+
+def _unfinished(found: Salvaged) -> list[_Job]:
+    copies: dict[int, list[Row]] = {}
+    for (job, _, _), row in sorted(found.copies.items()):
+        if row[3] is not None:
+            copies.setdefault(job, []).append(row)
+    unfinished = (job for _, job in sorted(found.jobs.items()) if job[7] in ("waiting", "given-up"))
+    return [(job, copies[int(job[0] or 0)]) for job in unfinished if int(job[0] or 0) in copies]
+
+
+def _put_together(
+    found: Salvaged, bodies: Path, needed: Collection[object]
+) -> tuple[list[_Found], list[_Found], list[str]]:
+    """Whole messages, those that only jobs need (`needed` has their numbers), and the names of the others."""
     deliveries = {key: [row for _, row in rows] for key, rows in _by_message(found.deliveries)}
     variants = {key: [row for _, row in rows] for key, rows in _by_message(found.variants)}
     whole: list[_Found] = []
+    kept: list[_Found] = []
     unreadable: list[str] = []
     for number, message in sorted(found.messages.items()):
         content = found.contents.get(number)
-        if content is None or number not in deliveries or not _has_body(message, content, bodies):
+        has_use = number in deliveries or number in needed
+        if content is None or not has_use or not _has_body(message, content, bodies):
             unreadable.append(str(message[1]))
         else:
-            whole.append(_Found(message, content, deliveries[number], variants.get(number, ())))
+            sort = whole if number in deliveries else kept
+            sort.append(_Found(message, content, deliveries.get(number, ()), variants.get(number, ())))
     known = {str(message[1]) for message in found.messages.values()}
     without = [f"number {number}" for number in found.contents if number not in found.messages]
-    return whole, [*unreadable, *(name for name in without if name not in known)]
+    return whole, kept, [*unreadable, *(name for name in without if name not in known)]
 
 
 def _by_message(rows: dict[tuple[int, int], Row]) -> Iterator[tuple[int, Iterator[tuple[tuple[int, int], Row]]]]:
@@ -104,28 +133,79 @@ def _has_body(message: Row, content: Row, bodies: Path) -> bool:
     return False
 
 
+def _ids(connection: sqlite3.Connection) -> Ids:
+    (highest,) = connection.execute("SELECT coalesce(max(id), 0) FROM message").fetchone()
+    return Ids(_ADMIN_SLOT, highest)
+
+
 def _queue(connection: sqlite3.Connection, folder: Path, aside: Path, some: Sequence[_Found], now: int) -> list[str]:
     """One transaction; gives the queue ids that were not there yet. Hold the turnstile: the sweep must not run."""
-    (highest,) = connection.execute("SELECT coalesce(max(id), 0) FROM message").fetchone()
-    ids = Ids(_ADMIN_SLOT, highest)
+    ids = _ids(connection)
     queued: list[str] = []
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with _transaction(connection):
         for each in some:
             if connection.execute("SELECT 1 FROM message WHERE queue_id = ?", (each.queue_id,)).fetchone():
                 continue
-            if each.file is not None:
-                _bring_body(folder / "bodies" / each.file, aside / "bodies" / each.file)
-            _insert_message(connection, each, ids.fresh(), now)
+            _bring(connection, folder, aside, each, ids.fresh(), now)
             queued.append(each.queue_id)
         crash_point("recovering")
+    crash_point("recovered")
+    return queued
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
         connection.execute("COMMIT")
-        crash_point("recovered")
     except BaseException:
         if connection.in_transaction:
             connection.rollback()
         raise
-    return queued
+
+
+def _make_jobs(
+    connection: sqlite3.Connection, folder: Path, aside: Path, some: Sequence[_Job], messages: Mapping[int, _Found],
+    now: int,
+) -> list[str]:  # fmt: skip
+    """One transaction, as `_queue`; gives the ids of the jobs. A message comes together with the job that needs it."""
+    ids = _ids(connection)
+    made: list[str] = []
+    with _transaction(connection):
+        for job, copies in some:
+            whole = [(copy, messages[number]) for copy in copies if (number := int(copy[3] or 0)) in messages]
+            if not whole or connection.execute("SELECT 1 FROM sent_job WHERE id = ?", (job[1],)).fetchone():
+                continue
+            number = _insert_job(connection, job, now)
+            for copy, message in whole:
+                row = connection.execute("SELECT id FROM message WHERE queue_id = ?", (message.queue_id,)).fetchone()
+                place = ids.fresh() if row is None else row[0]
+                if row is None:
+                    _bring(connection, folder, aside, message, place, now)
+                _insert(connection, "sent_copy", (number, *copy[1:3], place, *copy[4:]))
+            made.append(str(job[1]))
+        crash_point("recovering-jobs")
+    return made
+
+
+def _insert_job(connection: sqlite3.Connection, job: Row, now: int) -> int:
+    """Under a number of its own; gives that. What was leased was cut short, see `release_jobs`."""
+    cursor = connection.execute("SELECT coalesce(max(number), 0) + 1 FROM sent_job")
+    (number,) = cursor.fetchone()
+    _insert(connection, "sent_job", (number, *job[1:16], None))
+    if job[16] is not None:
+        connection.execute(SQL["interrupt_job"], (now, number))
+    return int(number)
+
+
+def _bring(
+    connection: sqlite3.Connection, folder: Path, aside: Path, found: _Found, number: int, now: int
+) -> None:  # fmt: skip
+    """A message, its body first."""
+    if found.file is not None:
+        _bring_body(folder / "bodies" / found.file, aside / "bodies" / found.file)
+    _insert_message(connection, found, number, now)
 
 
 def _insert_message(connection: sqlite3.Connection, found: _Found, number: int, now: int) -> None:

@@ -23,6 +23,7 @@ _LOG_HEADER = 32
 _LOG_MAGIC = (0x377F0682, 0x377F0683)
 _INTEGERS = {1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8}
 _FIELDS_MAX = 64
+_JOB_STATES = frozenset({"waiting", "done", "skipped", "given-up"})
 
 Value = int | float | str | bytes | None
 Row = tuple[Value, ...]
@@ -42,6 +43,9 @@ class Salvaged:
     deliveries: dict[Key, Row] = field(default_factory=dict)
     """By message and part."""
     variants: dict[Key, Row] = field(default_factory=dict)
+    jobs: dict[int, Row] = field(default_factory=dict)
+    copies: dict[tuple[int, str, int], Row] = field(default_factory=dict)
+    """By job, queue id and variant."""
 
 
 def salvage(database: Path) -> Salvaged:
@@ -68,6 +72,12 @@ def _sort(found: Salvaged, is_table: bool, rowid: int, row: Row) -> None:
             found.contents[rowid] = (rowid, *row[1:])
         case True, (int(message), int(variant), bytes()) | (int(message), int(variant), bytes(), int()):
             found.variants[message, variant] = row
+        case True, (None, str(), str(), str(), str(), None | int(), int(), str(state), int(), None | int(), *_) if (
+            state in _JOB_STATES
+        ):
+            found.jobs[rowid] = (rowid, *row[1:])
+        case False, (int(job), str(queue_id), int(variant), None | int(), int(), int(), int()):
+            found.copies[job, queue_id, variant] = row
         case False, (int(message), int(part), str(), "queued" | "held", _, int(attempts), _, str(recipients), *_):
             older = found.deliveries.get((message, part))
             if _are_json(recipients) and (older is None or int(older[5] or 0) <= attempts):

@@ -13,7 +13,7 @@ from mta.adapters.store.administration import can_be_stored, pattern
 from mta.adapters.store.rows import microseconds, moment
 from mta.adapters.store.sent_rows import NO_BYTES, CopyBytes, copy_bytes, endpoint_notes, mailbox_notes, sent_item_job
 from mta.adapters.store.statements import SQL, json_list
-from mta.model.sentitem import EndpointNotes, JobFilter, JobState, MailboxNotes, SentItemJob
+from mta.model.sentitem import EndpointNotes, JobFilter, JobState, MailboxNotes, SentItemJob, SentItemsLook, Switch
 
 Numbers = tuple[int, ...]
 
@@ -104,6 +104,21 @@ def notes_of_mailboxes(cursor: sqlite3.Cursor, mailboxes: Collection[str]) -> Ma
     """Of those of which anything is remembered."""
     rows = cursor.execute(SQL["mailbox_notes"], (json_list(mailboxes),)).fetchall()
     return {row[0]: mailbox_notes(row) for row in rows}
+
+
+def sent_items_look(cursor: sqlite3.Cursor, switch: Switch, late_since: int, denied_told: int) -> SentItemsLook:
+    """How all stands: what waits since then or longer, what is stopped, and some of the mailboxes that are denied."""
+    late, oldest = cursor.execute(SQL["late_jobs"], (late_since,)).fetchone()
+    since = cursor.execute(SQL["switched_since"]).fetchone()
+    return SentItemsLook(
+        switch,
+        None if since is None else moment(since[0]),
+        late,
+        None if oldest is None else moment(oldest),
+        tuple(notes for notes in notes_of_endpoints(cursor).values() if notes.is_stopped),
+        tuple(mailbox_notes(row) for row in cursor.execute(SQL["denied_mailboxes"], (denied_told,)).fetchall()),
+        cursor.execute(SQL["count_denied"]).fetchone()[0],
+    )
 
 
 def notes_of_endpoints(cursor: sqlite3.Cursor) -> Mapping[str, EndpointNotes]:

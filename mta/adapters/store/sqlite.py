@@ -239,6 +239,30 @@ class SqliteSpool(Access):
             await self.give_back(delivery.message.queue_id, delivery.next_hop, self._clock.now())
 
     async def settle(self, settlement: Settlement) -> None:
+        if not settlement.sent:
+            await self._settle(settlement)
+        elif not self._has_room_for_jobs():
+            await self._settle_without_jobs(settlement)
+        else:
+            try:
+                await self._settle(settlement)
+            except SpoolFullError:
+                await self._settle_without_jobs(settlement)
+
+    def _has_room_for_jobs(self) -> bool:
+        """Jobs keep what delivered mail would give back: below the reserve, mail goes first."""
+        try:
+            return self._room.fits(0)
+        except OSError:
+            return True  # its folder is gone, which the writer tells of
+
+    async def _settle_without_jobs(self, settlement: Settlement) -> None:
+        """What went out must not go out again, and with a full disk it would."""
+        await self._settle(replace(settlement, sent=()))
+        mailboxes = dict.fromkeys(mailbox for copy in settlement.sent for mailbox in copy.mailboxes)
+        events.sent_item_left_out(settlement.queue_id, mailboxes=mailboxes, reason="no-room")
+
+    async def _settle(self, settlement: Settlement) -> None:
         spawned = [await self._store_body(message) for message in settlement.spawned] if settlement.spawned else []
         due_at = self._now() if settlement.due_at is None else microseconds(settlement.due_at)
         try:

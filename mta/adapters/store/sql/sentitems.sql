@@ -105,6 +105,9 @@ UPDATE sent_job SET lease_owner = NULL, due_at = ? WHERE id = ? AND lease_owner 
 -- name: renew_jobs
 UPDATE sent_job SET due_at = ? WHERE lease_owner = ?
 
+-- name: interrupt_job
+UPDATE sent_job SET attempts = 0, reason = 'interrupted', detail = '', due_at = ? WHERE number = ?
+
 -- name: release_jobs
 UPDATE sent_job
 SET attempts = 0, reason = 'interrupted', detail = '', lease_owner = NULL, due_at = ?
@@ -156,6 +159,21 @@ DELETE FROM sent_switch
 -- name: switch_to
 INSERT INTO sent_switch (id, position, since, by_whom) VALUES (1, :position, :since, :by_whom)
 ON CONFLICT (id) DO UPDATE SET position = :position, since = :since, by_whom = :by_whom WHERE position <> :position
+
+-- What waits for the sender, or for the mailbox's own sake, is none of those who wait too long.
+-- name: late_jobs
+SELECT count(*), min(created_at) FROM sent_job
+WHERE state = 'waiting' AND created_at <= ? AND reason NOT IN ('not-found', 'quota', 'mailbox-unavailable')
+
+-- name: denied_mailboxes
+SELECT mailbox, primary_name, endpoint, resolved_at, missing, seldom_until, absent_until, denied_since, resume_at
+FROM sent_mailbox WHERE denied_since IS NOT NULL ORDER BY denied_since, mailbox LIMIT ?
+
+-- name: count_denied
+SELECT count(*) FROM sent_mailbox WHERE denied_since IS NOT NULL
+
+-- name: switched_since
+SELECT since FROM sent_switch
 
 -- `{which}` is put together from the conditions below.
 -- name: matching_jobs

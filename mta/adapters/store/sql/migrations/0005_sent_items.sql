@@ -126,7 +126,7 @@ CREATE TRIGGER sent_job_made AFTER INSERT ON sent_job
 BEGIN
     INSERT INTO sent_mailbox (mailbox, due_at) VALUES (NEW.mailbox, NEW.due_at)
     ON CONFLICT DO UPDATE
-    SET due_at = max(min(coalesce(due_at, NEW.due_at), NEW.due_at), coalesce(resume_at, 0));
+    SET due_at = max(min(coalesce(due_at, NEW.due_at), NEW.due_at), coalesce(resume_at, 0)) WHERE NEW.due_at IS NOT NULL;
 END;
 
 CREATE TRIGGER sent_job_moved AFTER UPDATE OF due_at ON sent_job
