@@ -29,21 +29,23 @@ _TIMEOUT_S = 3600.0
 def measure(folder: Path, scale: float, log: Callable[[str], None]) -> dict[str, Any]:
     """10,000 jobs over 1,000 mailboxes: how long they take beside the server's latency, and what the process holds."""
     jobs, mailboxes = int(JOBS * scale), max(int(MAILBOXES * scale), CONNECTIONS)
-    with ews_server(offers=("basic",), latency_s=LATENCY_S) as exchange:
-        with running_relay(
+    with (
+        ews_server(offers=("basic",), latency_s=LATENCY_S) as exchange,
+        running_relay(
             folder / "relay", 0, rules=RULES, templates=TEMPLATES, environment={"EWS_PASSWORD": "secret"},
             organisation=sent_items(_settings(exchange), search_for="1h"),
             next_hops=[{"name": "out", "kind": "maildir", "folder": str(folder / "out")}],
-        ) as relay:  # fmt: skip
-            relay.cli("sentitems", "pause")
-            _arrange(exchange, relay, jobs, mailboxes)
-            log(f"  {jobs} jobs wait in {mailboxes} mailboxes")
-            exchange.forget()
-            began = time.monotonic()
-            relay.cli("sentitems", "resume")
-            held = list(_held(relay, jobs, began, log))
-            took_s = time.monotonic() - began
-            counters, peak = exchange.counters(), round(peak_rss_mb(process(relay)), 1)
+        ) as relay,
+    ):  # fmt: skip
+        relay.cli("sentitems", "pause")
+        _arrange(exchange, relay, jobs, mailboxes)
+        log(f"  {jobs} jobs wait in {mailboxes} mailboxes")
+        exchange.forget()
+        began = time.monotonic()
+        relay.cli("sentitems", "resume")
+        held = list(_held(relay, jobs, began, log))
+        took_s = time.monotonic() - began
+        counters, peak = exchange.counters(), round(peak_rss_mb(process(relay)), 1)
     a_job = counters.requests / jobs
     bound_s = counters.requests * LATENCY_S / CONNECTIONS
     return {
