@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from mta.adapters.notification.mail import MailChannel
-from mta.adapters.store.look import look
+from mta.adapters.store.look import look, look_at_sent_items
 from mta.app.companion import run_companion
 from mta.config.delivery_schema import MaildirHop
 from mta.config.schema import Configuration
@@ -17,6 +17,7 @@ from mta.control.client import NotRunningError, ask
 from mta.ports.clock import SystemClock
 from mta.ports.notification import NotificationChannel
 from mta.watch.board import STATE_FILE
+from mta.watch.sentitems_watcher import SentItemsWatcher
 from mta.watch.watch import Equipment, Watch
 from mta.watch.watchers import CertificateWatcher, DiskWatcher, QueueWatcher, RelayWatcher, WatchedCertificate
 
@@ -33,12 +34,17 @@ def equipment_of(configuration: Configuration) -> Equipment:
         except NotRunningError as exc:
             raise ConnectionError(str(exc)) from exc
 
+    serves = any(organisation.sent_items is not None for organisation in configuration.every_organisation)
+    sent_items = SentItemsWatcher(
+        partial(look_at_sent_items, spool), age=alerts.sent_items_age, forgotten=alerts.forgotten
+    )  # fmt: skip
     return Equipment(
         watchers=(
             QueueWatcher(partial(look, spool), age=alerts.queue_age, forgotten=alerts.forgotten),
             RelayWatcher(status, stopped_for=alerts.next_hop_stopped, forgotten=alerts.forgotten),
             DiskWatcher((spool, configuration.logs.folder), alerts.disk_free),
             CertificateWatcher(watched_certificates(configuration), alerts.certificates),
+            *((sent_items,) if serves else ()),
         ),
         channels=channels_of(configuration),
         every=alerts.look_every,

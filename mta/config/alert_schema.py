@@ -43,6 +43,8 @@ class Alerts(Strict):
     """How long a bypass, a drain or a frozen next hop may last."""
     disk_free: Size = 1_000_000_000
     """On the disks of spool and logs."""
+    sent_items_age: Duration = timedelta(hours=4)
+    """How long a Sent Items job may wait for a mailbox server."""
     certificates: tuple[Duration, ...] = (timedelta(days=30), timedelta(days=7), timedelta(days=1))
     """Before a certificate of ours expires."""
     look_every: Duration = timedelta(seconds=30)

@@ -160,6 +160,24 @@ class Switch(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class SentItemsLook:
+    """How Sent Items stand, for who watches."""
+
+    switch: Switch
+    switched_at: datetime | None
+    """When it was paused or switched off; None while it is on."""
+    late: int
+    """Jobs that wait for a server or the directory for longer than they should."""
+    oldest_at: datetime | None
+    """When the first of these was made."""
+    stopped: tuple[EndpointNotes, ...]
+    """Servers that wait for an administrator."""
+    denied: tuple[MailboxNotes, ...]
+    """Mailboxes that we may not act for, those of whom it is known longest first; at most as many as asked for."""
+    denied_in_all: int
+
+
+@dataclass(frozen=True, slots=True)
 class JobFilter:
     """Which jobs an administrator means; empty fields match all. `*` in texts stands for anything, case is nothing."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from mta.model.printable import in_a_line
@@ -50,3 +50,13 @@ class Watcher(Protocol):
     def look(self, now: datetime) -> Coroutine[Any, Any, Sequence[Trouble]]:
         """What is wrong now. Raises CantLookError."""
         ...
+
+
+def in_words(time: timedelta) -> str:
+    """A length of time in words, in the largest unit that is at least one."""
+    seconds = int(time.total_seconds())
+    for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * length or (seconds % length == 0 and seconds >= length):
+            number = seconds // length
+            return f"{number} {unit if number > 1 else unit[:-1]}"
+    return f"{seconds} seconds"

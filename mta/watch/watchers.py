@@ -14,7 +14,7 @@ from cryptography.x509 import load_pem_x509_certificates
 
 from mta.model.delivery import OF_DOMAIN
 from mta.model.queue import Draining, FrozenHop, QueueLook, is_frozen
-from mta.watch.trouble import CantLookError, Trouble
+from mta.watch.trouble import CantLookError, Trouble, in_words
 
 ENDS_SOON = timedelta(days=1)
 """A bypass whose end is nearer is not forgotten."""
@@ -53,8 +53,9 @@ class QueueWatcher:
         yield Trouble(
             "queue-age",
             "queue-age",
-            f"mail waits in the queue: {number} message{'s' if number > 1 else ''} for longer than {_span(self._age)}",
-            f"The oldest has waited for {_span(now - seen.late.oldest_at)}. Most wait for: {', '.join(hops)}. "
+            f"mail waits in the queue: {number} message{'s' if number > 1 else ''} for longer than "
+            f"{in_words(self._age)}",
+            f"The oldest has waited for {in_words(now - seen.late.oldest_at)}. Most wait for: {', '.join(hops)}. "
             "`stampline queue summary --by reply` shows what the next hops say; when it is mended, "
             "`stampline queue retry --next-hop NAME` tries at once.",
         )
@@ -64,7 +65,7 @@ def _frozen(hop: FrozenHop, now: datetime) -> Trouble:
     return Trouble(
         f"frozen:{hop.next_hop}",
         "frozen",
-        f"next hop {hop.next_hop} is frozen for {_span(now - hop.since)}",
+        f"next hop {hop.next_hop} is frozen for {in_words(now - hop.since)}",
         f"{_ordered(hop.by, hop.reason)}. Its mail waits, and nobody is warned of it. `stampline queue thaw "
         f"{hop.next_hop}` has it delivered.",
     )
@@ -74,7 +75,7 @@ def _draining(order: Draining, now: datetime) -> Trouble:
     return Trouble(
         "draining",
         "draining",
-        f"this node is draining for {_span(now - order.since)}: it takes no mail",
+        f"this node is draining for {in_words(now - order.since)}: it takes no mail",
         f"{_ordered(order.by, order.reason)}. `stampline undrain` has it take mail again.",
     )
 
@@ -148,7 +149,7 @@ def _stopped(workers: Iterable[Mapping[str, Any]], now: datetime, stopped_for: t
             yield Trouble(
                 f"next-hop-stopped:{hop}",
                 "next-hop-stopped",
-                f"next hop {hop} can't be reached for {_span(now - began)}",
+                f"next hop {hop} can't be reached for {in_words(now - began)}",
                 f"It says: {reason}. Its mail waits in the queue and goes out as soon as it answers again; other next "
                 "hops are not affected.",
             )
@@ -190,7 +191,7 @@ def _bypass(bypass: Mapping[str, Any], now: datetime, forgotten: timedelta) -> I
         yield Trouble(
             "bypass",
             "bypass",
-            f"bypass is on for {_span(lasts)}: mail goes out without rules and stamps",
+            f"bypass is on for {in_words(lasts)}: mail goes out without rules and stamps",
             "`stampline bypass off` has rules apply again; `stampline bypass on --for 4h` ends by itself.",
         )
 
@@ -283,13 +284,3 @@ class CertificateWatcher:
     def _trouble(watched: WatchedCertificate, stage: str, what: str, text: str) -> Trouble:
         key = f"certificate:{watched.path}:{stage}"
         return Trouble(key, "certificate", f"the certificate of {watched.purpose} ({watched.path}) {what}", text)
-
-
-def _span(time: timedelta) -> str:
-    """In the largest unit that is at least one."""
-    seconds = int(time.total_seconds())
-    for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
-        if seconds >= 2 * length or (seconds % length == 0 and seconds >= length):
-            number = seconds // length
-            return f"{number} {unit if number > 1 else unit[:-1]}"
-    return f"{seconds} seconds"
