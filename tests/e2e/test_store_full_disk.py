@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from mta.adapters.store.sentitems import SqliteSentItemJobs
 from mta.adapters.store.sqlite import SqliteSpool
-from mta.model.delivery import AcceptedMessage, Settlement, State
+from mta.model.delivery import AcceptedMessage, SentCopy, Settlement, State, StoredVariant
 from mta.model.queue import QueueFilter
+from mta.model.sentitem import JobOutcome, JobState
 from mta.ports.spool import SpoolFullError
 from tests.servers.small_disk import small_disk
 from tests.spool_samples import sample_message
@@ -100,6 +103,37 @@ async def test_when_the_last_octet_is_used_acceptance_fails_whole_and_recovers(
     await settle(spool, [*accepted, another])
     assert await queued(spool) == []
     await spool.close()
+
+
+async def test_on_a_full_disk_mail_is_settled_and_jobs_that_are_there_go_on(disk: Path) -> None:
+    spool = await SqliteSpool.open(disk / "spool", slot=0, reserve=RESERVE)
+    first = sample_message(b"x" * 30_000)
+    await spool.accept(first)
+    await spool.settle(_with_job(first, "first@example.com"))
+    others = await fill(spool, 30_000)
+    with (disk / "ballast").open("wb", buffering=0) as ballast:
+        while _written(ballast):
+            pass
+    for number, message in enumerate(others):
+        await spool.settle(_with_job(message, f"s{number}@example.com"))
+    assert await queued(spool) == []
+    jobs = await SqliteSentItemJobs.open(disk / "spool", works=True)
+    found: dict[str, int] = {}
+    while leased := await jobs.lease_due(datetime.now(UTC), limit=10):
+        for job in leased:
+            found[job.mailbox] = job.copies[0].body.size_octets
+            assert await jobs.settle(JobOutcome(job, JobState.DONE, "replaced")) is JobState.DONE
+    assert found["first@example.com"] == 30_000
+    assert set(found.values()) == {30_000}, "each job that was made is whole"
+    await jobs.close()
+    await spool.close()
+
+
+def _with_job(message: AcceptedMessage, mailbox: str) -> Settlement:
+    now = datetime.now(UTC)
+    copy = SentCopy((mailbox,), "default", message.message_id, None, 0, True, 1, sent_at=now, due_at=now)
+    stamped = StoredVariant(0, ((0, 0, b"y" * 3000),), is_changed=True)
+    return Settlement(message.queue_id, "default", (), {0: State.DELIVERED}, variants=(stamped,), sent=(copy,))
 
 
 async def test_settling_works_even_when_others_have_used_up_the_reserve(disk: Path) -> None:
