@@ -9,12 +9,15 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
-from typing import ClassVar, Literal, Protocol
+from typing import Literal, Protocol
 
 from mta.model.sentitem import Marks
 from mta.ports.mailbox import SentItems
 
 Place = Literal["sent", "deleted", "recoverable"]
+
+
+_NO_MARKS = Marks()
 
 
 class Fault(Enum):
@@ -59,6 +62,8 @@ class Kept(Enum):
     REPLY_MARKER = "reply-marker"
     RECOVERABLE = "recoverable"
     """A place from which removed items can be had again, beside that for deleted ones."""
+    ABSENCE = "absence"
+    """That there is no such mailbox is told; else it may look as one that is closed to us."""
     CHANGE_KEYS = "change-keys"
     """Stale ones are refused."""
 
@@ -69,7 +74,7 @@ class Original:
 
     mime: bytes
     stored_at: datetime
-    marks: Marks = Marks()
+    marks: Marks = _NO_MARKS
     is_draft: bool = False
 
 
@@ -92,9 +97,8 @@ class Shown:
 class Harness(Protocol):
     """One server, used by many tests: each takes a mailbox of its own."""
 
-    kind: ClassVar[str]
-    keeps: ClassVar[frozenset[Kept]]
-    faults: ClassVar[frozenset[Fault]]
+    keeps: frozenset[Kept]
+    faults: frozenset[Fault]
 
     def open(self) -> SentItems:
         """The adapter, by `open_server` from settings."""
@@ -128,4 +132,6 @@ class Harness(Protocol):
         """The adapter, while this is wrong."""
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """End the server."""
+        ...

@@ -24,8 +24,7 @@ _numbers = count(1)
 class Maildirs:
     """Fulfils `Harness`."""
 
-    kind = "maildir"
-    keeps = frozenset({Kept.KEYWORDS, Kept.CHANGE_KEYS})
+    keeps = frozenset({Kept.KEYWORDS, Kept.CHANGE_KEYS, Kept.ABSENCE})
     faults = frozenset({Fault.DENIED, Fault.FULL})
 
     def __init__(self) -> None:
@@ -60,7 +59,7 @@ class Maildirs:
 
     def shown(self, mailbox: str, place: Place = "sent") -> list[Shown]:
         files = [*self.path(mailbox, place).glob("cur/*"), *self.path(mailbox, place).glob("new/*")]
-        return [shown(file.read_bytes(), _flags(file)) for file in sorted(files, key=lambda file: _order(file.name))]
+        return [shown(_read(file), _flags(file)) for file in sorted(files, key=lambda file: _order(file.name))]
 
     def mark(self, mailbox: str, message_id: str, *, is_read: bool, is_flagged: bool) -> None:
         file = self.file(mailbox, message_id)
@@ -99,6 +98,10 @@ class Maildirs:
         file.write_text("1000S,1000C\n900 3\n90 1\n")
         yield self.open()
         file.unlink()
+
+
+def _read(file: Path) -> bytes:
+    return file.read_bytes().replace(b"\n", b"\r\n")
 
 
 def _flags(file: Path) -> set[str]:

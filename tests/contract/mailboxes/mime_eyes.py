@@ -45,7 +45,7 @@ def _contents(part: Message) -> tuple[list[tuple[str, bool]], list[tuple[str, by
     octets = part.get_payload(decode=True)
     assert isinstance(octets, bytes)
     name = part.get_filename()
-    if part.get_content_maintype() == "text" and name is None:
+    if part.get_content_type() in ("text/plain", "text/html") and name is None:
         text = octets.decode(part.get_content_charset("utf-8"), "replace")
         return [(text, part.get_content_subtype() == "html")], []
     return [], [(name or "", octets)]

@@ -1,0 +1,234 @@
+"""One connection to a mailbox: TLS, signing in, folders."""
+
+from __future__ import annotations
+
+import logging
+import re
+import ssl
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from imapclient import IMAPClient
+from imapclient.imapclient import SENT, TRASH
+
+from mta.adapters.mailbox.imap.failures import failures
+from mta.adapters.mailbox.imap.wire import Wire
+from mta.model.printable import in_a_line
+from mta.ports.mailbox import AccessDeniedError, ItemGoneError, MailboxError, SignInError, TlsFailedError
+
+# It tells of commands and answers there, which nobody is to see.
+logging.getLogger("imapclient").setLevel(logging.CRITICAL)
+_PLAIN = re.compile(rb"[ -~]*\Z")
+_APPENDED = re.compile(rb"\[APPENDUID (\d{1,10}) (\d{1,10})\]")
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """The folder that commands are about."""
+
+    name: str
+    uid_validity: int
+    permanent_flags: frozenset[str]
+    """In lower case; `\\*` where new keywords can be made."""
+
+    def takes(self, flags: Iterable[str]) -> list[str]:
+        """Of these flags those that the folder keeps."""
+        if not self.permanent_flags or "\\*" in self.permanent_flags:
+            return list(flags)
+        return [flag for flag in flags if flag.lower() in self.permanent_flags]
+
+
+class _Library(IMAPClient):  # type: ignore[misc]
+    """IMAPClient over our own wire."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        super().__init__(wire.host, wire.port, ssl=False)
+        self._imap.debug = 0  # it would format all that is sent and received
+
+    def _create_IMAP4(self) -> Wire:  # noqa: N802
+        return self._wire
+
+    def _set_read_timeout(self) -> None:
+        """The wire sees to that."""
+
+    def store(self, uid: int, modifier: str, action: str, flags: str) -> None:
+        """UID STORE, silent, with a modifier (RFC 7162 §3.1.3)."""
+        what = [str(uid), *([modifier] if modifier else []), f"{action}FLAGS.SILENT", flags]
+        self._command_and_check("store", *what, uid=True)
+
+
+class Client:
+    """Connected, over TLS where that is configured, not signed in. Raises MailboxError."""
+
+    def __init__(
+        self, host: str, port: int, *, name: str, implicit: bool, context: ssl.SSLContext | None, timeout_s: float
+    ) -> None:
+        with failures("connect"):
+            self.wire = Wire(host, port, name=name, context=context if implicit else None, timeout_s=timeout_s)
+        try:
+            with failures("connect"):
+                self._imap = _Library(self.wire)
+                self._imap.normalise_times = False
+                if context is not None and not implicit:
+                    self._start_tls(context)
+        except BaseException:
+            self.close()
+            raise
+        self._folders: dict[bytes, str | None] = {}
+        self._selected: Selected | None = None
+
+    def close(self) -> None:
+        """At once, without a word."""
+        self.wire.shutdown()
+
+    def is_alive(self) -> bool:
+        """Whether the server still answers."""
+        try:
+            with failures("read"):
+                self.wire.noop()
+        except MailboxError:
+            return False
+        return True
+
+    def _start_tls(self, context: ssl.SSLContext) -> None:
+        """A server that doesn't offer it, or that says it knows us already, is refused: somebody may be between."""
+        if self.wire.state != "NONAUTH" or not self._imap.has_capability("STARTTLS"):
+            raise TlsFailedError("no-starttls", "the server doesn't offer STARTTLS")
+        self._imap.starttls(ssl_context=context)
+
+    # --- signing in ---------------------------------------------------------------------------------------------------
+
+    def sign_in_plain(self, authorisation: str, account: str, password: str) -> None:
+        """SASL PLAIN (RFC 4616)."""
+        with failures("sign-in"):
+            self._need("AUTH=PLAIN")
+            self._imap.plain_login(account, password, authorisation)
+
+    def sign_in_by_token(self, user: str, token: str) -> None:
+        """https://developers.google.com/workspace/gmail/imap/xoauth2-protocol, which Exchange and Dovecot have, too."""
+        with failures("sign-in"):
+            self._need("AUTH=XOAUTH2")
+            answers = iter((f"user={user}\1auth=Bearer {token}\1\1",))
+            # What comes after it is the reason of a refusal, to be answered with nothing.
+            self._imap.sasl_login("XOAUTH2", lambda _: next(answers, ""))
+
+    def _need(self, capability: str) -> None:
+        if not self._imap.has_capability(capability):
+            raise SignInError("not-offered", f"the server doesn't offer {capability} on this connection")
+
+    def greeting(self) -> str:
+        """The server's name and version where it tells (RFC 2971), else its greeting."""
+        with failures("read"):
+            if self.has("ID"):
+                told = self._imap.id_({"name": "Stampline"})
+                pairs = dict(zip(told[0][::2], told[0][1::2], strict=False)) if told and told[0] else {}
+                words = [_text(pairs[key]) for key in (b"name", b"version") if pairs.get(key)]
+                if words:
+                    return in_a_line(" ".join(words), 100)
+            return in_a_line(_text(self.wire.welcome).removeprefix("* OK "), 100)
+
+    def has(self, capability: str) -> bool:
+        return bool(self._imap.has_capability(capability))
+
+    # --- folders ------------------------------------------------------------------------------------------------------
+
+    def sent_folder(self) -> str | None:
+        """That of special use (RFC 6154), else of a usual name."""
+        return self._special(SENT)
+
+    def trash(self) -> str | None:
+        return self._special(TRASH)
+
+    def _special(self, use: bytes) -> str | None:
+        if use not in self._folders:
+            with failures("read"):
+                self._folders[use] = self._imap.find_special_folder(use)
+        return self._folders[use]
+
+    def make_sent_folder(self, name: str) -> str:
+        """For a mailbox that has none: in its namespace, and shown by programs that show what is subscribed."""
+        with failures("change", self.wire):
+            prefix = ""
+            if not name and self.has("NAMESPACE"):
+                personal = self._imap.namespace().personal
+                prefix = personal[0][0] if personal else ""
+            name = name or f"{prefix}Sent"
+            if not self._imap.folder_exists(name):
+                self._imap.create_folder(name)
+                self._imap.subscribe_folder(name)
+        self._folders.pop(SENT, None)
+        return name
+
+    def select(self, name: str, *, anew: bool = False) -> Selected:
+        """What others did meanwhile is seen from here on. Raises ItemGoneError where there is no such folder."""
+        with failures("read"):
+            if self._selected is not None and self._selected.name == name and not anew:
+                self.wire.noop()
+                return self._selected
+            self._selected = None
+            try:
+                answer = self._imap.select_folder(name)
+            except self._imap.ReadOnlyError:
+                raise AccessDeniedError("READ-ONLY", "the account may not write into the mailbox") from None
+            except self._imap.Error:
+                if self.wire.state == "LOGOUT" or self._imap.folder_exists(name):
+                    raise
+                raise ItemGoneError("no-folder", "the mailbox has no folder for sent items") from None
+            flags = frozenset(_text(flag).lower() for flag in answer.get(b"PERMANENTFLAGS", ()))
+            self._selected = Selected(name, int(answer.get(b"UIDVALIDITY", 0)), flags)
+            return self._selected
+
+    # --- messages of the selected folder ------------------------------------------------------------------------------
+
+    def search(self, criteria: bytes) -> list[int]:
+        """UIDs, newest first."""
+        with failures("read"):
+            return sorted(set(map(int, self._imap.search(criteria))), reverse=True)
+
+    def fetch(self, uids: Iterable[int], what: Iterable[str]) -> Mapping[int, Mapping[bytes, Any]]:
+        """What the server says of these messages; of those that are gone nothing."""
+        with failures("read"):
+            return dict(self._imap.fetch(list(uids), list(what)))
+
+    def store(self, uid: int, action: str, flags: Iterable[str], unchanged_since: str) -> bool:
+        """Whether it was done: not if the message was changed since."""
+        modifier = f"(UNCHANGEDSINCE {int(unchanged_since)})" if unchanged_since else ""
+        with failures("change", self.wire):
+            self._imap.store(uid, modifier, action, f"({' '.join(flags)})")
+            return "MODIFIED" not in self.wire.untagged_responses
+
+    def expunge(self, uid: int) -> None:
+        with failures("change", self.wire):
+            self._imap.uid_expunge([uid])
+
+    def move(self, uid: int, folder: str) -> None:
+        with failures("change", self.wire):
+            self._imap.move([uid], folder)
+
+    def copy(self, uid: int, folder: str) -> None:
+        with failures("change", self.wire):
+            self._imap.copy([uid], folder)
+
+    def append(self, folder: str, data: bytes, flags: Iterable[str], moment: Any) -> tuple[int, int] | None:
+        """UIDVALIDITY and UID of the new message, None where the server doesn't tell (RFC 4315).
+
+        The message is sent only when the server has said that it will take it, so a refusal is certain, and cheap.
+        """
+        with failures("append", self.wire):
+            answer = self._imap.append(folder, data, list(flags), moment)
+        match = _APPENDED.search(answer or b"")
+        return (int(match[1]), int(match[2])) if match else None
+
+
+def quoted(text: str) -> bytes | None:
+    """A quoted string (RFC 3501 §4.3); None for what can't be one, so that nobody's text becomes a command."""
+    octets = text.encode("utf-8", "surrogatepass")
+    if _PLAIN.match(octets) is None:
+        return None
+    return b'"%b"' % octets.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+
+
+def _text(value: object) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

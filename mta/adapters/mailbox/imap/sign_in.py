@@ -1,0 +1,90 @@
+"""How one account opens everybody's mailbox; and whose fault it is where a server says only that it doesn't."""
+
+from __future__ import annotations
+
+import ssl
+from contextlib import suppress
+
+from mta.adapters.mailbox.clouds import CLOUDS
+from mta.adapters.mailbox.imap.client import Client
+from mta.adapters.mailbox.oauth import TokenSource
+from mta.adapters.mailbox.tls import client_context
+from mta.config.mailbox_schema import ImapMailboxes
+from mta.ports.mailbox import AccessDeniedError, MailboxError, SignInError
+
+
+class SignIn:
+    """For any thread. Raises OSError or KeyError when made, if a secret or a file can't be read."""
+
+    def __init__(self, settings: ImapMailboxes) -> None:
+        self._settings = settings
+        self._password = settings.password.read().decode("utf-8", "replace") if settings.password else ""
+        self._context: ssl.SSLContext | None = client_context(settings.tls) if settings.tls.mode != "none" else None
+        self._tokens = None
+        if settings.sign_in == "xoauth2" and settings.oauth is not None:
+            scope = CLOUDS[settings.oauth.cloud].exchange_scope
+            self._tokens = TokenSource(settings.oauth, scope=scope, trust=settings.tls)
+        self._witness = ""
+        """A mailbox that was opened not long ago."""
+
+    @property
+    def place(self) -> str:
+        return f"{self._settings.host}:{self._port}"
+
+    def close(self) -> None:
+        if self._tokens is not None:
+            self._tokens.close()
+
+    def open(self, mailbox: str) -> Client:
+        """Connect and sign in for a mailbox. Raises MailboxError.
+
+        Many servers say the same of a wrong password and of a mailbox that they don't know, or that this account may
+        not open. So where one is refused, the mailbox that was opened last is tried: if that opens, it is not the
+        account, and the endpoint goes on for all others.
+        """
+        try:
+            client = self._signed_in(mailbox)
+        except SignInError as exc:
+            if self._witness in ("", mailbox):
+                raise
+            with suppress(MailboxError):
+                self._signed_in(self._witness).close()
+                raise AccessDeniedError(
+                    exc.code, "there is no such mailbox, or the account may not open it; others it may"
+                ) from exc
+            raise
+        self._witness = mailbox
+        return client
+
+    @property
+    def _port(self) -> int:
+        return self._settings.port or (993 if self._settings.tls.mode == "implicit" else 143)
+
+    def _signed_in(self, mailbox: str) -> Client:
+        settings = self._settings
+        client = Client(
+            settings.host, self._port, name=settings.tls.verify_name or settings.host,
+            implicit=settings.tls.mode == "implicit", context=self._context,
+            timeout_s=settings.timeout.total_seconds(),
+        )  # fmt: skip
+        try:
+            self._authenticate(client, mailbox)
+        except BaseException:
+            client.close()
+            raise
+        return client
+
+    def _authenticate(self, client: Client, mailbox: str) -> None:
+        settings = self._settings
+        user = mailbox if settings.mailbox_name == "address" else mailbox.rpartition("@")[0]
+        if settings.sign_in == "master-user":
+            client.sign_in_plain("", f"{user}{settings.separator}{settings.user}", self._password)
+        elif self._tokens is None:
+            client.sign_in_plain(user, settings.user, self._password)
+        else:
+            token = self._tokens.token_now()
+            try:
+                client.sign_in_by_token(user, token)
+            except SignInError:
+                self._tokens.forget(token)
+                raise

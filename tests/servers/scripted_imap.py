@@ -1,0 +1,101 @@
+"""An IMAP server that answers as it is told: refusals that no real one gives when asked, and what is no IMAP."""
+
+from __future__ import annotations
+
+import re
+import socket
+import ssl
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+_LITERAL = re.compile(rb"\{(\d+)(\+?)\}\r\n\Z")
+DEFAULTS = {
+    b"CAPABILITY": b"* CAPABILITY IMAP4rev1 AUTH=PLAIN UIDPLUS SPECIAL-USE\r\n$ OK done\r\n",
+    b"AUTHENTICATE": b"$ OK done\r\n",
+    b"LIST": b'* LIST (\\Sent) "/" Sent\r\n$ OK done\r\n',
+    b"SELECT": b"* 1 EXISTS\r\n* OK [UIDVALIDITY 1] it\r\n* OK [PERMANENTFLAGS (\\Seen \\*)] they\r\n"
+    b"$ OK [READ-WRITE] done\r\n",
+    b"SEARCH": b"* SEARCH\r\n$ OK done\r\n",
+    b"NOOP": b"$ OK done\r\n",
+}
+
+
+@dataclass
+class ScriptedImap:
+    """`$` in an answer is the command's tag; an answer of b"" ends the connection, None says nothing at all."""
+
+    port: int
+    greeting: bytes
+    answers: dict[bytes, bytes | None]
+    context: ssl.SSLContext | None
+    """For STARTTLS."""
+    commands: list[bytes] = field(default_factory=list)
+    """All that came, literals included, of all connections."""
+    _open: list[socket.socket] = field(default_factory=list)
+
+    def close(self) -> None:
+        for connection in self._open:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+            connection.close()
+
+    def _listen(self, listener: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                self._open.append(connection)
+                threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with suppress(OSError):
+            connection.sendall(self.greeting)
+            stream = connection.makefile("rb")
+            while command := self._command(stream, connection):
+                self.commands.append(command)
+                tag, _, rest = command.partition(b" ")
+                name = rest.removeprefix(b"UID ").split(None, 1)[0].upper()
+                answer = self.answers.get(name, b"$ BAD what?\r\n")
+                if name == b"AUTHENTICATE" and answer:
+                    connection.sendall(b"+ \r\n")
+                    self.commands.append(stream.readline())
+                if answer == b"":
+                    break
+                connection.sendall((answer or b"").replace(b"$", tag))
+                if name == b"STARTTLS" and self.context is not None and b" OK" in (answer or b""):
+                    connection = self.context.wrap_socket(connection, server_side=True)
+                    self._open.append(connection)
+                    stream = connection.makefile("rb")
+        with suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)
+
+    @staticmethod
+    def _command(stream: object, connection: socket.socket) -> bytes:
+        command = bytes(stream.readline())  # type: ignore[attr-defined]
+        while match := _LITERAL.search(command):
+            if not match[2]:
+                connection.sendall(b"+ go on\r\n")
+            command += stream.read(int(match[1])) + stream.readline()  # type: ignore[attr-defined]
+        return command
+
+
+@contextmanager
+def scripted_imap(
+    answers: Mapping[bytes, bytes | None] | None = None,
+    *,
+    greeting: bytes = b"* OK ready\r\n",
+    context: ssl.SSLContext | None = None,
+) -> Iterator[ScriptedImap]:
+    """Listens on a free port of the loopback address; `answers` by name of command, beside DEFAULTS."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = ScriptedImap(int(listener.getsockname()[1]), greeting, {**DEFAULTS, **(answers or {})}, context)
+        thread = threading.Thread(target=server._listen, args=(listener,), daemon=True)
+        thread.start()
+        try:
+            yield server
+        finally:
+            with suppress(OSError):
+                listener.shutdown(socket.SHUT_RDWR)
+            thread.join(10)
+            server.close()
