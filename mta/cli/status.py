@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mta.cli.command import (
@@ -52,6 +52,8 @@ def run(arguments: argparse.Namespace) -> int:
         print(printable(f"next hop {hop} can't be reached since {each['since']}: {each['reason']}"))
     if len(stopped) > STOPPED_SHOWN:
         print(f"... and {len(stopped) - STOPPED_SHOWN} more")
+    for line in _sent_items(answer["companions"].get("sentitems", {}).get("report", {})):
+        print(printable(line))
     if alerts := sum(each.get("report", {}).get("alerts", 0) for each in answer["companions"].values()):
         print(f"ALERTS: {alerts}; `stampline alerts` tells what is wrong")
     print()
@@ -72,6 +74,14 @@ def _reload_text(reload: Mapping[str, Any] | None) -> str:
     if reload is None:
         return "none since the start"
     return f"{reload['at']}, " + ("done" if reload["ok"] else f"REFUSED with {reload['problems']} problems")
+
+
+def _sent_items(report: Mapping[str, Any]) -> Iterator[str]:
+    """What is not as it should be."""
+    if (switch := report.get("sent_items_switch", "on")) != "on":
+        yield f"SENT ITEMS: {switch}; `stampline sentitems status` tells more"
+    for name, each in sorted(report.get("stopped_servers", {}).items()):
+        yield f"mailbox server {name} is STOPPED, {each['reason']}: {each['detail']}; `stampline sentitems resume`"
 
 
 STOPPED_SHOWN = 20

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Annotated, Literal, Self
 
@@ -55,3 +56,12 @@ class SentItemsSettings(Strict):
     """Larger messages are left as they are."""
     keep: Duration = timedelta(days=7)
     """How long it is remembered what became of a message's copy; as long, one that was given up can be tried again."""
+
+    @property
+    def named_groups(self) -> Iterator[tuple[tuple[str | int, ...], tuple[str, ...]]]:
+        """Each list of groups with its place."""
+        for key, senders in (("only", self.senders.only), ("all_but", self.senders.all_but)):
+            if senders is not None:
+                yield ("senders", key, "groups"), senders.groups
+        for index, server in enumerate(self.servers):
+            yield ("servers", index, "serves", "groups"), server.serves.groups

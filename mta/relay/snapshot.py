@@ -11,9 +11,11 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from mta.config.explain_errors import closest
 from mta.config.load import Located, absolute, examine_configuration
 from mta.config.problems import ConfigurationError, Problem
 from mta.config.schema import Configuration, DirectorySettings, Organisation, QuoteSeparators
+from mta.config.sentitems_schema import SentItemsSettings
 from mta.config.yaml_values import Loc, read_document
 from mta.ports.directory import Directory
 from mta.relay.book import Book
@@ -112,6 +114,8 @@ def _book(
         frozenset(key.selector for key in organisation.dkim),
     )  # fmt: skip
     marks = loading.attempt(lambda: _quote_marks(located, place, organisation.quote_separators))
+    if directory is not None and organisation.sent_items is not None:
+        loading.problems += _unknown_groups(located, (*place, "sent_items"), organisation.sent_items, directory)
     signing = loading.attempt(lambda: _signing(located.file, organisation)) if is_sound else None
     if rules is None or templates is None or directory is None or signing is None or marks is None:
         return None
@@ -198,6 +202,18 @@ def _in_order(problems: list[Problem]) -> list[Problem]:
     return sorted(
         dict.fromkeys(problems), key=lambda problem: (files.index(problem.file), problem.line, problem.column)
     )
+
+
+def _unknown_groups(
+    located: Located[Configuration], place: Loc, settings: SentItemsSettings, directory: Directory
+) -> Iterator[Problem]:
+    """Groups that `sent_items` names and the directory, where it can list them, doesn't know."""
+    known = directory.group_names()
+    for loc, groups in settings.named_groups:
+        for index, group in enumerate(groups):
+            if known is not None and group.lower() not in known:
+                what = f"the directory has no group {group!r}"
+                yield located.problem((*place, *loc, index), what, closest(group, known))
 
 
 def _quote_marks(located: Located[Configuration], place: Loc, own: QuoteSeparators) -> QuoteMarks:

@@ -134,3 +134,15 @@ def test_a_rule_file_with_the_wrong_ending_is_not_passed_over_silently(installat
 def test_no_configuration_at_all(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="cannot read: No such file"):
         load(tmp_path / "stampline.yaml")
+
+
+def test_groups_of_sent_items_are_looked_up_in_the_directory(installation: Path) -> None:
+    written = yaml.safe_load(installation.read_text())
+    written["organisation"]["sent_items"] |= {"senders": {"only": {"groups": ["sales", "Salez"]}}}
+    written["organisation"]["sent_items"]["servers"][0]["serves"] = {"groups": ["Nobody At All"]}
+    installation.write_text(yaml.safe_dump(written))
+    with pytest.raises(ConfigurationError) as caught:
+        load(installation)
+    first, second = sorted(problem.what for problem in caught.value.problems)
+    assert "no group 'Nobody At All'" in first
+    assert "no group 'Salez'" in second
