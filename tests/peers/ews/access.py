@@ -28,6 +28,8 @@ class Account:
     wrong_in_a_row: int = 0
     wrong_sign_ins: int = 0
     is_locked: bool = False
+    is_app: bool = False
+    """An app has no mailbox and is nobody itself."""
     may_impersonate_at_all: bool = True
     """False: the right to call through this server is missing (ErrorImpersonationDenied)."""
 
@@ -95,6 +97,8 @@ def caller_of(account: Account, header: Element | None, store: Store) -> Caller:
     """Heed ExchangeImpersonation. Raises SoapFaultError (impersonation fails for the whole request)."""
     impersonation = find(header, "t:ExchangeImpersonation") if header is not None else None
     if impersonation is None:
+        if account.is_app:
+            raise SoapFaultError("ErrorImpersonationRequired")
         own = store.addresses.get(account.mailbox.lower()) if account.mailbox else None
         return Caller(account, own, False)
     if not account.may_impersonate_at_all:

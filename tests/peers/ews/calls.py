@@ -25,6 +25,8 @@ class Settings:
     over_code: str = "ErrorExceededConnectionCount"
     latency_s: float = 0
     largest_item: int = 150 * 1024 * 1024
+    largest_request: int = 65_536_000
+    """Octets; beyond it IIS answers 404.13 ("Configure client-specific message size limits": 64,000 KB for EWS)."""
     checks_key_of_delete: bool = False
     """DeleteItem of a stale key is ErrorStaleObject; Microsoft's page of ItemId asked for that once, and no longer."""
     redirects: dict[str, str] = field(default_factory=dict)

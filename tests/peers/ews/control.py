@@ -297,9 +297,12 @@ class EwsServer:
         self._call("heal")
 
     def limit(self, **limits: Any) -> None:
-        """`per_budget` requests at a time for one mailbox or account (0: any number), `in_all`, `latency_s`,
-        `largest_item` octets, `over_code` (what one too many is answered), `checks_key_of_delete`,
-        `offers` (of `basic`, `ntlm`, `bearer`), `redirects` (address or domain → address or URL, of Autodiscover)."""
+        """Change settings of the whole server.
+
+        `per_budget` requests at a time for one mailbox or account (0: any number), `in_all`, `over_code` (what one too
+        many is answered), `latency_s`, `largest_item` and `largest_request` octets, `checks_key_of_delete`, `offers`
+        (of `basic`, `ntlm`, `bearer`), `redirects` of Autodiscover (from address or domain to address or URL).
+        """
         self._call("limit", **limits)
 
     # --- what was seen ---

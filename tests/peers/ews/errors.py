@@ -17,6 +17,7 @@ TEXTS = {
     "ErrorFolderNotFound": "The specified folder could not be found in the store.",
     "ErrorImpersonateUserDenied": "The account does not have permission to impersonate the requested user.",
     "ErrorImpersonationDenied": "The account does not have permission to impersonate the requested user.",
+    "ErrorImpersonationRequired": "ExchangeImpersonation SOAP header must be present for this type of OAuth token.",
     "ErrorImpersonationFailed": "Exchange Web Services are not currently available for this request.",
     "ErrorInsufficientResources": "Insufficient resources. Operation aborted.",
     "ErrorIrresolvableConflict": (

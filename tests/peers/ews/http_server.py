@@ -74,6 +74,12 @@ class _Handler(BaseHTTPRequestHandler):
             return
         body = self.rfile.read(int(length))
         entry = self.server.service.begin(len(body))
+        if len(body) > self.server.service.settings.largest_request:
+            entry.status = 404
+            self._send(
+                HttpAnswer(404, b"The request filtering module is configured to deny a request that is too large.")
+            )
+            return
         try:
             answer = self._answer(body, entry)
         except CutError:
@@ -108,7 +114,11 @@ class _Handler(BaseHTTPRequestHandler):
         return self.server.service.answer(account, body, entry)
 
     def _send(self, answer: HttpAnswer) -> None:
-        lines = [f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}", f"Server: {self.server_version}"]
+        known = answer.status in set(HTTPStatus)
+        lines = [
+            f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase if known else ''}",
+            f"Server: {self.server_version}",
+        ]
         lines += [f"{name}: {value}" for name, value in answer.headers]
         if answer.body:
             lines.append(f"Content-Type: {answer.content_type}")

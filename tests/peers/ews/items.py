@@ -51,7 +51,7 @@ class Item:
     recipients: dict[RecipientKind, tuple[Participant, ...]] = field(default_factory=dict)
     attachments: list[Attachment] = field(default_factory=list)
     headers: list[tuple[str, str]] = field(default_factory=list)
-    """X- fields of the MIME, which become named properties of the set InternetHeaders, in their order."""
+    """Fields of the MIME without a property of their own, in their order; named properties (InternetHeaders) too."""
     exact_mime: bytes = b""
     """Of signed and encrypted mail, which must not be made anew."""
     is_draft: bool = True

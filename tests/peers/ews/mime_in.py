@@ -24,6 +24,8 @@ _RECIPIENTS: tuple[tuple[str, RecipientKind], ...] = (
 )  # fmt: skip
 _SENSITIVITIES = {"personal": 1, "private": 2, "company-confidential": 3}
 _IMPORTANCES = {"low": 0, "normal": 1, "high": 2}
+_KEPT = ("x-", "content-class", "list-", "auto-submitted", "precedence")
+"""Fields without a property of their own become named ones ([MS-OXCMAIL] 2.1.3.2)."""
 _FIELD = re.compile(rb"\A[!-9;-~]+[ \t]*:")
 
 
@@ -111,7 +113,7 @@ def _read_marks(item: Item, message: Message) -> None:
     values[p.READ_RECEIPT] = "disposition-notification-to" in message
     values[p.DELIVERY_RECEIPT] = "return-receipt-to" in message
     for name, value in message.items():
-        if name.lower().startswith("x-") and not name.lower().startswith("x-ms-exchange-organization-"):
+        if name.lower().startswith(_KEPT) and not name.lower().startswith("x-ms-exchange-organization-"):
             text = _unfolded(message, name) if len(message.get_all(name, [])) == 1 else str(value)
             item.headers.append((name, text))
             values[p.named("InternetHeaders", name)] = text
@@ -175,7 +177,7 @@ def _attach(item: Item, part: Message, kind: str, *, is_related: bool) -> None:
             payload if isinstance(payload, bytes) else b"",
             content_id,
             _unfolded(part, "content-location"),
-            is_inline=inline and part.get_content_disposition() != "attachment",
+            is_inline=inline,
         )
     )
 

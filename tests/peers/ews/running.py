@@ -6,11 +6,11 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal
+from typing import Any, Literal
 
 from tests.peers.ews.control import EwsServer
 from tests.shared import shared_folder
@@ -26,10 +26,12 @@ def ews_server(
     latency_s: float = 0,
     port: int = 0,
     certificate: Literal["good", "expired", "other-authority", "other-name"] = "good",
-    oauth_keys: Path | None = None,
+    oauth_keys: Sequence[Mapping[str, Any]] = (),
     oauth_audience: str = "https://outlook.office365.com",
 ) -> Iterator[EwsServer]:
     """A running server, with no mailbox and no account yet.
+
+    `oauth_keys` are JSON Web Keys of who issues bearer tokens; an app's account is named by its client id.
 
     Afterwards fails if an answer of its own wasn't valid by the schema.
     """
@@ -38,8 +40,10 @@ def ews_server(
         command = [sys.executable, "-m", "tests.peers.ews", "--folder", folder, "--flavour", flavour]
         command += ["--latency", f"{latency_s}s", "--port", str(port), "--certificate", certificate, "--announce"]
         command += [f"--offer={kind}" for kind in offers]
-        if oauth_keys is not None:
-            command += ["--oauth-keys", str(oauth_keys), "--oauth-audience", oauth_audience]
+        if oauth_keys:
+            jwks = Path(folder) / "jwks.json"
+            jwks.write_text(json.dumps({"keys": [dict(key) for key in oauth_keys]}))
+            command += ["--oauth-keys", str(jwks), "--oauth-audience", oauth_audience]
         process = subprocess.Popen(
             command, cwd=_CHECKOUT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ}
         )

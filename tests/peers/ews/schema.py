@@ -51,6 +51,28 @@ def check_request(node: Element) -> None:
     )
 
 
+def check_version(node: Element, version: str) -> None:
+    """Raises SoapFaultError: each version has a schema of its own, without younger fields ("EWS schema versions").
+
+    Fields of Exchange 2013 are looked for, which requests of older versions can't name or set.
+    """
+    if version >= "Exchange2013":
+        return
+    for inner in node.iter():
+        uri = inner.get("FieldURI", "") if local_name(inner) == "FieldURI" else ""
+        if uri in _OF_2013 or (inner.tag == f"{{{TYPES}}}Flag"):
+            text = f"The value '{uri or 'Flag'}' isn't in the schema of {version}."
+            raise SoapFaultError(
+                "ErrorSchemaValidation", f"The request failed schema validation: {text}", where=(inner.sourceline, 1)
+            )
+
+
+_OF_2013 = frozenset(
+    f"item:{name}"
+    for name in ("Flag", "InstanceKey", "NormalizedBody", "Preview", "TextBody", "IconIndex", "PolicyTag")
+)
+
+
 def response_problem(node: Element) -> str | None:
     """Why an answer of ours is wrong."""
     found = violation(node)

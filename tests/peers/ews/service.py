@@ -16,7 +16,7 @@ from tests.peers.ews.errors import CutError, EwsError, HttpAnswer, SoapFaultErro
 from tests.peers.ews.faults import Concurrency, Fault, Faults
 from tests.peers.ews.mailboxes import Store
 from tests.peers.ews.operations import OPERATIONS
-from tests.peers.ews.schema import check_request, is_operation, response_problem
+from tests.peers.ews.schema import check_request, check_version, is_operation, response_problem
 from tests.peers.ews.shapes import VERSIONS
 from tests.peers.ews.xml import (
     ERRORS,
@@ -121,6 +121,7 @@ class Service:
         version = _version(header)
         try:
             check_request(operations[0])
+            check_version(operations[0], version)
             if header is not None:
                 _check_headers(header)
         except SoapFaultError:

@@ -56,7 +56,7 @@ def shape_from(node: Element, *, is_find: bool, version: str, nanoseconds: bool)
         elif local_name(path) == "IndexedFieldURI":
             headers.append((path.get("FieldURI"), path.get("FieldIndex")))
         else:
-            asked.add(_asked(path.get("FieldURI"), version))
+            asked.add(_asked(path.get("FieldURI")))
     if is_find and (refused := [uri for uri in asked if BY_URI[uri].only_get]):
         raise EwsError("ErrorInvalidPropertyRequest", f"FindItem doesn't give {sorted(refused)[0]}.")
     fields = tuple(sorted((BY_URI[uri] for uri in asked), key=lambda field: ORDER[field.uri]))
@@ -73,13 +73,11 @@ def _has_more(node: Element) -> bool:
     return find(node, "t:AdditionalProperties") is not None
 
 
-def _asked(uri: str, version: str) -> str:
+def _asked(uri: str) -> str:
     """A field that sent items don't have may be asked for all the same: folders hold items of many classes."""
     field = BY_URI.get(uri)
     if field is None:
         return "item:ItemId"
-    if not _is_known(field, version):
-        raise EwsError("ErrorInvalidPropertyRequest", f"Property {uri} is not in the schema of {version}.")
     return uri
 
 
