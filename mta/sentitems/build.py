@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 
 from mta.message.addresses import Mailbox
 from mta.message.ascii_fields import ascii_field
 from mta.message.contents import Contents
 from mta.message.edit import CannotEditError, joined
 from mta.message.fields import HeaderField
-from mta.message.headers import decode_text, format_field, tag_subject
+from mta.message.headers import format_field, tag_subject
 from mta.message.mailboxes import address_field
 from mta.message.parse import LimitExceededError, Message, parse
 from mta.model.address import AddressError, parse_address
@@ -36,6 +37,8 @@ _OF_SYSTEMS = (
     b"x-ms-traffictypediagnostic", b"x-microsoft-antispam",
 )  # fmt: skip
 _OF_CONTENT = (b"content-", b"mime-version")
+_IDENTIFIERS = frozenset({b"message-id", b"in-reply-to", b"references"})
+"""What is compared by octets, so that it stays as it is even where it is no ASCII."""
 _RECIPIENTS = ("To", "Cc", "Bcc")
 _BARE_LINE_END = re.compile(rb"\r(?!\n)|(?<!\r)\n")
 _LONG_LINE = re.compile(rb"[^\r\n]{999}")
@@ -73,7 +76,7 @@ def with_category(marks: Marks, category: str) -> Marks:
 
 
 def new_mime(job: SentItemJob, content: Content, original: SentItem, subject_mark: str) -> bytes:
-    """The new item as a message: CRLF line ends, an ASCII header, no line in it over 998 octets."""
+    """The new item as a message: CRLF line ends; a header in ASCII, with lines of at most 998 octets where it folds."""
     above = _header_of(original) or content.received
     fields = [*_kept(above), *_missing(above, original, job), *_content_fields(content.sent)]
     position = next((index for index, (name, _) in enumerate(fields) if name == b"subject"), len(fields))
@@ -141,6 +144,8 @@ def _subject(above: Message, content: Content, original: SentItem, mark: str) ->
     is_own = not original.stamp and sent.subject == before.subject and above.has("subject")
     source = above if is_own else sent
     fields = source.fields_named("subject")
+    if not fields and not original.subject and not mark:
+        return []
     field = source.data[fields[0].start : fields[0].end] if fields else format_field("Subject", original.subject)
     if not field.partition(b":")[2].strip() and not mark:
         return [b"Subject: \r\n"]
@@ -152,11 +157,9 @@ def _subject(above: Message, content: Content, original: SentItem, mark: str) ->
 def _neutral(name: bytes, field: bytes) -> bytes:
     """A field in ASCII, CRLF at its end, without lines that are too long."""
     field = _with_whole_line_ends(field).rstrip(b"\r\n") + b"\r\n"
-    if not field.isascii():
-        try:
+    if not field.isascii() and name not in _IDENTIFIERS:
+        with suppress(CannotEditError):  # an address in UTF-8 (RFC 6531) can't be written otherwise
             field = ascii_field(name, field)
-        except CannotEditError:
-            field = format_field(name.decode("ascii", "replace"), decode_text(field.partition(b":")[2]))
     field = field.replace(b"\0", b"")
     return _FOLD_AT.sub(rb"\1\r\n ", field) if _LONG_LINE.search(field) else field
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from mta.message.headers import addresses
-from mta.model.sentitem import FoundItem, SentItem, SentItemJob, stamped_job
+from mta.model.sentitem import FoundItem, SentItemJob, stamped_job
 from mta.ports.mailbox import ItemGoneError, SentItems
+from mta.sentitems.address_keys import keys_of
 from mta.sentitems.copies import Content
 
 WITHIN = timedelta(minutes=2)
@@ -54,15 +55,11 @@ async def _similar(job: SentItemJob, mailbox: str, server: SentItems, content: C
             read = await server.read(mailbox, item.ref)
         except ItemGoneError:
             continue
-        if not read.stamp and _names(read) == _named(content):
+        if not read.stamp and keys_of((*read.to, *read.cc)) == _named(content):
             matching.append(item)
     return tuple(matching)
 
 
 def _named(content: Content) -> set[str]:
     found = [*addresses(content.received, "to"), *addresses(content.received, "cc")]
-    return {str(mailbox.address).casefold() for mailbox in found}
-
-
-def _names(item: SentItem) -> set[str]:
-    return {person.address.casefold() for person in (*item.to, *item.cc)}
+    return {mailbox.address.key for mailbox in found}

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from mta.model.sentitem import NewItem, Participant, SentItem
+from mta.sentitems.address_keys import keys_of
 from mta.sentitems.guard import files_of, said_by
 from mta.sentitems.same_text import Said, is_same
 
@@ -40,9 +41,7 @@ def _is_another_time(wanted: datetime | None, found: datetime | None) -> bool:
 
 def _are_same_people(wanted: Sequence[Participant], found: Sequence[Participant]) -> bool:
     """As many, and all whose address can be compared: Exchange names its own people by directory names at times."""
-    known = {person.address.casefold() for person in found}
-    if any("@" not in address for address in known):
+    known = keys_of(found)
+    if len(wanted) != len(found) or any("@" not in address for address in known):
         return len(wanted) == len(found)
-    return len(wanted) == len(found) and all(
-        person.address.casefold() in known for person in wanted if "@" in person.address
-    )
+    return all(address in known for address in keys_of(wanted) if "@" in address)
