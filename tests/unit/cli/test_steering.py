@@ -110,6 +110,21 @@ def test_a_thousand_next_hops_that_stand_still(relay: Relay, capsys: pytest.Capt
     assert "\x1b" not in printed
 
 
+def test_status_tells_of_sent_items_what_is_not_as_it_should_be(
+    relay: Relay, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stopped = {"exchange": {"reason": "sign-in", "detail": "401: \x1b[2JUnauthorized"}}
+    report = {"waiting": 7, "in_hand": 2, "sent_items_switch": "paused", "stopped_servers": stopped}
+    process = {"slot": 0, "state": "ready", "deaths": 0, "pid": 4714, "up_s": 61, "snapshot": "", "report": report}
+    relay.answers["status"] = STATUS | {"companions": {"sentitems": process}}
+    assert _run(relay, "status") == 0
+    printed = capsys.readouterr().out
+    assert "SENT ITEMS: paused; `stampline sentitems status` tells more" in printed
+    assert "mailbox server exchange is STOPPED, sign-in: 401: " in printed
+    assert printed.splitlines()[-1].split() == ["sentitems", "ready", "4714", "1m", "0", "waiting=7", "in_hand=2"]
+    assert "\x1b" not in printed
+
+
 def test_status_for_programs(relay: Relay, capsys: pytest.CaptureFixture[str]) -> None:
     assert _run(relay, "status", "--json") == 0
     assert json.loads(capsys.readouterr().out) == STATUS
