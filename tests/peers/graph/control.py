@@ -107,9 +107,9 @@ class GraphServer:
     ) -> None:
         """A user's; `address` is the user principal name. With an infinite `find_delay_s` lists wait for `release`."""
         with self._service.lock:
-            self._service.mailboxes.append(
-                Mailbox(address, name or address.partition("@")[0], tuple(aliases), quota_octets, find_delay_s)
-            )
+            shown = name or address.partition("@")[0]
+            mailbox = Mailbox(address, shown, tuple(aliases), quota_octets, find_delay_s)
+            self._service.mailboxes[address.lower()] = mailbox
 
     def change_mailbox(self, address: str, **settings: Any) -> None:
         """Settings of `add_mailbox`, and `unavailable`: a code that each access gives, or ""."""
@@ -119,7 +119,7 @@ class GraphServer:
 
     def remove_mailbox(self, address: str) -> None:
         with self._service.lock:
-            self._service.mailboxes.remove(self._box(address))
+            del self._service.mailboxes[address.lower()]
 
     def grant(self, app: App, addresses: Sequence[str], *, permission: str = "Mail.ReadWrite") -> None:
         """RBAC for Applications: a right within a scope, `*` standing for anything."""
@@ -296,10 +296,10 @@ class GraphServer:
             self._service.throttle.forget()
 
     def _box(self, address: str) -> Mailbox:
-        return next(box for box in self._service.mailboxes if box.address.lower() == address.lower())
+        return self._service.mailboxes[address.lower()]
 
     def _all(self) -> Iterator[Item]:
-        for box in self._service.mailboxes:
+        for box in self._service.mailboxes.values():
             yield from box.items.values()
 
     def _item(self, item: str) -> Item:

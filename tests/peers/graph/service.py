@@ -60,7 +60,8 @@ class Service:
         self.settings = Settings()
         self.throttle = Throttle(self.settings)
         self.uploads = Uploads()
-        self.mailboxes: list[Mailbox] = []
+        self.mailboxes: dict[str, Mailbox] = {}
+        """By user principal name in lower case."""
         self.faults: list[Fault] = []
         self.log: list[LoggedRequest] = []
         self.lock = threading.RLock()
@@ -161,10 +162,11 @@ class Service:
     def _mailbox(self, user: str) -> Mailbox | None:
         """By user principal name or object id (graph/api/user-get); by another address where a test allows it."""
         wanted = user.lower()
-        for box in self.mailboxes:
-            if wanted in (box.address.lower(), box.id):
-                return box
-            if self.settings.takes_aliases and wanted in map(str.lower, box.aliases):
+        found = self.mailboxes.get(wanted)
+        if found is not None:
+            return found
+        for box in self.mailboxes.values():
+            if wanted == box.id or (self.settings.takes_aliases and wanted in map(str.lower, box.aliases)):
                 return box
         return None
 
@@ -182,7 +184,9 @@ class Service:
             before, _, after = form.partition("{}")
             if clause.startswith(before) and clause.endswith(after):
                 wanted = clause[len(before) : len(clause) - len(after)].replace("''", "'").lower()
-                known = [one for one in self.mailboxes if wanted in map(str.lower, (one.address, *one.aliases))]
+                known = [
+                    one for one in self.mailboxes.values() if wanted in map(str.lower, (one.address, *one.aliases))
+                ]
                 return answered(200, {"value": [_user(one) for one in known]})
         raise GraphError(400, "Request_UnsupportedQuery", "Unsupported or invalid query filter clause.")
 
