@@ -236,8 +236,8 @@ REPAIRED = {
 
 
 def _pairs() -> Iterator[tuple[str, bytes, NewItem, Message]]:
-    """Path, octets as they came, the new item, the copy that was sent."""
-    for entry in corpus():
+    """Path, octets as they came, the new item, the copy that was sent; of every third message."""
+    for entry in corpus()[::3]:
         try:
             copy = copy_of(entry.data)
         except (LimitExceededError, CannotEditError):

@@ -445,7 +445,9 @@ async def test_people_whom_the_server_names_in_its_own_way_are_counted() -> None
 
 
 @pytest.mark.parametrize("error", [RefusedError, AccessDeniedError, QuotaError])
-async def test_what_the_server_will_never_do_leaves_the_original_by_itself(error: type[RefusedError]) -> None:
+async def test_what_the_server_will_never_do_leaves_the_original_by_itself(
+    error: type[RefusedError], monkeypatch: pytest.MonkeyPatch
+) -> None:
     server = _server(item_of(MESSAGE))
     remove, refused = server.remove, [error("ErrorX")]
 
@@ -454,7 +456,7 @@ async def test_what_the_server_will_never_do_leaves_the_original_by_itself(error
             raise refused.pop()
         await remove(*arguments)  # type: ignore[arg-type]
 
-    server.remove = refuse_once  # type: ignore[method-assign]
+    monkeypatch.setattr(server, "remove", refuse_once)
     with pytest.raises(error):
         await attempt(JOB, server, settings())
     assert [_is_stamped(item) for item in server.items] == [False]
