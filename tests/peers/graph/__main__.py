@@ -12,8 +12,11 @@ from tests.peers.graph.control import graph_server
 from tests.peers.https import Authority
 from tests.peers.oauth import oauth_server
 
+_ENDS = (signal.SIGINT, signal.SIGTERM)
+
 
 def main() -> int:
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)  # before there are threads that they could end
     parser = argparse.ArgumentParser(prog="python -m tests.peers.graph", description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="of localhost; without it any free one")
     parser.add_argument("--oauth-port", type=int, default=0)
@@ -35,7 +38,7 @@ def main() -> int:
             graph.add_mailbox(address)
         graph.limit(latency_s=arguments.latency)
         print(f"url: {graph.url}\nauthority: {oauth.authority_url}\nca_file: {graph.ca_file}", flush=True)
-        signal.sigwait({signal.SIGINT, signal.SIGTERM})
+        signal.sigwait(_ENDS)
     return 0
 
 

@@ -10,8 +10,11 @@ from pathlib import Path
 from tests.peers.https import Authority
 from tests.peers.oauth.server import oauth_server
 
+_ENDS = (signal.SIGINT, signal.SIGTERM)
+
 
 def main() -> int:
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)  # before there are threads that they could end
     parser = argparse.ArgumentParser(prog="python -m tests.peers.oauth", description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="of localhost; without it any free one")
     parser.add_argument("--folder", type=Path, default=Path.cwd(), help="where ca.pem is written")
@@ -34,7 +37,7 @@ def main() -> int:
         server.lifetime_s = arguments.lifetime
         server.add_app(roles=roles, client_id=arguments.client_id, secret=arguments.client_secret)
         print(f"authority: {server.authority_url}\nca_file: {server.ca_file}", flush=True)
-        signal.sigwait({signal.SIGINT, signal.SIGTERM})
+        signal.sigwait(_ENDS)
     return 0
 
 
