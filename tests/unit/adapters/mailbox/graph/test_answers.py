@@ -277,6 +277,17 @@ async def test_a_stale_item_is_not_touched(script: Scripted, graph: GraphSentIte
     assert {request.method for request in script.requests} == {"GET"}
 
 
+async def test_the_version_goes_along_for_the_moment_between_look_and_change(
+    script: Scripted, graph: GraphSentItems
+) -> None:
+    ref = ItemRef("AAMk=", "key")
+    for call in (graph.set_marks(MAILBOX, ref, Marks()), graph.remove(MAILBOX, ref, Removal.RECOVERABLE)):
+        script.replies = [of_json({"id": "AAMk=", "changeKey": "key"}), error(412, "ErrorIrresolvableConflict")]
+        with pytest.raises(ConflictError):
+            await call
+        assert script.requests[-1].headers["if-match"] == 'W/"key"'
+
+
 @pytest.mark.parametrize(
     ("how", "asked"),
     [
