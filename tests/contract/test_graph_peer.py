@@ -194,6 +194,8 @@ def test_what_does_not_fit_is_refused(client: Client, message: dict[str, Any], c
         "isRead eq 'true'",
         "singleValueExtendedProperties/Any(ep: ep/value eq 'x')",
         "singleValueExtendedProperties/Any(ep: ep/id eq 'Name x' and ep/value eq 'x')",
+        f"singleValueExtendedProperties/Any(ep: ep/id eq '{STAMP}' and ep/value gt 'x')",
+        "singleValueExtendedProperties/Any(ep: ep/id eq 'Integer 0x0E07' and ep/value eq '1')",
         "subject eq 'x') or (1 eq 1",
     ],
 )

@@ -227,6 +227,8 @@ class _Reader:
         self._take("eq")
         wanted = property_id(self._text())
         self._take("and")
+        if wanted.type != "String":
+            raise _refused("Values that are no strings have to be cast, which isn't done here.")
         matches = self._matcher(variable)
         self._take(")")
 
@@ -248,7 +250,7 @@ class _Reader:
         if word != f"{variable}/value":
             raise _refused(f"'{variable}/value' was expected, not '{word}'.")
         sign = self._take()[1]
-        if sign not in _COMPARISONS:
-            raise _refused(f"'{sign}' is no operator.")
+        if sign not in ("eq", "ne"):
+            raise _refused(f"'{sign}' is no operator for strings.")
         compare, text = _COMPARISONS[sign], self._text().lower()
         return lambda found: compare(found, text)
