@@ -158,10 +158,15 @@ def parsed(content: bytes) -> Element | None:
     """The root of an XML document in UTF-8; None if it is none, or brings definitions of its own."""
     if b"<!DOCTYPE" in content:  # no server does: entities are an attacker's
         return None
-    for attempt in (content, _NO_CHARACTER.sub(b"?", content)):
-        parser = etree.XMLParser(encoding="utf-8", resolve_entities=False, no_network=True, huge_tree=True)
-        try:
-            return etree.fromstring(attempt, parser)
-        except etree.XMLSyntaxError:
-            continue
-    return None
+    try:
+        return etree.fromstring(content, _parser())
+    except etree.XMLSyntaxError:
+        pass
+    try:
+        return etree.fromstring(_NO_CHARACTER.sub(b"?", content), _parser())
+    except etree.XMLSyntaxError:
+        return None
+
+
+def _parser() -> Any:
+    return etree.XMLParser(encoding="utf-8", resolve_entities=False, no_network=True, huge_tree=True)

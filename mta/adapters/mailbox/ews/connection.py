@@ -5,6 +5,7 @@ exchangelib's session pool; not its retries, which repeat what may have been car
 
 from __future__ import annotations
 
+import math
 import socket
 import ssl
 import struct
@@ -90,10 +91,15 @@ class Connections(BaseProtocol):  # type: ignore[misc]
         self.release_session(session)
         return reply
 
-    def interrupt(self) -> None:
-        """End all requests that are under way, as if the connection had broken."""
+    def interrupt(self, *, only_overdue: bool) -> None:
+        """End requests that are under way, as if their connections had broken: all, or those whose time is up.
+
+        Time-outs of sockets begin anew with each octet that comes.
+        """
+        now = time.monotonic()
         for adapter in list(self._adapters):
-            adapter.pool.interrupt()
+            if not only_overdue or adapter.pool.ends_at < now:
+                adapter.pool.interrupt()
 
     def create_session(self) -> requests.Session:
         """Signed in by itself, with cookies of nobody, proxies and trust of no environment."""
@@ -116,6 +122,7 @@ class Connections(BaseProtocol):  # type: ignore[misc]
         ends_at = time.monotonic() + self._timeout_s
         pool = session.get_adapter(self.service_endpoint).pool  # type: ignore[attr-defined]
         pool.is_connecting = True
+        pool.ends_at = ends_at
         try:
             with session.post(
                 self.service_endpoint, data=body, headers=dict(headers), allow_redirects=False,
@@ -130,6 +137,8 @@ class Connections(BaseProtocol):  # type: ignore[misc]
             raise self._broken(exc, connecting=pool.is_connecting, changes=changes) from exc
         except _NO_HANDSHAKE as exc:
             raise EndpointDownError("handshake", f"the server broke it off ({type(exc).__name__})") from exc
+        finally:
+            pool.ends_at = math.inf
         return self._reply(response, content, sent_octets=len(body), changes=changes)
 
     def _broken(self, exc: Exception, *, connecting: bool, changes: bool) -> MailboxError:
@@ -160,6 +169,8 @@ class _Pool(urllib3.HTTPSConnectionPool):
         super().__init__(host, port, ssl_context=context, maxsize=1, block=True)
         self.is_connecting = True
         """Nothing of a request has been sent yet."""
+        self.ends_at = math.inf
+        """Of the request under way, in monotonic seconds."""
         self._connection: Any = None
 
     def _validate_conn(self, conn: Any) -> None:
@@ -195,14 +206,21 @@ class _Adapter(HTTPAdapter):
 
 
 def _read(response: requests.Response, ends_at: float) -> bytes:
-    pieces = bytearray()
+    pieces: list[bytes] = []
+    room = LARGEST_ANSWER
     for piece in response.raw.stream(_PIECE, decode_content=True):
-        pieces += piece
-        if len(pieces) > LARGEST_ANSWER:
+        pieces.append(piece)
+        room -= len(piece)
+        if room < 0:
             raise requests.exceptions.ContentDecodingError("the answer is too large")
-        if time.monotonic() > ends_at:
-            raise TimeoutError("the answer comes too slowly")
-    return bytes(pieces)
+        _check_time(ends_at)
+    _check_time(ends_at)  # broken off in its header, it seems to be whole
+    return b"".join(pieces)
+
+
+def _check_time(ends_at: float) -> None:
+    if time.monotonic() > ends_at:
+        raise TimeoutError("the answer comes too slowly")
 
 
 def _cause(exc: BaseException) -> str:

@@ -29,8 +29,11 @@ _SENSITIVITIES: Mapping[str, Sensitivity] = MappingProxyType({
     "Personal": "personal", "Private": "private", "Confidential": "confidential",
 })  # fmt: skip
 
+_SHOWN_WHOLE = 250
+"""Characters of a property that FindItem doesn't cut off."""
+
 FOUND = (
-    *(names.field(name) for name in ("item:DateTimeSent", "message:InternetMessageId")),
+    *(names.field(name) for name in ("item:Subject", "item:DateTimeSent", "message:InternetMessageId")),
     *(known.uri() for known in (names.STAMP, names.SUBMIT_TIME)),
 )
 """What `found_item` needs of an item."""
@@ -86,13 +89,23 @@ def found_item(item: Element) -> FoundItem | None:
     )
 
 
+def is_shown(shown: str, whole: str) -> bool:
+    """Whether FindItem shows this text: of a long one the beginning ("FindItem operation"), of some none at all."""
+    return not shown or shown == whole or (len(shown) >= _SHOWN_WHOLE and whole.startswith(shown))
+
+
+def is_subject(item: Element, subject: str) -> bool:
+    """Whether a found item has this very subject."""
+    return is_shown(item.findtext(tag("t:Subject"), ""), subject)
+
+
 def sent_item(item: Element, ref: ItemRef) -> SentItem:
     """The whole item; `ref` is what it was asked for by, for servers that don't repeat it."""
     extended = _extended(item)
-    text = {child.tag: child.text or "" for child in item if isinstance(child.tag, str)}
 
     def said(name: str) -> str:
-        return text.get(tag(name), "")
+        text: str = item.findtext(tag(name), "")
+        return text
 
     html, plain = _bodies(item)
     return SentItem(

@@ -18,7 +18,7 @@ from mta.adapters.mailbox.ews.names import Element, tag
 from mta.adapters.mailbox.ews.sign_in import SignIn
 from mta.adapters.mailbox.tls import client_context
 from mta.config.mailbox_schema import EwsMailboxes
-from mta.model.sentitem import FoundItem, ItemRef, Marks, NewAttachment, NewItem, Removal, SentItem
+from mta.model.sentitem import FoundItem, ItemRef, Marks, NewAttachment, NewItem, Removal, SentItem, stamped_job
 from mta.ports.mailbox import (
     ConflictError,
     EndpointDownError,
@@ -32,8 +32,6 @@ from mta.ports.mailbox import (
 _T = TypeVar("_T")
 _MOST_ADDRESSES = 16
 """Of EWS, by Autodiscover; an organisation has one for each site at most."""
-_SHOWN_WHOLE = 250
-"""Characters of a property that FindItem doesn't cut off."""
 _CANNOT_ASK = frozenset({
     "ErrorContainsFilterWrongType", "ErrorInvalidRestriction", "ErrorUnsupportedPathForQuery",
     "ErrorUnsupportedQueryFilter",
@@ -87,9 +85,12 @@ class EwsSentItems:
     async def find_similar(
         self, mailbox: str, subject: str, sent_at: datetime, within: timedelta
     ) -> Sequence[FoundItem]:
-        request = writing.find_by_subject(self._owner(mailbox), subject, sent_at - within, sent_at + within)
-        found = await self._run(lambda: _found(self._call(mailbox, request)))
-        return [item for item in found if item.sent_at is None or abs(item.sent_at - sent_at) <= within]
+        def ask() -> Sequence[FoundItem]:
+            request = writing.find_by_subject(self._owner(mailbox), subject, sent_at - within, sent_at + within)
+            found = _found(self._call(mailbox, request), lambda item: reading.is_subject(item, subject))
+            return [item for item in found if item.sent_at is None or abs(item.sent_at - sent_at) <= within]
+
+        return await self._run(ask)
 
     async def read(self, mailbox: str, ref: ItemRef) -> SentItem:
         def ask() -> SentItem:
@@ -120,22 +121,36 @@ class EwsSentItems:
             places = list(self._places.values())
         self._threads.shutdown(wait=False, cancel_futures=True)
         for connections in places:
-            connections.interrupt()
+            connections.interrupt(only_overdue=False)
         await asyncio.to_thread(self._threads.shutdown)
         for connections in places:
             connections.close()
         self._sign_in.close()
 
     async def _run(self, ask: Callable[[], _T]) -> _T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, ask)
+        """In a thread; a request that outstays its time there is broken off."""
+        future = asyncio.get_running_loop().run_in_executor(self._threads, ask)
+        try:
+            while not (await asyncio.wait({future}, timeout=self._settings.timeout.total_seconds()))[0]:
+                with self._lock:
+                    places = list(self._places.values())
+                for connections in places:
+                    connections.interrupt(only_overdue=True)
+        except asyncio.CancelledError:
+            future.cancel()
+            raise
+        return future.result()
 
     # --- in a thread ---
 
     def _find(self, mailbox: str, message_id: str, job: str) -> Sequence[FoundItem]:
-        return [
-            replace(item, message_id=message_id) if _is_cut(item.message_id, message_id) else item
-            for item in self._find_with_stamps(mailbox, message_id, job)
-        ]
+        """Exactly these: Exchange compares texts without regard to case."""
+        found = self._find_with_stamps(mailbox, message_id, job)
+        exact = (
+            replace(item, message_id=message_id) for item in found if reading.is_shown(item.message_id, message_id)
+        )
+        stamped = (item for item in found if stamped_job(item.stamp) == job)
+        return list({item.ref.id: item for item in (*stamped, *exact)}.values())
 
     def _find_with_stamps(self, mailbox: str, message_id: str, job: str) -> Sequence[FoundItem]:
         owner = self._owner(mailbox)
@@ -234,15 +249,10 @@ class EwsSentItems:
         )  # fmt: skip
 
 
-def _found(answer: Answer) -> list[FoundItem]:
+def _found(answer: Answer, is_wanted: Callable[[Element], bool] = lambda _item: True) -> list[FoundItem]:
     """Each once."""
-    items = (reading.found_item(item) for item in reading.items_in(answer.message))
+    items = (reading.found_item(item) for item in reading.items_in(answer.message) if is_wanted(item))
     return list({item.ref.id: item for item in items if item is not None}.values())
-
-
-def _is_cut(shown: str, whole: str) -> bool:
-    """FindItem shows the beginning of long properties ("FindItem operation": 512 octets)."""
-    return len(shown) >= _SHOWN_WHOLE and shown != whole and whole.startswith(shown)
 
 
 def _made(answer: Answer) -> ItemRef:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import gzip
+import ssl
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -203,6 +205,28 @@ async def test_the_wait_for_an_answer_ends(scripted: Scripted, opened: Open) -> 
         await find(server)
     with pytest.raises(OutcomeUnknownError):
         await server.create(ANN, new_item())
+
+
+async def test_the_wait_ends_for_an_answer_that_never_does(authority: Authority, opened: Open) -> None:
+    """An octet now and then keeps every time-out of the socket away."""
+
+    async def trickle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError, asyncio.IncompleteReadError):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 200 OK\r\nX: ")
+            while True:
+                writer.write(b"x")
+                await writer.drain()
+                await asyncio.sleep(0.05)
+        writer.transport.abort()
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.ca.issue_cert("localhost").configure_cert(context)
+    async with await asyncio.start_server(trickle, "127.0.0.1", 0, ssl=context) as listener:
+        server = opened(f"https://localhost:{listener.sockets[0].getsockname()[1]}/", timeout="1s")
+        with pytest.raises(OutcomeUnknownError, match="broken"):
+            await server.create(ANN, new_item())
+        await server.close()
 
 
 async def test_nobody_there(opened: Open, unused_tcp_port: int) -> None:
