@@ -48,11 +48,24 @@ _NO_JOB = "0" * 32
 _SECOND = timedelta(seconds=1)
 
 
-@pytest.fixture(scope="module", params=sorted(KINDS))
-def harness(request: pytest.FixtureRequest) -> Iterator[Harness]:
-    made = KINDS[request.param]()
-    yield made
-    made.close()
+@pytest.fixture(scope="module")
+def harnesses() -> Iterator[Callable[[str], Harness]]:
+    """Each kind's server, started when it is first needed."""
+    made: dict[str, Harness] = {}
+
+    def of(kind: str) -> Harness:
+        if kind not in made:
+            made[kind] = KINDS[kind]()
+        return made[kind]
+
+    yield of
+    for each in made.values():
+        each.close()
+
+
+@pytest.fixture(params=sorted(KINDS))
+def harness(request: pytest.FixtureRequest, harnesses: Callable[[str], Harness]) -> Harness:
+    return harnesses(request.param)
 
 
 @pytest.fixture
