@@ -40,6 +40,7 @@ _OF_CONTENT = (b"content-", b"mime-version")
 _IDENTIFIERS = frozenset({b"message-id", b"in-reply-to", b"references"})
 """What is compared by octets, so that it stays as it is even where it is no ASCII."""
 _RECIPIENTS = ("To", "Cc", "Bcc")
+_UNWRITABLE = re.compile("[\0\ud800-\udfff]")
 _BARE_LINE_END = re.compile(rb"\r(?!\n)|(?<!\r)\n")
 _LONG_LINE = re.compile(rb"[^\r\n]{999}")
 _FOLD_AT = re.compile(rb"([^\r\n]{600,900}?)[ \t]+(?=[^ \t\r\n])")
@@ -56,8 +57,8 @@ def new_item(job: SentItemJob, content: Content, original: SentItem, *, subject_
         mime=mime,
         message_id=original.message_id or job.message_id,
         subject=made.subject,
-        html=contents.html,
-        text=contents.text,
+        html=_writable(contents.html),
+        text=_writable(contents.text),
         attachments=tuple(
             NewAttachment(file.name, file.content_type, file.octets, file.content_id, file.is_inline)
             for file in contents.files
@@ -73,6 +74,11 @@ def with_category(marks: Marks, category: str) -> Marks:
     if not category or category.casefold() in map(str.casefold, marks.categories):
         return marks
     return Marks(marks.is_read, (*marks.categories, category), marks.follow_up, marks.keywords)
+
+
+def _writable(text: str | None) -> str | None:
+    """Without what JSON and XML can't hold: octets that are no text in their charset, NUL."""
+    return None if text is None else _UNWRITABLE.sub("\ufffd", text)
 
 
 def new_mime(job: SentItemJob, content: Content, original: SentItem, subject_mark: str) -> bytes:

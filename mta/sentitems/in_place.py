@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from mta.crash import crash_point
+from mta.message.contents import Contents
 from mta.model.sentitem import ItemRef, JobState, SentItem
 from mta.ports.mailbox import ConflictError
 from mta.sentitems import reasons
 from mta.sentitems.copies import Content, off_the_loop
 from mta.sentitems.guard import Refusal, said_by, said_in
-from mta.sentitems.replace import TRIES
+from mta.sentitems.replace import TRIES, Replacement
 from mta.sentitems.same_text import is_same
 from mta.sentitems.situation import Situation
 from mta.sentitems.verdict import Verdict
@@ -30,6 +31,8 @@ def can_be_in_place(situation: Situation) -> bool:
 async def rewrite(situation: Situation) -> Verdict:
     """Put the copy into the item. Raises MailboxError."""
     content = await situation.content(situation.missing[0])
+    if any(file.is_message for file in Contents(content.sent).files):
+        return await Replacement(situation).run()  # servers name attached messages as they please: which is which?
     ref = situation.source.ref
     for _ in range(TRIES):
         item = await situation.server.read(situation.mailbox, ref)

@@ -19,13 +19,15 @@ from mta.message.shown_text import text_of_html
 _INVISIBLE = dict.fromkeys([
     0x00AD, 0x034F, 0x061C, 0x180E, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2070), 0xFEFF,
     *range(0xFE00, 0xFE10), *range(0x00, 0x09), 0x0B, 0x0C, *range(0x0E, 0x20), 0x7F, *range(0x80, 0xA0),
-    *range(0xDC80, 0xDD00), 0xFFFD,  # what could not be decoded
 ])  # fmt: skip
 _SAME_SIGNS = {
     0x2010: "-", 0x2011: "-", 0x2012: "-", 0x2013: "-", 0x2014: "-", 0x2212: "-", 0x2018: "'", 0x2019: "'",
     0x201A: "'", 0x201B: "'", 0x201C: '"', 0x201D: '"', 0x201E: '"', 0x201F: '"', 0x02BC: "'", 0x00B4: "'",
 }  # fmt: skip
 _TRANSLATED = {**_INVISIBLE, **_SAME_SIGNS}
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_UNDECODED = re.compile("[\ud800-\udfff\ufffd]")
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 _QUOTE_MARKS = re.compile(r"^[ \t]*>[> \t]*", re.MULTILINE)
 _SEPARATOR = re.compile(r"\s+")
 _WIDE_FROM = "\u2e80"
@@ -113,6 +115,9 @@ def _as_plain(text: str, signs: set[str]) -> str:
 def _are_equal(first: str, second: str) -> bool:
     if first.split() == second.split():
         return True  # as nearly always
+    if _UNDECODED.search(first) or _UNDECODED.search(second):
+        # Others decode what is no text in its charset otherwise, so that only ASCII can be compared.
+        first, second = _NOT_ASCII.sub("", first), _NOT_ASCII.sub("", second)
     one, other = _shape(first), _shape(second)
     if one.visible != other.visible:
         return False
@@ -141,6 +146,3 @@ def _shape(text: str) -> _Shape:
     pieces.append(text[done:])
     visible = "".join(pieces)
     return _Shape(visible, frozenset(spaces - {0, len(visible)}), frozenset(breaks))
-
-
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")

@@ -45,6 +45,7 @@ SAME = {
     "composed characters": (_text("Gru\u0308\u00dfe"), _text("Gr\u00fc\u00dfe")),
     "quote marks": (_text("> one\r\n> two\r\n>> three"), _text("one\r\n> two three")),
     "lines of scripts without spaces": (_text("\u6f22\u5b57\r\n\u4eee\u540d"), _text("\u6f22\u5b57\u4eee\u540d")),
+    "octets that are no text": (_text("Gr\udcfc\udcdfe 10"), _text("Gr\u00fc\u00dfe 10")),
     "links and pictures as text": (
         _html('<p><img src="cid:logo@x" alt="Logo">See <a href="https://example.com/a">our page</a></p><hr><p>x</p>'),
         _text("[cid:logo@x]\r\n[Logo]See our page<https://example.com/a>\r\n________________________________\r\nx\r\n"),
@@ -67,6 +68,7 @@ DIFFERENT = {
     "words joined in HTML": (_html("<p>now here</p>"), _html("<p>now<b>here</b></p>")),
     "upper case": (_text("polish"), _text("Polish")),
     "order": (_text("one two"), _text("two one")),
+    "a number beside octets that are no text": (_text("Gr\udcfc\udcdfe 10"), _text("Gr\u00fc\u00dfe 11")),
     "everything": (TEXT, _text("")),
     "a note behind": (TEXT, _text(f"{TEXT.text}\r\nCalled him on Friday.")),
     "a plain link": (_text("see <https://example.com/a>"), _text("see <https://example.com/b>")),
@@ -156,6 +158,8 @@ def test_a_word_changed_in_a_real_message_is_seen() -> None:
     chance = random.Random(4711)
     overlooked = []
     for path, said in _said():
+        if _UNDECODED.search(f"{said.html}{said.text}"):
+            continue  # only their ASCII is compared
         if said.html is not None and path not in SEVERAL_DOCUMENTS:
             overlooked += [path for one, other in _edited_html(said.html, chance) if is_same(one, other)]
         if said.text is not None:
@@ -164,6 +168,7 @@ def test_a_word_changed_in_a_real_message_is_seen() -> None:
 
 
 _WORD = re.compile(r"[^\W_]{2,}")
+_UNDECODED = re.compile("[\ud800-\udfff]")
 
 
 def _edits(text: str, chance: random.Random) -> Iterator[str]:
