@@ -142,6 +142,24 @@ def test_mime_that_is_not_taken(server: EwsServer, ann: Raw, mailbox: str, mime:
     assert server.items(mailbox) == []
 
 
+def test_folders_that_are_not_there(ann: Raw) -> None:
+    item, _ = _sent(ann)
+    nowhere = '<t:DistinguishedFolderId Id="archiveroot"/>'
+    assert ann.create(_mime(), folder=nowhere).code == "ErrorSavedItemFolderNotFound"
+    ids = f'<m:ItemIds><t:ItemId Id="{item}"/></m:ItemIds>'
+    moved = ann.ask(f"<m:MoveItem><m:ToFolderId>{nowhere}</m:ToFolderId>{ids}</m:MoveItem>")
+    assert moved.code == "ErrorToFolderNotFound"
+    assert ann.find(folder=nowhere).code == "ErrorFolderNotFound"
+    assert ann.find(folder=f'<t:FolderId Id="{item}"/>').code == "ErrorCannotUseItemIdForFolderId"
+
+
+def test_what_stops_one_entry_stops_the_next(server: EwsServer, ann: Raw, mailbox: str) -> None:
+    server.change_mailbox(mailbox, quota_octets=1)
+    message = "<t:Message><t:Subject>x</t:Subject></t:Message>"
+    answered = ann.ask(f'<m:CreateItem MessageDisposition="SaveOnly"><m:Items>{message * 3}</m:Items></m:CreateItem>')
+    assert answered.all("//m:ResponseCode") == ["ErrorQuotaExceeded"] + ["ErrorBatchProcessingStopped"] * 2
+
+
 def test_a_disposition_is_required(ann: Raw) -> None:
     answered = ann.ask(
         "<m:CreateItem><m:Items><t:Message><t:Subject>x</t:Subject></t:Message></m:Items></m:CreateItem>"
@@ -241,7 +259,8 @@ def test_properties_of_every_type(ann: Raw) -> None:
 @pytest.mark.parametrize(
     ("uri", "values", "code"),
     [
-        ('PropertyTag="0x8001" PropertyType="String"', ("x",), "ErrorInvalidExtendedProperty"),
+        ('PropertyTag="0x8001" PropertyType="String"', ("x",), "ErrorNoPropertyTagForCustomProperties"),
+        ('PropertyTag="0x3001" PropertyType="Object"', ("x",), "ErrorUnsupportedMapiPropertyType"),
         ('PropertyTag="0x0037" PropertyType="Integer"', ("1",), "ErrorInvalidExtendedProperty"),
         ('PropertyTag="0x0037" PropertyName="x" PropertyType="String"', ("x",), "ErrorInvalidExtendedProperty"),
         ('PropertyName="x" PropertyType="String"', ("x",), "ErrorInvalidExtendedProperty"),
@@ -294,6 +313,33 @@ def test_finding_does_not_give_everything(ann: Raw, uri: str) -> None:
     assert ann.find("", field(uri)).code == "ErrorInvalidPropertyRequest"
 
 
+@pytest.mark.parametrize(
+    ("restriction", "code"),
+    [
+        (f"<t:Exists>{field('message:IsRead')}</t:Exists>", "ErrorInvalidPropertyForExists"),
+        (equal(field("item:Importance"), "Huge"), "ErrorInvalidValueForProperty"),
+        (equal(field("item:DateTimeSent"), "true"), "ErrorInvalidValueForProperty"),
+        (f"<t:Exists>{field('item:Attachments')}</t:Exists>", "ErrorUnsupportedPathForQuery"),
+        (
+            "<t:Not>" * 256 + f"<t:Exists>{field('item:Subject')}</t:Exists>" + "</t:Not>" * 256,
+            "ErrorRestrictionTooLong",
+        ),
+    ],
+    ids=["flag", "enumeration", "time", "path", "long"],
+)
+def test_restrictions_that_are_refused(ann: Raw, restriction: str, code: str) -> None:
+    _sent(ann)
+    assert ann.find(restriction).code == code
+
+
+def test_finding_tells_names_only(ann: Raw) -> None:
+    item, _ = _sent(ann)
+    found = ann.find("", field("message:From"))
+    assert found.all("//t:From//t:Name") == ["Ann Example"]
+    assert found.all("//t:From//t:EmailAddress") == []
+    assert ann.get(item, field("message:From")).one("//t:From//t:EmailAddress") == "ann@example.com"
+
+
 def test_finding_cuts_long_strings(ann: Raw) -> None:
     long = f"<{'x' * 400}@example.com>"
     item, _ = _sent(ann, long)
@@ -328,6 +374,9 @@ def test_conflicts(server: EwsServer, ann: Raw) -> None:
     assert ann.update(item, key, same, how="NeverOverwrite").code == "ErrorIrresolvableConflict"
     assert ann.update(item, key, same).code == "ErrorIrresolvableConflict"
     assert ann.update(item, None, same, how="AlwaysOverwrite").code == "ErrorChangeKeyRequiredForWriteOperations"
+    server.limit(stale_code="ErrorStaleObject")
+    assert ann.update(item, key, same).code == "ErrorStaleObject"
+    server.limit(stale_code="ErrorIrresolvableConflict")
     assert ann.update(item, "bm9uZQ==", same).code == "ErrorInvalidChangeKey"
     assert ann.update(item, key, other).code == "NoError"
     assert ann.update(item, key, same, how="AlwaysOverwrite").code == "NoError"
@@ -342,7 +391,7 @@ def test_conflicts(server: EwsServer, ann: Raw) -> None:
         (set_field("item:Subject", _SUBJECT + _NORMAL), "ErrorIncorrectUpdatePropertyCount"),
         (set_field("item:Subject", _NORMAL), "ErrorUpdatePropertyMismatch"),
         (set_field("item:DateTimeSent", "<t:DateTimeSent>2026-05-01T08:00:00Z</t:DateTimeSent>"), _NO_SET),
-        (set_field("message:ToRecipients", _TO), _NO_SET),
+        (set_field("message:ToRecipients", _TO), "ErrorInvalidPropertyUpdateSentMessage"),
         (f"<t:DeleteItemField>{field('item:Size')}</t:DeleteItemField>", "ErrorInvalidPropertyDelete"),
         (set_field("item:Subject", _SUBJECT).replace("SetItem", "AppendToItem"), "ErrorInvalidPropertyAppend"),
     ],

@@ -26,6 +26,7 @@ _NUMBERS = count(1)
 _MIME = b"From: ann@example.com\r\nTo: bob@example.org\r\nSubject: hi\r\nMessage-ID: <1@example.com>\r\n\r\nhi\r\n"
 _FOLDER = "<m:FolderShape><t:BaseShape>IdOnly</t:BaseShape></m:FolderShape>"
 _OWN = f"<m:GetFolder>{_FOLDER}<m:FolderIds>{SENT}</m:FolderIds></m:GetFolder>"
+_VERSION = '<t:RequestServerVersion Version="Exchange2016"/>'
 _AUDIENCE = "https://outlook.office365.com"
 
 
@@ -249,9 +250,11 @@ def test_requests_have_to_be_valid(server: EwsServer, ann: Raw, operation: str, 
         (envelope(_OWN + _OWN, "").encode(), "ErrorInvalidRequest"),
         (envelope(_OWN, "", "Exchange2099").encode(), "ErrorInvalidServerVersion"),
         (envelope(_OWN, "<t:Somebody/>").encode(), "ErrorSchemaValidation"),
+        (envelope(_OWN, "<t:SmtpAddress> </t:SmtpAddress>").encode(), "ErrorInvalidExchangeImpersonationHeaderData"),
+        (envelope(_OWN, "").replace(_VERSION, _VERSION * 2).encode(), "ErrorDuplicateSOAPHeader"),
         (envelope("<m:GetRoomLists/>", "").encode(), "ErrorInvalidOperation"),
     ],
-    ids=["no-xml", "dtd", "no-envelope", "two", "version", "impersonation", "unsupported"],
+    ids=["no-xml", "dtd", "no-envelope", "two", "version", "impersonation", "nobody", "twice", "unsupported"],
 )
 def test_what_is_no_request(ann: Raw, body: bytes, code: str) -> None:
     answered = ann.send(body)
@@ -261,7 +264,7 @@ def test_what_is_no_request(ann: Raw, body: bytes, code: str) -> None:
 def test_versions_have_their_own_fields(server: EwsServer, mailbox: str) -> None:
     item = server.add_item(mailbox, _MIME)
     with raw(server, mailbox, version="Exchange2010_SP2") as old:
-        assert old.get(item, field("item:Flag")).code == "ErrorSchemaValidation"
+        assert old.get(item, field("item:Flag")).code == "ErrorIncorrectSchemaVersion"
         assert old.get(item, shape="AllProperties").all("//t:Flag") == []
         assert old.get(item, field("item:ConversationId")).code == "NoError"
 

@@ -113,6 +113,8 @@ def _named_mailbox(impersonation: Element, store: Store) -> Mailbox:
     """By ConnectingSID ([MS-OXWSCDATA] 2.2.4.22): PrimarySmtpAddress must be the primary one, SmtpAddress any."""
     who = children(children(impersonation)[0])[0]
     kind, text = local_name(who), text_of(who).strip().lower()
+    if not text:
+        raise SoapFaultError("ErrorInvalidExchangeImpersonationHeaderData")
     if kind == "SID":
         raise SoapFaultError("ErrorInvalidUserSid")
     mailbox = store.addresses.get(text)

@@ -80,7 +80,7 @@ def _owner(call: Call, attachment_id: str, *, to_write: bool) -> tuple[Mailbox, 
                     call.item(item.id, to_write=to_write)
                     assert mailbox is not None
                     return mailbox, item, index
-    raise EwsError("ErrorItemNotFound")
+    raise EwsError("ErrorInvalidAttachmentId")  # "ResponseCode": where none corresponds to the id
 
 
 def get_attachment(call: Call) -> Element:

@@ -27,6 +27,8 @@ class Settings:
     largest_item: int = 150 * 1024 * 1024
     largest_request: int = 65_536_000
     """Octets; beyond it IIS answers 404.13 ("Configure client-specific message size limits": 64,000 KB for EWS)."""
+    stale_code: str = "ErrorIrresolvableConflict"
+    """Of UpdateItem with an old key; "ResponseCode" names ErrorStaleObject, too."""
     checks_key_of_delete: bool = False
     """DeleteItem of a stale key is ErrorStaleObject; Microsoft's page of ItemId asked for that once, and no longer."""
     redirects: dict[str, str] = field(default_factory=dict)
@@ -34,6 +36,13 @@ class Settings:
     @property
     def is_other(self) -> bool:
         return self.flavour == "other"
+
+
+_STOPS_ALL = frozenset(  # "ResponseCode", at ErrorBatchProcessingStopped
+    f"Error{name}"
+    for name in ("AccessDenied", "MailboxStoreUnavailable", "MailboxMoveInProgress", "QuotaExceeded",
+                 "InsufficientResources", "BatchProcessingStopped")
+)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -62,11 +71,15 @@ class Call:
     def answer(self, entries: Iterable[Callable[[Element], None]], *, empty: str = "") -> Element:
         """A response message for each entry, whose function adds the content or raises EwsError.
 
-        `empty` is the element that a message without content has: `m:Items`.
+        `empty` is the element that a message without content has: `m:Items`. After an error that the next entries would
+        meet too they aren't tried (ErrorBatchProcessingStopped).
         """
         root = element(f"m:{self.operation}Response")
         messages = add(root, "m:ResponseMessages")
         for fill in entries:
+            if self.codes and self.codes[-1] in _STOPS_ALL:
+                self._refuse(messages, EwsError("ErrorBatchProcessingStopped"), empty, "Warning")
+                continue
             message = add(messages, f"m:{self.operation}ResponseMessage", ResponseClass="Success")
             add(message, "m:ResponseCode", "NoError")
             try:
@@ -77,8 +90,8 @@ class Call:
                 self._refuse(messages, error, empty)
         return root
 
-    def _refuse(self, messages: Element, error: EwsError, empty: str) -> None:
-        message = add(messages, f"m:{self.operation}ResponseMessage", ResponseClass="Error")
+    def _refuse(self, messages: Element, error: EwsError, empty: str, response_class: str = "Error") -> None:
+        message = add(messages, f"m:{self.operation}ResponseMessage", ResponseClass=response_class)
         add(message, "m:MessageText", error.text)
         add(message, "m:ResponseCode", error.code)
         add(message, "m:DescriptiveLinkKey", "0")

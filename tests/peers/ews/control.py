@@ -300,8 +300,9 @@ class EwsServer:
         """Change settings of the whole server.
 
         `per_budget` requests at a time for one mailbox or account (0: any number), `in_all`, `over_code` (what one too
-        many is answered), `latency_s`, `largest_item` and `largest_request` octets, `checks_key_of_delete`, `offers`
-        (of `basic`, `ntlm`, `bearer`), `redirects` of Autodiscover (from address or domain to address or URL).
+        many is answered), `latency_s`, `largest_item` and `largest_request` octets, `stale_code` (of UpdateItem with an
+        old key), `checks_key_of_delete`, `offers` (of `basic`, `ntlm`, `bearer`), `redirects` of Autodiscover (from
+        address or domain to address or URL).
         """
         self._call("limit", **limits)
 

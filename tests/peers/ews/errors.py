@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 TEXTS = {
     "ErrorAccessDenied": "Access is denied. Check credentials and try again.",
     "ErrorAttachmentSizeLimitExceeded": "The attachment is too large.",
+    "ErrorBatchProcessingStopped": "The batch processing stopped because of an error in an earlier entry.",
     "ErrorChangeKeyRequired": "A change key is required for this operation.",
     "ErrorChangeKeyRequiredForWriteOperations": "The change key is required for this operation.",
     "ErrorExceededConnectionCount": (
@@ -31,6 +32,7 @@ TEXTS = {
     "ErrorInvalidIdMalformed": "Id is malformed.",
     "ErrorInvalidPropertyDelete": "Delete action is invalid for property.",
     "ErrorInvalidPropertyRequest": "Property is not valid for this object type.",
+    "ErrorInvalidPropertyUpdateSentMessage": "Updating the property isn't allowed on a message that was sent.",
     "ErrorInvalidPropertySet": "Set action is invalid for property.",
     "ErrorInvalidServerVersion": "The specified server version is invalid.",
     "ErrorInvalidUserSid": "The SID that was passed is not valid.",

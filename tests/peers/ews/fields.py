@@ -51,6 +51,8 @@ class Field:
     only_draft: bool = False
     """Can't be set once the item is sent."""
     in_default: bool = False
+    words: tuple[str, ...] = ()
+    """All that it may be, of an enumeration."""
     since: str = ""
     """Schema version that brought it."""
 
@@ -105,7 +107,7 @@ def _choice(uri: str, key: Key, words: tuple[str, ...], **more: Any) -> Field:
     def read(item: Item, node: Element) -> None:
         item.properties[key] = words.index(text_of(node))
 
-    return Field(uri, write, lambda item: words[int(item.properties.get(key, 0))], read, key, **more)
+    return Field(uri, write, lambda item: words[int(item.properties.get(key, 0))], read, key, words=words, **more)
 
 
 def _made(uri: str, value: Callable[[Item], Any], **more: Any) -> Field:
@@ -159,7 +161,10 @@ def _person(uri: str, get: Callable[[Item], Participant | None], put: Callable[[
     element = "t:" + uri.partition(":")[2]
 
     def write(parent: Element, item: Item, showing: Showing) -> None:
-        if who := get(item):
+        who = get(item)
+        if who and showing.is_find:  # "FindItem operation": only the name
+            add(add(add(parent, element), "t:Mailbox"), "t:Name", who.name or who.address)
+        elif who:
             mailbox_element(add(parent, element), who)
 
     def read(item: Item, node: Element) -> None:
@@ -440,6 +445,5 @@ FIELDS = (
 BY_URI = {field.uri: field for field in FIELDS}
 BY_ELEMENT = {field.element: field for field in FIELDS}
 ORDER = {field.uri: number for number, field in enumerate(FIELDS)}
-FIRST_OF_MESSAGE = ORDER["message:Sender"]
 EXTENDED_AFTER = ORDER["item:HasAttachments"]
 """ExtendedProperty elements come after it."""

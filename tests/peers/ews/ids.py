@@ -19,6 +19,8 @@ def new_id(kind: Literal["item", "folder", "attachment"], mailbox: str) -> str:
 
 def mailbox_of_id(some_id: str) -> tuple[str, str]:
     """Kind and mailbox. Raises EwsError."""
+    if not some_id:
+        raise EwsError("ErrorInvalidIdEmpty", "Id must be non-empty.")
     for kind, prefix in _PREFIXES.items():
         if some_id.startswith(prefix):
             try:

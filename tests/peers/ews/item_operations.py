@@ -73,7 +73,9 @@ def find_item(call: Call) -> Element:
     def one(node: Element) -> Filler:
         def fill(message: Element) -> None:
             mailbox, folder, rights = open_folder(node, call.caller, call.store)
-            if call.request.get("Traversal") == "SoftDeleted":
+            if call.request.get("Traversal") == "SoftDeleted" and restriction is not None:
+                folder = Folder("", "", "")  # "FindItem operation": the two together find nothing
+            elif call.request.get("Traversal") == "SoftDeleted":
                 folder = mailbox.by_distinguished["recoverableitemsdeletions"]
             now = time.monotonic()
             seen = [item for item in folder.items.values() if item.visible_at <= now]
@@ -96,7 +98,7 @@ def _page(call: Call, message: Element, found: list[Item]) -> list[Item]:
     if any(
         find(call.request, f"m:{name}") is not None for name in ("FractionalPageItemView", "CalendarView", "GroupBy")
     ):
-        raise EwsError("ErrorInvalidPagingParameters" if view is None else "ErrorInvalidOperation")
+        raise EwsError("ErrorInvalidOperation", "This server has none of the other views.")
     start, end = 0, min(len(found), _LARGEST_PAGE)
     if view is not None:
         offset, most = int(view.get("Offset")), int(view.get("MaxEntriesReturned", _LARGEST_PAGE))
@@ -125,7 +127,7 @@ def create_item(call: Call) -> Element:
     def one(node: Element) -> Filler:
         def fill(message: Element) -> None:
             if local_name(node) not in ("Message", "Item", "PostItem"):
-                raise EwsError("ErrorInvalidOperation", f"This server makes no {local_name(node)}.")
+                raise EwsError("ErrorInvalidItemForOperationCreateItem", f"This server makes no {local_name(node)}.")
             if disposition is None and local_name(node) == "Message":
                 raise EwsError("ErrorMessageDispositionRequired", "Message disposition is required.")
             item = _create(call, node, disposition or "SaveOnly")
@@ -159,7 +161,14 @@ def _target(call: Call, default: str, name: str = "m:SavedItemFolderId") -> tupl
     """The folder to save into. Raises EwsError: ErrorCreateItemAccessDenied for those who may only read."""
     given = find(call.request, name)
     if given is not None:
-        mailbox, folder, rights = open_folder(children(given)[0], call.caller, call.store)
+        try:
+            mailbox, folder, rights = open_folder(children(given)[0], call.caller, call.store)
+        except EwsError as error:
+            if error.code == "ErrorFolderNotFound":
+                raise EwsError(
+                    "ErrorToFolderNotFound" if name == "m:ToFolderId" else "ErrorSavedItemFolderNotFound"
+                ) from error
+            raise
         if rights != "full":
             raise EwsError("ErrorCreateItemAccessDenied", "Cannot save item to folder without CreateContents rights.")
         return mailbox, folder
@@ -172,9 +181,12 @@ def _target(call: Call, default: str, name: str = "m:SavedItemFolderId") -> tupl
 
 def _send(call: Call, item: Item) -> None:
     """To the mailboxes that are here. Sending makes it a sent item."""
+    if not any(item.people(kind) for kind in ("to", "cc", "bcc")):
+        raise EwsError(
+            "ErrorMissingRecipients" if call.operation == "SendItem" else "ErrorInvalidRecipients",
+            "At least one recipient isn't valid.",
+        )
     people = [who for kind in ("to", "cc", "bcc") for who in item.people(kind)]
-    if not people:
-        raise EwsError("ErrorInvalidRecipients", "At least one recipient isn't valid.")
     now = datetime.now(UTC)
     item.is_draft, item.is_read = False, True
     item.properties |= {p.SUBMIT_TIME: now, p.DELIVERY_TIME: now}
@@ -274,7 +286,7 @@ def _check_conflict(call: Call, item: Item, key: str | None, how: str, names: li
     if known == item.change or how == "AlwaysOverwrite":
         return
     if how == "NeverOverwrite" or any(item.changed_at.get(name, 0) > known for name in names):
-        raise EwsError("ErrorIrresolvableConflict")
+        raise EwsError(call.settings.stale_code)
 
 
 # --- removing and moving ----------------------------------------------------------------------------------------------

@@ -128,13 +128,13 @@ def path_from(node: Element) -> Path:
         "ObjectArray",
         "Error",
     ):  # [MS-OXWSXPROP] 2.2.5.1: not for use in restrictions or values
-        raise EwsError("ErrorInvalidExtendedProperty", f"The property type {kind} is not supported.")
+        raise EwsError("ErrorUnsupportedMapiPropertyType", f"The property type {kind} is not supported.")
     if "PropertyTag" in given:
         if len(given) > 1:
             raise EwsError("ErrorInvalidExtendedProperty", "PropertyTag excludes the other attributes.")
         number = int(given["PropertyTag"], 0)
         if number >= 0x8000:
-            raise EwsError("ErrorInvalidExtendedProperty", "Property tags from 0x8000 are named properties.")
+            raise EwsError("ErrorNoPropertyTagForCustomProperties", "Property tags from 0x8000 are named properties.")
         key = tag(number)
         fixed = _TYPE_OF.get(number)
     else:

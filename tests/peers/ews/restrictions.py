@@ -15,7 +15,7 @@ from tests.peers.ews.xml import Element, children, date_time, find, local_name
 
 Test = Callable[[Item], bool]
 Getter = Callable[[Item], Any]
-_MOST_NODES = 100
+_MOST_NODES = 255
 
 _COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
     "IsEqualTo": operator.eq,
@@ -25,11 +25,15 @@ _COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
     "IsLessThan": operator.lt,
     "IsLessThanOrEqualTo": operator.le,
 }
+_EXPRESSIONS = frozenset({"And", "Or", "Not", "Exists", "Contains", "Excludes", *_COMPARISONS})
+_FLAGS = frozenset(f"item:{name}" for name in ("IsDraft", "IsFromMe", "IsResend", "IsSubmitted", "IsUnmodified")) | {
+    "message:IsRead"
+}
 
 
 def test_of(node: Element) -> Test:
     """What a SearchExpression says of an item. Raises EwsError: no field to search by, a value of another type."""
-    if len(list(node.iter())) > 5 * _MOST_NODES:
+    if sum(local_name(inner) in _EXPRESSIONS for inner in node.iter()) > _MOST_NODES:
         raise EwsError("ErrorRestrictionTooLong", "The restriction has too many nodes.")
     return _test(node)
 
@@ -45,6 +49,8 @@ def _test(node: Element) -> Test:
         return lambda item: not inner(item)
     get, parse = _path(children(node)[0])
     if kind == "Exists":
+        if children(node)[0].get("FieldURI") in _FLAGS:
+            raise EwsError("ErrorInvalidPropertyForExists", "Flags of one property always exist.")
         return lambda item: get(item) is not None
     if kind == "Contains":
         return _contains(node, get)
@@ -70,7 +76,16 @@ def _path(node: Element) -> tuple[Getter, Callable[[str], Any]]:
     field = _searchable(node.get("FieldURI"))
     get = field.value
     assert get is not None
-    return get, lambda text: text
+    return get, _one_of(field.words) if field.words else lambda text: text
+
+
+def _one_of(words: tuple[str, ...]) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in words:
+            raise EwsError("ErrorInvalidValueForProperty", "The constant is none of the property's values.")
+        return text
+
+    return parse
 
 
 def value_getter(path: Path) -> Getter:
@@ -159,7 +174,10 @@ def sorted_by(items: list[Item], order: Element | None) -> list[Item]:
     if order is None:
         return items[::-1]
     for field_order in reversed(children(order)):
-        get, _ = _path(children(field_order)[0])
+        try:
+            get, _ = _path(children(field_order)[0])
+        except EwsError as error:
+            raise EwsError("ErrorUnsupportedPathForSortGroup") from error
         items = sorted(items, key=_sort_key(get), reverse=field_order.get("Order") == "Descending")
     return items
 

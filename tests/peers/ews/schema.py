@@ -52,9 +52,9 @@ def check_request(node: Element) -> None:
 
 
 def check_version(node: Element, version: str) -> None:
-    """Raises SoapFaultError: each version has a schema of its own, without younger fields ("EWS schema versions").
+    """Raises SoapFaultError: valid for this server, but not for the version that the request is of ("ResponseCode").
 
-    Fields of Exchange 2013 are looked for, which requests of older versions can't name or set.
+    Fields that came with Exchange 2013 are looked for.
     """
     if version >= "Exchange2013":
         return
@@ -62,9 +62,7 @@ def check_version(node: Element, version: str) -> None:
         uri = inner.get("FieldURI", "") if local_name(inner) == "FieldURI" else ""
         if uri in _OF_2013 or (inner.tag == f"{{{TYPES}}}Flag"):
             text = f"The value '{uri or 'Flag'}' isn't in the schema of {version}."
-            raise SoapFaultError(
-                "ErrorSchemaValidation", f"The request failed schema validation: {text}", where=(inner.sourceline, 1)
-            )
+            raise SoapFaultError("ErrorIncorrectSchemaVersion", text)
 
 
 _OF_2013 = frozenset(

@@ -196,7 +196,11 @@ def _version(header: Element | None) -> str:
 
 def _check_headers(header: Element) -> None:
     """Those that the schema knows; RequestServerVersion's is of one value only, where Exchange takes all of them."""
+    seen: set[str] = set()
     for node in children(header):
+        if str(node.tag) in seen:
+            raise SoapFaultError("ErrorDuplicateSOAPHeader", "A SOAP header stands there twice.")
+        seen.add(str(node.tag))
         if str(node.tag).startswith("{" + TYPES + "}") and local_name(node) in (
             "ExchangeImpersonation",
             "TimeZoneContext",

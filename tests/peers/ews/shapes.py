@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from tests.peers.ews.errors import EwsError
-from tests.peers.ews.fields import BY_URI, EXTENDED_AFTER, FIELDS, FIRST_OF_MESSAGE, ORDER, Field, Showing
+from tests.peers.ews.fields import BY_URI, EXTENDED_AFTER, FIELDS, ORDER, Field, Showing
 from tests.peers.ews.items import Item
 from tests.peers.ews.properties import Path, named, path_from, write_property
 from tests.peers.ews.restrictions import value_getter
@@ -22,8 +22,6 @@ _CLASSES = (
     ("IPM.Schedule.Meeting.Request", "t:MeetingRequest"),
     ("IPM.Schedule.Meeting.Resp", "t:MeetingResponse"),
     ("IPM.Schedule.Meeting.Canceled", "t:MeetingCancellation"),
-    ("IPM.Note", "t:Message"),
-    ("REPORT.IPM.Note", "t:Message"),
 )
 
 
@@ -86,8 +84,8 @@ def _is_known(field: Field, version: str) -> bool:
 
 
 def element_name(item: Item) -> str:
-    """The element that items of its class come as."""
-    return next((name for start, name in _CLASSES if item.item_class.upper().startswith(start.upper())), "t:Item")
+    """The element that items of its class come as; the base Item is never shown ("FindItem operation")."""
+    return next((name for start, name in _CLASSES if item.item_class.upper().startswith(start.upper())), "t:Message")
 
 
 def write_item(parent: Element, item: Item, shape: Shape, *, rights: str = "full", name: str = "") -> Element:
@@ -101,8 +99,6 @@ def write_item(parent: Element, item: Item, shape: Shape, *, rights: str = "full
         if order > EXTENDED_AFTER and not extended_written:
             _write_extended(node, item, shape)
             extended_written = True
-        if name == "t:Item" and order >= FIRST_OF_MESSAGE:
-            break
         field.write(node, item, showing)
     if not extended_written:
         _write_extended(node, item, shape)

@@ -95,7 +95,7 @@ def attachment_from(node: Element, item: Item) -> Attachment:
         content = decoded_mime(text_of(mime))
         return Attachment(new_id("attachment", item.mailbox), name, "message/rfc822", content, is_item=True)
     if kind != "FileAttachment" or not name:
-        raise EwsError("ErrorInvalidAttachmentType" if name else "ErrorRequiredPropertyMissing")
+        raise EwsError("ErrorInvalidOperation" if name else "ErrorRequiredPropertyMissing")
     content = p.read_value("Binary", text_of(find(node, "t:Content")))
     if VIRUS in content:
         raise EwsError("ErrorVirusDetected")
@@ -166,8 +166,10 @@ def update(item: Item, change: Element, *, is_other: bool) -> None:
 def _check_settable(item: Item, field: Field) -> None:
     if field.uri == "item:MimeContent":
         return
-    if field.read is None or (field.only_draft and not item.is_draft):
+    if field.read is None:
         raise EwsError("ErrorInvalidPropertySet", values={"FieldURI": field.uri})
+    if field.only_draft and not item.is_draft:
+        raise EwsError("ErrorInvalidPropertyUpdateSentMessage", values={"FieldURI": field.uri})
 
 
 def _update_extended(item: Item, path: Element, given: Element, kind: str, *, is_other: bool) -> None:
@@ -185,6 +187,8 @@ def _append(item: Item, field: Field, node: Element) -> None:
         "message:ReplyTo": "reply_to",
     }  # fmt: skip
     if field.uri == "item:Body":
+        if (node.get("BodyType") == "HTML") == (item.html is None):
+            raise EwsError("ErrorInvalidPropertyAppend", "The body is of the other format.")
         if item.html is None:
             item.text = (item.text or "") + text_of(node)
         else:
