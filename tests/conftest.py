@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from mta.cli.chromium import find_chromium
-from tests.servers import exim, mail_dkim, opendkim, postfix, rspamd, samba
+from tests.servers import dovecot, exim, mail_dkim, opendkim, postfix, rspamd, samba
 from tests.servers.dns import DnsServer, dns_server
 
 
@@ -40,6 +40,12 @@ def needs_postfix() -> None:
 def needs_exim() -> None:
     """For tests that start an Exim."""
     _need(exim.missing())
+
+
+@pytest.fixture(scope="session")
+def needs_dovecot() -> None:
+    """For tests that start a Dovecot."""
+    _need(dovecot.missing())
 
 
 @pytest.fixture

@@ -51,15 +51,8 @@ auth_cache_size = 0
 namespace inbox {{
   inbox = yes
   prefix = {prefix}
-  separator = {separator}
-  mailbox {sent} {{
-    special_use = \\Sent
-    auto = create
-  }}
-  mailbox {trash} {{
-    special_use = \\Trash
-    auto = create
-  }}
+  separator = .
+{folders}
 }}
 passdb {{
   driver = passwd-file
@@ -118,6 +111,16 @@ plugin {{
 }}
 {more}
 """
+_FOLDERS = """\
+  mailbox Sent {
+    special_use = \\Sent
+    auto = create
+  }
+  mailbox Trash {
+    special_use = \\Trash
+    auto = create
+  }
+"""
 _OAUTH = """\
 passdb {{
   driver = oauth2
@@ -142,7 +145,6 @@ class Dovecot:
     imaps: int
     pop3: int
     pop3s: int
-    sent: str = "Sent"
     _mailboxes: dict[str, str] = field(default_factory=dict)
     _denied: set[str] = field(default_factory=set)
 
@@ -208,20 +210,21 @@ class Dovecot:
 def running_dovecot(
     mailboxes: Iterable[str],
     *,
-    separator: str = ".",
     prefix: str = "",
-    sent: str = "Sent",
-    trash: str = "Trash",
+    has_folders: bool = True,
     more: str = "",
     oauth: str = "",
     authority: trustme.CA | None = None,
 ) -> Iterator[Dovecot]:
-    """`more` is added to its configuration; `oauth` is what its file for tokens says, `more` may turn things off."""
+    """`more` is added to its configuration; `oauth` is what its file for tokens says.
+
+    Each mailbox has a folder Sent and a folder Trash, known as such, unless `has_folders` is false.
+    """
     with tempfile.TemporaryDirectory(prefix="dovecot-") as name:
         folder = Path(name)
         folder.chmod(0o755)
         authority = authority or trustme.CA()
-        server = Dovecot(folder, folder / "ca.pem", free_port(), free_port(), free_port(), free_port(), sent)
+        server = Dovecot(folder, folder / "ca.pem", free_port(), free_port(), free_port(), free_port())
         authority.cert_pem.write_to_path(server.ca_file)
         certificate = authority.issue_cert("localhost", "127.0.0.1")
         certificate.private_key_pem.write_to_path(folder / "key.pem")
@@ -234,7 +237,7 @@ def running_dovecot(
         server._write_mailboxes()
         server._write("denied", [])
         values = {
-            "folder": folder, "prefix": prefix, "separator": separator, "sent": sent, "trash": trash, "more": more,
+            "folder": folder, "prefix": prefix, "folders": _FOLDERS if has_folders else "", "more": more,
             "imap": server.imap, "imaps": server.imaps, "pop3": server.pop3, "pop3s": server.pop3s,
             "oauth": _OAUTH.format(folder=folder) if oauth else "",
         }  # fmt: skip

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
+from tests.servers.wait import wait_until
+
 _LITERAL = re.compile(rb"\{(\d+)(\+?)\}\r\n\Z")
 DEFAULTS = {
     b"CAPABILITY": b"* CAPABILITY IMAP4rev1 AUTH=PLAIN UIDPLUS SPECIAL-USE\r\n$ OK done\r\n",
@@ -31,9 +33,15 @@ class ScriptedImap:
     answers: dict[bytes, bytes | None]
     context: ssl.SSLContext | None
     """For STARTTLS."""
+    refuse_for: bytes = b"\0"
+    """Who signs in with words that begin so is refused."""
     commands: list[bytes] = field(default_factory=list)
     """All that came, literals included, of all connections."""
+    _connected: int = 0
     _open: list[socket.socket] = field(default_factory=list)
+
+    def wait_for_at_most(self, connections: int) -> None:
+        wait_until(lambda: self._connected <= connections, 10, "the end of connections")
 
     def close(self) -> None:
         for connection in self._open:
@@ -46,7 +54,12 @@ class ScriptedImap:
             while True:
                 connection, _ = listener.accept()
                 self._open.append(connection)
-                threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+                self._connected += 1
+                threading.Thread(target=self._serve_and_count, args=(connection,), daemon=True).start()
+
+    def _serve_and_count(self, connection: socket.socket) -> None:
+        self._serve(connection)
+        self._connected -= 1
 
     def _serve(self, connection: socket.socket) -> None:
         with suppress(OSError):
@@ -60,9 +73,13 @@ class ScriptedImap:
                 if name == b"AUTHENTICATE" and answer:
                     connection.sendall(b"+ \r\n")
                     self.commands.append(stream.readline())
+                    if self.commands[-1].startswith(self.refuse_for):
+                        answer = b"$ NO [AUTHENTICATIONFAILED] not for you\r\n"
                 if answer == b"":
                     break
                 connection.sendall((answer or b"").replace(b"$", tag))
+                if answer is not None and b"* BYE" in answer:
+                    break
                 if name == b"STARTTLS" and self.context is not None and b" OK" in (answer or b""):
                     connection = self.context.wrap_socket(connection, server_side=True)
                     self._open.append(connection)

@@ -53,6 +53,14 @@ class _Library(IMAPClient):  # type: ignore[misc]
     def _set_read_timeout(self) -> None:
         """The wire sees to that."""
 
+    def authenticate(self, mechanism: str, words: str) -> None:
+        """A mechanism that says all at once. What is asked then is the reason of a refusal; it gets no words.
+
+        The library's own methods take a broken connection for a refusal.
+        """
+        answers = iter((words,))
+        self._command_and_check("authenticate", mechanism, lambda _: next(answers, ""))
+
     def store(self, uid: int, modifier: str, action: str, flags: str) -> None:
         """UID STORE, silent, with a modifier (RFC 7162 §3.1.3)."""
         what = [str(uid), *([modifier] if modifier else []), f"{action}FLAGS.SILENT", flags]
@@ -86,7 +94,7 @@ class Client:
     def is_alive(self) -> bool:
         """Whether the server still answers."""
         try:
-            with failures("read"):
+            with failures("read", self.wire):
                 self.wire.noop()
         except MailboxError:
             return False
@@ -102,17 +110,15 @@ class Client:
 
     def sign_in_plain(self, authorisation: str, account: str, password: str) -> None:
         """SASL PLAIN (RFC 4616)."""
-        with failures("sign-in"):
+        with failures("sign-in", self.wire):
             self._need("AUTH=PLAIN")
-            self._imap.plain_login(account, password, authorisation)
+            self._imap.authenticate("PLAIN", f"{authorisation}\0{account}\0{password}")
 
     def sign_in_by_token(self, user: str, token: str) -> None:
         """https://developers.google.com/workspace/gmail/imap/xoauth2-protocol, which Exchange and Dovecot have, too."""
-        with failures("sign-in"):
+        with failures("sign-in", self.wire):
             self._need("AUTH=XOAUTH2")
-            answers = iter((f"user={user}\1auth=Bearer {token}\1\1",))
-            # What comes after it is the reason of a refusal, to be answered with nothing.
-            self._imap.sasl_login("XOAUTH2", lambda _: next(answers, ""))
+            self._imap.authenticate("XOAUTH2", f"user={user}\1auth=Bearer {token}\1\1")
 
     def _need(self, capability: str) -> None:
         if not self._imap.has_capability(capability):
@@ -120,7 +126,7 @@ class Client:
 
     def greeting(self) -> str:
         """The server's name and version where it tells (RFC 2971), else its greeting."""
-        with failures("read"):
+        with failures("read", self.wire):
             if self.has("ID"):
                 told = self._imap.id_({"name": "Stampline"})
                 pairs = dict(zip(told[0][::2], told[0][1::2], strict=False)) if told and told[0] else {}
@@ -143,7 +149,7 @@ class Client:
 
     def _special(self, use: bytes) -> str | None:
         if use not in self._folders:
-            with failures("read"):
+            with failures("read", self.wire):
                 self._folders[use] = self._imap.find_special_folder(use)
         return self._folders[use]
 
@@ -163,7 +169,7 @@ class Client:
 
     def select(self, name: str, *, anew: bool = False) -> Selected:
         """What others did meanwhile is seen from here on. Raises ItemGoneError where there is no such folder."""
-        with failures("read"):
+        with failures("read", self.wire):
             if self._selected is not None and self._selected.name == name and not anew:
                 self.wire.noop()
                 return self._selected
@@ -184,12 +190,12 @@ class Client:
 
     def search(self, criteria: bytes) -> list[int]:
         """UIDs, newest first."""
-        with failures("read"):
+        with failures("read", self.wire):
             return sorted(set(map(int, self._imap.search(criteria))), reverse=True)
 
     def fetch(self, uids: Iterable[int], what: Iterable[str]) -> Mapping[int, Mapping[bytes, Any]]:
         """What the server says of these messages; of those that are gone nothing."""
-        with failures("read"):
+        with failures("read", self.wire):
             return dict(self._imap.fetch(list(uids), list(what)))
 
     def store(self, uid: int, action: str, flags: Iterable[str], unchanged_since: str) -> bool:

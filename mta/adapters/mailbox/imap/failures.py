@@ -123,9 +123,10 @@ def refusal(stage: Stage, text: str) -> MailboxError:
 
 def _broken(stage: Stage, wire: Wire | None, text: str) -> MailboxError:
     """A connection that is of no use any more; of a BYE its reason."""
+    text = (wire.farewell() if wire is not None else "") or text
+    text = _NO_IMAP if _QUOTING.search(text) else text
     if _TOO_MANY.search(text):
         return EndpointOverloadedError("BYE", _said(text))
-    text = _NO_IMAP if _QUOTING.search(text) else text
     kind = _BROKEN[stage]
     if kind is OutcomeUnknownError and wire is not None and wire.sent < (2 if stage == "append" else 1):
         kind = MailboxUnavailableError

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import ssl
-from contextlib import suppress
 
 from mta.adapters.mailbox.clouds import CLOUDS
 from mta.adapters.mailbox.imap.client import Client
 from mta.adapters.mailbox.oauth import TokenSource
 from mta.adapters.mailbox.tls import client_context
 from mta.config.mailbox_schema import ImapMailboxes
-from mta.ports.mailbox import AccessDeniedError, MailboxError, SignInError
+from mta.ports.mailbox import (
+    AccessDeniedError,
+    EndpointDownError,
+    MailboxError,
+    MailboxUnavailableError,
+    SignInError,
+)
 
 
 class SignIn:
@@ -42,37 +47,49 @@ class SignIn:
         not open. So where one is refused, the mailbox that was opened last is tried: if that opens, it is not the
         account, and the endpoint goes on for all others.
         """
+        client = self._connected()
         try:
-            client = self._signed_in(mailbox)
-        except SignInError as exc:
-            if self._witness in ("", mailbox):
+            self._authenticate(client, mailbox)
+        except (SignInError, EndpointDownError) as exc:
+            client.close()
+            if not self._opens_another_than(mailbox):
                 raise
-            with suppress(MailboxError):
-                self._signed_in(self._witness).close()
-                raise AccessDeniedError(
-                    exc.code, "there is no such mailbox, or the account may not open it; others it may"
-                ) from exc
+            if isinstance(exc, SignInError):
+                raise AccessDeniedError(exc.code, "no such mailbox, or not for this account; others it opens") from exc
+            raise MailboxUnavailableError(exc.code, "the server breaks off at this mailbox, at others not") from exc
+        except BaseException:
+            client.close()
             raise
         self._witness = mailbox
         return client
+
+    def _opens_another_than(self, mailbox: str) -> bool:
+        witness = self._witness
+        if witness in ("", mailbox):
+            return False
+        try:
+            client = self._connected()
+        except MailboxError:
+            return False
+        try:
+            self._authenticate(client, witness)
+        except MailboxError:
+            return False
+        finally:
+            client.close()
+        return True
 
     @property
     def _port(self) -> int:
         return self._settings.port or (993 if self._settings.tls.mode == "implicit" else 143)
 
-    def _signed_in(self, mailbox: str) -> Client:
+    def _connected(self) -> Client:
         settings = self._settings
-        client = Client(
+        return Client(
             settings.host, self._port, name=settings.tls.verify_name or settings.host,
             implicit=settings.tls.mode == "implicit", context=self._context,
             timeout_s=settings.timeout.total_seconds(),
         )  # fmt: skip
-        try:
-            self._authenticate(client, mailbox)
-        except BaseException:
-            client.close()
-            raise
-        return client
 
     def _authenticate(self, client: Client, mailbox: str) -> None:
         settings = self._settings

@@ -82,6 +82,11 @@ class Wire(imaplib.IMAP4):
             self.sock.settimeout(self._left())
             self.sock.sendall(view[start : start + _PIECE])
 
+    def farewell(self) -> str:
+        """What the server said with BYE, "" if it said nothing."""
+        said = self.untagged_responses.get("BYE", [b""])[-1]
+        return said.decode("utf-8", "replace") if isinstance(said, bytes) else ""
+
     def shutdown(self) -> None:
         try:
             self.sock.shutdown(socket.SHUT_RDWR)
