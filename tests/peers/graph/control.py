@@ -259,6 +259,11 @@ class GraphServer:
         with self._service.lock:
             self._service.faults.clear()
 
+    def faults_left(self) -> int:
+        """How many of those that were ordered haven't struck yet."""
+        with self._service.lock:
+            return sum(fault.times for fault in self._service.faults if fault.times > 0)
+
     def limit(self, **limits: Any) -> None:
         """Set what `settings.Settings` has."""
         with self._service.lock:
