@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK  # a pipe would wait for its writer
+_NO_FILE = frozenset({errno.ELOOP, errno.ENXIO, errno.ENAMETOOLONG})
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
@@ -65,16 +68,21 @@ class Directory:
         return os.listdir(self.descriptor)  # noqa: PTH208 (a descriptor)
 
     def open(self, name: str) -> int:
-        """A descriptor of a plain file, to read. Raises FileNotFoundError for what is none."""
-        descriptor = os.open(name, _READ, dir_fd=self.descriptor)
+        """A descriptor of a plain file, to read. Raises FileNotFoundError for what is none: links, pipes, folders."""
+        with _no_such_file():
+            descriptor = os.open(name, _READ, dir_fd=self.descriptor)
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
             raise FileNotFoundError(f"no plain file: {name!r}")
         return descriptor
 
     def state(self, name: str) -> os.stat_result:
-        """Of the entry itself."""
-        return os.stat(name, dir_fd=self.descriptor, follow_symlinks=False)
+        """Of a plain file. Raises FileNotFoundError for what is none."""
+        with _no_such_file():
+            state = os.stat(name, dir_fd=self.descriptor, follow_symlinks=False)
+        if not stat.S_ISREG(state.st_mode):
+            raise FileNotFoundError(f"no plain file: {name!r}")
+        return state
 
     def write(self, name: str, data: bytes, modified_ns: int | None) -> None:
         """A new file, on disk when this returns; none is left where that fails."""
@@ -100,3 +108,15 @@ class Directory:
 
     def sync(self) -> None:
         os.fsync(self.descriptor)
+
+
+@contextmanager
+def _no_such_file() -> Iterator[None]:
+    try:
+        yield
+    except OSError as exc:
+        if exc.errno in _NO_FILE:
+            raise FileNotFoundError(exc.errno, "no such plain file") from exc
+        raise
+    except ValueError as exc:  # a NUL in the name
+        raise FileNotFoundError("no such plain file") from exc
