@@ -246,6 +246,7 @@ class RelayWorker:
         await self._start_directories(snapshot)
         self._equipment.rulebook = rulebook(snapshot)
         self._equipment.in_hand.octets_max = configuration.spool.memory_per_worker
+        await self._pipeline.queue_runner.note_orders()
         self._listeners.apply(snapshot, files)
         events.reloaded(snapshot.name, rules=snapshot.rules, templates=snapshot.templates)
         await asyncio.gather(*(transport.close() for transport in gone))

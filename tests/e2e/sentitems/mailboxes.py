@@ -103,6 +103,6 @@ def counts(relay: Relay) -> dict[str, int]:
     last = {event["job"]: event for event in relay.events("sent-item")}
     found: dict[str, int] = {}
     for event in last.values():
-        key = f"{event['state']}/{event['reason']}" if event["reason"] else event["state"]
+        key = f"{event['state']}/{event['reason']}" if event.get("reason") else event["state"]
         found[key] = found.get(key, 0) + 1
     return found
