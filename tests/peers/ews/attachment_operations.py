@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from tests.peers.ews import properties as p
 from tests.peers.ews.calls import Call
+from tests.peers.ews.contents import attachment_element
 from tests.peers.ews.errors import EwsError
-from tests.peers.ews.fields import attachment_element
 from tests.peers.ews.ids import change_key, change_of_key, mailbox_of_id
 from tests.peers.ews.items import Item
 from tests.peers.ews.mailboxes import Mailbox

@@ -12,12 +12,13 @@ from typing import Any
 
 from tests.peers.ews import properties as p
 from tests.peers.ews.access import Account
+from tests.peers.ews.contents import body_of
 from tests.peers.ews.errors import EwsError
 from tests.peers.ews.faults import Fault
-from tests.peers.ews.fields import FLAG_WORDS, body_of
 from tests.peers.ews.ids import change_key
 from tests.peers.ews.items import Item
 from tests.peers.ews.mailboxes import Folder, Mailbox
+from tests.peers.ews.marks import FLAG_WORDS
 from tests.peers.ews.mime_in import read_mime
 from tests.peers.ews.properties import key_from
 from tests.peers.ews.service import Service

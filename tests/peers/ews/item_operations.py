@@ -11,8 +11,8 @@ from uuid import uuid4
 from tests.peers.ews import properties as p
 from tests.peers.ews.access import check_available, open_folder
 from tests.peers.ews.calls import Call
+from tests.peers.ews.contents import item_id_element
 from tests.peers.ews.errors import EwsError
-from tests.peers.ews.fields import item_id_element
 from tests.peers.ews.ids import change_of_key
 from tests.peers.ews.items import Item
 from tests.peers.ews.mailboxes import Disposal, Folder, Mailbox

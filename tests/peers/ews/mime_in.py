@@ -9,6 +9,7 @@ import email
 import email.policy
 import re
 from datetime import UTC
+from email.errors import HeaderParseError
 from email.header import decode_header, make_header
 from email.message import Message
 from email.utils import getaddresses, parsedate_to_datetime
@@ -24,6 +25,9 @@ _RECIPIENTS: tuple[tuple[str, RecipientKind], ...] = (
 )  # fmt: skip
 _SENSITIVITIES = {"personal": 1, "private": 2, "company-confidential": 3}
 _IMPORTANCES = {"low": 0, "normal": 1, "high": 2}
+_UNREADABLE = (LookupError, UnicodeError, binascii.Error, HeaderParseError)
+"""Of encoded words that are none: the text stays as it stands."""
+_CRLF = email.policy.compat32.clone(linesep="\r\n")
 _KEPT = ("x-", "content-class", "list-", "auto-submitted", "precedence")
 """Fields without a property of their own become named ones ([MS-OXCMAIL] 2.1.3.2)."""
 _FIELD = re.compile(rb"\A[!-9;-~]+[ \t]*:")
@@ -61,7 +65,7 @@ def _unfolded(message: Message, name: str) -> str:
         return ""
     try:
         text = str(make_header(decode_header(re.sub(r"\r?\n(?=[ \t])", "", str(value)))))
-    except (LookupError, UnicodeError, binascii.Error):
+    except _UNREADABLE:
         text = str(value)
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace").strip()
 
@@ -73,7 +77,7 @@ def _people(message: Message, name: str) -> tuple[Participant, ...]:
         if address:
             try:
                 shown = str(make_header(decode_header(display)))
-            except (LookupError, UnicodeError, binascii.Error):
+            except _UNREADABLE:
                 shown = display
             found.append(Participant(address, shown))
     return tuple(found)
@@ -162,9 +166,7 @@ def _attach(item: Item, part: Message, kind: str, *, is_related: bool) -> None:
         inner = part.get_payload(0)
         assert isinstance(inner, Message)
         name = _unfolded(inner, "subject") or part.get_filename() or "Untitled"
-        item.attachments.append(
-            Attachment(_id(item), name, kind, inner.as_bytes(policy=email.policy.SMTP), is_item=True)
-        )
+        item.attachments.append(Attachment(_id(item), name, kind, inner.as_bytes(policy=_CRLF), is_item=True))
         return
     payload = part.get_payload(decode=True)
     name = _file_name(part) or f"ATT{len(item.attachments) + 1:05d}{'.txt' if kind == 'text/plain' else '.bin'}"
@@ -192,7 +194,7 @@ def _file_name(part: Message) -> str:
         return ""
     try:
         return str(make_header(decode_header(name)))
-    except (LookupError, UnicodeError, binascii.Error):
+    except _UNREADABLE:
         return name
 
 

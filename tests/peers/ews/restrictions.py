@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from tests.peers.ews.errors import EwsError
-from tests.peers.ews.fields import BY_URI, Field
+from tests.peers.ews.field import Field
+from tests.peers.ews.fields import BY_URI
 from tests.peers.ews.items import Item
 from tests.peers.ews.properties import Path, fits, named, path_from, read_value
 from tests.peers.ews.xml import Element, children, date_time, find, local_name

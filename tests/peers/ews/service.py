@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -88,6 +89,11 @@ class Service:
             return HttpAnswer(500, written(fault(error)), "text/xml; charset=utf-8")
         except HttpAnswer as answer:
             return answer
+        except CutError:
+            raise
+        except Exception:  # noqa: BLE001 - the edge: a fault of this server has to fail the test
+            self.invalid_responses.append(f"{entry.operation}: {traceback.format_exc()}")
+            return HttpAnswer(500, b"a fault of the test server", "text/plain")
 
     def _answer(self, account: Account, body: bytes, entry: Entry) -> HttpAnswer:
         header, request, version = self._read(body, entry)

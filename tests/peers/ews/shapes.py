@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from tests.peers.ews.errors import EwsError
-from tests.peers.ews.fields import BY_URI, EXTENDED_AFTER, FIELDS, ORDER, Field, Showing
+from tests.peers.ews.field import Field, Showing
+from tests.peers.ews.fields import BY_URI, EXTENDED_AFTER, FIELDS, ORDER
 from tests.peers.ews.items import Item
 from tests.peers.ews.properties import Path, named, path_from, write_property
 from tests.peers.ews.restrictions import value_getter

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 from tests.peers.ews import properties as p
 from tests.peers.ews.errors import EwsError
-from tests.peers.ews.fields import BY_ELEMENT, BY_URI, Field, participant_from
+from tests.peers.ews.field import Field, participant_from
+from tests.peers.ews.fields import BY_ELEMENT, BY_URI
 from tests.peers.ews.ids import new_id
 from tests.peers.ews.items import READ_ONLY, Attachment, Item, RecipientKind
 from tests.peers.ews.mime_in import VIRUS, decoded_mime, read_mime
