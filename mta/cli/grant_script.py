@@ -101,7 +101,7 @@ if (-not (Get-ServicePrincipal | Where-Object { $_.AppId -eq $appId })) {
 # Rights that were consented to in Entra hold for every mailbox, whatever the scope here says.
 $wide = @('e2a3a72e-5f79-4c64-b1b1-878b674786c9', '810c84a8-4a9e-49e6-bf7d-12d183f40d01',
     'dc890d15-9560-4a4c-9b7f-a736ec74ec40')  # Mail.ReadWrite, Mail.Read, full_access_as_app
-foreach ($consent in Get-MgServicePrincipalAppRoleAssignment -ServicePrincipalId $objectId) {
+foreach ($consent in Get-MgServicePrincipalAppRoleAssignment -ServicePrincipalId $objectId -All) {
     if ($wide -contains [string]$consent.AppRoleId) {
         Write-Warning "Entra gives $appId a right to every mailbox ($($consent.AppRoleId)): remove that consent"
     }
@@ -110,6 +110,9 @@ foreach ($consent in Get-MgServicePrincipalAppRoleAssignment -ServicePrincipalId
 _ASSIGNMENT = """
 # --- the right to their mail, and to no more ---
 $held = @(Get-ManagementRoleAssignment -Role $role | Where-Object { $_.Name -eq $name })
+foreach ($other in $held | Where-Object { $_.RoleAssigneeName -ne $objectId }) {
+    Write-Warning "'$name' is $($other.RoleAssigneeName)'s: if that is another application, remove it and run this again"
+}
 if ($held.Count -gt 0) {
     Set-ManagementRoleAssignment -Identity $name -CustomResourceScope $name -WhatIf:$WhatIf
 } elseif ($WhatIf) {
