@@ -111,7 +111,7 @@ _ASSIGNMENT = """
 # --- the right to their mail, and to no more ---
 $held = @(Get-ManagementRoleAssignment -Role $role | Where-Object { $_.Name -eq $name })
 foreach ($other in $held | Where-Object { $_.RoleAssigneeName -ne $objectId }) {
-    Write-Warning "'$name' is $($other.RoleAssigneeName)'s: if that is another application, remove it and run this again"
+    Write-Warning "'$name' is $($other.RoleAssigneeName)'s: if that is another application, remove it first"
 }
 if ($held.Count -gt 0) {
     Set-ManagementRoleAssignment -Identity $name -CustomResourceScope $name -WhatIf:$WhatIf
