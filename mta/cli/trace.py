@@ -13,8 +13,11 @@ from typing import Any
 from mta.cli import trace_view
 from mta.cli.command import CommandFailedError, ExitCode, new_parser, print_json, seconds_of
 from mta.cli.queue_spool import read_configuration, who, with_spool
+from mta.cli.sentitems_jobs import with_jobs
 from mta.config.schema import Configuration
 from mta.model.queue import QueueEntry, QueueFilter
+from mta.model.sentitem import JobFilter, JobState, SentItemJob
+from mta.ports.sentitem_jobs import SentItemJobs
 from mta.ports.spool import Spool
 from mta.trace.life import Life, lives_of
 from mta.trace.log_files import LogFile, log_files
@@ -32,7 +35,8 @@ def add_parser(subparsers: Any) -> None:
     parser = new_parser(
         subparsers, "trace", "tell a message's whole life, from the logs and the queue",
         "Tell the life of a message: where it came from, what was decided, every attempt and reply, DSNs and other\n"
-        "messages that follow from it, what administrators did, what became of each recipient and what still waits.\n"
+        "messages that follow from it, what administrators did, what became of each recipient and of the sender's own\n"
+        "copy in Sent Items, and what still waits.\n"
         "For an address: the newest messages from or to it, one line each. Works while the relay is down, and for\n"
         "those who may read the logs but not the queue.",
     )  # fmt: skip
@@ -74,6 +78,26 @@ class Sources:
             return []
         self.is_queue_known = True
         return list({entry.queue_id: entry for entry in entries}.values())
+
+    def jobs(self, queue_ids: Collection[str]) -> dict[str, list[SentItemJob]]:
+        """Sent Items jobs of these messages that wait or were given up; how others ended, the log tells."""
+        if self.configuration is None or not self.is_queue_known:
+            return {}
+        filters = [JobFilter(queue_id=queue_id) for queue_id in queue_ids]
+
+        async def use(jobs: SentItemJobs) -> list[list[SentItemJob]]:
+            return [[*await jobs.entries(which, limit=_MESSAGES_MAX)] for which in filters]
+
+        try:
+            found = with_jobs(self.configuration, use)
+        except CommandFailedError as exc:
+            self.notes.append(f"Sent Items jobs could not be read: {exc}")
+            return {}
+        told = (JobState.WAITING, JobState.GIVEN_UP)
+        return {
+            which.queue_id: [job for job in some if job.state in told]
+            for which, some in zip(filters, found, strict=True)
+        }  # fmt: skip
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -132,8 +156,9 @@ def _tell_message(arguments: argparse.Namespace, sources: Sources, what: str) ->
     if not roots and not refusals:
         raise CommandFailedError(_nothing(arguments.what, sources))
     siblings = _siblings(sources, roots, lives) if not what.startswith("<") else []
+    jobs = sources.jobs([life.queue_id for life in roots])
     notes = _notes(sources, is_cut=found.is_cut)
-    story = trace_view.Story(arguments.what, roots, lives, refusals, siblings, notes)
+    story = trace_view.Story(arguments.what, roots, lives, refusals, siblings, notes, jobs)
     print_json(trace_view.story_to_json(story)) if arguments.json else trace_view.print_story(story)
     return ExitCode.OK
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from mta.cli.command import print_table, printable, short_age
 from mta.cli.queue_view import first_of
+from mta.model.sentitem import SentItemJob
 from mta.trace.life import Fate, Life
 from mta.trace.log_lines import LogLine
 from mta.trace.words import sentence
@@ -29,6 +30,8 @@ class Story:
     siblings: Sequence[Life]
     """Other messages with the same Message-ID."""
     notes: Sequence[str]
+    jobs: Mapping[str, Sequence[SentItemJob]]
+    """Unfinished Sent Items jobs by queue id."""
 
     def children(self, life: Life) -> list[Life]:
         """Those that follow from a message, oldest first."""
@@ -60,6 +63,8 @@ def _print_life(story: Story, life: Life, depth: int) -> None:
         before = line.at
     for fate in life.fates.values():
         _say(margin, f"  => {_fate_text(fate, life.began_at)}")
+    for job in story.jobs.get(life.queue_id, ()):
+        _say(margin, f"  => {_job_text(job)}")
     for child in story.children(life):
         if depth < _DEPTH_MAX:
             print()
@@ -112,6 +117,14 @@ def _fate_text(fate: Fate, began_at: datetime | None) -> str:
         case _:
             text = f"{fate.outcome}{when}{took}{hop}{remote}{reply}"
     return f"{fate.address}: {text}"
+
+
+def _job_text(job: SentItemJob) -> str:
+    """How it stands with the sender's own copy."""
+    reason = f" ({job.reason})" if job.reason else ""
+    due = f", due {_clock(job.due_at)}" if job.due_at is not None and not job.is_leased else ""
+    state = "is being worked on" if job.is_leased else job.state.value
+    return f"Sent Items of {job.mailbox}: {state}{reason}{due}, job {job.id}"
 
 
 # --- a line for each message -----------------------------------------------------------------------------------------
@@ -205,6 +218,11 @@ def _life_to_json(story: Story, life: Life, depth: int) -> dict[str, Any]:
         "follows_from": life.parent,
         "is_queued": life.entry is not None,
         "recipients": [_fate_to_json(fate) for fate in life.fates.values()],
+        "sent_items": [
+            {"job": job.id, "mailbox": job.mailbox, "state": job.state.value, "reason": job.reason,
+             "due_at": job.due_at.isoformat() if job.due_at else None}
+            for job in story.jobs.get(life.queue_id, ())
+        ],
         "steps": [_line_to_json(line) for line in life.lines],
         "derived": [_life_to_json(story, child, depth + 1) for child in story.children(life)]
         if depth < _DEPTH_MAX else [],

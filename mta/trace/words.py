@@ -90,6 +90,13 @@ def _recipients(line: LogLine) -> str:
     return people(line.items("recipients"))
 
 
+def _sent_item(line: LogLine) -> str:
+    reason = f" ({reason})" if (reason := line.text("reason")) else ""
+    server = f" on {server}" if (server := line.text("server")) else ""
+    detail = f': "{detail}"' if (detail := line.text("detail")) else ""
+    return f"Sent Items of {line.text('mailbox')}{server}: {line.text('state')}{reason}{detail}, job {line.text('job')}"
+
+
 _WORDS: dict[str, Callable[[LogLine], str]] = {
     "accepted": _accepted,
     "decided": _decided,
@@ -99,6 +106,10 @@ _WORDS: dict[str, Callable[[LogLine], str]] = {
     "followed": _followed,
     "dsn-queued": _dsn_queued,
     "queue-changed": _changed,
+    "sent-item": _sent_item,
+    "sent-item-left-out": lambda line: (
+        f"Sent Items of {people(line.items('mailboxes'))}: left as they are ({line.text('reason')})"
+    ),
     "held": lambda line: f"held for {_recipients(line)} by a {line.text('reason')}",
     "dropped": lambda line: f"dropped for {_recipients(line)} by a {line.text('reason')}",
     "left-alone": lambda line: f"not tried: next hop {line.text('next_hop')} is {line.text('reason')}",

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from mta.adapters.store.sentitems import SqliteSentItemJobs
+from mta.adapters.store.sqlite import SqliteSpool
+from mta.model.delivery import SentCopy, Settlement, State
+from mta.model.queue import QueueFilter
+from mta.model.sentitem import JobFilter, SentItemJob
 from tests.unit.cli.queue_commands import Queue, message
 from tests.unit.trace.log_writer import NOON, LogWriter
 
@@ -143,3 +149,39 @@ def test_all_times_are_local_whichever_zone_the_log_was_written_in(
         time.tzset()
     local = (NOON + timedelta(minutes=5)).astimezone(ZoneInfo("Pacific/Auckland"))
     assert f"next attempt {local:%Y-%m-%d %H:%M:%S}" in told
+
+
+def test_the_senders_own_copy_is_told_of(traced: Traced) -> None:
+    kept = message("Q1", recipients=["a@example.net"])
+    traced.fill(kept)
+    now = datetime.now(UTC)
+
+    async def deliver() -> SentItemJob:
+        spool = await SqliteSpool.open(traced.folder / "spool", slot=0, reserve=0)
+        await spool.lease_due(now + timedelta(hours=1), limit=10)
+        (entry,) = await spool.entries(QueueFilter())
+        copy = SentCopy(
+            ("jane@example.com",), "default", "<1@example.com>", None, 0, True, 1, sent_at=now, due_at=now
+        )  # fmt: skip
+        next_hop = entry.recipients[0].next_hop
+        await spool.settle(Settlement("Q1", next_hop, (), {entry.recipients[0].index: State.DELIVERED}, sent=(copy,)))
+        await spool.close()
+        jobs = await SqliteSentItemJobs.open(traced.folder / "spool")
+        (job,) = await jobs.entries(JobFilter())
+        await jobs.close()
+        return job
+
+    job = asyncio.run(deliver())
+    traced.log("delivered", "Q1", recipients="a@example.net", next_hop="out", reply="250 Ok", attempts=1)
+    traced.log(
+        "sent-item", "Q1", job=job.id, mailbox="jane@example.com", state="waiting", reason="not-found", detail="",
+        server="exchange",
+    )  # fmt: skip
+    told = traced.trace("Q1")
+    assert f"Sent Items of jane@example.com on exchange: waiting (not-found), job {job.id}" in told
+    assert "=> Sent Items of jane@example.com: waiting, due " in told
+    (life,) = traced.trace_json("Q1")["messages"]
+    assert [(each["job"], each["state"]) for each in life["sent_items"]] == [(job.id, "waiting")]
+    assert not life["is_queued"]
+    traced.log("sent-item-left-out", "Q1", mailboxes="boss@example.com", reason="no-room")
+    assert "Sent Items of boss@example.com: left as they are (no-room)" in traced.trace("Q1")
