@@ -271,7 +271,7 @@ async def test_a_lease_that_ran_out_is_due_again(jobs: SentItemJobs, mail: Mail,
     (job,) = await due(jobs, clock)
     assert list(await jobs.lease_due(clock.now(), limit=10)) == []
     (again,) = await jobs.lease_due(clock.pass_(LEASE), limit=10)
-    assert again.id == job.id
+    assert (again.id, again.reason) == (job.id, "interrupted")
 
 
 async def test_leases_are_renewed(jobs: SentItemJobs, mail: Mail, clock: SettableClock) -> None:
@@ -293,6 +293,7 @@ async def test_what_a_dead_process_had_is_due_at_once(
     (again,) = await successor.lease_due(clock.now(), limit=10)
     assert again.id == job.id
     assert again.copies == job.copies
+    assert again.reason == "interrupted", "nobody knows how far it came"
 
 
 async def test_one_process_works_on_jobs(

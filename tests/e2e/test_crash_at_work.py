@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,9 @@ from mta.adapters.store.damage import MARKER, set_aside, set_aside_folders
 from mta.adapters.store.database import migrations, prepare
 from mta.adapters.store.place import FILE
 from mta.adapters.store.recover import recover
+from mta.adapters.store.sentitems import SqliteSentItemJobs
 from mta.adapters.store.sqlite import SqliteSpool
-from mta.model.delivery import State
+from mta.model.delivery import SentCopy, Settlement, State
 from mta.model.queue import QueueFilter
 from tests.servers.faults import needs
 from tests.spool_samples import sample_message
@@ -136,6 +138,28 @@ async def test_recovery_goes_on_and_brings_nothing_twice(tmp_path: Path, point: 
         pass
     assert len(_files(tmp_path / "bodies")) == MESSAGES / 4
     await spool.close()
+
+
+async def test_sent_items_jobs_are_recovered_once(tmp_path: Path) -> None:
+    spool = await SqliteSpool.open(tmp_path, slot=0, reserve=0)
+    now = datetime.now(UTC)
+    for number in range(MESSAGES):
+        message = sample_message(b"x" * (200_000 if number % 4 == 0 else 500), hops=("a",))
+        await spool.accept(message)
+        copy = SentCopy((f"s{number}@example.com",), "o", "<m@example.com>", None, 0, True, 1, sent_at=now, due_at=now)
+        await spool.settle(Settlement(message.queue_id, "a", (), {0: State.DELIVERED}, sent=(copy,)))
+    await spool.close()
+    _damage(tmp_path)
+    assert set_aside(tmp_path) is not None
+    prepare(tmp_path)
+    _killed(tmp_path, "recover", "recovering-jobs")
+    (aside,) = set_aside_folders(tmp_path)
+    assert len(recover(tmp_path, aside, 0).jobs) == MESSAGES
+    assert recover(tmp_path, aside, 0).jobs == ()
+    jobs = await SqliteSentItemJobs.open(tmp_path, works=True)
+    leased = await jobs.lease_due(now, limit=100)
+    assert sorted(copy.body.size_octets for job in leased for copy in job.copies) == [500] * 9 + [200_000] * 3
+    await jobs.close()
 
 
 def _files(folder: Path) -> Sequence[Path]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,6 +27,7 @@ from mta.model.delivery import AcceptedMessage, SentCopy, Settlement, State, Sto
 from mta.model.queue import Breakdown, QueueFilter
 from mta.model.reply import TemporaryError
 from mta.model.sentitem import JobFilter, JobOutcome, JobState, SentItemJob
+from tests.servers.faults import failing
 from tests.spool_samples import sample_message
 
 DATE = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
@@ -81,6 +83,12 @@ async def all_jobs(folder: Path) -> dict[str, SentItemJob]:
 
 def octets(job: SentItemJob) -> list[int]:
     return [len(copy.body.data if copy.body.path is None else copy.body.path.read_bytes()) for copy in job.copies]  # type: ignore[arg-type]
+
+
+async def opens(jobs: SqliteSentItemJobs) -> None:
+    async with asyncio.timeout(30):
+        while not jobs.is_usable:
+            await asyncio.sleep(0.005)
 
 
 async def test_jobs_are_salvaged_as_sqlite_reads_them(tmp_path: Path) -> None:
@@ -187,9 +195,7 @@ async def test_after_its_files_were_taken_away_the_job_goes_on(
     outcome = JobOutcome(job, JobState.DONE, "replaced")
     with pytest.raises(TemporaryError):
         await jobs.settle(outcome)
-    async with asyncio.timeout(20):
-        while not jobs.is_usable:
-            await asyncio.sleep(0.005)
+    await opens(jobs)
     assert await jobs.settle(outcome) is JobState.DONE, "the lease is still its own"
     assert {"spool-closed", "spool-opened"} <= set(log.actions)
     await jobs.close()
@@ -211,9 +217,7 @@ async def test_a_store_that_cannot_be_opened_yet_is_waited_for(
     assert "spool-closed" in log.actions
     with (tmp_path / FILE).open("r+b") as file:
         file.write(first_page)
-    async with asyncio.timeout(20):
-        while not jobs.is_usable:
-            await asyncio.sleep(0.005)
+    await opens(jobs)
     assert len(await jobs.lease_due(datetime.now(UTC), limit=10)) == 1
     await jobs.close()
 
@@ -230,3 +234,29 @@ async def test_below_the_reserve_mail_is_settled_without_jobs(tmp_path: Path, lo
     assert await all_jobs(tmp_path) == {}
     assert "sent-item-left-out" in log.actions
     await short.close()
+
+
+async def test_a_settlement_whose_sync_failed_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeper, "AGAIN_S", (0.02,))
+    spool = await SqliteSpool.open(tmp_path, slot=0, reserve=0)
+    await make(spool, 1, LARGE)
+    await spool.close()
+    jobs = await SqliteSentItemJobs.open(tmp_path, works=True, patient=True)
+    (job,) = await jobs.lease_due(datetime.now(UTC), limit=10)
+    outcome = JobOutcome(job, JobState.DONE, "replaced")
+    with await asyncio.to_thread(_failing_syncs, tmp_path) as faults:
+        with pytest.raises(TemporaryError):
+            await jobs.settle(outcome)
+        assert not jobs.is_usable
+        assert octets(job) == [200_000], "what the job needs is there as long as nobody knows that it has ended"
+        await asyncio.to_thread(faults.close)
+    await opens(jobs)
+    assert await jobs.settle(outcome) is JobState.DONE
+    await jobs.close()
+
+
+def _failing_syncs(folder: Path) -> ExitStack:
+    """From now on nothing of the database's log reaches the disk."""
+    with ExitStack() as stack:
+        stack.enter_context(failing(os.getpid(), "fdatasync,fsync", "error=EIO", folder / FILES[1]))
+        return stack.pop_all()
