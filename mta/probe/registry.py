@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from mta.probe import alerts, certificates, directories, dns_servers, domains, machine, next_hops, published_keys
+from mta.probe import (
+    alerts,
+    certificates,
+    directories,
+    dns_servers,
+    domains,
+    machine,
+    mailbox_servers,
+    next_hops,
+    published_keys,
+)
 from mta.probe.probe import Probe, Surroundings
 
 MakeProbes = Callable[[Surroundings], Iterable[Probe]]
@@ -17,6 +27,7 @@ KINDS: Mapping[str, MakeProbes] = {
     "key": published_keys.probes,
     "domain": domains.probes,
     "certificate": certificates.probes,
+    "mailbox-server": mailbox_servers.probes,
     "alert": alerts.probes,
 }
 
