@@ -12,7 +12,8 @@ from itertools import count
 import pytest
 
 from tests.contract.raw_ews import FLAGS, Raw, boundaries, equal, extended, field, raw, set_field
-from tests.peers.ews import EwsServer, ews_server
+from tests.peers.ews import EwsServer, PeerItem, ews_server
+from tests.shared import corpus
 
 _NUMBERS = count(1)
 _SET = "c11ff724-aa03-4555-9952-8fa248a11c3e"
@@ -530,3 +531,33 @@ def test_another_server_ignores_keys_and_writes_nanoseconds(mailbox: str) -> Non
             icon = '<t:ExtendedFieldURI PropertyTag="0x1080" PropertyType="Integer"/>'
             made, _ = ann.create(_mime(), extended(icon, "261")).ids[0]
             assert ann.get(made, icon).all("//t:ExtendedProperty") == []
+
+
+# --- any message ------------------------------------------------------------------------------------------------------
+
+
+def _content(item: PeerItem | None) -> tuple[object, ...]:
+    assert item is not None
+    assert item.sent_at is not None
+    files = sorted(
+        (each.name, each.content_id, each.is_inline, each.content) for each in item.attachments if not each.is_item
+    )
+    words = (item.text or "").split()
+    second = item.sent_at.replace(microsecond=0)  # where there is no Date it is now
+    return (item.subject, item.message_id, second, item.to, item.cc, words, files, item.item_class)
+
+
+@pytest.mark.corpus
+def test_what_is_made_anew_says_the_same(server: EwsServer, ann: Raw) -> None:
+    messages = [message for message in corpus() if len(message.data) < 60_000][::12]
+    assert len(messages) > 80
+    taken = 0
+    for message in messages:
+        created = ann.create(message.data, _SENT_FLAGS)
+        if created.code == "ErrorMimeContentInvalid":  # no header field at its beginning
+            continue
+        first, _ = created.ids[0]
+        second, _ = ann.create(ann.get(first, mime=True).mime, _SENT_FLAGS).ids[0]
+        assert _content(server.item(second)) == _content(server.item(first)), message.path
+        taken += 1
+    assert taken > 0.9 * len(messages)

@@ -47,6 +47,8 @@ def read_mime(item: Item, data: bytes) -> None:
     else:
         _read_part(item, message, kind, is_related=False)
         _check_bodies(item)
+        if item.item_class.startswith("IPM.Schedule"):
+            item.exact_mime = data  # no calendars are kept here
     if VIRUS in data or any(VIRUS in attachment.content for attachment in item.attachments):
         raise EwsError("ErrorVirusDetected")
 
@@ -59,28 +61,33 @@ def decoded_mime(text: str) -> bytes:
         raise EwsError("ErrorMimeContentInvalidBase64String") from error
 
 
-def _unfolded(message: Message, name: str) -> str:
-    value = message.get(name)
-    if value is None:
-        return ""
+def _values(message: Message, name: str) -> list[str]:
+    """Of every such field: unfolded, and UTF-8 where it isn't ASCII (RFC 6532)."""
+    wanted = name.lower()
+    return [_plain(value) for field, value in message.raw_items() if field.lower() == wanted]
+
+
+def _plain(value: str) -> str:
+    octets = re.sub(r"[\r\n]+(?=[ \t])", "", value).encode("utf-8", "surrogateescape")
+    return octets.decode("utf-8", "replace").strip()
+
+
+def _decoded(text: str) -> str:
+    """With encoded words (RFC 2047) as the text that they are."""
     try:
-        text = str(make_header(decode_header(re.sub(r"\r?\n(?=[ \t])", "", str(value)))))
+        return str(make_header(decode_header(text)))
     except _UNREADABLE:
-        text = str(value)
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace").strip()
+        return text
+
+
+def _unfolded(message: Message, name: str) -> str:
+    values = _values(message, name)
+    return _decoded(values[0]).strip() if values else ""
 
 
 def _people(message: Message, name: str) -> tuple[Participant, ...]:
-    values = [re.sub(r"\r?\n(?=[ \t])", "", str(value)) for value in message.get_all(name, [])]
-    found = []
-    for display, address in getaddresses(values):
-        if address:
-            try:
-                shown = str(make_header(decode_header(display)))
-            except _UNREADABLE:
-                shown = display
-            found.append(Participant(address, shown))
-    return tuple(found)
+    found = getaddresses(_values(message, name))
+    return tuple(Participant(address, _decoded(display).strip()) for display, address in found if address)
 
 
 def _read_headers(item: Item, message: Message) -> None:
@@ -116,9 +123,9 @@ def _read_marks(item: Item, message: Message) -> None:
     values[p.SENSITIVITY] = _SENSITIVITIES.get(_unfolded(message, "sensitivity").lower(), 0)
     values[p.READ_RECEIPT] = "disposition-notification-to" in message
     values[p.DELIVERY_RECEIPT] = "return-receipt-to" in message
-    for name, value in message.items():
+    for name, value in message.raw_items():
         if name.lower().startswith(_KEPT) and not name.lower().startswith("x-ms-exchange-organization-"):
-            text = _unfolded(message, name) if len(message.get_all(name, [])) == 1 else str(value)
+            text = _decoded(_plain(value))
             item.headers.append((name, text))
             values[p.named("InternetHeaders", name)] = text
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import secrets
 from datetime import datetime
 from email.header import Header
@@ -35,7 +36,7 @@ def mime_of(item: Item) -> bytes:
 
 def _field(name: str, value: str) -> str:
     """One field, encoded and folded; RFC 2047 B encoding where it isn't ASCII."""
-    value = " ".join(value.split())
+    value = re.sub(r"[\r\n]+", " ", value).strip()
     charset = "us-ascii" if value.isascii() else "utf-8"
     return f"{name}: " + Header(value, charset, header_name=name).encode(linesep="\r\n")
 
@@ -45,7 +46,7 @@ def _address(who: Participant) -> str:
     try:
         return formataddr((name, who.address), "utf-8")
     except UnicodeError:  # an address that isn't ASCII
-        return f"<{who.address}>"
+        return f"{Header(name, 'utf-8').encode(maxlinelen=0)} <{who.address}>"
 
 
 def _addresses(name: str, people: tuple[Participant, ...]) -> str:
