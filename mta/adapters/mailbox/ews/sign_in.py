@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +14,13 @@ from requests.auth import AuthBase, HTTPBasicAuth
 from mta.adapters.mailbox.clouds import CLOUDS
 from mta.adapters.mailbox.oauth import TokenSource
 from mta.config.mailbox_schema import EwsMailboxes, Trust
+from mta.model.printable import in_a_line
+from mta.ports.mailbox import SignInError
+
+_SPNEGO = "1.3.6.1.5.5.2"
+"""RFC 4178: credentials that are for Kerberos alone can't negotiate."""
+_AHEAD_S = 300.0
+"""A ticket is got anew so long before it ends."""
 
 
 class SignIn:
@@ -70,18 +79,53 @@ class _Bearer(AuthBase):
 
 
 def _kerberos(settings: EwsMailboxes) -> Callable[[], AuthBase]:
-    """With the account's password, or the ticket that the environment holds (KRB5_CLIENT_KTNAME, KRB5CCNAME)."""
+    """With the account's password, or what the environment holds (KRB5_CLIENT_KTNAME, KRB5CCNAME)."""
     try:
         import gssapi
         from requests_gssapi import HTTPSPNEGOAuth
     except ImportError as exc:  # also where the system has no Kerberos library
         raise OSError(f"sign_in: kerberos needs more: pip install 'stampline[kerberos]' ({exc})") from exc
+    tickets = _Tickets(gssapi, settings.user, settings.password.read() if settings.password else None)
 
-    def credentials() -> Any:
-        name = gssapi.Name(settings.user, gssapi.NameType.user) if settings.user else None
-        if settings.password is None:
-            return gssapi.Credentials(name=name, usage="initiate") if name else None
-        return gssapi.raw.acquire_cred_with_password(name, settings.password.read(), usage="initiate").creds
+    class Negotiate(HTTPSPNEGOAuth):  # type: ignore[misc]
+        """Exchange's Extended Protection wants the channel's bindings; they are known once the server has answered."""
 
-    # Exchange's Extended Protection wants the channel's bindings; without `opportunistic` each request goes twice.
-    return lambda: HTTPSPNEGOAuth(creds=credentials(), opportunistic_auth=True, channel_bindings="tls-server-end-point")
+        def __call__(self, request: PreparedRequest) -> PreparedRequest:
+            self.creds = tickets.credentials()
+            signed: PreparedRequest = super().__call__(request)
+            return signed
+
+    return lambda: Negotiate(channel_bindings="tls-server-end-point")
+
+
+class _Tickets:
+    """The account's Kerberos credentials, the same for all sessions; got anew before they end."""
+
+    def __init__(self, gssapi: Any, user: str, password: bytes | None) -> None:
+        self._gssapi = gssapi
+        self._user = user
+        self._password = password
+        self._lock = threading.Lock()
+        self._held: Any = None
+        self._until = 0.0
+
+    def credentials(self) -> Any:
+        """Raises SignInError: a wrong password, no ticket, no KDC that answers."""
+        with self._lock:
+            if self._until < time.monotonic():
+                try:
+                    self._held = self._get()
+                    lasts = self._held.lifetime or 0
+                except self._gssapi.exceptions.GSSError as exc:
+                    raise SignInError("kerberos", in_a_line(exc.gen_message(), 200)) from exc
+                self._until = time.monotonic() + max(lasts - _AHEAD_S, lasts / 2)
+            return self._held
+
+    def _get(self) -> Any:
+        gssapi = self._gssapi
+        name = gssapi.Name(self._user, gssapi.NameType.user) if self._user else None
+        if self._password is None:
+            return gssapi.Credentials(name=name, usage="initiate")
+        mechanisms = [gssapi.OID.from_int_seq(_SPNEGO)]
+        got = gssapi.raw.acquire_cred_with_password(name, self._password, mechs=mechanisms, usage="initiate")
+        return gssapi.Credentials(base=got.creds)
