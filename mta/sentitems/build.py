@@ -20,8 +20,9 @@ from mta.message.mailboxes import address_field
 from mta.message.parse import LimitExceededError, Message, parse
 from mta.model.address import AddressError, parse_address
 from mta.model.sentitem import Marks, NewAttachment, NewItem, Participant, SentItem, SentItemJob, stamp_of
-from mta.sentitems.copies import Content
+from mta.sentitems.copies import Content, UnusableCopyError
 from mta.sentitems.guard import said_in
+from mta.sentitems.reasons import UNREADABLE
 from mta.sentitems.same_text import digest
 
 _OF_THE_WAY = frozenset({
@@ -47,9 +48,12 @@ _FOLD_AT = re.compile(rb"([^\r\n]{600,900}?)[ \t]+(?=[^ \t\r\n])")
 
 
 def new_item(job: SentItemJob, content: Content, original: SentItem, *, subject_mark: str, category: str) -> NewItem:
-    """What is to stand in Sent Items for one copy."""
+    """What is to stand in Sent Items for one copy. Raises UnusableCopyError."""
     mime = new_mime(job, content, original, subject_mark)
-    made = parse(mime)
+    try:
+        made = parse(mime)
+    except LimitExceededError as exc:  # thousands of Bcc recipients
+        raise UnusableCopyError(UNREADABLE, str(exc)) from exc
     contents = Contents(made)
     return NewItem(
         stamp=stamp_of(job.id, content.copy.key, digest(said_in(made))),

@@ -10,7 +10,7 @@ from mta.message.contents import Contents
 from mta.message.parse import LimitExceededError, Message, parse
 from mta.model.sentitem import SentItem, stamped_text
 from mta.sentitems import reasons
-from mta.sentitems.copies import Content, size_octets
+from mta.sentitems.copies import Content
 from mta.sentitems.same_text import Said, has_digest, is_same
 
 _TNEF = frozenset({"application/ms-tnef", "application/vnd.ms-tnef"})
@@ -89,10 +89,10 @@ def _classified(found: Classification) -> str | None:
     return reasons.MEETING if found.kind is Kind.MEETING else None
 
 
-def by_size(content: Content, largest: int) -> Refusal | None:
-    """Whether a copy is too large."""
-    size = size_octets(content.copy)
-    return Refusal(reasons.TOO_LARGE, f"{size} octets") if size > largest else None
+def by_subject(item: SentItem, content: Content) -> Refusal | None:
+    """Whether its owner and a rule have both changed the subject; one that only its owner has changed stays his."""
+    before, sent = content.received.subject, content.sent.subject
+    return Refusal(reasons.EDITED) if sent != before and item.subject.split() != before.split() else None
 
 
 def by_content(item: SentItem, received: Message) -> Refusal | None:

@@ -33,7 +33,8 @@ async def work(
     try:
         return await _work(job, mailbox, server, settings)
     except UnusableCopyError as exc:
-        return Verdict(JobState.GIVEN_UP, exc.reason, exc.detail)
+        state = JobState.SKIPPED if exc.reason == reasons.UNREADABLE else JobState.GIVEN_UP
+        return Verdict(state, exc.reason, exc.detail)
     except OutcomeUnknownError as exc:
         return Verdict(JobState.WAITING, reasons.OUTCOME_UNKNOWN, exc.code)
     except (ConflictError, ItemGoneError) as exc:
@@ -51,7 +52,7 @@ async def _work(job: SentItemJob, mailbox: str, server: SentItems, settings: Sen
     if len(located.originals) > 1:
         return Verdict(JobState.SKIPPED, reasons.AMBIGUOUS, f"{len(located.originals)} items")
     if not located.originals and not located.ours:
-        return _nothing(located)
+        return _nothing(job, located)
     situation = Situation(job, mailbox, server, settings, copies, located, sample)
     if situation.missing and _may_be_made(job):
         return Verdict(JobState.WAITING, reasons.OUTCOME_UNKNOWN, "not seen yet", situation.placed)
@@ -66,9 +67,12 @@ async def _sample(job: SentItemJob) -> Content | None:
     return None if readable is None else await off_the_loop(size_octets(readable), content_of, readable)
 
 
-def _nothing(located: Located) -> Verdict:
+def _nothing(job: SentItemJob, located: Located) -> Verdict:
+    """What it means that neither the original nor an item of ours is there."""
     if located.others:
         return Verdict(JobState.SKIPPED, reasons.OTHER_JOB)
+    if job.placed:
+        return Verdict(JobState.SKIPPED, reasons.GONE)
     return Verdict(JobState.WAITING, reasons.NOT_FOUND)
 
 

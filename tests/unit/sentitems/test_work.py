@@ -344,7 +344,7 @@ async def test_ours_that_its_owner_has_edited_stays() -> None:
 async def test_ours_that_its_owner_has_deleted_does_not_come_back() -> None:
     server = await _with_first_copy()
     server.take_away(server.items[0].ref.id)
-    assert (await attempt(SIBLING, server, settings())).reason == reasons.NOT_FOUND
+    assert await attempt(SIBLING, server, settings()) == Verdict(SKIPPED, reasons.GONE)
     assert server.items == []
 
 
@@ -383,6 +383,23 @@ async def test_what_is_left_as_it_is(name: str) -> None:
     assert reasons.explained(reason)
     assert server.items == before
     assert server.calls == ["find", "read"]
+
+
+async def test_a_subject_that_its_owner_has_edited() -> None:
+    server = _server(item_of(MESSAGE, subject="Offer to Tom", mime=MESSAGE.replace(b": Offer", b": Offer to Tom")))
+    tagged = job_with(copy_of(MESSAGE, tag="[ext]"))
+    assert await attempt(tagged, server, settings()) == Verdict(SKIPPED, reasons.EDITED)
+    assert (await attempt(JOB, server, settings())).state is DONE
+    assert [item.subject for item in server.items] == ["Offer to Tom"]
+
+
+async def test_a_header_that_is_too_long_for_us() -> None:
+    people = tuple(Participant(f"somebody-{number}@example.com") for number in range(5000))
+    server = _server(item_of(MESSAGE, bcc=()), distorts=lambda item: item)
+    server.change("item-1", bcc=people)
+    verdict = await attempt(JOB, server, settings())
+    assert (verdict.state, verdict.reason) == (SKIPPED, reasons.UNREADABLE)
+    assert [_is_stamped(item) for item in server.items] == [False]
 
 
 async def test_a_copy_that_is_too_large_is_not_looked_for() -> None:
