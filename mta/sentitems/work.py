@@ -71,6 +71,8 @@ def _nothing(job: SentItemJob, located: Located) -> Verdict:
     """What it means that neither the original nor an item of ours is there."""
     if located.others:
         return Verdict(JobState.SKIPPED, reasons.OTHER_JOB)
+    if job.placed and _may_be_made(job):
+        return Verdict(JobState.WAITING, reasons.OUTCOME_UNKNOWN, "not seen yet")
     if job.placed:
         return Verdict(JobState.SKIPPED, reasons.GONE)
     return Verdict(JobState.WAITING, reasons.NOT_FOUND)
