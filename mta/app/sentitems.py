@@ -39,6 +39,8 @@ class SentItemsProcess:
         with suppress(asyncio.CancelledError):
             await running
         await self._runner.close()
+        for branch in self._runner.branches.values():
+            await branch.directory.close()
         await self._jobs.close()
         events.stopped("sentitems", left=left)
 
