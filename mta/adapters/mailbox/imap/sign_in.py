@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ssl
+from typing import TYPE_CHECKING
 
 from mta.adapters.mailbox.clouds import CLOUDS
 from mta.adapters.mailbox.imap.client import Client
-from mta.adapters.mailbox.oauth import TokenSource
 from mta.adapters.mailbox.tls import client_context
 from mta.config.mailbox_schema import ImapMailboxes
 from mta.ports.mailbox import (
@@ -17,6 +17,9 @@ from mta.ports.mailbox import (
     SignInError,
 )
 
+if TYPE_CHECKING:
+    from mta.adapters.mailbox.oauth import TokenSource
+
 
 class SignIn:
     """For any thread. Raises OSError or KeyError when made, if a secret or a file can't be read."""
@@ -25,8 +28,11 @@ class SignIn:
         self._settings = settings
         self._password = settings.password.read().decode("utf-8", "replace") if settings.password else ""
         self._context: ssl.SSLContext | None = client_context(settings.tls) if settings.tls.mode != "none" else None
-        self._tokens = None
+        self._tokens: TokenSource | None = None
         if settings.sign_in == "xoauth2" and settings.oauth is not None:
+            # It brings msal and httpx, which passwords don't need.
+            from mta.adapters.mailbox.oauth import TokenSource
+
             scope = CLOUDS[settings.oauth.cloud].exchange_scope
             self._tokens = TokenSource(settings.oauth, scope=scope, trust=settings.tls)
         self._witness = ""

@@ -84,7 +84,7 @@ class Directory:
             raise FileNotFoundError(f"no plain file: {name!r}")
         return state
 
-    def write(self, name: str, data: bytes, modified_ns: int | None) -> None:
+    def write(self, name: str, data: bytes, modified_ns: int | None) -> os.stat_result:
         """A new file, on disk when this returns; none is left where that fails."""
         mode = (os.fstat(self.descriptor).st_mode & 0o060) | 0o600
         descriptor = os.open(name, _NEW, 0o600, dir_fd=self.descriptor)
@@ -96,6 +96,7 @@ class Directory:
                 if modified_ns is not None:
                     os.utime(descriptor, ns=(modified_ns, modified_ns))
                 os.fsync(descriptor)
+                return os.fstat(descriptor)
         except BaseException:
             self.unlink(name)
             raise

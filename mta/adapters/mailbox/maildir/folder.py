@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import NamedTuple
 
 from mta.adapters.mailbox.maildir.directories import Directory
@@ -11,6 +12,8 @@ from mta.adapters.mailbox.maildir.names import Flags, Name, name_of, new_unique
 
 _PLACES = ("tmp", "new", "cur")
 _CHUNK = 8192
+_TRIES = 3
+"""So often a message is looked for that a reader renames meanwhile."""
 _HEADER_MAX = 100_000
 """Octets; a longer header is read to there."""
 
@@ -77,15 +80,18 @@ class Folder:
 
     def header(self, name: Name, wanted: Iterable[bytes]) -> bytes | None:
         """The header of a message, as it stands, if one of these octet strings is in it; None for one that has gone."""
-        try:
-            descriptor = self._places[name.folder].open(name.file)
-        except FileNotFoundError:
-            return None
-        with open(descriptor, "rb", buffering=0) as file:  # noqa: PTH123 (a descriptor, not a path)
-            data = _header(file.read(_CHUNK) or b"")
-            while len(data) < _HEADER_MAX and not _is_whole(data) and (more := file.read(_CHUNK)):
-                data = _header(data + more)
-        return data if any(word in data for word in wanted) else None
+        for _ in range(_TRIES):
+            try:
+                descriptor = self._places[name.folder].open(name.file)
+            except FileNotFoundError:
+                moved = self.look(name.unique)
+                if moved is None or moved.name == name:
+                    return None
+                name = moved.name
+                continue
+            data = _read_header(descriptor)
+            return data if any(word in data for word in wanted) else None
+        return None
 
     def look(self, unique: str, version: str = "") -> Message | None:
         """The message of that name; None where it is gone, or its user has deleted it."""
@@ -93,7 +99,7 @@ class Folder:
         guess = Name(place, unique, rest.rpartition("/")[0])
         if guess.folder in ("new", "cur") and "/" not in guess.file and (found := self._state(guess)) is not None:
             return None if guess.is_deleted else found
-        for _ in range(3):  # a reader may rename it between listing and looking
+        for _ in range(_TRIES):  # a reader may rename it between listing and looking
             name = next((name for name in self.messages() if name.unique == unique), None)
             if name is None:
                 return None
@@ -120,14 +126,15 @@ class Folder:
         """A new message, on disk when this returns; where that fails, it is not there."""
         name = Name("cur", new_unique(len(data)), "").with_letters(letters)
         tmp, cur = self._places["tmp"], self._places["cur"]
-        tmp.write(name.unique, data, modified_ns)
+        state = tmp.write(name.unique, data, modified_ns)
         tmp.rename(name.unique, cur, name.file)
         try:
             cur.sync()
-            return Message(name, cur.state(name.file))
         except BaseException:
-            cur.unlink(name.file)
+            with suppress(FileNotFoundError):  # or a reader has renamed it already: then it stays, with its stamp
+                cur.unlink(name.file)
             raise
+        return Message(name, state)
 
     def rename(self, message: Message, name: Name) -> Message | None:
         """With other flags; None where it is no longer as it was."""
@@ -159,6 +166,14 @@ class Folder:
             return False
         place.sync()
         return True
+
+
+def _read_header(descriptor: int) -> bytes:
+    with open(descriptor, "rb", buffering=0) as file:
+        data = _header(file.read(_CHUNK) or b"")
+        while len(data) < _HEADER_MAX and not _is_whole(data) and (more := file.read(_CHUNK)):
+            data = _header(data + more)
+    return data
 
 
 def _header(data: bytes) -> bytes:

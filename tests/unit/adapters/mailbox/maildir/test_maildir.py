@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import stat
+import threading
 import time
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,7 +17,7 @@ import pytest
 
 from mta.adapters.mailbox.maildir import MaildirSentItems
 from mta.config.mailbox_schema import MaildirMailboxes
-from mta.model.sentitem import FollowUp, ItemRef, Marks, Removal
+from mta.model.sentitem import FollowUp, ItemRef, Marks, Removal, SentItem
 from mta.ports.mailbox import (
     AccessDeniedError,
     ConflictError,
@@ -161,6 +165,57 @@ async def test_an_item_is_the_same_wherever_its_reader_moves_it(server: MaildirS
         with pytest.raises(ConflictError):
             await call
     assert moved.exists()
+
+
+async def test_a_reader_at_work_loses_and_doubles_nothing(server: MaildirSentItems, sent: Path) -> None:
+    """It sets and takes flags as fast as it can, while items are read, marked and replaced."""
+    ids = [new_id() for _ in range(8)]
+    for number, message_id in enumerate(ids):
+        _put(sent, message_id, f"{1000 + number}.M1P1.host")
+    with ThreadPoolExecutor(1) as pool:
+        is_over = threading.Event()
+        reader = pool.submit(_flip_flags, sent, is_over)
+        try:
+            await asyncio.gather(*(_replaced(server, message_id) for message_id in ids))
+        finally:
+            is_over.set()
+        assert reader.result(30) > 0
+    for message_id in ids:
+        (item,) = await server.find(JANE, message_id, _NO_JOB)
+        assert item.stamp
+
+
+async def _replaced(server: MaildirSentItems, message_id: str) -> None:
+    """As a job does it: what was missed, and conflicts, are tried again, with what the item is by then."""
+    while not (found := await server.find(JANE, message_id, _NO_JOB)):
+        pass
+    original = await _read_in_the_end(server, found[0].ref.id)
+    await server.create(JANE, changed(original, "more"))
+    while True:
+        try:
+            await server.set_marks(JANE, original.ref, original.marks)
+            await server.remove(JANE, original.ref, Removal.FOR_GOOD)
+        except ConflictError:
+            original = await _read_in_the_end(server, original.ref.id)
+        else:
+            return
+
+
+async def _read_in_the_end(server: MaildirSentItems, name: str) -> SentItem:
+    while True:
+        with suppress(ConflictError, ItemGoneError):
+            return await server.read(JANE, ItemRef(name))
+
+
+def _flip_flags(sent: Path, is_over: threading.Event) -> int:
+    done = 0
+    while not is_over.is_set():
+        for file in list((sent / "cur").iterdir()):
+            flags = "" if "F" in file.name.partition(":2,")[2] else "F"
+            with suppress(FileNotFoundError):
+                file.rename(file.with_name(f"{file.name.partition(':')[0]}:2,{flags}S"))
+                done += 1
+    return done
 
 
 async def test_what_is_written_over_is_another_version(server: MaildirSentItems, sent: Path) -> None:
