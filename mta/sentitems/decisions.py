@@ -164,8 +164,16 @@ def _after_failure(job: SentItemJob, error: Exception, around: Circumstances) ->
             notes = replace(around.mailbox, denied_since=around.mailbox.denied_since or now, resolved_at=now)
             return replace(outcome, mailbox_notes=notes)
         case "leave-alone":
+            outcome = _not_before_its_hint(outcome, error, now)
             return replace(outcome, mailbox_notes=replace(around.mailbox, resume_at=outcome.due_at))
     return outcome
+
+
+def _not_before_its_hint(outcome: JobOutcome, error: Exception, now: datetime) -> JobOutcome:
+    """A server may ask for a longer pause for a mailbox, as Graph does by Retry-After."""
+    if outcome.due_at is None or not isinstance(error, port.MailboxError) or error.retry_after is None:
+        return outcome
+    return replace(outcome, due_at=max(outcome.due_at, now + _hinted(error, 0)))
 
 
 def _after_verdict(job: SentItemJob, verdict: Verdict, around: Circumstances) -> JobOutcome:
