@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -29,6 +30,8 @@ from mta.ports.mailbox import (
 LARGEST_ANSWER = 40 * 1024 * 1024
 """An item with its body, but without attachments."""
 _LONGEST_CONNECT_S = 20.0
+_LONGEST_PAUSE = timedelta(seconds=10)
+_MOST_PAUSES = 3
 _NOTHING_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
 
@@ -103,7 +106,18 @@ class Connection:
         self._tokens.close()
         await self._client.aclose()
 
-    async def _ask(
+    async def _ask(self, method: str, path: str, **what: Any) -> Answer:
+        """A mailbox's own limit is passed again in seconds; so long it is waited for, as nothing was carried out."""
+        for _ in range(_MOST_PAUSES):
+            try:
+                return await self._ask_once(method, path, **what)
+            except MailboxUnavailableError as exc:
+                if exc.retry_after is None or exc.retry_after > _LONGEST_PAUSE:
+                    raise
+                await asyncio.sleep(exc.retry_after.total_seconds())
+        return await self._ask_once(method, path, **what)
+
+    async def _ask_once(
         self,
         method: str,
         path: str,

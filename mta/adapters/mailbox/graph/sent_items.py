@@ -259,7 +259,7 @@ async def _patiently(request: Callable[[], Awaitable[_T]]) -> _T:
     for _ in range(_PATIENCE):
         try:
             return await request()
-        except (MailboxUnavailableError, EndpointBusyError) as exc:
+        except EndpointBusyError as exc:
             if exc.retry_after is None or exc.retry_after > _LONGEST_WAIT:
                 raise
             await asyncio.sleep(exc.retry_after.total_seconds())
