@@ -78,7 +78,8 @@ class Spool(Protocol):
 
         Recipients that stay without a `due_at` are due at once. Of `variants`, those are kept that the ones who stay
         get or a Sent Items job will need, and what an earlier settlement stored stays as it is. Copies in `sent` make
-        jobs (see ports/sentitem_jobs), or join those of the same mailbox, Message-ID and Date.
+        jobs (see ports/sentitem_jobs), or join those of the same mailbox, Message-ID and Date; where room is getting
+        short, they are left out, and the log tells of it.
         """
         ...
 

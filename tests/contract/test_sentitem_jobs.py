@@ -155,6 +155,20 @@ async def test_a_later_attempts_recipients_join_their_copy(
     assert (copy.recipients, copy.external, copy.variant) == (2, True, STAMP)
 
 
+async def test_copies_without_end_are_not_kept(
+    jobs: SentItemJobs, mail: Mail, spool: Spool, clock: SettableClock, tmp_path: Path
+) -> None:
+    """As of a program that gives all its mail one Message-ID and Date."""
+    for _ in range(210):
+        await mail.send()
+    assert len((await one(jobs)).copies) == 200
+    (job,) = await due(jobs, clock)
+    await jobs.settle(done(job))
+    await mail.send(data=LARGE)
+    assert (await one(jobs)).state is JobState.DONE
+    assert [path for path in (tmp_path / "spool" / "bodies").rglob("*") if path.is_file()] == []
+
+
 async def test_an_added_message_id_is_told(jobs: SentItemJobs, mail: Mail, spool: Spool) -> None:
     message = await mail.accept()
     copy = replace(mail.copy(message), is_id_ours=True)

@@ -41,6 +41,10 @@ class Room:
         reusable = self.free_in_database if size_octets <= self._inline_up_to else 0
         return self._free + reusable - size_octets >= self._reserve
 
+    def has_plenty(self) -> bool:
+        """Whether there is twice the reserve, for what may yet be done without."""
+        return self.fits(self._reserve)
+
     def wants_measure(self) -> bool:
         """Whether `free_in_database` matters now and has not been asked for lately."""
         now = time.monotonic()

@@ -17,6 +17,9 @@ from mta.ports.spool import LeaseLostError
 CHUNK = 200
 """Jobs that one transaction changes, so that many are worked without holding up mail."""
 
+COPIES_MAX = 200
+"""Of one job; those that come after are not kept."""
+
 
 def make_jobs(cursor: sqlite3.Cursor, sent: Sequence[tuple[int, str, CopyRows]]) -> None:
     """Make jobs for copies, or let these join them: (message's number, queue id, copy) of each."""
@@ -25,7 +28,7 @@ def make_jobs(cursor: sqlite3.Cursor, sent: Sequence[tuple[int, str, CopyRows]])
         (job, queue_id, rows.group, message, *rows.copy) for message, queue_id, rows in sent for job in rows.job_ids
     ]
     cursor.execute(SQL["make_jobs"], (json_list(jobs.values()),))
-    cursor.execute(SQL["add_copies"], (json_list(copies),))
+    cursor.execute(SQL["add_copies"], {"copies": json_list(copies), "copies_max": COPIES_MAX})
     cursor.execute(SQL["reopen_jobs"], {"jobs": json_list((name, job[-1]) for name, job in jobs.items())})
 
 

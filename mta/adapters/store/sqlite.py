@@ -250,9 +250,12 @@ class SqliteSpool(Access):
                 await self._settle_without_jobs(settlement)
 
     def _has_room_for_jobs(self) -> bool:
-        """Jobs keep what delivered mail would give back: below the reserve, mail goes first."""
+        """Jobs keep what delivered mail would give back, for days where a mailbox server is down.
+
+        Before the disk is so full that mail is refused, no more are made.
+        """
         try:
-            return self._room.fits(0)
+            return self._room.has_plenty()
         except OSError:
             return True  # its folder is gone, which the writer tells of
 

@@ -9,13 +9,15 @@ SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(va
 FROM json_each(?) WHERE true
 ON CONFLICT (id) DO NOTHING
 
--- A copy's later recipients join it, and need its bytes again only where they make it one that went outside.
+-- A copy's later recipients join it, and need its bytes again only where they make it one that went outside. A program
+-- that gives all its mail one Message-ID and Date must not make a job that fills the memory: `copies_max`.
 -- name: add_copies
 INSERT INTO sent_copy (job, queue_id, variant, message, sent_at, external, recipients)
 SELECT number, json_extract(value, '$[1]'), json_extract(value, '$[2]'),
        CASE WHEN state <> 'skipped' THEN json_extract(value, '$[3]') END,
        json_extract(value, '$[4]'), json_extract(value, '$[5]'), json_extract(value, '$[6]')
-FROM json_each(?) CROSS JOIN sent_job ON sent_job.id = json_extract(value, '$[0]') WHERE true
+FROM json_each(:copies) CROSS JOIN sent_job ON sent_job.id = json_extract(value, '$[0]')
+WHERE (SELECT count(*) FROM sent_copy WHERE job = number) < :copies_max
 ON CONFLICT (job, queue_id, variant) DO UPDATE
 SET recipients = recipients + excluded.recipients,
     external = max(external, excluded.external),
