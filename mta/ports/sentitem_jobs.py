@@ -18,8 +18,8 @@ class SentItemJobs(Protocol):
     ) -> Sequence[SentItemJob]:
         """Take due jobs, oldest due first, with their copies: at most one for each mailbox.
 
-        None of mailboxes that are `busy` (address keys) or whose notes say to leave them alone, and none of endpoints
-        that are `left_alone`. A job whose lease ran out is due. Nothing while the switch is not ON.
+        None of mailboxes that are `busy` (address keys) or are left alone (`MailboxNotes.resume_at`), and none of endpoints
+        that are `left_alone`: where a mailbox is by its notes, else where the job was tried last. A job whose lease ran out is due. Nothing while the switch is not ON.
         """
         ...
 
@@ -80,7 +80,7 @@ class SentItemJobs(Protocol):
         ...
 
     async def skip(self, which: JobFilter, reason: str) -> int:
-        """End waiting jobs; gives how many."""
+        """End waiting jobs that nobody works on; gives how many."""
         ...
 
     async def close(self) -> None: ...

@@ -16,10 +16,12 @@ import pytest
 from mta import events
 from mta.adapters.store import keeper
 from mta.adapters.store.damage import set_aside
-from mta.adapters.store.database import prepare
+from mta.adapters.store.database import connect, migrations, prepare
 from mta.adapters.store.look import look
+from mta.adapters.store.operations import insert_messages
 from mta.adapters.store.place import FILE, FILES
 from mta.adapters.store.recover import recover
+from mta.adapters.store.rows import message_rows
 from mta.adapters.store.salvage import salvage
 from mta.adapters.store.sentitems import SqliteSentItemJobs
 from mta.adapters.store.sqlite import SqliteSpool
@@ -151,6 +153,23 @@ async def test_unfinished_jobs_are_recovered_with_what_they_need(tmp_path: Path)
     assert len(await spool.entries(QueueFilter())) == 1
     await spool.sweep()
     assert {name: octets(job) for name, job in (await all_jobs(tmp_path)).items()}["<2@example.com>"] == [200_000]
+    await spool.close()
+
+
+async def test_what_an_older_version_queued_makes_jobs(tmp_path: Path) -> None:
+    prepare(tmp_path, migrations()[:4])
+    message = sample_message(hops=("a",), due_at=datetime.now(UTC))
+    rows = message_rows(message, 7, None, owner="0:x", lease_until=0, held_until=None)
+    with closing(connect(tmp_path)) as connection:
+        insert_messages(connection.cursor(), [rows])
+        connection.execute("INSERT INTO variant (message, variant, edits) VALUES (7, 0, x'')")
+    spool = await SqliteSpool.open(tmp_path, slot=0, reserve=0)
+    (delivery,) = await spool.lease_due(datetime.now(UTC), limit=10)
+    assert delivery.variants == (StoredVariant(0, ()),)
+    await spool.settle(sent(message))
+    (job,) = (await all_jobs(tmp_path)).values()
+    assert octets(job) == [message.body.size_octets]
+    assert job.copies[0].variant == StoredVariant(0, ()), "what was stored first is what was sent"
     await spool.close()
 
 
