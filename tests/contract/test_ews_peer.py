@@ -333,6 +333,11 @@ def test_restrictions_that_are_refused(ann: Raw, restriction: str, code: str) ->
     assert ann.find(restriction).code == code
 
 
+def test_control_characters_are_written_as_exchange_does(server: EwsServer, ann: Raw, mailbox: str) -> None:
+    item = server.add_item(mailbox, b"Subject: =?utf-8?q?a=0Bb?=\r\nMessage-ID: <1@example.com>\r\n\r\nx\r\n")
+    assert b"<t:Subject>a&#xB;b</t:Subject>" in ann.get(item, field("item:Subject")).body
+
+
 def test_finding_tells_names_only(ann: Raw) -> None:
     item, _ = _sent(ann)
     found = ann.find("", field("message:From"))

@@ -305,6 +305,19 @@ def test_connections_break_before_or_after(server: EwsServer, ann: Raw, mailbox:
     assert ann.find().code == "NoError"
 
 
+def test_an_answer_may_take_its_time(server: EwsServer, ann: Raw) -> None:
+    server.fail("slow", delay_s=0.3)
+    assert ann.ask(_OWN).code == "NoError"
+    told = server.log()[-1]
+    assert told.ended_at - told.at >= 0.3
+
+
+def test_answers_come_in_chunks_and_compressed(server: EwsServer, ann: Raw, mailbox: str) -> None:
+    answered = ann.get(server.add_item(mailbox, _MIME), shape="AllProperties", mime=True)
+    assert (answered.headers["Transfer-Encoding"], answered.headers["Content-Encoding"]) == ("chunked", "gzip")
+    assert answered.one("//t:Subject") == "hi"
+
+
 def test_one_code_for_every_entry(server: EwsServer, ann: Raw) -> None:
     server.fail("code", code="ErrorTooManyObjectsOpened")
     ids = '<m:ItemIds><t:ItemId Id="a"/><t:ItemId Id="b"/></m:ItemIds>'

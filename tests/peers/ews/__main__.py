@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import os
 import signal
 import ssl
 import sys
@@ -22,6 +23,8 @@ from tests.peers.ews.http_server import EwsHttpServer
 from tests.peers.ews.schema import load
 from tests.peers.ews.service import Service
 from tests.peers.ews.sign_in import SignIn
+
+_ENDING = (signal.SIGINT, signal.SIGTERM)
 
 
 def main() -> int:
@@ -52,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _serve(arguments: argparse.Namespace, folder: Path) -> int:
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)  # before the first thread is there
     load()
     settings = Settings(
         arguments.flavour, tuple(arguments.offer or ("basic", "ntlm")), latency_s=_seconds(arguments.latency)
@@ -77,11 +81,16 @@ def _serve(arguments: argparse.Namespace, folder: Path) -> int:
     }
     if arguments.announce:
         print(json.dumps(facts), flush=True)
-        sys.stdin.read()  # our parent's end is ours
+        threading.Thread(target=_wait_for_end, daemon=True).start()
     else:
         print("\n".join(f"{name}: {value}" for name, value in facts.items()), flush=True)
-        signal.sigwait({signal.SIGINT, signal.SIGTERM})
+    signal.sigwait(_ENDING)
     return 0
+
+
+def _wait_for_end() -> None:
+    sys.stdin.read()  # our parent's end is ours
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _seconds(text: str) -> float:

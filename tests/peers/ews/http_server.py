@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import socket
 import ssl
 import struct
@@ -21,6 +22,9 @@ from tests.peers.ews.sign_in import Connection, Denied, SignIn
 _EWS = "/ews/exchange.asmx"
 _LARGEST_BODY = 200 * 1024 * 1024
 _IDLE_S = 120
+_CHUNK = 64 * 1024
+_COMPRESSED = range(2_000, 1_000_000)
+"""Octets of an answer that is worth it."""
 
 
 class EwsHttpServer(ThreadingTCPServer):
@@ -120,12 +124,24 @@ class _Handler(BaseHTTPRequestHandler):
             f"Server: {self.server_version}",
         ]
         lines += [f"{name}: {value}" for name, value in answer.headers]
-        if answer.body:
-            lines.append(f"Content-Type: {answer.content_type}")
-        lines.append(f"Content-Length: {len(answer.body)}")
         if self.close_connection:
             lines.append("Connection: close")
-        self.wfile.write("\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + answer.body)
+        if answer.body:
+            lines.append(f"Content-Type: {answer.content_type}")
+        body, framing = self._framed(answer.body)
+        self.wfile.write("\r\n".join(lines + framing).encode("latin-1") + b"\r\n\r\n" + body)
+
+    def _framed(self, body: bytes) -> tuple[bytes, list[str]]:
+        """As IIS in front of ASP.NET: in chunks (RFC 9112 §7.1), and compressed for those who take it."""
+        if not body:
+            return body, ["Content-Length: 0"]
+        fields = []
+        if len(body) in _COMPRESSED and "gzip" in self.headers.get("Accept-Encoding", ""):
+            body = gzip.compress(body, 1)
+            fields.append("Content-Encoding: gzip")
+        chunks = [body[start : start + _CHUNK] for start in range(0, len(body), _CHUNK)]
+        framed = b"".join(b"%X\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks)
+        return framed + b"0\r\n\r\n", [*fields, "Transfer-Encoding: chunked"]
 
     def _reset(self) -> None:
         """RST, so that the client sees the connection break at once."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from threading import Lock
 from typing import Any
 
 from lxml import etree
@@ -10,6 +11,9 @@ from lxml import etree
 from tests.peers.ews.errors import SoapFaultError
 from tests.peers.ews.xml import MESSAGES, TYPES, Element, local_name
 from tests.shared import shared_folder
+
+_VALIDATING = Lock()
+"""lxml keeps the errors of a schema in one log, whichever thread they are of."""
 
 
 @cache
@@ -28,12 +32,12 @@ def is_operation(node: Element) -> bool:
 
 def violation(node: Element) -> tuple[str, int] | None:
     """What the schema says against an element, and the line; None if it is valid."""
-    schema = _schema()  # one for all threads: libxml2 validates with a context of its own each time
-    try:
-        schema.assertValid(node)
-    except etree.DocumentInvalid as error:
-        first = error.error_log[0] if len(error.error_log) else None
-        return (first.message, first.line) if first is not None else (str(error), 0)
+    with _VALIDATING:
+        try:
+            _schema().assertValid(node)
+        except etree.DocumentInvalid as error:
+            first = error.error_log[0] if len(error.error_log) else None
+            return (first.message, first.line) if first is not None else (str(error), 0)
     return None
 
 

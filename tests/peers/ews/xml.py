@@ -17,6 +17,8 @@ TYPES = "http://schemas.microsoft.com/exchange/services/2006/types"
 ERRORS = "http://schemas.microsoft.com/exchange/services/2006/errors"
 _SPACES = {"s": SOAP, "m": MESSAGES, "t": TYPES, "e": ERRORS}
 _ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_STAND_IN = 0xF0000  # of the private use planes
+_STAND_INS = re.compile(b"|".join(chr(_STAND_IN + number).encode() for number in range(32)))
 _DATE_TIME = re.compile(r"\s*(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)?\s*", re.ASCII)
 
 
@@ -36,14 +38,18 @@ def element(name: str, **attributes: str) -> Element:
 
 
 def add(parent: Element, name: str, text: str | None = None, **attributes: str) -> Element:
-    """A new last child; characters that XML can't carry are left out."""
+    """A new last child. Control characters, which XML can't carry, are kept for `written`."""
     child = etree.SubElement(parent, tag(name), attributes)
     if text is not None:
         try:
             child.text = text
         except ValueError:
-            child.text = _ILLEGAL.sub("", text)
+            child.text = _ILLEGAL.sub(_stand_in, text)
     return child
+
+
+def _stand_in(found: re.Match[str]) -> str:
+    return chr(_STAND_IN + ord(found[0])) if found[0] < " " else ""
 
 
 def find(parent: Element, path: str) -> Element | None:
@@ -86,7 +92,9 @@ def parse(data: bytes) -> Element:
 
 
 def written(root: Element) -> bytes:
-    return bytes(etree.tostring(root, xml_declaration=True, encoding="utf-8"))
+    """The document. As Exchange does it writes control characters as references, which XML 1.0 (§4.1) forbids."""
+    data = bytes(etree.tostring(root, xml_declaration=True, encoding="utf-8"))
+    return _STAND_INS.sub(lambda found: b"&#x%X;" % (ord(found[0].decode()) - _STAND_IN), data)
 
 
 def date_time(text: str) -> datetime:
