@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -12,6 +12,7 @@ from mta.adapters.notification.mail import MailChannel
 from mta.adapters.store.look import look, look_at_sent_items
 from mta.app.companion import run_companion
 from mta.config.delivery_schema import MaildirHop
+from mta.config.mailbox_schema import MaildirMailboxes
 from mta.config.schema import Configuration
 from mta.control.client import NotRunningError, ask
 from mta.ports.clock import SystemClock
@@ -73,17 +74,27 @@ def channels_of(configuration: Configuration) -> tuple[NotificationChannel, ...]
 
 
 def watched_certificates(configuration: Configuration) -> list[WatchedCertificate]:
-    """Ours: those of the listeners, and those that we show to next hops."""
+    """Ours: those of the listeners, and those that we show to next hops and sign in with at mailbox servers."""
     watched = [
         WatchedCertificate(listener.tls.certificate, f"listener {listener.name}")
         for listener in configuration.listeners
         if listener.tls.certificate is not None and listener.tls.mode != "none"
     ]
-    return watched + [
+    watched += [
         WatchedCertificate(hop.tls.certificate, f"next hop {hop.name}")
         for hop in configuration.next_hops
         if not isinstance(hop, MaildirHop) and hop.tls.certificate is not None
     ]
+    return [*watched, *_app_certificates(configuration)]
+
+
+def _app_certificates(configuration: Configuration) -> Iterator[WatchedCertificate]:
+    """Of app registrations: when one has expired, no token is to be had."""
+    for organisation in configuration.every_organisation:
+        for server in organisation.sent_items.servers if organisation.sent_items is not None else ():
+            oauth = None if isinstance(server, MaildirMailboxes) else server.oauth
+            if oauth is not None and oauth.certificate is not None:
+                yield WatchedCertificate(oauth.certificate, f"mailbox server {server.name}")
 
 
 class WatchProcess:
