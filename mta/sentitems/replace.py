@@ -72,10 +72,15 @@ class Replacement:
             return await self._left_alone(refusal)
         for content in self._contents:
             await self._make(content, source)
-        wrong = [problem for made in self._made for problem in await self._verify(made)]
+        found = [await self._server.read(self._mailbox, made.ref) for made in self._made]
+        if any(by_digest(item) is not None for made, item in zip(self._made, found, strict=True) if not made.is_new):
+            # Its owner has edited what an attempt before this one made; he has both, and may choose.
+            return Verdict(JobState.SKIPPED, reasons.EDITED, placed=situation.placed)
+        wrong = [problem for made, item in zip(self._made, found, strict=True) for problem in await _wrong(made, item)]
         if wrong:
             await self._withdraw(self._made)
             return Verdict(JobState.GIVEN_UP, reasons.NOT_VERIFIED, ", ".join(dict.fromkeys(wrong)))
+        await self._take_over_marks(found)
         crash_point("sentitem-verified")
         return await self._remove_outgoing(source)
 
@@ -92,7 +97,7 @@ class Replacement:
         placed = situation.placed
         if situation.original is not None and not situation.settings.keep_original:
             for item in situation.located.ours:
-                await self._take_away(item.ref)
+                await self._take_away_unless_edited(item.ref, Removal.FOR_GOOD)
             placed = ""
         return Verdict(JobState.SKIPPED, refusal.reason, refusal.detail, placed)
 
@@ -106,19 +111,18 @@ class Replacement:
         self._made.append(_Made(new, ref, is_new=True))
         crash_point("sentitem-created")
 
-    async def _verify(self, made: _Made) -> list[str]:
-        found = await self._server.read(self._mailbox, made.ref)
-        wrong = await off_the_loop(found.size_octets, differences, made.new, found)
-        if not wrong and not made.is_new and found.marks != made.new.marks:
-            made.ref = await self._server.set_marks(self._mailbox, found.ref, made.new.marks)
-        return wrong
+    async def _take_over_marks(self, found: list[SentItem]) -> None:
+        """What was made before has the marks that the source had then."""
+        for made, item in zip(self._made, found, strict=True):
+            if not made.is_new and item.marks != made.new.marks:
+                made.ref = await self._server.set_marks(self._mailbox, item.ref, made.new.marks)
 
     # --- what stood there before ---
 
     async def _remove_outgoing(self, source: SentItem) -> Verdict:
         for item in self._outgoing:
             if item.ref.id != source.ref.id:
-                await self._remove_surplus(item)
+                await self._take_away_unless_edited(item.ref, Removal(self._situation.settings.remove))
             elif (verdict := await self._remove_source(source)) is not None:
                 return verdict
         keys = " ".join(copy.key for copy in self._situation.copies if self._stands(copy.key))
@@ -182,38 +186,33 @@ class Replacement:
             return Verdict(JobState.SKIPPED, reasons.GONE)
         return Verdict(JobState.DONE, placed=self._situation.placed)
 
-    async def _remove_surplus(self, item: FoundItem) -> None:
-        """Remove another item of ours, unless its owner has edited it."""
-        ref = item.ref
-        for _ in range(TRIES):
-            try:
-                await self._server.remove(self._mailbox, ref, Removal(self._situation.settings.remove))
-                return
-            except ConflictError:
-                latest = await self._server.read(self._mailbox, ref)
-                if by_digest(latest) is not None:
-                    return
-                ref = latest.ref
-
     # --- back to what was ---
 
     async def _withdraw(self, which: list[_Made]) -> None:
-        """Take away what was made; the source stands, or its owner wants it so."""
+        """Take away what was made, for good: it can be made again. The source stands, or its owner wants it so."""
         for made in which:
-            await self._take_away(made.ref)
+            try:
+                await self._server.remove(self._mailbox, made.ref, Removal.FOR_GOOD)
+            except ConflictError:
+                await self._take_away_unless_edited(made.ref, Removal.FOR_GOOD)
+        crash_point("sentitem-withdrawn")
 
-    async def _take_away(self, ref: ItemRef) -> None:
-        """Remove an item of ours for good; it can be made again."""
+    async def _take_away_unless_edited(self, ref: ItemRef, how: Removal) -> None:
+        """Remove an item of ours, but not what its owner has written into it."""
         for _ in range(TRIES):
             try:
-                await self._server.remove(self._mailbox, ref, Removal.FOR_GOOD)
-                break
+                latest = await self._server.read(self._mailbox, ref)
+                if by_digest(latest) is None:
+                    await self._server.remove(self._mailbox, latest.ref, how)
+            except ItemGoneError:
+                return
             except ConflictError:
-                try:
-                    ref = (await self._server.read(self._mailbox, ref)).ref
-                except ItemGoneError:
-                    break
-        crash_point("sentitem-withdrawn")
+                continue
+            return
+
+
+async def _wrong(made: _Made, found: SentItem) -> list[str]:
+    return await off_the_loop(found.size_octets, differences, made.new, found)
 
 
 def _item(located: Located, ref: ItemRef) -> FoundItem | None:

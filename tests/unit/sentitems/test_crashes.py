@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from itertools import product
 
 import pytest
@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mta.config.sentitems_schema import SentItemsSettings
-from mta.model.sentitem import JobState, SentItemJob, stamp_of, stamped_copy
+from mta.model.sentitem import JobState, Marks, SentItemJob, stamp_of, stamped_copy
+from mta.sentitems.same_text import Said, digest
 from tests.unit.sentitems.attempts import worked
 from tests.unit.sentitems.remembered_server import Fault, RememberedServer
 from tests.unit.sentitems.samples import MESSAGE, STAMP, copy_of, item_of, job_with, let_go
@@ -43,7 +44,8 @@ class Way:
             late_s=late_s, faults=faults, has_change_keys=has_change_keys, can_rewrite=self.can_rewrite
         )
         if self.has_ours:
-            server.put(item_of(FIRST.body.data or b"", stamp=stamp_of(self.job.id, FIRST.key)))
+            item = item_of(MESSAGE)
+            server.put(replace(item, stamp=stamp_of(self.job.id, FIRST.key, digest(Said(item.html, item.text)))))
         else:
             server.put(item_of(MESSAGE))
         return server
@@ -98,3 +100,49 @@ async def test_a_death_at_every_second_call_and_at_any_two(name: str) -> None:
 )
 async def test_several_faults(name: str, faults: dict[int, Fault], late_s: float, has_change_keys: bool) -> None:
     await _ends_well(WAYS[name], WAYS[name].server(faults, late_s=late_s, has_change_keys=has_change_keys))
+
+
+class Owner:
+    """Of the mailbox, at work while we are: marks, edits and deletes what is there. What he wrote must stay."""
+
+    def __init__(self) -> None:
+        self.edited: set[str] = set()
+        self.gone: set[str] = set()
+
+    def at(self, deed: str, which: int) -> Callable[[RememberedServer], None]:
+        def act(server: RememberedServer) -> None:
+            names = sorted(server.kept)
+            if not names:
+                return
+            name = names[which % len(names)]
+            if deed == "edit":
+                self.edited.add(name)
+                server.change(name, html="<p>Called him.</p>")
+            elif deed == "delete":
+                self.gone.add(name)
+                server.take_away(name)
+            else:
+                server.change(name, marks=Marks(is_read=False, categories=(deed,)))
+
+        return act
+
+
+DEEDS = st.tuples(st.sampled_from(["edit", "delete", "Red", "Blue"]), st.integers(0, 3))
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    name=st.sampled_from(sorted(WAYS)),
+    deeds=st.dictionaries(st.integers(0, 14), DEEDS, max_size=3),
+    faults=st.dictionaries(st.integers(0, 25), st.sampled_from(Fault), max_size=3),
+)
+async def test_what_its_owner_writes_stays_and_what_he_deletes_does_not_come_back(
+    name: str, deeds: dict[int, tuple[str, int]], faults: dict[int, Fault]
+) -> None:
+    way, owner = WAYS[name], Owner()
+    server = way.server(faults)
+    server.happenings = {number: owner.at(*deed) for number, deed in deeds.items()}
+    verdict = await worked(way.job, server, way.settings)
+    assert owner.edited - owner.gone <= set(server.kept), (verdict, server.calls)
+    if not owner.gone:
+        assert server.fewest >= 1
