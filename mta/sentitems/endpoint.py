@@ -136,9 +136,11 @@ class Endpoint:
             if self._server is None:
                 try:
                     self._server = await asyncio.to_thread(self._open_server, self.settings)
-                except (OSError, KeyError) as exc:
-                    # The text names the file or variable that can't be read.
-                    down = EndpointDownError("not-opened", str(exc))
+                except Exception as exc:
+                    # The text of these two names the file or variable that can't be read.
+                    down = EndpointDownError(
+                        "not-opened", str(exc) if isinstance(exc, OSError | KeyError) else type(exc).__name__
+                    )
                     self._failed(down, self._clock.now())
                     raise down from exc
             return self._server
@@ -146,7 +148,10 @@ class Endpoint:
     async def _let_go(self) -> None:
         server, self._server = self._server, None
         if server is not None:
-            await server.close()
+            try:
+                await server.close()
+            except Exception as exc:  # noqa: BLE001 - the adapter's edge: nothing hangs on a connection that is over
+                events.internal_error(f"mailbox server {self.name}", error=repr(exc))
 
     async def _wake(self) -> None:
         async with self._turn:

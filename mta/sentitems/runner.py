@@ -32,6 +32,7 @@ FORGET_EVERY_S = 600.0
 FORGET_AT_ONCE = 1000
 STORE_AGAIN_S = (1.0, 2.0, 5.0, 10.0)
 """Waits of a result that the store did not take; the last one repeats."""
+AFTER_OWN_FAULT = timedelta(minutes=10)
 OCTETS_MAX = 50_000_000
 """Of messages that are worked on at a time; the work on one takes several times its size."""
 T = TypeVar("T")
@@ -99,8 +100,7 @@ class Runner:
     async def close(self) -> None:
         """End connections to servers."""
         for endpoint in (*self._retired, *_endpoints(self._branches)):
-            with suppress(Exception):
-                await endpoint.close()
+            await endpoint.close()
 
     def report(self) -> Mapping[str, Any]:
         """For `stampline status`."""
@@ -146,10 +146,8 @@ class Runner:
         leased = await self._jobs.lease_due(
             now, limit=room, busy={job.mailbox for job, _ in self._in_hand.values()}, left_alone=self._left_alone()
         )
-        notes = await self._jobs.mailbox_notes({job.mailbox for job in leased}) if leased else {}
         for job in leased:
-            task = asyncio.create_task(self._do(job, notes.get(job.mailbox, MailboxNotes(job.mailbox))))
-            self._in_hand[job.id] = (job, task)
+            self._in_hand[job.id] = (job, asyncio.create_task(self._do(job)))
         return len(leased)
 
     async def _wait(self) -> None:
@@ -173,10 +171,13 @@ class Runner:
 
     # --- one job ------------------------------------------------------------------------------------------------------
 
-    async def _do(self, job: SentItemJob, notes: MailboxNotes) -> None:
+    async def _do(self, job: SentItemJob) -> None:
         try:
             async with self._octets.some(sum(copy.body.size_octets for copy in job.copies)):
-                tried = await self._attempts.make(job, self._branches.get(job.organisation), notes)
+                notes = await self._insist(lambda: self._jobs.mailbox_notes({job.mailbox}))
+                tried = await self._attempts.make(
+                    job, self._branches.get(job.organisation), notes.get(job.mailbox, MailboxNotes(job.mailbox))
+                )
             await self._settle(job, tried)
         except asyncio.CancelledError:
             # What was asked last may have been done: the next attempt has to know.
@@ -186,8 +187,10 @@ class Runner:
             raise
         except LeaseLostError:
             events.internal_error("sent-items", error=f"job {job.id}: its lease was lost")
-        except Exception as exc:  # noqa: BLE001 - the task's edge: the lease ends, and the job is tried again
+        except Exception as exc:  # noqa: BLE001 - the task's edge: the job is tried again
             events.internal_error("sent-items", error=type(exc).__name__, traceback=traceback.format_exc())
+            with suppress(MailError):
+                await self._jobs.give_back(job.id, self._clock.now() + AFTER_OWN_FAULT)
         finally:
             del self._in_hand[job.id]
             self.wake()
@@ -212,7 +215,7 @@ class Runner:
         return state
 
     async def _insist(self, write: Callable[[], Awaitable[T]]) -> T:
-        """Until the store takes it: what was done in the mailbox is done."""
+        """Until the store does it: a job that is leased is ours, and what was done in the mailbox is done."""
         for wait_s in chain(STORE_AGAIN_S, repeat(STORE_AGAIN_S[-1])):
             try:
                 return await write()

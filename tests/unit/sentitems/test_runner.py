@@ -352,6 +352,18 @@ async def test_a_fault_of_ours_is_that_jobs_alone(bench: Bench) -> None:
     assert "private" not in (await bench.jobs.entries(JobFilter(mailbox="a@*")))[0].detail
 
 
+async def test_a_server_that_can_not_even_be_opened_is_as_one_that_is_down(bench: Bench) -> None:
+    bench.equip()
+    opened, bench.servers = bench.servers, {}
+    await bench.send("jane@example.com")
+    await bench.turn()
+    assert await bench.how() == {"jane@example.com": "waiting endpoint-down"}
+    assert (await bench.jobs.endpoint_notes())["local"].detail == "not-opened: 'local'"
+    bench.servers = opened
+    await bench.turn()
+    assert await bench.how() == {"jane@example.com": "done"}
+
+
 async def test_nothing_is_taken_while_it_is_paused(bench: Bench) -> None:
     bench.equip()
     await bench.send("jane@example.com")
