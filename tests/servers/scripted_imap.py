@@ -40,6 +40,9 @@ class ScriptedImap:
     _connected: int = 0
     _open: list[socket.socket] = field(default_factory=list)
 
+    def wait_for(self, word: bytes) -> None:
+        wait_until(lambda: any(word in command for command in self.commands), 10, f"{word!r}")
+
     def wait_for_at_most(self, connections: int) -> None:
         wait_until(lambda: self._connected <= connections, 10, "the end of connections")
 

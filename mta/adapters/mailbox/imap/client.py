@@ -91,6 +91,10 @@ class Client:
         """At once, without a word."""
         self.wire.shutdown()
 
+    def break_off(self) -> None:
+        """For another thread than the one that uses it, which sees the connection end."""
+        self.wire.break_off()
+
     def is_alive(self) -> bool:
         """Whether the server still answers."""
         try:

@@ -32,7 +32,8 @@ class Connections:
         self._open_for = open_for
         self._kept: dict[str, _Kept] = {}
         self._lock = threading.Lock()
-        self._in_use = 0
+        self._opening = 0
+        self._in_use: set[Client] = set()
         self._is_closed = False
 
     @contextmanager
@@ -60,18 +61,21 @@ class Connections:
         return is_left
 
     def close(self) -> None:
-        """Those in use are closed by who uses them."""
+        """Those in use break off, or a server that says nothing would hold us up at the end."""
         with self._lock:
             self._is_closed = True
             dropped = list(self._kept.values())
             self._kept.clear()
+            for client in self._in_use:
+                client.break_off()
         for kept in dropped:
             kept.client.close()
 
     def _again(self, mailbox: str) -> Client | None:
         with self._lock:
             kept = self._kept.pop(mailbox, None)
-            self._in_use += kept is not None
+            if kept is not None:
+                self._in_use.add(kept.client)
         if kept is None:
             return None
         if time.monotonic() - kept.since < _FRESH_S or kept.client.is_alive():
@@ -83,28 +87,31 @@ class Connections:
         """Others, unused for longest, make room for it."""
         dropped = []
         with self._lock:
-            self._in_use += 1
-            while self._kept and self._in_use + len(self._kept) > self._most:
+            self._opening += 1
+            while self._kept and self._opening + len(self._in_use) + len(self._kept) > self._most:
                 dropped.append(self._kept.pop(next(iter(self._kept))))
         for kept in dropped:
             kept.client.close()
+        client = None
         try:
-            return self._open_for(mailbox)
-        except BaseException:
+            client = self._open_for(mailbox)
+        finally:
             with self._lock:
-                self._in_use -= 1
-            raise
+                self._opening -= 1
+                if client is not None:
+                    self._in_use.add(client)
+        return client
 
     def _keep(self, mailbox: str, client: Client) -> None:
         with self._lock:
             is_wanted = not self._is_closed and mailbox not in self._kept
             if is_wanted:
-                self._in_use -= 1
+                self._in_use.discard(client)
                 self._kept[mailbox] = _Kept(client, time.monotonic())
         if not is_wanted:
             self._end(client)
 
     def _end(self, client: Client) -> None:
         with self._lock:
-            self._in_use -= 1
+            self._in_use.discard(client)
         client.close()

@@ -59,12 +59,14 @@ class ImapSentItems:
         self._connections = Connections(settings.connections, self._sign_in.open)
         self._threads = ThreadPoolExecutor(settings.connections, thread_name_prefix="imap")
         self._tidying: asyncio.TimerHandle | None = None
+        self._is_closed = False
 
     @property
     def name(self) -> str:
         return self._settings.name
 
     async def close(self) -> None:
+        self._is_closed = True
         if self._tidying is not None:
             self._tidying.cancel()
             self._tidying = None
@@ -121,7 +123,7 @@ class ImapSentItems:
         try:
             return await loop.run_in_executor(self._threads, run)
         finally:
-            if self._tidying is None:
+            if self._tidying is None and not self._is_closed:
                 self._tidying = loop.call_later(KEPT_S, self._tidy, loop)
 
     def _tidy(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -79,7 +79,9 @@ class SignIn:
             return False
         try:
             self._authenticate(client, witness)
-        except MailboxError:
+        except MailboxError as exc:
+            if isinstance(exc, SignInError):
+                self._witness = ""  # it is the account, and each further try could lock it
             return False
         finally:
             client.close()

@@ -6,6 +6,7 @@ import imaplib
 import socket
 import ssl
 import time
+from contextlib import suppress
 from typing import Any
 
 from mta.adapters.mailbox.mime_item import LARGEST_OCTETS
@@ -86,6 +87,11 @@ class Wire(imaplib.IMAP4):
         """What the server said with BYE, "" if it said nothing."""
         said = self.untagged_responses.get("BYE", [b""])[-1]
         return said.decode("utf-8", "replace") if isinstance(said, bytes) else ""
+
+    def break_off(self) -> None:
+        """End the connection below TLS, which another thread may be using; it stays that thread's to close."""
+        with suppress(OSError):
+            socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
 
     def shutdown(self) -> None:
         try:

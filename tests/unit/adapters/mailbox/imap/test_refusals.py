@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from datetime import timedelta
 from pathlib import Path
@@ -148,8 +149,12 @@ async def test_a_mailbox_that_is_refused_does_not_stop_the_server(tmp_path: Path
         with pytest.raises(port.AccessDeniedError):
             await adapter.find("joe@example.com", "<a@example>", NO_JOB)
         server.answers[b"AUTHENTICATE"] = b"$ NO [AUTHENTICATIONFAILED] Wrong\r\n"
-        with pytest.raises(port.SignInError):
-            await adapter.find("joe@example.com", "<a@example>", NO_JOB)
+        before = len([command for command in server.commands if b"AUTHENTICATE" in command])
+        for _ in range(3):
+            with pytest.raises(port.SignInError):
+                await adapter.find("joe@example.com", "<a@example>", NO_JOB)
+        # Once for each, and once to know whether it is the account: more could lock it.
+        assert len([command for command in server.commands if b"AUTHENTICATE" in command]) == before + 4
         await adapter.close()
 
 
@@ -279,3 +284,13 @@ async def test_after_a_broken_connection_there_is_another(tmp_path: Path) -> Non
         server.answers[b"SEARCH"] = DEFAULTS[b"SEARCH"]
         assert await adapter.find(JANE, "<a@example>", NO_JOB) == []
         await adapter.close()
+
+
+async def test_the_end_does_not_wait_for_a_server_that_says_nothing(tmp_path: Path) -> None:
+    with scripted_imap({b"SEARCH": None}) as server:
+        adapter = imap_server(server.port, tmp_path, timeout=timedelta(minutes=10))
+        asking = asyncio.create_task(adapter.find(JANE, "<a@example>", NO_JOB))
+        await asyncio.to_thread(server.wait_for, b"SEARCH")
+        await adapter.close()
+        with pytest.raises(port.MailboxUnavailableError):
+            await asking
