@@ -18,8 +18,9 @@ class SentItemJobs(Protocol):
     ) -> Sequence[SentItemJob]:
         """Take due jobs, oldest due first, with their copies: at most one for each mailbox.
 
-        None of mailboxes that are `busy` (address keys) or are left alone (`MailboxNotes.resume_at`), and none of endpoints
-        that are `left_alone`: where a mailbox is by its notes, else where the job was tried last. A job whose lease ran out is due. Nothing while the switch is not ON.
+        None of mailboxes that are `busy` (address keys) or left alone (`MailboxNotes.resume_at`), and none of endpoints
+        that are `left_alone`; where a mailbox is, its notes say, else its job's last attempt. A job whose lease ran out
+        is due, `interrupted`. Nothing while the switch is not ON.
         """
         ...
 
