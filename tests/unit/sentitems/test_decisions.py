@@ -139,6 +139,15 @@ def test_a_mailbox_that_moves_is_left_alone_with_all_its_jobs_and_given_up_after
     assert decide(job("mailbox-unavailable", len(waited)), error, around()).state is GIVEN_UP
 
 
+@pytest.mark.parametrize(("hint_s", "waited_s"), [(1, 60), (300, 300), (86_400, 3600)])
+def test_a_mailbox_is_left_alone_as_long_as_its_server_asks(hint_s: int, waited_s: int) -> None:
+    error = port.MailboxUnavailableError("ApplicationThrottled", retry_after=timedelta(seconds=hint_s))
+    outcome = decide(job(), error, around())
+    assert wait_s(outcome) == waited_s
+    assert outcome.mailbox_notes is not None
+    assert outcome.mailbox_notes.resume_at == outcome.due_at
+
+
 def test_a_full_mailbox_is_tried_on_three_days() -> None:
     error = port.QuotaError("ErrorQuotaExceeded")
     assert [wait_s(decide(job("quota", n), error, around())) for n in range(2)] == [86400, 86400]
