@@ -31,7 +31,7 @@ class Message(NamedTuple):
 
 
 class Folder:
-    """Open while it is used as a context."""
+    """Open while it is used as a context. Only `cur` has to be there, others come with the first message."""
 
     def __init__(self, directory: Directory, *, make: bool = False) -> None:
         self._directory = directory
@@ -41,7 +41,11 @@ class Folder:
     def __enter__(self) -> Folder:
         try:
             for place in _PLACES:
-                self._places[place] = self._directory.folder(place, make=self._make)
+                try:
+                    self._places[place] = self._directory.folder(place, make=self._make)
+                except FileNotFoundError:
+                    if place == "cur":
+                        raise
         except BaseException:
             self.__exit__()
             raise
@@ -61,7 +65,7 @@ class Folder:
         """
         found: dict[str, Name] = {}
         for place in ("new", "cur"):
-            for file in self._places[place].names():
+            for file in self._places[place].names() if place in self._places else ():
                 if (name := name_of(place, file)) is not None:
                     found[name.unique] = name
         return (name for name in found.values() if not name.is_deleted)
@@ -97,7 +101,12 @@ class Folder:
         """The message of that name; None where it is gone, or its user has deleted it."""
         place, _, rest = version.partition("/")
         guess = Name(place, unique, rest.rpartition("/")[0])
-        if guess.folder in ("new", "cur") and "/" not in guess.file and (found := self._state(guess)) is not None:
+        if (
+            guess.folder in self._places
+            and guess.folder != "tmp"
+            and "/" not in guess.file
+            and (found := self._state(guess)) is not None
+        ):
             return None if guess.is_deleted else found
         for _ in range(_TRIES):  # a reader may rename it between listing and looking
             name = next((name for name in self.messages() if name.unique == unique), None)

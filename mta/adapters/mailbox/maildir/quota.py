@@ -14,7 +14,7 @@ _FILE_MAX = 5120
 """Octets; then others count anew and write it from the beginning, as the specification has it."""
 _LIMIT = re.compile(rb"(\d{1,18})([SC])")
 _CHANGE = re.compile(rb"\s*(-?\d{1,18})\s+(-?\d{1,18})\s*\Z")
-_APPEND = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+_APPEND = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 class Quota:

@@ -274,6 +274,17 @@ async def test_folders_that_are_missing_are_made_as_their_neighbours(server: Mai
     assert file.stat().st_uid == _OWNER[0]
 
 
+async def test_a_folder_that_lacks_what_is_empty(server: MaildirSentItems, sent: Path) -> None:
+    _put(sent, message_id := new_id())
+    (sent / "new").rmdir()
+    (sent / "tmp").rmdir()
+    original = await server.read(JANE, await _ref(server, message_id))
+    await server.create(JANE, changed(original, "more"))
+    await server.remove(JANE, original.ref, Removal.FOR_GOOD)
+    assert len(await server.find(JANE, message_id, _NO_JOB)) == 1
+    assert {path.name for path in sent.iterdir()} == {"cur", "new", "tmp"}
+
+
 @pytest.mark.parametrize(
     ("category", "letters"), [("T", "S"), ("\\Deleted", "S"), ("\\deleted", "S"), ("D", "S"), ("Work", "Sb")]
 )
