@@ -6,7 +6,6 @@ import ssl
 
 from mta.config.mailbox_schema import Trust
 
-
 _NO_FAILURES = (ssl.SSLWantReadError, ssl.SSLWantWriteError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
 """Of connections that end, and of waiting."""
 
