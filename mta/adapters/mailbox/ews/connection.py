@@ -39,6 +39,8 @@ _CONNECT_S = 20.0
 LARGEST_ANSWER = 200_000_000
 """A message of 35 MB in base64, and its body; what is larger is given up before it fills the memory."""
 _PIECE = 256 * 1024
+_GRACE_S = 1.0
+"""For the socket's own time-out to come first."""
 _NO_HANDSHAKE = (
     ArithmeticError, AttributeError, LookupError, TypeError, ValueError, struct.error, spnego.exceptions.SpnegoError,
 )  # fmt: skip
@@ -98,7 +100,7 @@ class Connections(BaseProtocol):  # type: ignore[misc]
         """
         now = time.monotonic()
         for adapter in list(self._adapters):
-            if not only_overdue or adapter.pool.ends_at < now:
+            if not only_overdue or adapter.pool.ends_at + _GRACE_S < now:
                 adapter.pool.interrupt()
 
     def create_session(self) -> requests.Session:

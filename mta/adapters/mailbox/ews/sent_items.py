@@ -15,7 +15,7 @@ from mta.adapters.mailbox.ews.autodiscover import Autodiscover
 from mta.adapters.mailbox.ews.calls import Answer, Caller, call
 from mta.adapters.mailbox.ews.connection import Connections
 from mta.adapters.mailbox.ews.names import Element, tag
-from mta.adapters.mailbox.ews.sign_in import SignIn
+from mta.adapters.mailbox.ews.sign_in import Doorkeeper, SignIn
 from mta.adapters.mailbox.tls import client_context
 from mta.config.mailbox_schema import EwsMailboxes
 from mta.model.sentitem import FoundItem, ItemRef, Marks, NewAttachment, NewItem, Removal, SentItem, stamped_job
@@ -58,6 +58,8 @@ class EwsSentItems:
         self._settings = settings
         self._context = client_context(settings.tls)
         self._sign_in = SignIn(settings)
+        self._door = Doorkeeper()
+        self._is_closing = False
         self._threads = ThreadPoolExecutor(settings.connections, thread_name_prefix=f"ews-{settings.name}")
         self._lock = threading.Lock()
         self._places: dict[str, Connections] = {}
@@ -117,6 +119,7 @@ class EwsSentItems:
 
     async def close(self) -> None:
         """Requests under way are broken off."""
+        self._is_closing = True
         with self._lock:
             places = list(self._places.values())
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -225,12 +228,18 @@ class EwsSentItems:
 
     def _call(self, mailbox: str, request: Element, *, large: bytes = b"") -> Answer:
         caller = Caller(mailbox, self._connections(mailbox), impersonate=self._settings.impersonate)
-        try:
+
+        def ask() -> Answer:
+            if self._is_closing:
+                raise EndpointDownError("closing", "nothing is asked any more")
+            try:
+                return call(caller, request, large=large)
+            except SignInError as exc:
+                if exc.code != "401" or not self._sign_in.renew():
+                    raise
             return call(caller, request, large=large)
-        except SignInError as exc:
-            if exc.code != "401" or not self._sign_in.renew():
-                raise
-        return call(caller, request, large=large)
+
+        return self._door.pass_through(ask)
 
     def _connections(self, mailbox: str) -> Connections:
         url = self._settings.url or (self._autodiscover.ews_url(mailbox) if self._autodiscover else "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from exchangelib.transport import NTLM, get_auth_instance
 from requests import PreparedRequest
@@ -15,8 +15,16 @@ from mta.adapters.mailbox.clouds import CLOUDS
 from mta.adapters.mailbox.oauth import TokenSource
 from mta.config.mailbox_schema import EwsMailboxes, Trust
 from mta.model.printable import in_a_line
-from mta.ports.mailbox import SignInError
+from mta.ports.mailbox import (
+    EndpointBusyError,
+    EndpointDownError,
+    MailboxError,
+    OutcomeUnknownError,
+    SignInError,
+    TlsFailedError,
+)
 
+_T = TypeVar("_T")
 _SPNEGO = "1.3.6.1.5.5.2"
 """RFC 4178: credentials that are for Kerberos alone can't negotiate."""
 _AHEAD_S = 300.0
@@ -63,6 +71,47 @@ class SignIn:
         name = user if "\\" in user else f"\\{user}"
         secret = password.decode("utf-8", "surrogateescape")
         return lambda: get_auth_instance(auth_type=NTLM, username=name, password=secret)
+
+
+class Doorkeeper:
+    """Until a sign-in has gone well, one request goes at a time: with a wrong password each counts towards a lock.
+
+    Those who waited while another failed for what is the endpoint's fail with it, and the server is not asked.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._is_open = False
+        self._failure: MailboxError | None = None
+        self._failed_at = 0.0
+
+    def pass_through(self, ask: Callable[[], _T]) -> _T:
+        """What `ask` gives. Raises what it raises, or what it raised for another."""
+        if not self._is_open:
+            came_at = time.monotonic()
+            with self._lock:
+                if not self._is_open:
+                    if self._failure is not None and came_at < self._failed_at:
+                        failure = self._failure
+                        raise type(failure)(failure.code, failure.detail, retry_after=failure.retry_after)
+                    return self._watched(ask)
+        return self._watched(ask)
+
+    def _watched(self, ask: Callable[[], _T]) -> _T:
+        try:
+            answer = ask()
+        except (SignInError, EndpointDownError, EndpointBusyError, TlsFailedError) as exc:
+            if isinstance(exc, SignInError):
+                self._is_open = False
+            self._failure, self._failed_at = exc, time.monotonic()
+            raise
+        except OutcomeUnknownError:
+            raise  # nobody knows whether we were signed in, and for others it means nothing
+        except MailboxError:
+            self._is_open = True  # signed in, and then not for this
+            raise
+        self._is_open = True
+        return answer
 
 
 class _Bearer(AuthBase):

@@ -328,11 +328,12 @@ async def test_a_large_request_refused_by_the_web_server(scripted: Scripted, ope
 
 async def test_close_breaks_off_what_hangs_and_leaves_no_threads(scripted: Scripted, opened: Open) -> None:
     before = {thread.name for thread in threading.enumerate()}
-    scripted.answers = ["hang"]
+    scripted.answers = [NOTHING_FOUND, "hang"]
     server = opened(scripted.url, timeout="600s")
+    await find(server)
     asking = [asyncio.create_task(find(server)), asyncio.create_task(server.create(ANN, new_item()))]
     async with asyncio.timeout(20):
-        while len(scripted.asked) < 2:
+        while len(scripted.asked) < 3:
             await asyncio.sleep(0.01)
         await server.close()
         results: list[Any] = await asyncio.gather(*asking, return_exceptions=True)

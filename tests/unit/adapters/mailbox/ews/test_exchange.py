@@ -93,6 +93,21 @@ async def test_a_wrong_password_is_tried_once_a_call(
     assert not server.is_locked(user)
 
 
+@pytest.mark.parametrize("sign_in", ["basic", "ntlm"])
+async def test_a_wrong_password_is_tried_once_whoever_asks_at_the_same_time(
+    server: EwsServer, at: Open, tmp_path: Path, sign_in: str
+) -> None:
+    """Or the account would be locked before anybody knows."""
+    (tmp_path / "wrong").write_text("wrong")
+    server.limit(latency_s=0.2)
+    wrong = at(sign_in=sign_in, user="EXAMPLE\\svc", password={"file": str(tmp_path / "wrong")})
+    asking = (wrong.find(ANN, "<1@example.com>", "0" * 32) for _ in range(8))
+    refused = await asyncio.gather(*asking, return_exceptions=True)
+    server.limit(latency_s=0)
+    assert [type(each) for each in refused] == [SignInError] * 8
+    assert server.counters().wrong_sign_ins["EXAMPLE\\svc"] == 1
+
+
 async def test_ntlm_signs_in_once_a_connection(server: EwsServer, at: Open) -> None:
     ntlm = at(sign_in="ntlm", user="EXAMPLE\\svc", connections=2)
     await asyncio.gather(*(ntlm.find(ANN, "<1@example.com>", "0" * 32) for _ in range(20)))
