@@ -17,7 +17,7 @@ from tests.servers.relay import Relay, running_relay
 from tests.servers.sink import Sink
 from tests.servers.wait import wait_until
 
-SIBLINGS = 12
+SIBLINGS = 8
 WAITS = {"wait": "1h"}
 """So long that jobs are seen before they are worked on."""
 
@@ -79,7 +79,7 @@ def test_siblings_and_retries_over_several_workers_are_one_job(tmp_path: Path) -
     with (
         Sink(busy) as sink,
         running_relay(
-            tmp_path / "relay", sink.port, rules=RULES, templates=TEMPLATES, workers=3,
+            tmp_path / "relay", sink.port, rules=RULES, templates=TEMPLATES, workers=2,
             retry={"schedule": ["1s"], "expire_after": "2d"},
             organisation=sent_items(mailboxes.settings(), **WAITS),
         ) as relay,
