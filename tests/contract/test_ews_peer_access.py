@@ -355,6 +355,9 @@ def test_the_log_tells_what_was_asked(server: EwsServer, ann: Raw, mailbox: str)
         ("GetItem", "svc@example.com", mailbox, 200, ["ErrorInvalidIdMalformed"]),
     ]
     assert server.counters().by_operation == {"GetItem": 2}
+    server.forget()
+    counters = server.counters()
+    assert (counters.requests, counters.by_operation, set(counters.wrong_sign_ins.values())) == (0, {}, {0})
 
 
 # --- where it is ------------------------------------------------------------------------------------------------------

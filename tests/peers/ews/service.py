@@ -183,6 +183,8 @@ class Service:
         with self._lock:
             self.log = []
             self.connections = 0
+        for account in self.accounts.by_name.values():
+            account.wrong_sign_ins = 0
         self.concurrency.forget()
 
 
