@@ -17,7 +17,7 @@ from mta import events
 from mta.config.mailbox_schema import MailboxServer
 from mta.model.sentitem import EndpointNotes
 from mta.ports.clock import Clock
-from mta.ports.mailbox import EndpointDownError, MailboxError, SentItems
+from mta.ports.mailbox import EndpointDownError, MailboxError, SentItems, SignInError, TlsFailedError
 from mta.sentitems.decisions import LeftAloneError, after_answer, after_error, is_reachable
 from mta.sentitems.watched_server import WatchedServer
 
@@ -43,6 +43,8 @@ class Endpoint:
         self._server: SentItems | None = None
         self._opening = asyncio.Lock()
         self._has_answered = False
+        self._is_to_be_opened_anew = False
+        """Its password or certificate may be another one by now."""
         self._troubled_at: datetime | None = None
         self._changed_at = clock.now()
         self._busy = 0
@@ -77,7 +79,7 @@ class Endpoint:
     def was_stored(self, notes: EndpointNotes) -> None:
         self._stored = notes
 
-    async def recall(self, notes: EndpointNotes) -> None:
+    def recall(self, notes: EndpointNotes) -> None:
         """Go by notes from the store: of the last process, or of an administrator who has it resume."""
         if self.unstored is not None or notes == self.notes or self._busy:
             return
@@ -87,8 +89,7 @@ class Endpoint:
             notes = EndpointNotes(self.name, connections=notes.connections)
         elif self.notes.is_stopped and not notes.is_stopped:
             events.mailbox_server_resumed(self.name, reason=self.notes.reason)
-            await self._let_go()
-        self.notes, self._has_answered = notes, False
+        self.notes, self._has_answered, self._is_to_be_opened_anew = notes, False, True
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[SentItems]:
@@ -133,7 +134,10 @@ class Endpoint:
     async def _opened(self) -> SentItems:
         """Made in a thread: importing what speaks to Exchange takes seconds. Raises EndpointDownError."""
         async with self._opening:
+            if self._is_to_be_opened_anew and self._busy == 1:  # ourselves
+                await self._let_go()
             if self._server is None:
+                self._is_to_be_opened_anew = False
                 try:
                     self._server = await asyncio.to_thread(self._open_server, self.settings)
                 except Exception as exc:
@@ -181,6 +185,7 @@ class Endpoint:
                 self.notes = replace(self.notes, resume_at=later)
             return
         self._troubled_at = self._changed_at = now
+        self._is_to_be_opened_anew |= isinstance(error, SignInError | TlsFailedError)
         self.notes = replace(after, settings=self.digest)
         wait_s = (after.resume_at - now).total_seconds() if after.resume_at is not None else None
         events.mailbox_server_left_alone(

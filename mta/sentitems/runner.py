@@ -245,7 +245,7 @@ class Runner:
                 await self._jobs.note_endpoint(unstored)
                 endpoint.was_stored(unstored)
             elif endpoint.name in stored:
-                await endpoint.recall(stored[endpoint.name])
+                endpoint.recall(stored[endpoint.name])
 
     async def _keep_house(self) -> None:
         for endpoint in [each for each in self._retired if not each.in_hand]:

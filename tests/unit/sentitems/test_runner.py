@@ -140,16 +140,10 @@ async def test_a_due_job_is_done_and_where_its_mailbox_is_is_remembered(bench: B
     assert [what for what, _ in bench.server.asked] == ["primary", "find", "find"]
 
 
-async def test_the_first_goes_alone_then_as_many_as_there_are_connections_and_one_of_each_mailbox(bench: Bench) -> None:
+async def test_as_many_at_a_time_as_there_are_connections_and_one_of_each_mailbox(bench: Bench) -> None:
     bench.equip({"name": "local", "connections": 3})
     await bench.send(*(f"m{n % 6}@example.com" for n in range(18)))
-    bench.server.gate.clear()
     bench.clock.pass_(WAIT)
-    await bench.runner.look()
-    await bench.until(lambda: bench.server.now.total())
-    assert bench.server.most == 1
-    bench.server.gate.set()
-    await bench.until(lambda: not bench.runner.report()["in_hand"])
     bench.server.gate.clear()
     running = asyncio.create_task(bench.runner.run())
     await bench.until(lambda: bench.server.now.total() == 3)
@@ -231,7 +225,7 @@ async def test_three_sign_ins_and_no_more_until_somebody_has_it_resume(bench: Be
     await bench.turn(timedelta(days=1))
     await bench.turns(12)
     assert set((await bench.how()).values()) == {"done"}
-    assert bench.opened == ["local", "local"]  # with the password as it is now
+    assert len(bench.opened) == 4  # each time with the password as it is then
     assert bench.server.is_closed
 
 
