@@ -31,7 +31,7 @@ TEMPLATES = {"signature": ("<p>Jane Doe, Example Ltd</p>", "Jane Doe, Example Lt
 def relay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Relay]:
     folder = tmp_path_factory.mktemp("commands") / "relay"
     servers = [{"name": "mailboxes", "kind": "maildir", "folder": "mailboxes/{domain}/{local}"}]
-    overrides = {
+    overrides: dict[str, Any] = {
         "organisation": {"sent_items": {"wait": "1s", "servers": servers}},
         "next_hops": [{"name": "out", "kind": "maildir", "folder": str(folder / "out")}],
     }
@@ -86,7 +86,7 @@ def job_of(relay: Relay, sent: EmailMessage) -> dict[str, Any]:
     return dict(job)
 
 
-def wait_for_job(relay: Relay, sent: EmailMessage, **fields: object) -> dict[str, Any]:
+def wait_for_job(relay: Relay, sent: EmailMessage, **fields: Any) -> dict[str, Any]:
     """Until the log tells of an attempt with these fields; gives the job."""
     relay.wait_for_event("sent-item", message_id=str(sent["Message-ID"]), **fields)
     return job_of(relay, sent)

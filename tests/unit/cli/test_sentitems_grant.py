@@ -45,6 +45,13 @@ def test_exchange_on_premises(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert "SECRET" not in script
 
 
+@pytest.mark.parametrize("server", ["exchange", "online"])
+def test_the_annotated_reference_can_be_granted_as_it_is(server: str, capsys: pytest.CaptureFixture[str]) -> None:
+    reference = ROOT / "conf" / "stampline.yaml"
+    assert main(["sentitems", "grant", "--script", "--server", server, "--config", str(reference)]) == 0
+    assert "Management" in capsys.readouterr().out
+
+
 def test_every_change_hears_what_if_or_is_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for servers in ([EWS | {"connections": 40}], [EWS | {"impersonate": False}], [GRAPH]):
         _, script = printed(tmp_path, capsys, servers)
