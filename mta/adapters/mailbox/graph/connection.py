@@ -86,9 +86,6 @@ class Connection:
     async def patch(self, path: str, body: bytes, *, if_match: str = "") -> Answer:
         return await self._ask("PATCH", path, body=body, if_match=if_match)
 
-    async def delete(self, path: str, *, if_match: str = "") -> Answer:
-        return await self._ask("DELETE", path, if_match=if_match)
-
     async def at_upload_address(self, method: str, url: str, headers: Mapping[str, str], body: bytes = b"") -> Answer:
         """A request at an upload session's address, which is a secret and takes no token.
 

@@ -102,7 +102,8 @@ class GraphSentItems:
                 # Exchange compares without regard to case.
                 items += [item] if is_of_job or item.message_id == message_id else []
             elif is_of_job or _is_abandoned(message):
-                await self._connection.delete(_item(mailbox, item.ref))
+                with suppress(ItemGoneError):
+                    await self._take_away(mailbox, item.ref, Removal.FOR_GOOD)
         return items
 
     async def find_similar(
@@ -164,18 +165,21 @@ class GraphSentItems:
 
     async def remove(self, mailbox: str, ref: ItemRef, how: Removal) -> None:
         """As the port says."""
-        path = _item(mailbox, ref)
         try:
             await self._expect_unchanged(mailbox, ref)
-            if how is Removal.DELETED_ITEMS:
-                await self._connection.post(f"{path}/move", encoded({"destinationId": "deleteditems"}))
-            elif how is Removal.FOR_GOOD and self._knows_permanent_delete:
-                # Into Purges; there in the global cloud only (https://learn.microsoft.com/graph/api/message-permanentdelete).
-                await self._connection.post(f"{path}/permanentDelete", b"")
-            else:
-                await self._connection.delete(path, if_match=ref.change_key)
+            await self._take_away(mailbox, ref, how)
         except ItemGoneError:
             return
+
+    async def _take_away(self, mailbox: str, ref: ItemRef, how: Removal) -> None:
+        """Not by DELETE, of which no document says where it puts what it deletes."""
+        path = _item(mailbox, ref)
+        if how is Removal.FOR_GOOD and self._knows_permanent_delete:
+            # Into Purges; there in the global cloud only (https://learn.microsoft.com/graph/api/message-permanentdelete).
+            await self._connection.post(f"{path}/permanentDelete", b"")
+        else:
+            folder = "deleteditems" if how is Removal.DELETED_ITEMS else "recoverableitemsdeletions"
+            await self._connection.post(f"{path}/move", encoded({"destinationId": folder}))
 
     async def close(self) -> None:
         """As the port says."""
@@ -241,9 +245,9 @@ class GraphSentItems:
     async def _taken_back(self, mailbox: str, ref: ItemRef, exc: MailboxError) -> MailboxError:
         """Remove the unfinished item, as far as that works now: else the job's next search does. What to raise."""
         with suppress(MailboxError):
-            await self._connection.delete(_item(mailbox, ref))
+            await self._take_away(mailbox, ref, Removal.FOR_GOOD)
         if isinstance(exc, OutcomeUnknownError | ItemGoneError | ConflictError):
-            return MailboxUnavailableError(exc.code, f"an attachment was not taken; {exc.detail}")
+            return OutcomeUnknownError(exc.code, f"an attachment was not taken; {exc.detail}")
         return exc
 
     async def _expect_unchanged(self, mailbox: str, ref: ItemRef) -> None:
