@@ -24,6 +24,8 @@ class MailboxError(Exception):
         self.detail = detail
         self.retry_after = retry_after
         """The server's own hint, where it gave one."""
+        self.placed = ""
+        """Keys of the copies that the attempt may have put there before it broke off, separated by spaces."""
 
 
 class EndpointBusyError(MailboxError):

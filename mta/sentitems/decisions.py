@@ -94,6 +94,8 @@ def decide(job: SentItemJob, seen: Verdict | Exception, around: Circumstances) -
         outcome = _wait_for_server(job, around.endpoint.reason or reasons.ENDPOINT_DOWN, seen.detail, around)
     elif isinstance(seen, Exception):
         outcome = _after_failure(job, seen, around)
+        if isinstance(seen, port.MailboxError) and seen.placed:
+            outcome = replace(outcome, placed=seen.placed)
     else:
         outcome = _after_verdict(job, seen, around)
     return _not_for_ever(outcome, around)
@@ -217,6 +219,8 @@ def _wait_for_server(job: SentItemJob, reason: str, detail: str, around: Circums
     """The job is due when its server is, and a bit later each time: it may be what troubles the server."""
     resume_at = around.endpoint.resume_at
     free_at = max(resume_at, around.now) if resume_at is not None else around.now
+    if job.reason == reasons.INTERRUPTED:
+        reason = job.reason  # what may have been made then hasn't been looked for yet
     due_at = free_at + timedelta(seconds=nth(PATIENT_WAITS_S, _attempts(job, reason)))
     return replace(_outcome(job, JobState.WAITING, reason, detail, around), due_at=due_at)
 

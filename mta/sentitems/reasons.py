@@ -24,6 +24,7 @@ INTERNAL_ERROR = "internal-error"
 
 # Of an attempt, see `work`.
 INTERRUPTED = "interrupted"
+MADE_AGAIN = "made-again"
 UNCHANGED = "unchanged"
 AMBIGUOUS = "ambiguous"
 OTHER_JOB = "other-job"
@@ -64,6 +65,7 @@ _MEANINGS = {
     OUTCOME_UNKNOWN: "the connection broke, and what was asked may have been done: the next attempt looks",
     INTERNAL_ERROR: "a fault of ours; the log of component sentitems has its traceback",
     INTERRUPTED: "the process ended in the middle of an attempt; it is looked for what became of it",
+    MADE_AGAIN: "the new item stands there; as an answer was lost before, it is looked once more whether it does twice",
     UNCHANGED: "the copy that counts went out as the sender wrote it",
     AMBIGUOUS: "several items in Sent Items have this Message-ID; none of them is touched",
     OTHER_JOB: "another job has put this message there: the mailbox has several addresses",

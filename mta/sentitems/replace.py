@@ -11,7 +11,15 @@ from dataclasses import dataclass, replace
 
 from mta.crash import crash_point
 from mta.model.sentitem import FoundItem, ItemRef, JobState, Marks, NewItem, Removal, SentItem
-from mta.ports.mailbox import AccessDeniedError, ConflictError, ItemGoneError, MailboxError, QuotaError, RefusedError
+from mta.ports.mailbox import (
+    AccessDeniedError,
+    ConflictError,
+    ItemGoneError,
+    MailboxError,
+    OutcomeUnknownError,
+    QuotaError,
+    RefusedError,
+)
 from mta.sentitems import reasons
 from mta.sentitems.build import with_category
 from mta.sentitems.copies import Content, off_the_loop
@@ -41,11 +49,16 @@ class Replacement:
         self._server, self._mailbox = situation.server, situation.mailbox
         self._contents: list[Content] = []
         self._made: list[_Made] = []
+        self._placed = situation.placed.split()
 
     async def run(self) -> Verdict:
         """Raises MailboxError."""
         situation = self._situation
-        if not situation.at_hand or (not situation.missing and not self._outgoing):
+        if not situation.at_hand:
+            for item in situation.surplus:
+                await self._take_away_unless_edited(item.ref, Removal(situation.settings.remove))
+            return Verdict(JobState.DONE, placed=" ".join(situation.standing) or situation.placed)
+        if not situation.missing and not self._outgoing:
             return Verdict(JobState.DONE, placed=situation.placed)
         try:
             return await self._work()
@@ -53,6 +66,9 @@ class Replacement:
             # It is not tried again soon, or never.
             with suppress(MailboxError):
                 await self._withdraw(self._made)
+            raise
+        except MailboxError as exc:
+            exc.placed = " ".join(self._placed)
             raise
 
     @property
@@ -107,7 +123,12 @@ class Replacement:
         if standing is not None:
             self._made.append(_Made(new, standing.ref, is_new=False))
             return
-        ref = await self._server.create(self._mailbox, new)
+        try:
+            ref = await self._server.create(self._mailbox, new)
+        except OutcomeUnknownError:
+            self._placed.append(content.copy.key)
+            raise
+        self._placed.append(content.copy.key)
         self._made.append(_Made(new, ref, is_new=True))
         crash_point("sentitem-created")
 

@@ -12,6 +12,8 @@ JOB_WAITS_S: dict[str, tuple[float, ...]] = {
     # Exchange and Outlook write the sent copy when they please; in cached mode minutes later.
     reasons.NOT_FOUND: (5, 15, 45, 120, 300, 900, _HOUR, 4 * _HOUR, _DAY),
     reasons.OUTCOME_UNKNOWN: (10, 60, 300, 900, _HOUR, 4 * _HOUR),
+    # Lists of items that lag for longer are none that anybody has seen.
+    reasons.MADE_AGAIN: (900,),
     reasons.CONFLICT: (5, 30, 120, 600, _HOUR),
     # Moves of mailboxes and fail-overs take hours: given up after a day.
     reasons.MAILBOX_UNAVAILABLE: (60, 300, 900, 1800, *[_HOUR] * 23),

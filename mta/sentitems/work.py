@@ -6,6 +6,7 @@ whatever an attempt leaves when it breaks off, the next one finds by our stamp a
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from mta.config.sentitems_schema import SentItemsSettings
@@ -36,9 +37,9 @@ async def work(
         state = JobState.SKIPPED if exc.reason == reasons.UNREADABLE else JobState.GIVEN_UP
         return Verdict(state, exc.reason, exc.detail)
     except OutcomeUnknownError as exc:
-        return Verdict(JobState.WAITING, reasons.OUTCOME_UNKNOWN, exc.code)
+        return Verdict(JobState.WAITING, reasons.OUTCOME_UNKNOWN, exc.code, exc.placed)
     except (ConflictError, ItemGoneError) as exc:
-        return Verdict(JobState.WAITING, reasons.CONFLICT, exc.code)
+        return Verdict(JobState.WAITING, reasons.CONFLICT, exc.code, exc.placed)
 
 
 async def _work(job: SentItemJob, mailbox: str, server: SentItems, settings: SentItemsSettings) -> Verdict:
@@ -53,12 +54,20 @@ async def _work(job: SentItemJob, mailbox: str, server: SentItems, settings: Sen
         return Verdict(JobState.SKIPPED, reasons.AMBIGUOUS, f"{len(located.originals)} items")
     if not located.originals and not located.ours:
         return _nothing(job, located)
+    if job.reason == reasons.MADE_AGAIN and not located.ours and all(copy.key in job.placed for copy in copies):
+        return Verdict(JobState.SKIPPED, reasons.GONE)
     situation = Situation(job, mailbox, server, settings, copies, located, sample)
-    if situation.missing and _may_be_made(job):
-        return Verdict(JobState.WAITING, reasons.OUTCOME_UNKNOWN, "not seen yet", situation.placed)
+    missing = [copy.key for copy in situation.missing]
+    if missing and _may_be_made(job, missing):
+        placed = " ".join(dict.fromkeys([*situation.placed.split(), *missing]))
+        return Verdict(JobState.WAITING, reasons.OUTCOME_UNKNOWN, "not seen yet", placed)
     if can_be_in_place(situation):
         return await rewrite(situation)
-    return await Replacement(situation).run()
+    verdict = await Replacement(situation).run()
+    if verdict.state is JobState.DONE and missing and job.reason == reasons.OUTCOME_UNKNOWN:
+        # What an attempt before this one may have made, and no list has shown, may show up yet.
+        return replace(verdict, state=JobState.WAITING, reason=reasons.MADE_AGAIN)
+    return verdict
 
 
 async def _sample(job: SentItemJob) -> Content | None:
@@ -71,13 +80,15 @@ def _nothing(job: SentItemJob, located: Located) -> Verdict:
     """What it means that neither the original nor an item of ours is there."""
     if located.others:
         return Verdict(JobState.SKIPPED, reasons.OTHER_JOB)
-    if job.placed and _may_be_made(job):
+    if job.placed and _may_be_made(job, []):
         return Verdict(JobState.WAITING, reasons.OUTCOME_UNKNOWN, "not seen yet")
     if job.placed:
         return Verdict(JobState.SKIPPED, reasons.GONE)
     return Verdict(JobState.WAITING, reasons.NOT_FOUND)
 
 
-def _may_be_made(job: SentItemJob) -> bool:
+def _may_be_made(job: SentItemJob, missing: list[str]) -> bool:
     """Whether an attempt before this one may have made what the server doesn't show yet."""
-    return job.reason == reasons.INTERRUPTED or (job.reason == reasons.OUTCOME_UNKNOWN and job.attempts < LOOKS)
+    if job.reason == reasons.OUTCOME_UNKNOWN:
+        return job.attempts < LOOKS
+    return job.reason == reasons.INTERRUPTED or not set(job.placed.split()).isdisjoint(missing)

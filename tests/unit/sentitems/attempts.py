@@ -15,7 +15,7 @@ from tests.unit.sentitems.remembered_server import Died, RememberedServer
 from tests.unit.sentitems.samples import MAILBOX, SENT_AT
 
 ATTEMPTS_MAX = 20
-_WAITS_S = {reasons.OUTCOME_UNKNOWN: 10.0, reasons.CONFLICT: 5.0}
+_WAITS_S = {reasons.OUTCOME_UNKNOWN: 10.0, reasons.CONFLICT: 5.0, reasons.MADE_AGAIN: 900.0}
 
 
 async def attempt(job: SentItemJob, server: RememberedServer, settings: SentItemsSettings) -> Verdict:
@@ -33,10 +33,11 @@ async def worked(job: SentItemJob, server: RememberedServer, settings: SentItems
             job = replace(job, reason=reasons.INTERRUPTED, attempts=0)
             continue
         except MailboxError as error:
-            verdict = Verdict(JobState.WAITING, reasons.ENDPOINT_BUSY, error.code)
+            reason = job.reason if job.reason == reasons.INTERRUPTED else reasons.ENDPOINT_BUSY
+            verdict = Verdict(JobState.WAITING, reason, error.code, error.placed)
         if verdict.state is not JobState.WAITING:
             return verdict
         attempts = job.attempts + 1 if verdict.reason == job.reason else 1
-        job = replace(job, reason=verdict.reason, attempts=attempts)
+        job = replace(job, reason=verdict.reason, attempts=attempts, placed=verdict.placed or job.placed)
         server.advance(_WAITS_S.get(verdict.reason, 60.0))
     return verdict

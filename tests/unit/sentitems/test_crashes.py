@@ -67,13 +67,18 @@ CALLS = 12
 async def _ends_well(way: Way, server: RememberedServer) -> None:
     verdict = await worked(way.job, server, way.settings)
     assert verdict.state is JobState.DONE, (verdict, server.calls)
+    _is_well(way, server)
+    ours = [item for item in server.items if item.stamp]
+    assert set(verdict.placed.split()) == {stamped_copy(item.stamp) for item in ours}
+
+
+def _is_well(way: Way, server: RememberedServer) -> None:
     assert server.fewest >= 1
     ours = [item for item in server.items if item.stamp]
     for text in way.texts:
         assert len([item for item in ours if text.partition(" · ")[0] in (item.html or "")]) == 1, server.calls
     assert len(ours) == len(way.texts), server.calls
     assert len(server.items) == len(ours) + way.has_original, server.calls
-    assert set(verdict.placed.split()) == {stamped_copy(item.stamp) for item in ours}
 
 
 @pytest.mark.parametrize("late_s", [0.0, 15.0])
@@ -81,6 +86,16 @@ async def _ends_well(way: Way, server: RememberedServer) -> None:
 async def test_one_fault_at_each_call(name: str, late_s: float) -> None:
     for number, fault, has_change_keys in product(range(CALLS), Fault, (True, False)):
         await _ends_well(WAYS[name], WAYS[name].server({number: fault}, late_s=late_s, has_change_keys=has_change_keys))
+
+
+@pytest.mark.parametrize("name", WAYS)
+async def test_lists_that_lag_for_longer_than_anybody_waits(name: str) -> None:
+    """What was made counts as taken away then at times, but it stands there, once."""
+    for number, fault in product(range(CALLS), Fault):
+        server = WAYS[name].server({number: fault}, late_s=600)
+        verdict = await worked(WAYS[name].job, server, WAYS[name].settings)
+        assert verdict.state.is_final, (verdict, server.calls)
+        _is_well(WAYS[name], server)
 
 
 @pytest.mark.parametrize("name", WAYS)

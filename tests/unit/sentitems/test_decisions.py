@@ -232,6 +232,16 @@ def test_jobs_of_a_server_that_is_left_alone_are_due_when_it_is_and_none_counts_
     assert often.state is WAITING
 
 
+def test_what_may_have_been_made_is_known_until_it_was_looked_for() -> None:
+    busy = after(port.EndpointBusyError("429"))
+    left_alone = decide(job("interrupted"), LeftAloneError("endpoint-busy"), around(endpoint=busy))
+    assert (left_alone.state, left_alone.reason) == (WAITING, "interrupted")
+    for kind in (port.EndpointBusyError, port.MailboxUnavailableError):
+        error = kind("503")
+        error.placed = "q1.0"
+        assert decide(job(), error, around(endpoint=busy)).placed == "q1.0"
+
+
 def test_a_message_at_which_a_server_fails_again_and_again_waits_behind_others() -> None:
     down = after(port.EndpointDownError("reset"))
     waited = [

@@ -153,7 +153,9 @@ async def test_an_item_that_may_have_been_made_is_looked_for_first() -> None:
         assert (verdict.state, verdict.reason) == (WAITING, reasons.OUTCOME_UNKNOWN)
         assert server.calls == ["find"]
     server = _server(item_of(MESSAGE))
-    assert (await attempt(replace(JOB, reason=reasons.OUTCOME_UNKNOWN, attempts=2), server, settings())).state is DONE
+    verdict = await attempt(replace(JOB, reason=reasons.OUTCOME_UNKNOWN, attempts=2), server, settings())
+    assert (verdict.state, verdict.reason) == (WAITING, reasons.MADE_AGAIN)
+    assert [_is_stamped(item) for item in server.items] == [True]
 
 
 async def test_what_an_attempt_before_made_shows_up_late() -> None:
@@ -177,6 +179,40 @@ async def test_two_of_ours_become_one() -> None:
     server.put(server.items[0])
     assert (await attempt(JOB, server, settings())).state is DONE
     assert len(server.items) == 1
+
+
+async def test_two_of_ours_become_one_when_the_bytes_are_gone() -> None:
+    server = _server(item_of(MESSAGE))
+    placed = (await attempt(JOB, server, settings())).placed
+    server.put(server.items[0])
+    again = replace(JOB, copies=tuple(let_go(copy) for copy in JOB.copies), placed=placed)
+    verdict = await attempt(again, server, settings())
+    assert (verdict.state, verdict.placed) == (DONE, placed)
+    assert len(server.items) == 1
+    assert server.fewest == 1
+
+
+@pytest.mark.parametrize("late_s", [100.0, 600.0])
+async def test_an_item_that_is_shown_only_after_another_was_made_does_not_stay_beside_it(late_s: float) -> None:
+    server = RememberedServer(late_s=late_s, faults={2: Fault.UNKNOWN_AFTER})
+    server.put(item_of(MESSAGE))
+    verdict = await worked(JOB, server, settings())
+    assert (verdict.state, verdict.placed) == (DONE, JOB.copies[0].key)
+    assert [_is_stamped(item) for item in server.items] == [True]
+    assert server.calls.count("create") == 2
+    assert server.fewest == 1
+
+
+async def test_what_its_owner_deletes_before_it_is_looked_at_once_more_does_not_come_back() -> None:
+    job = replace(JOB, reason=reasons.OUTCOME_UNKNOWN, attempts=2)
+    server = _server(item_of(MESSAGE))
+    verdict = await attempt(job, server, settings(keep_original=True))
+    assert (verdict.state, verdict.reason) == (WAITING, reasons.MADE_AGAIN)
+    server.take_away(next(item.ref.id for item in server.items if _is_stamped(item)))
+    again = replace(job, reason=verdict.reason, attempts=1, placed=verdict.placed)
+    verdict = await attempt(again, server, settings(keep_original=True))
+    assert (verdict.state, verdict.reason) == (JobState.SKIPPED, reasons.GONE)
+    assert [_is_stamped(item) for item in server.items] == [False]
 
 
 # --- no Message-ID ----------------------------------------------------------------------------------------------------
