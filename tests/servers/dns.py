@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from dnslib import AAAA, CNAME, MX, PTR, QTYPE, RCODE, RR, SOA, TXT, A, DNSRecord
+from dnslib import AAAA, CNAME, MX, PTR, QTYPE, RCODE, RR, SOA, SRV, TXT, A, DNSRecord
 
 UDP_OCTETS = 512
 BLACK_HOLE = "no answer"
@@ -19,7 +19,8 @@ SERVFAIL = "servfail"
 Records = Mapping[str, Any]
 """Name → list of (type, data), BLACK_HOLE or SERVFAIL; "*" is every other name.
 
-Data is text, for TXT also a list of strings, for MX (preference, host).
+Data is text, for TXT also a list of strings, for MX (preference, host), for SRV (priority, weight,
+port, host).
 """
 
 _MAKE = {
@@ -28,6 +29,7 @@ _MAKE = {
     "CNAME": CNAME,
     "MX": lambda data: MX(data[1], data[0]),
     "PTR": PTR,
+    "SRV": lambda data: SRV(*data),
     "TXT": lambda data: TXT([piece.encode() if isinstance(piece, str) else piece for piece in _strings(data)]),
 }
 

@@ -29,6 +29,8 @@ _KEPT_S = 3600.0
 _FAILED_S = 60.0
 _MOST_DOMAINS = 1000
 _DNS_S = 5.0
+_NO_HOST = frozenset("/\\:@?#[]% \t\r\n")
+"""Would make another address of `https://autodiscover.DOMAIN/`."""
 _ELSEWHERE = frozenset({"RedirectAddress", "InvalidUser", "InvalidDomain"})
 
 
@@ -46,6 +48,8 @@ class Autodiscover:
     def ews_url(self, mailbox: str) -> str:
         """Raises NoMailboxError, EndpointDownError, TlsFailedError, SignInError, EndpointBusyError."""
         domain = mailbox.rpartition("@")[2].lower()
+        if "@" not in mailbox or not domain or not _NO_HOST.isdisjoint(domain):
+            raise NoMailboxError("autodiscover", "the address has no domain that could be asked")
         with self._lock:
             lock = self._asking.setdefault(domain, threading.Lock())
         with lock:

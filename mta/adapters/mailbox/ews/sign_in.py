@@ -73,10 +73,15 @@ class SignIn:
         return lambda: get_auth_instance(auth_type=NTLM, username=name, password=secret)
 
 
+_LASTS_S = {SignInError: 1.0}
+"""For whoever is on the way, as the one who was refused is still to tell of it."""
+
+
 class Doorkeeper:
     """Until a sign-in has gone well, one request goes at a time: with a wrong password each counts towards a lock.
 
-    Those who waited while another failed for what is the endpoint's fail with it, and the server is not asked.
+    Those who waited while another failed for what is the endpoint's fail with it, and the server is not asked; after a
+    refusal so do those who come within a moment.
     """
 
     def __init__(self) -> None:
@@ -91,8 +96,8 @@ class Doorkeeper:
             came_at = time.monotonic()
             with self._lock:
                 if not self._is_open:
-                    if self._failure is not None and came_at < self._failed_at:
-                        failure = self._failure
+                    failure = self._failure
+                    if failure is not None and came_at < self._failed_at + _LASTS_S.get(type(failure), 0.0):
                         raise type(failure)(failure.code, failure.detail, retry_after=failure.retry_after)
                     return self._watched(ask)
         return self._watched(ask)

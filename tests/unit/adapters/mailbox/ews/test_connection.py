@@ -292,13 +292,13 @@ async def test_the_inner_code_is_the_one_that_counts(scripted: Scripted, opened:
     assert caught.value.code == "ErrorQuotaExceeded"
 
 
-async def test_a_storm_of_401_is_one_request_each(scripted: Scripted, opened: Open) -> None:
+async def test_a_storm_of_401_is_one_request(scripted: Scripted, opened: Open) -> None:
     scripted.answers = [Response(401, b"", "text/html", {"WWW-Authenticate": "Negotiate, NTLM"})]
     server = opened(scripted.url)
-    for asked in (1, 2):
+    for _ in range(3):
         with pytest.raises(SignInError, match="offers Negotiate, NTLM"):
             await find(server)
-        assert len(scripted.asked) == asked
+    assert len(scripted.asked) == 1
 
 
 async def test_ntlm_that_breaks_off(scripted: Scripted, opened: Open) -> None:
