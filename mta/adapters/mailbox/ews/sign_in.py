@@ -73,7 +73,7 @@ class SignIn:
         return lambda: get_auth_instance(auth_type=NTLM, username=name, password=secret)
 
 
-_LASTS_S = {SignInError: 1.0}
+_LASTS_S: dict[type[MailboxError], float] = {SignInError: 1.0}
 """For whoever is on the way, as the one who was refused is still to tell of it."""
 
 
