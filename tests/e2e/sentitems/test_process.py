@@ -26,14 +26,14 @@ from tests.servers.relay import Relay, merged, running_relay
 from tests.servers.sink import Sink
 from tests.servers.wait import free_port, wait_until
 
-CRASH_POINTS = {
-    "sentitem-created": False,
-    "sentitem-verified": True,
-    "sentitem-removed": False,
-    "before-job-settle": True,
-    "after-job-settle": False,
-}
-"""Whether the process passes it again, when it takes the job up again."""
+CRASH_POINTS = [
+    ("sentitem-created", False),
+    pytest.param("sentitem-verified", True, marks=pytest.mark.long),
+    ("sentitem-removed", False),
+    ("before-job-settle", True),
+    pytest.param("after-job-settle", False, marks=pytest.mark.long),
+]
+"""And whether the process passes it again, when it takes the job up again."""
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def until_stamped(relay: Relay, mailboxes: Mailboxes, name: str) -> None:
     wait_until(lambda: mailboxes.is_stamped("jane", name), 30, lambda: f"a stamped item: {counts(relay)}")
 
 
-@pytest.mark.parametrize(("point", "comes_again"), CRASH_POINTS.items())
+@pytest.mark.parametrize(("point", "comes_again"), CRASH_POINTS)
 def test_killed_at_any_step_there_is_always_a_copy_and_one_in_the_end(
     point: str, comes_again: bool, tmp_path: Path, sink: Sink, mailboxes: Mailboxes
 ) -> None:
