@@ -101,8 +101,10 @@ class MailboxProbe:
             settings = self.branch.server(name)
             say(ok(f"server {name} ({settings.kind}) is tried"))
             async with _opened(settings, say) as server:
+                if server is None:
+                    continue
                 walk = _Walk(server, settings, self.mailbox, self.now, say, is_last=position == len(names) - 1)
-                if server is not None and await walk.runs(writes=self.writes):
+                if await walk.runs(writes=self.writes):
                     return
 
 
@@ -123,19 +125,19 @@ class OutsiderProbe:
             if self.server in ("", settings.name):
                 async with _opened(settings, say) as server:
                     if server is not None:
-                        await self._deny(server, say)
+                        await self._deny(server, settings.name, say)
 
-    async def _deny(self, server: SentItems, say: Say) -> None:
+    async def _deny(self, server: SentItems, name: str, say: Say) -> None:
         try:
             await server.find(self.mailbox, "<none@probe.invalid>", "none")
         except port.AccessDeniedError:
-            say(ok(f"{server.name} denies it"))
+            say(ok(f"{name} denies it"))
         except port.NoMailboxError:
-            say(warning(f"{server.name} has no such mailbox", "name one that exists and is out of scope"))
+            say(warning(f"{name} has no such mailbox", "name one that exists and is out of scope"))
         except MailboxError as exc:
-            say(_refusal(f"{server.name} could not be tried", exc))
+            say(_refusal(f"{name} could not be tried", exc))
         else:
-            say(failed(f"on {server.name} the account can open it",
+            say(failed(f"on {name} the account can open it",
                 "limit its rights: `stampline sentitems grant --script` writes a management scope"))  # fmt: skip
 
 
@@ -191,9 +193,8 @@ def tls_server(settings: MailboxServer) -> TlsServer | None:
 
 class _Walk:
     def __init__(
-        self, server: SentItems | None, settings: MailboxServer, mailbox: str, now: datetime, say: Say, *, is_last: bool
+        self, server: SentItems, settings: MailboxServer, mailbox: str, now: datetime, say: Say, *, is_last: bool
     ) -> None:
-        assert server is not None
         self._server, self._settings, self._mailbox = server, settings, mailbox
         self._now, self._say, self._is_last = now, say, is_last
         self._message_id = f"<{token_hex(12)}@probe.invalid>"

@@ -62,6 +62,14 @@ async def test_a_server_that_is_not_reached_fails_before_anybody_signs_in(tmp_pa
     assert "can't be reached" in lines[-1].what
 
 
+async def test_a_secret_that_cant_be_read_is_told_with_its_file(tmp_path: Path) -> None:
+    url = f"https://127.0.0.1:{free_port()}/EWS/Exchange.asmx"
+    server = EwsMailboxes(name="ews", kind="ews", url=url, user="x", password=Secret(file=tmp_path / "password"))
+    lines = await lines_of(server, tmp_path)
+    assert lines[-1].status is Status.FAILED
+    assert str(tmp_path / "password") in lines[-1].what
+
+
 def test_which_servers_are_exchange_online() -> None:
     url = "https://outlook.office365.invalid/EWS/Exchange.asmx"
     server = EwsMailboxes(name="ews", kind="ews", url=url)
