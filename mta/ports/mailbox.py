@@ -88,16 +88,6 @@ class SentItems(Protocol):
     """
 
     @property
-    def name(self) -> str:
-        """As configured."""
-        ...
-
-    @property
-    def takes_fields(self) -> bool:
-        """Whether `create` works from a NewItem's fields and attachments; else from its `mime`, and needs no others."""
-        ...
-
-    @property
     def can_rewrite(self) -> bool:
         """Whether `rewrite` is there."""
         ...

@@ -26,14 +26,6 @@ class WatchedServer:
         self._server = server
 
     @property
-    def name(self) -> str:
-        return self._server.name
-
-    @property
-    def takes_fields(self) -> bool:
-        return self._server.takes_fields
-
-    @property
     def can_rewrite(self) -> bool:
         return self._server.can_rewrite
 

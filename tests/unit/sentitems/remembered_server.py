@@ -45,6 +45,7 @@ class RememberedServer:
     """So long `find` doesn't show what was made."""
     has_change_keys: bool = True
     takes_fields: bool = False
+    """It has no MIME."""
     can_rewrite: bool = False
     distorts: Callable[[SentItem], SentItem] = lambda item: item
     """What the server makes of an item that we make."""
@@ -59,8 +60,6 @@ class RememberedServer:
     fewest: int = 1_000_000
     """Items there were at any moment, once there was one."""
     _number: int = 0
-
-    name = "remembered"
 
     # --- for tests ---
 
@@ -89,7 +88,7 @@ class RememberedServer:
     # --- the port ---
 
     async def sign_in(self, mailbox: str) -> str:
-        return self.name
+        return "remembered"
 
     async def primary_address(self, mailbox: str) -> str:
         return mailbox

@@ -50,7 +50,6 @@ class EwsSentItems:
     No state is kept of mailboxes, so it takes no more memory for many of them.
     """
 
-    takes_fields = False
     can_rewrite = True
 
     def __init__(self, settings: EwsMailboxes) -> None:
@@ -65,10 +64,6 @@ class EwsSentItems:
         self._places: dict[str, Connections] = {}
         self._autodiscover = None if settings.url else Autodiscover(settings.autodiscover, self._connect)
         self._asks_for_stamps = True
-
-    @property
-    def name(self) -> str:
-        return self._settings.name
 
     async def sign_in(self, mailbox: str) -> str:
         def ask() -> str:

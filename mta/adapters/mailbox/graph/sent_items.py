@@ -59,13 +59,11 @@ _AS_TEXT = 'outlook.body-content-type="text"'
 class GraphSentItems:
     """Fulfils `mta.ports.mailbox.SentItems`."""
 
-    takes_fields = True
     can_rewrite = False
     """Changing the body of what is no draft is not documented."""
 
     def __init__(self, settings: GraphMailboxes) -> None:
         """Raises OSError or KeyError if a secret or a file can't be read."""
-        self.name = settings.name
         self._client_id = settings.oauth.client_id
         self._knows_permanent_delete = settings.oauth.cloud == "global"
         self._connection = Connection(settings)

@@ -50,7 +50,6 @@ _DELETED = "\\Deleted"
 class ImapSentItems:
     """Fulfils `mta.ports.mailbox.SentItems`. Raises OSError or KeyError when made, if a file can't be read."""
 
-    takes_fields = False
     can_rewrite = False
 
     def __init__(self, settings: ImapMailboxes) -> None:
@@ -60,10 +59,6 @@ class ImapSentItems:
         self._threads = ThreadPoolExecutor(settings.connections, thread_name_prefix="imap")
         self._tidying: asyncio.TimerHandle | None = None
         self._is_closed = False
-
-    @property
-    def name(self) -> str:
-        return self._settings.name
 
     async def close(self) -> None:
         self._is_closed = True

@@ -45,18 +45,12 @@ _STORED_NEAR = timedelta(days=1)
 class MaildirSentItems:
     """Fulfils `mta.ports.mailbox.SentItems`."""
 
-    takes_fields = False
     can_rewrite = False
 
     def __init__(self, settings: MaildirMailboxes) -> None:
-        self._name = settings.name
         self._template = settings.folder
         self._sent = PurePosixPath(settings.sent_folder).parts
         self._threads = ThreadPoolExecutor(settings.connections, thread_name_prefix="maildir")
-
-    @property
-    def name(self) -> str:
-        return self._name
 
     async def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
