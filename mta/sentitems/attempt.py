@@ -29,7 +29,7 @@ class Work(Protocol):
     """`mta.sentitems.work.work`: passes MailboxError through."""
 
     async def __call__(
-        self, job: SentItemJob, mailbox: str, server: SentItems, settings: SentItemsSettings, *, now: datetime
+        self, job: SentItemJob, mailbox: str, server: SentItems, settings: SentItemsSettings
     ) -> Verdict: ...
 
 
@@ -110,7 +110,7 @@ class Attempts:
     async def _carry_out(self, on: _OnServer, server: SentItems) -> Verdict:
         primary = on.notes.primary
         async with self._alone(on.endpoint.name, primary):
-            return await self._work(on.job, primary, server, on.branch.settings, now=self._clock.now())
+            return await self._work(on.job, primary, server, on.branch.settings)
 
     @asynccontextmanager
     async def _alone(self, server: str, primary: str) -> AsyncIterator[None]:

@@ -7,7 +7,6 @@ whatever an attempt leaves when it breaks off, the next one finds by our stamp a
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
 
 from mta.config.sentitems_schema import SentItemsSettings
 from mta.model.sentitem import JobState, SentItemJob
@@ -15,7 +14,7 @@ from mta.ports.mailbox import ConflictError, ItemGoneError, OutcomeUnknownError,
 from mta.sentitems import reasons
 from mta.sentitems.copies import Content, UnusableCopyError, content_of, has_bytes, off_the_loop, size_octets, wanted
 from mta.sentitems.in_place import can_be_in_place, rewrite
-from mta.sentitems.locate import Located, locate
+from mta.sentitems.locate import locate
 from mta.sentitems.replace import Replacement
 from mta.sentitems.situation import Situation
 from mta.sentitems.verdict import Verdict
@@ -24,9 +23,7 @@ LOOKS = 2
 """So often it is looked for an item that may have been made, before it is made again."""
 
 
-async def work(
-    job: SentItemJob, mailbox: str, server: SentItems, settings: SentItemsSettings, *, now: datetime
-) -> Verdict:
+async def work(job: SentItemJob, mailbox: str, server: SentItems, settings: SentItemsSettings) -> Verdict:
     """Try once. `mailbox` is its primary address. Any MailboxError that says something about server or mailbox passes.
 
     There may be one attempt at a time for a mailbox, whichever of its addresses jobs name.
@@ -52,8 +49,10 @@ async def _work(job: SentItemJob, mailbox: str, server: SentItems, settings: Sen
     located = await locate(job, mailbox, server, sample)
     if len(located.originals) > 1:
         return Verdict(JobState.SKIPPED, reasons.AMBIGUOUS, f"{len(located.originals)} items")
+    if located.others and not located.ours:
+        return Verdict(JobState.SKIPPED, reasons.OTHER_JOB)
     if not located.originals and not located.ours:
-        return _nothing(job, located)
+        return _nothing(job)
     if job.reason == reasons.MADE_AGAIN and not located.ours and all(copy.key in job.placed for copy in copies):
         return Verdict(JobState.SKIPPED, reasons.GONE)
     situation = Situation(job, mailbox, server, settings, copies, located, sample)
@@ -76,10 +75,8 @@ async def _sample(job: SentItemJob) -> Content | None:
     return None if readable is None else await off_the_loop(size_octets(readable), content_of, readable)
 
 
-def _nothing(job: SentItemJob, located: Located) -> Verdict:
+def _nothing(job: SentItemJob) -> Verdict:
     """What it means that neither the original nor an item of ours is there."""
-    if located.others:
-        return Verdict(JobState.SKIPPED, reasons.OTHER_JOB)
     if job.placed and _may_be_made(job, []):
         return Verdict(JobState.WAITING, reasons.OUTCOME_UNKNOWN, "not seen yet")
     if job.placed:

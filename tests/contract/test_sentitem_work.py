@@ -68,7 +68,7 @@ def sent(harness: Harness) -> Sent:
 
 
 async def _attempt(sent: Sent, server: SentItems, job: SentItemJob | None = None, **values: Any) -> Verdict:
-    return await work(job or sent.job, sent.mailbox, server, settings(**values), now=SENT_AT)
+    return await work(job or sent.job, sent.mailbox, server, settings(**values))
 
 
 async def test_the_sender_finds_what_was_sent(sent: Sent, server: SentItems) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
 
 from mta.config.sentitems_schema import SentItemsSettings
 from mta.model.sentitem import JobState, SentItemJob
@@ -12,15 +11,14 @@ from mta.sentitems import reasons
 from mta.sentitems.verdict import Verdict
 from mta.sentitems.work import work
 from tests.unit.sentitems.remembered_server import Died, RememberedServer
-from tests.unit.sentitems.samples import MAILBOX, SENT_AT
+from tests.unit.sentitems.samples import MAILBOX
 
 ATTEMPTS_MAX = 20
 _WAITS_S = {reasons.OUTCOME_UNKNOWN: 10.0, reasons.CONFLICT: 5.0, reasons.MADE_AGAIN: 900.0}
 
 
 async def attempt(job: SentItemJob, server: RememberedServer, settings: SentItemsSettings) -> Verdict:
-    now = SENT_AT + timedelta(seconds=60 + server.now_s)
-    return await work(job, MAILBOX, server, settings, now=now)
+    return await work(job, MAILBOX, server, settings)
 
 
 async def worked(job: SentItemJob, server: RememberedServer, settings: SentItemsSettings) -> Verdict:

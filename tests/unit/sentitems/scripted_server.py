@@ -67,9 +67,7 @@ class ScriptedServer:
             raise NoMailboxError("ErrorNonExistentMailbox")
 
 
-async def look_only(
-    job: SentItemJob, mailbox: str, server: SentItems, settings: SentItemsSettings, *, now: object
-) -> Verdict:
+async def look_only(job: SentItemJob, mailbox: str, server: SentItems, settings: SentItemsSettings) -> Verdict:
     """Work that is done with looking."""
     assert isinstance(server, WatchedServer)
     await server.find(mailbox, job.message_id, job.id)
