@@ -90,7 +90,8 @@ class Replacement:
             await self._make(content, source)
         found = [await self._server.read(self._mailbox, made.ref) for made in self._made]
         if any(by_digest(item) is not None for made, item in zip(self._made, found, strict=True) if not made.is_new):
-            # Its owner has edited what an attempt before this one made; he has both, and may choose.
+            # Its owner has edited what an attempt before this one made; he has it beside the original, and may choose.
+            await self._withdraw([made for made in self._made if made.is_new])
             return Verdict(JobState.SKIPPED, reasons.EDITED, placed=situation.placed)
         wrong = [problem for made, item in zip(self._made, found, strict=True) for problem in await _wrong(made, item)]
         if wrong:

@@ -53,7 +53,7 @@ async def _work(job: SentItemJob, mailbox: str, server: SentItems, settings: Sen
         return Verdict(JobState.SKIPPED, reasons.OTHER_JOB)
     if not located.originals and not located.ours:
         return _nothing(job)
-    if job.reason == reasons.MADE_AGAIN and not located.ours and all(copy.key in job.placed for copy in copies):
+    if job.reason == reasons.MADE_AGAIN and not located.ours and all(copy.key in job.placed.split() for copy in copies):
         return Verdict(JobState.SKIPPED, reasons.GONE)
     situation = Situation(job, mailbox, server, settings, copies, located, sample)
     missing = [copy.key for copy in situation.missing]

@@ -377,6 +377,18 @@ async def test_ours_that_its_owner_has_edited_stays() -> None:
     assert [item.ref.id for item in server.items] == [name]
 
 
+async def test_beside_ours_that_its_owner_has_edited_nothing_more_is_made() -> None:
+    server = _server(item_of(MESSAGE))
+    both = settings(copies="all", keep_original=True)
+    await attempt(job_with(INTERNAL), server, both)
+    (ours,) = (item for item in server.items if _is_stamped(item, "internal"))
+    server.change(ours.ref.id, html=(ours.html or "").replace("Dear", "Dearest"))
+    before = server.items
+    verdict = await attempt(job_with(INTERNAL, EXTERNAL, placed=INTERNAL.key), server, both)
+    assert verdict == Verdict(SKIPPED, reasons.EDITED, placed=INTERNAL.key)
+    assert server.items == before
+
+
 async def test_ours_that_its_owner_has_deleted_does_not_come_back() -> None:
     server = await _with_first_copy()
     server.take_away(server.items[0].ref.id)
