@@ -84,7 +84,9 @@ def format_json(fields: Mapping[str, Value]) -> str:
     """One JSON object; empty values are left out."""
     kept = {key: value for key, value in fields.items() if value is not None and value != ""}
     line = _to_json(kept)
-    return _to_ascii_json(kept) if not line.isascii() and _NEEDS_ESCAPES(line) else line
+    if not line.isascii() and _NEEDS_ESCAPES(line):
+        line = _to_ascii_json(kept)
+    return line.replace("\x7f", "\\u007f")  # a control character that JSON leaves alone
 
 
 def format_event(level: Level, action: str, fields: Mapping[str, Value], *, as_json: bool) -> tuple[str, str]:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mta import events
@@ -96,6 +96,7 @@ def test_empty_values_are_left_out() -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(st.dictionaries(st.sampled_from("abc"), st.text(min_size=1) | st.integers() | st.booleans()))
+@example({"a": "\x7f"})
 def test_no_value_breaks_its_line_or_reaches_a_terminal(fields: dict[str, str | int | bool]) -> None:
     as_json = events.format_json(fields)
     assert json.loads(as_json) == fields
