@@ -214,16 +214,17 @@ class FoundItem:
     ref: ItemRef
     message_id: str
     stamp: str = ""
-    """Our own property, `JOB COPY TEXT`, see `stamp_of`; "" on what we didn't make."""
+    """Our own property, `JOB COPY TEXT CAME`, see `stamp_of`; "" on what we didn't make."""
     sent_at: datetime | None = None
 
 
-def stamp_of(job: str, copy: str, text: str = "") -> str:
-    """What our named property holds on an item: which copy of which job it is, and a digest of its text.
+def stamp_of(job: str, copy: str, text: str = "", came: str = "") -> str:
+    """What our named property holds on an item: which copy of which job it is, digests of its text and of what came.
 
-    By the digest it is known whether the item's owner has edited it since.
+    By the text's it is known whether the item's owner has edited it since; by that of what came to us, whether a copy
+    that comes later is of the same message at all, or somebody else's under the same Message-ID.
     """
-    return f"{job} {copy} {text}".rstrip()
+    return f"{job} {copy} {text} {came}".rstrip()
 
 
 def stamped_job(stamp: str) -> str:
@@ -239,6 +240,11 @@ def stamped_copy(stamp: str) -> str:
 def stamped_text(stamp: str) -> str:
     """The digest of the text with which an item was made."""
     return "".join(stamp.split(" ")[2:3])
+
+
+def stamped_came(stamp: str) -> str:
+    """The digest of the message of which an item was made."""
+    return "".join(stamp.split(" ")[3:4])
 
 
 @dataclass(frozen=True, slots=True)

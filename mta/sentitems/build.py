@@ -21,7 +21,7 @@ from mta.message.parse import LimitExceededError, Message, parse
 from mta.model.address import AddressError, parse_address
 from mta.model.sentitem import Marks, NewAttachment, NewItem, Participant, SentItem, SentItemJob, stamp_of
 from mta.sentitems.copies import Content, UnusableCopyError
-from mta.sentitems.guard import said_in
+from mta.sentitems.guard import came_of, said_in
 from mta.sentitems.reasons import UNREADABLE
 from mta.sentitems.same_text import digest
 
@@ -30,7 +30,7 @@ _OF_THE_WAY = frozenset({
     b"domainkey-signature", b"authentication-results", b"received-spf", b"x-google-dkim-signature",
     b"x-ms-publictraffictype", b"x-ms-office365-filtering-correlation-id", b"x-forefront-antispam-report",
     b"x-originatororg", b"x-ms-has-attach", b"x-eopattributedmessage", b"x-eoptenantattributedmessage", b"lines",
-    b"content-length",
+    b"content-length", b"x-ms-tnef-correlator",
 })  # fmt: skip
 _OF_SYSTEMS = (
     b"arc-", b"x-stampline-", b"x-ms-exchange-organization-", b"x-ms-exchange-crosstenant-",
@@ -56,7 +56,7 @@ def new_item(job: SentItemJob, content: Content, original: SentItem, *, subject_
         raise UnusableCopyError(UNREADABLE, str(exc)) from exc
     contents = Contents(made)
     return NewItem(
-        stamp=stamp_of(job.id, content.copy.key, digest(said_in(made))),
+        stamp=stamp_of(job.id, content.copy.key, digest(said_in(made)), came_of(content.received)),
         original=original,
         mime=mime,
         message_id=original.message_id or job.message_id,

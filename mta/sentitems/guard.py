@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from hashlib import blake2b
 from typing import NamedTuple
 
 from mta.message.classify import Classification, Kind, classify
 from mta.message.contents import Contents
 from mta.message.parse import LimitExceededError, Message, parse
-from mta.model.sentitem import SentItem, stamped_text
+from mta.model.sentitem import SentItem, stamped_came, stamped_text
 from mta.sentitems import reasons
 from mta.sentitems.copies import Content
-from mta.sentitems.same_text import Said, has_digest, is_same
+from mta.sentitems.same_files import are_files_same, digest_of_files
+from mta.sentitems.same_links import are_links_same, digest_of_links
+from mta.sentitems.same_text import Said, digest, has_digest, hides_other_text, is_same
 
 _TNEF = frozenset({"application/ms-tnef", "application/vnd.ms-tnef"})
 _CLASSES = (
@@ -96,13 +99,37 @@ def by_subject(item: SentItem, content: Content) -> Refusal | None:
 
 
 def by_content(item: SentItem, received: Message) -> Refusal | None:
-    """Whether the sender's own item still says what passed the relay, with all its attachments."""
-    if not is_same(said_by(item), said_in(received)):
+    """Whether the sender's own item still says what passed the relay, with all its attachments.
+
+    Whoever may send through the relay may send in anybody's name, with the Message-ID of a message that he got: nothing
+    of his may come into that sender's mailbox.
+    """
+    said, came = said_by(item), said_in(received)
+    if not is_same(said, came) or hides_other_text(said, came):
         return Refusal(reasons.EDITED)
+    if said.html is not None and came.html is not None and not are_links_same(said.html, came.html):
+        return Refusal(reasons.EDITED, "links lead elsewhere")
     has, had = files_of(item), len(Contents(received).files)
     if had not in has or len(item.attachments) > had:  # more: what is no file, such as links to documents elsewhere
         return Refusal(reasons.ATTACHMENTS, f"the item has {len(item.attachments)}, the message had {had}")
+    if had and not are_files_same(item, received):
+        return Refusal(reasons.ATTACHMENTS, "as many as the message had, but others")
     return None
+
+
+def came_of(received: Message) -> str:
+    """A digest of what came to us, for the stamp of what is made of it."""
+    said = said_in(received)
+    pieces = (digest(Said(said.html, None)), digest(Said(None, said.text)), digest_of_links(said.html or ""))
+    return blake2b(" ".join((*pieces, digest_of_files(received))).encode(), digest_size=16).hexdigest()
+
+
+def by_stamp(item: SentItem, received: Message) -> Refusal | None:
+    """Whether an item of ours says what it said, and was made of the same message as what is to take its place."""
+    if (refusal := by_digest(item)) is not None:
+        return refusal
+    known = stamped_came(item.stamp)
+    return None if not known or known == came_of(received) else Refusal(reasons.ANOTHER_MESSAGE)
 
 
 def by_digest(item: SentItem) -> Refusal | None:

@@ -51,7 +51,8 @@ async def _refusal(situation: Situation, item: SentItem, content: Content) -> Re
     if refusal is None or refusal.reason not in (reasons.EDITED, reasons.ATTACHMENTS):
         return refusal
     # An attempt that broke off may have left the new text there, without its pictures and the stamp.
-    is_half_done = not item.stamp and is_same(said_by(item), said_in(content.sent))
+    sent = said_in(content.sent)
+    is_half_done = not item.stamp and is_same(said_by(item), sent) and not is_same(said_in(content.received), sent)
     return None if is_half_done else refusal
 
 

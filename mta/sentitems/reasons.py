@@ -28,6 +28,7 @@ MADE_AGAIN = "made-again"
 UNCHANGED = "unchanged"
 AMBIGUOUS = "ambiguous"
 OTHER_JOB = "other-job"
+ANOTHER_MESSAGE = "another-message"
 DRAFT = "draft"
 NOT_A_NOTE = "not-a-note"
 SIGNED = "signed"
@@ -69,6 +70,7 @@ _MEANINGS = {
     UNCHANGED: "the copy that counts went out as the sender wrote it",
     AMBIGUOUS: "several items in Sent Items have this Message-ID; none of them is touched",
     OTHER_JOB: "another job has put this message there: the mailbox has several addresses",
+    ANOTHER_MESSAGE: "what came later under this Message-ID and date is another message; what stands there stays",
     DRAFT: "the item is a draft",
     NOT_A_NOTE: "the item is no ordinary message: another program or Exchange gave it a class of its own",
     SIGNED: "the item is signed; its signature would not hold for anything else",

@@ -77,6 +77,16 @@ def is_same(first: Said, second: Said) -> bool:
     )
 
 
+def hides_other_text(item: Said, came: Said) -> bool:
+    """Whether a message says something else in its plain text than in its HTML, and than the item does.
+
+    Who reads HTML doesn't see that. Of servers that keep both; Exchange makes the one of the other.
+    """
+    if item.html is None or item.text is None or came.html is None or came.text is None:
+        return False
+    return not (_are_equal(item.text, came.text) or is_same(Said(came.html, None), Said(None, came.text)))
+
+
 def digest(said: Said) -> str:
     """By which it is known later whether an item that was made with this text has been edited."""
     return _digest(_texts(said)[0], _pictures(said))

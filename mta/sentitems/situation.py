@@ -10,7 +10,7 @@ from mta.model.sentitem import FoundItem, JobCopy, NewItem, SentItem, SentItemJo
 from mta.ports.mailbox import SentItems
 from mta.sentitems.build import new_item
 from mta.sentitems.copies import Content, content_of, has_bytes, off_the_loop, size_octets
-from mta.sentitems.guard import Refusal, by_content, by_digest, by_itself, by_structure, by_subject
+from mta.sentitems.guard import Refusal, by_content, by_itself, by_stamp, by_structure, by_subject
 from mta.sentitems.locate import Located
 
 
@@ -78,7 +78,9 @@ class Situation:
         refusal = by_itself(item, self.settings.largest) or by_structure(content.sent)
         if refusal is not None:
             return refusal
-        return by_digest(item) if item.stamp else by_subject(item, content) or by_content(item, content.received)
+        if item.stamp:
+            return by_stamp(item, content.received)
+        return by_subject(item, content) or by_content(item, content.received)
 
     async def content(self, copy: JobCopy) -> Content:
         """Raises UnusableCopyError."""

@@ -1,0 +1,91 @@
+"""Whether an item has the attachments and pictures that a message has: by their octets, where the server gives them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import suppress
+from hashlib import blake2b
+
+from mta.message.contents import Contents, File
+from mta.message.parse import LimitExceededError, Message, parse
+from mta.model.sentitem import SentItem, StoredAttachment
+from mta.sentitems.same_text import Said, is_same
+
+_PAIRED_MAX = 20
+"""So many attached messages are compared by what they say."""
+_OVERHEAD_OCTETS = 65_536
+"""What Exchange counts beside the octets of an attachment: its properties, an icon."""
+
+
+def are_files_same(item: SentItem, message: Message) -> bool:
+    """As many files, each with the same octets; by their sizes where the server has no MIME."""
+    wanted = Contents(message).files
+    if item.mime:
+        with suppress(LimitExceededError):
+            found = Contents(parse(item.mime)).files
+            if len(found) == len(wanted):
+                return _are_same(found, wanted)
+    return len(item.attachments) == len(wanted) and _are_sizes_near(item.attachments, wanted)
+
+
+def digest_of_files(message: Message) -> str:
+    """The same for the same files in any order; attached messages, which Exchange writes anew, count only as such."""
+    digests = sorted(b"message" if file.is_message else _key(file) for file in Contents(message).files)
+    return _digest(b"".join(digests)).hex()
+
+
+def _are_same(found: Iterable[File], wanted: Iterable[File]) -> bool:
+    one, other = ({id(file): file for file in files} for files in (found, wanted))
+    keys, other_keys = ({name: _key(file) for name, file in files.items()} for files in (one, other))
+    left, other_left = Counter(keys.values()), Counter(other_keys.values())
+    missing, surplus = other_left - left, left - other_left
+    if not missing:
+        return True
+    return _are_messages_same(
+        [file for name, file in one.items() if keys[name] in surplus],
+        [file for name, file in other.items() if other_keys[name] in missing],
+    )
+
+
+def _are_messages_same(found: list[File], wanted: list[File]) -> bool:
+    """Exchange writes attached messages anew."""
+    if not all(file.is_message for file in (*found, *wanted)) or len(wanted) > _PAIRED_MAX:
+        return False
+    said = [_said(file) for file in found]
+    for file in wanted:
+        twin = next((known for known in said if is_same(known, _said(file))), None)
+        if twin is None:
+            return False
+        said.remove(twin)
+    return True
+
+
+def _said(file: File) -> Said:
+    try:
+        contents = Contents(parse(file.octets))
+    except LimitExceededError:
+        return Said(None, None)
+    return Said(contents.html, contents.text)
+
+
+def _key(file: File) -> bytes:
+    """White space of attached texts is nobody's."""
+    octets = file.octets
+    plain = b" ".join(octets.split()) if file.content_type.startswith("text/") else octets
+    return _digest(plain, b"message" if file.is_message else b"")
+
+
+def _digest(octets: bytes, kind: bytes = b"") -> bytes:
+    return blake2b(octets, digest_size=16, person=kind).digest()
+
+
+def _are_sizes_near(found: Iterable[StoredAttachment], wanted: Iterable[File]) -> bool:
+    """What servers call an attachment's size is not that of its octets, but not far from it."""
+    sizes = sorted(len(file.octets) for file in wanted if not file.is_message)
+    stored = sorted(file.size_octets for file in found if not file.is_item)
+    if len(stored) != len(sizes) or 0 in stored:
+        return True  # it doesn't tell
+    return all(
+        size * 0.9 - 100 <= known <= size * 1.5 + _OVERHEAD_OCTETS for known, size in zip(stored, sizes, strict=True)
+    )
