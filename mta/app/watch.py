@@ -35,7 +35,6 @@ def equipment_of(configuration: Configuration) -> Equipment:
         except NotRunningError as exc:
             raise ConnectionError(str(exc)) from exc
 
-    serves = any(organisation.sent_items is not None for organisation in configuration.every_organisation)
     sent_items = SentItemsWatcher(
         partial(look_at_sent_items, spool), age=alerts.sent_items_age, forgotten=alerts.forgotten
     )  # fmt: skip
@@ -45,7 +44,7 @@ def equipment_of(configuration: Configuration) -> Equipment:
             RelayWatcher(status, stopped_for=alerts.next_hop_stopped, forgotten=alerts.forgotten),
             DiskWatcher((spool, configuration.logs.folder), alerts.disk_free),
             CertificateWatcher(watched_certificates(configuration), alerts.certificates),
-            *((sent_items,) if serves else ()),
+            *((sent_items,) if configuration.mailbox_servers else ()),
         ),
         channels=channels_of(configuration),
         every=alerts.look_every,
@@ -90,11 +89,10 @@ def watched_certificates(configuration: Configuration) -> list[WatchedCertificat
 
 def _app_certificates(configuration: Configuration) -> Iterator[WatchedCertificate]:
     """Of app registrations: when one has expired, no token is to be had."""
-    for organisation in configuration.every_organisation:
-        for server in organisation.sent_items.servers if organisation.sent_items is not None else ():
-            oauth = None if isinstance(server, MaildirMailboxes) else server.oauth
-            if oauth is not None and oauth.certificate is not None:
-                yield WatchedCertificate(oauth.certificate, f"mailbox server {server.name}")
+    for _, server in configuration.mailbox_servers:
+        oauth = None if isinstance(server, MaildirMailboxes) else server.oauth
+        if oauth is not None and oauth.certificate is not None:
+            yield WatchedCertificate(oauth.certificate, f"mailbox server {server.name}")
 
 
 class WatchProcess:

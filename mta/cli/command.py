@@ -140,6 +140,13 @@ def short_age(seconds: float) -> str:
     return f"{days}d{hours % 24}h"
 
 
+def at_least_one(text: str) -> int:
+    """An option's number. Raises argparse's error for anything else."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError("write a number from 1 on")
+    return int(text)
+
+
 def seconds_of(text: str) -> float:
     """A duration as in the configuration: `30s`, `5m`, `4h`, `2d`. Raises argparse's error for anything else."""
     units = {"s": 1, "m": 60, "h": 3600, "d": 86400}

@@ -30,8 +30,7 @@ class SentFolder:
     @classmethod
     def of(cls, configuration: Configuration) -> SentFolder | None:
         """That of the configuration's Maildirs, None where it has none."""
-        settings = configuration.every_organisation[0].sent_items
-        for server in settings.servers if settings is not None else ():
+        for _, server in configuration.mailbox_servers:
             if isinstance(server, MaildirMailboxes):
                 return cls(str(server.folder), server.sent_folder)
         return None

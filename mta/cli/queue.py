@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from mta.cli import queue_frozen, queue_recover, queue_show, queue_view, queue_work
-from mta.cli.command import ExitCode, add_config, add_word, new_parser, print_json
+from mta.cli.command import ExitCode, add_config, add_word, at_least_one, new_parser, print_json
 from mta.cli.queue_filters import add_filters, filter_of
 from mta.cli.queue_hops import tell_of_unknown_hop
 from mta.cli.queue_spool import read_configuration, with_spool
@@ -30,7 +30,7 @@ def add_parser(subparsers: Any) -> None:
     words = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     listing = _word(words, "list", "list what waits, oldest first", run_list)
     add_filters(listing)
-    listing.add_argument("--limit", type=_at_least_one, default=LIST_LIMIT, metavar="N", help="at most N messages "
+    listing.add_argument("--limit", type=at_least_one, default=LIST_LIMIT, metavar="N", help="at most N messages "
         "(default: %(default)s); the sums are those of all that match")  # fmt: skip
     listing.add_argument("--count", action="store_true", help="only the sums")
     listing.add_argument("--wide", action="store_true", help="whole addresses and replies, however long")
@@ -38,7 +38,7 @@ def add_parser(subparsers: Any) -> None:
     add_filters(summary)
     summary.add_argument("--by", type=Breakdown, choices=tuple(Breakdown), default=Breakdown.NEXT_HOP,
         metavar="WHAT", help=f"a row for each {', '.join(b.value for b in Breakdown)} (default: next-hop)")  # fmt: skip
-    summary.add_argument("--limit", type=_at_least_one, default=50, metavar="N", help="rows (default: %(default)s)")
+    summary.add_argument("--limit", type=at_least_one, default=50, metavar="N", help="rows (default: %(default)s)")
     show = _word(words, "show", "show one message: envelope, decision, attempts, what happens next, and its header",
         queue_show.run)  # fmt: skip
     queue_show.add_arguments(show)
@@ -55,12 +55,6 @@ def _word(words: Any, name: str, summary: str, run: Callable[[argparse.Namespace
     word.add_argument("--json", action="store_true", help="print JSON")
     word.set_defaults(run=run)
     return word
-
-
-def _at_least_one(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError("write a number from 1 on")
-    return int(text)
 
 
 def run_list(arguments: argparse.Namespace) -> int:

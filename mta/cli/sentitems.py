@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mta.cli import sentitems_grant, sentitems_look, sentitems_work
-from mta.cli.command import add_config, add_word, new_parser
+from mta.cli.command import add_config, add_word, at_least_one, new_parser
 from mta.cli.sentitems_filters import add_filters
 
 EXIT_CODES = "exit codes: 0 done, also where a filter matches nothing · 1 failed · 2 bad configuration or usage"
@@ -26,7 +26,7 @@ def add_parser(subparsers: Any) -> None:
     )
     listing = _word(words, "list", "list jobs that wait or were given up, oldest first", sentitems_look.run_list)
     add_filters(listing)
-    listing.add_argument("--limit", type=_at_least_one, default=LIST_LIMIT, metavar="N", help="at most N jobs "
+    listing.add_argument("--limit", type=at_least_one, default=LIST_LIMIT, metavar="N", help="at most N jobs "
         "(default: %(default)s); the sums are those of all that match")  # fmt: skip
     listing.add_argument("--count", action="store_true", help="only the sums")
     show = _word(words, "show", "show one job, or those of a message, and what happens next", sentitems_look.run_show)
@@ -72,9 +72,3 @@ def _word(words: Any, name: str, summary: str, run: Callable[[argparse.Namespace
     word.add_argument("--json", action="store_true", help="print JSON")
     word.set_defaults(run=run)
     return word
-
-
-def _at_least_one(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError("write a number from 1 on")
-    return int(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
@@ -11,34 +12,27 @@ from mta.adapters.directory import open_directory
 from mta.cli.check_online import Shown, as_json, is_good, summary
 from mta.cli.command import CommandFailedError, ExitCode, print_json
 from mta.cli.queue_spool import read_configuration
-from mta.config.explain_errors import closest
+from mta.cli.sentitems_servers import require_mailbox_server
 from mta.config.schema import Configuration
-from mta.config.sentitems_schema import SentItemsSettings
 from mta.model.address import domain_key
-from mta.ports.directory import DirectoryDownError
+from mta.probe.mailbox_servers import MailboxServerProbe
 from mta.probe.probe import Probe
 from mta.probe.run import Result, run_probes
-from mta.probe.sent_items import Branch, MailboxProbe, OutsiderProbe, sample_mailbox
+from mta.probe.sent_items import Branch, MailboxProbe, OutsiderProbe
 
 
 def run(arguments: argparse.Namespace) -> int:
     configuration = read_configuration(arguments)
-    names = {server.name for each in _settings(configuration) for server in each.servers}
-    if not names:
-        raise CommandFailedError("no organisation has `sent_items`", ExitCode.BAD_CONFIGURATION)
-    if arguments.server and arguments.server not in names:
-        text = f"no mailbox server is called {arguments.server!r}; {closest(arguments.server, names)}"
-        raise CommandFailedError(text, ExitCode.BAD_CONFIGURATION)
-    results = asyncio.run(_tried(configuration, arguments))
+    require_mailbox_server(configuration, arguments.server)
+    try:
+        results = asyncio.run(_tried(configuration, arguments))
+    except asyncio.CancelledError:
+        raise CommandFailedError("broken off") from None
     if arguments.json:
         print_json({"ok": is_good(results), "results": as_json(results)})
     else:
         print(summary(results))
     return ExitCode.OK if is_good(results) else ExitCode.FAILED
-
-
-def _settings(configuration: Configuration) -> list[SentItemsSettings]:
-    return [each.sent_items for each in configuration.every_organisation if each.sent_items is not None]
 
 
 async def _tried(configuration: Configuration, arguments: argparse.Namespace) -> list[Result]:
@@ -47,8 +41,9 @@ async def _tried(configuration: Configuration, arguments: argparse.Namespace) ->
         for each in configuration.every_organisation
         if each.sent_items is not None
     }
+    _end_tidily()
     try:
-        probes = [("mailbox", probe) for probe in await _probes(configuration, branches, arguments)]
+        probes = _probes(configuration, branches, arguments)
         shown = Shown([f"{kind} {probe.name}" for kind, probe in probes], is_silent=arguments.json)
         shown.progress()
         return await run_probes(probes, arguments.timeout, shown.done)
@@ -57,17 +52,33 @@ async def _tried(configuration: Configuration, arguments: argparse.Namespace) ->
             await branch.directory.close()
 
 
-async def _probes(
+def _end_tidily() -> None:
+    """A test item is removed, too, where a terminal or another program ends this one; Ctrl-C is seen to already."""
+    task = asyncio.current_task()
+    assert task is not None
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+
+
+def _probes(
     configuration: Configuration, branches: Mapping[str, Branch], arguments: argparse.Namespace
-) -> list[Probe]:
+) -> list[tuple[str, Probe]]:
+    """Those that are asked for; else each server is looked into."""
     now, server = datetime.now(UTC), arguments.server
+    if not arguments.mailbox and not arguments.outside:
+        return [
+            ("mailbox-server", MailboxServerProbe(branch, settings, now))
+            for branch in branches.values()
+            for settings in branch.settings.servers
+            if server in ("", settings.name)
+        ]
 
     def branch(address: str) -> Branch:
         return _branch_of(address, configuration, branches)
 
-    probes: list[Probe] = [MailboxProbe(branch(each), each.lower(), now, server) for each in arguments.mailbox]
-    probes += [OutsiderProbe(branch(each), each.lower(), server) for each in arguments.outside]
-    return probes or await _samples(branches, server, now)
+    inside = [MailboxProbe(branch(each), each.lower(), now, server) for each in arguments.mailbox]
+    outside = [OutsiderProbe(branch(each), each.lower(), server) for each in arguments.outside]
+    return [("mailbox", probe) for probe in (*inside, *outside)]
 
 
 def _branch_of(address: str, configuration: Configuration, branches: Mapping[str, Branch]) -> Branch:
@@ -78,21 +89,3 @@ def _branch_of(address: str, configuration: Configuration, branches: Mapping[str
             return branches[organisation.name]
     text = f"{address}: its domain is none of the accepted_domains of an organisation with `sent_items`"
     raise CommandFailedError(text, ExitCode.BAD_CONFIGURATION)
-
-
-async def _samples(branches: Mapping[str, Branch], only: str, now: datetime) -> list[Probe]:
-    """Somebody's mailbox on each server, to look into."""
-    probes: list[Probe] = []
-    for branch in branches.values():
-        for settings in branch.settings.servers:
-            if only not in ("", settings.name):
-                continue
-            try:
-                address = await sample_mailbox(branch, settings.name)
-            except DirectoryDownError as exc:
-                raise CommandFailedError(f"the directory does not answer ({exc}): name a --mailbox") from exc
-            if address is None:
-                text = f"the directory tells of nobody whose mailbox is on {settings.name}: name a --mailbox"
-                raise CommandFailedError(text)
-            probes.append(MailboxProbe(branch, address, now, settings.name, writes=False))
-    return probes

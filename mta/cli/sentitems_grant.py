@@ -8,7 +8,7 @@ from typing import Any
 from mta.cli.command import CommandFailedError, ExitCode, add_config, add_word
 from mta.cli.grant_script import Grant, script
 from mta.cli.queue_spool import read_configuration
-from mta.config.explain_errors import closest
+from mta.cli.sentitems_servers import require_mailbox_server
 from mta.config.mailbox_schema import EwsMailboxes, GraphMailboxes, MailboxServer
 from mta.config.schema import Configuration, Organisation
 
@@ -53,25 +53,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _chosen(configuration: Configuration, name: str) -> tuple[Organisation, MailboxServer]:
-    found = [
-        (each, server)
-        for each in configuration.every_organisation
-        if each.sent_items is not None
-        for server in each.sent_items.servers
-    ]
-    names = {server.name for _, server in found}
-    if not found:
-        raise CommandFailedError("no organisation has `sent_items`", ExitCode.BAD_CONFIGURATION)
-    if name and name not in names:
-        raise CommandFailedError(
-            f"no mailbox server is called {name!r}; {closest(name, names)}", ExitCode.BAD_CONFIGURATION
-        )
+    require_mailbox_server(configuration, name)
     fitting = [
-        (each, server) for each, server in found
+        (each, server) for each, server in configuration.mailbox_servers
         if server.name == name or (not name and isinstance(server, EwsMailboxes | GraphMailboxes))
     ]  # fmt: skip
     if not fitting:
-        return found[0]
+        return configuration.mailbox_servers[0]
     if len(fitting) > 1:
         several = ", ".join(sorted({server.name for _, server in fitting}))
         raise CommandFailedError(f"name one of {several} with --server", ExitCode.BAD_CONFIGURATION)

@@ -13,7 +13,8 @@ from mta.cli.command import CommandFailedError, ExitCode, print_json, print_tabl
 from mta.cli.queue_spool import read_configuration
 from mta.cli.sentitems_filters import filter_of
 from mta.cli.sentitems_jobs import with_jobs
-from mta.config.schema import Configuration
+from mta.config.mailbox_schema import MailboxServer
+from mta.config.schema import Organisation
 from mta.model.sentitem import EndpointNotes, JobCopy, JobFilter, JobState, SentItemJob, Switch
 from mta.ports.sentitem_jobs import SentItemJobs
 from mta.sentitems.reasons import explained
@@ -35,7 +36,7 @@ def run_status(arguments: argparse.Namespace) -> int:
         switch, counts = await jobs.switch(), await jobs.counts(JobFilter())
         notes, due = await jobs.endpoint_notes(), await jobs.next_due()
         now = datetime.now(UTC)
-        servers = [_server_to_json(*named, notes) for named in _servers(configuration)]
+        servers = [_server_to_json(*served, notes) for served in configuration.mailbox_servers]
         if arguments.json:
             print_json({"switch": switch.value, "servers": servers, "jobs": counts_to_json(counts),
                 "next_due": due.isoformat() if due else None})  # fmt: skip
@@ -55,26 +56,16 @@ def run_status(arguments: argparse.Namespace) -> int:
     return with_jobs(configuration, use)
 
 
-def _servers(configuration: Configuration) -> list[tuple[str, str, str, int]]:
-    """Name, kind, organisation, connections."""
-    return [
-        (server.name, server.kind, organisation.name, server.connections)
-        for organisation in configuration.every_organisation
-        if organisation.sent_items is not None
-        for server in organisation.sent_items.servers
-    ]
-
-
 def _server_to_json(
-    name: str, kind: str, organisation: str, connections: int, notes: Mapping[str, EndpointNotes]
+    organisation: Organisation, server: MailboxServer, notes: Mapping[str, EndpointNotes]
 ) -> dict[str, Any]:
-    noted = notes.get(name, EndpointNotes(name))
+    noted = notes.get(server.name, EndpointNotes(server.name))
     return {
-        "name": name,
-        "kind": kind,
-        "organisation": organisation,
-        "connections": connections,
-        "connections_now": noted.connections or connections,
+        "name": server.name,
+        "kind": server.kind,
+        "organisation": organisation.name,
+        "connections": server.connections,
+        "connections_now": noted.connections or server.connections,
         "is_stopped": noted.is_stopped,
         "resume_at": noted.resume_at.isoformat() if noted.resume_at else None,
         "reason": noted.reason,

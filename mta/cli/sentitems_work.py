@@ -7,11 +7,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from mta import events
-from mta.cli.command import CommandFailedError, ExitCode, print_json
+from mta.cli.command import ExitCode, print_json
 from mta.cli.queue_spool import log_as_relay, read_configuration, wake, who
 from mta.cli.sentitems_filters import filter_text, filters_of
 from mta.cli.sentitems_jobs import with_jobs
-from mta.config.schema import Configuration
+from mta.cli.sentitems_servers import require_mailbox_server
 from mta.model.sentitem import EndpointNotes, JobState, Switch
 from mta.ports.sentitem_jobs import SentItemJobs
 from mta.sentitems.reasons import BY_ADMINISTRATOR
@@ -67,8 +67,8 @@ def run_switch(arguments: argparse.Namespace) -> int:
     name, switch = arguments.operation, SWITCHES[arguments.operation][1]
     configuration = read_configuration(arguments)
     server = getattr(arguments, "server", "")
-    if server and server not in _server_names(configuration):
-        raise CommandFailedError(f"no mailbox server is called {server!r}", ExitCode.BAD_CONFIGURATION)
+    if server:
+        require_mailbox_server(configuration, server)
 
     async def use(jobs: SentItemJobs) -> tuple[bool, list[str]]:
         is_new = False
@@ -97,8 +97,3 @@ async def _resumed(jobs: SentItemJobs, server: str) -> list[str]:
     for each in left_alone:
         await jobs.note_endpoint(EndpointNotes(each.name))
     return [each.name for each in left_alone]
-
-
-def _server_names(configuration: Configuration) -> set[str]:
-    organisations = [each.sent_items for each in configuration.every_organisation if each.sent_items is not None]
-    return {server.name for settings in organisations for server in settings.servers}

@@ -25,7 +25,7 @@ COMPANIONS = {
     ),
     "sentitems": Companion(
         (sys.executable, "-m", "mta", "_sentitems"),
-        is_wanted=lambda configuration: any(each.sent_items is not None for each in configuration.every_organisation),
+        is_wanted=lambda configuration: bool(configuration.mailbox_servers),
     ),
 }
 """What runs beside the workers. There is nothing to watch yet when they begin."""

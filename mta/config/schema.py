@@ -17,6 +17,7 @@ from mta.config.authentication_schema import ArcKey, Authentication, Dns
 from mta.config.delivery_schema import NextHop, Retry, Routing
 from mta.config.directory_schema import DirectorySettings as DirectorySettings
 from mta.config.listener_schema import Listener, RecipientVerification
+from mta.config.mailbox_schema import MailboxServer
 from mta.config.sentitems_schema import SentItemsSettings
 from mta.config.types import Count, Duration, Secret, Size, Strict
 from mta.model.address import domain_key
@@ -157,6 +158,16 @@ class Configuration(Strict):
     def every_organisation(self) -> tuple[Organisation, ...]:
         """The organisations served, at least one."""
         return tuple(organisation for _, organisation in self.placed_organisations)
+
+    @property
+    def mailbox_servers(self) -> tuple[tuple[Organisation, MailboxServer], ...]:
+        """Those of the organisations with `sent_items`; none where no organisation has it."""
+        return tuple(
+            (organisation, server)
+            for organisation in self.every_organisation
+            if organisation.sent_items is not None
+            for server in organisation.sent_items.servers
+        )
 
     @cached_property
     def authenticating(self) -> dict[str, Authentication]:
