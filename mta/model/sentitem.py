@@ -76,7 +76,7 @@ class SentItemJob:
     attempts: int = 0
     """Of the kind that `reason` names: it begins anew when the reason is another one."""
     reason: str = ""
-    """Why it waits, or how it ended: one of a fixed set of words, e.g. `not-found`, `edited`, `endpoint-busy`."""
+    """Why it waits, or how it ended: one of a fixed set of words, e.g. `not-found`, `edited`, `server-busy`."""
     detail: str = ""
     """What the server said, on one line; no content of the message."""
     endpoint: str = ""

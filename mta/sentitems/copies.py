@@ -52,7 +52,7 @@ def wanted(copies: Iterable[JobCopy], policy: Policy) -> tuple[JobCopy, ...]:
 
 def has_bytes(copy: JobCopy) -> bool:
     """False for one that was put into the mailbox earlier: its bytes were let go."""
-    return copy.body.data is not None or copy.body.path is not None
+    return copy.body.size_octets > 0
 
 
 def size_octets(copy: JobCopy) -> int:

@@ -55,9 +55,9 @@ class Row:
 _SKIPPED, _GIVEN_UP = JobState.SKIPPED, JobState.GIVEN_UP
 
 TABLE: dict[type[port.MailboxError], Row] = {
-    port.EndpointBusyError: Row(reasons.ENDPOINT_BUSY, endpoint="busy", is_patient=True),
-    port.EndpointOverloadedError: Row(reasons.ENDPOINT_OVERLOADED, endpoint="fewer", is_patient=True),
-    port.EndpointDownError: Row(reasons.ENDPOINT_DOWN, endpoint="down", is_patient=True),
+    port.EndpointBusyError: Row(reasons.SERVER_BUSY, endpoint="busy", is_patient=True),
+    port.EndpointOverloadedError: Row(reasons.SERVER_OVERLOADED, endpoint="fewer", is_patient=True),
+    port.EndpointDownError: Row(reasons.SERVER_DOWN, endpoint="down", is_patient=True),
     port.TlsFailedError: Row(reasons.TLS_FAILED, endpoint="stop", is_patient=True),
     port.SignInError: Row(reasons.SIGN_IN, endpoint="sign-in"),
     port.AccessDeniedError: Row(reasons.ACCESS_DENIED, _SKIPPED, mailbox="denied"),
@@ -91,7 +91,7 @@ class Circumstances:
 def decide(job: SentItemJob, seen: Verdict | Exception, around: Circumstances) -> JobOutcome:
     """What to write down of an attempt that came to a verdict or failed."""
     if isinstance(seen, LeftAloneError):
-        outcome = _wait_for_server(job, around.endpoint.reason or reasons.ENDPOINT_DOWN, seen.detail, around)
+        outcome = _wait_for_server(job, around.endpoint.reason or reasons.SERVER_DOWN, seen.detail, around)
     elif isinstance(seen, Exception):
         outcome = _after_failure(job, seen, around)
         if isinstance(seen, port.MailboxError) and seen.placed:

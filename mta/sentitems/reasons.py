@@ -10,9 +10,9 @@ GROUP = "group"
 NO_MAILBOX = "no-mailbox"
 ACCESS_DENIED = "access-denied"
 DIRECTORY_DOWN = "directory-down"
-ENDPOINT_BUSY = "endpoint-busy"
-ENDPOINT_OVERLOADED = "endpoint-overloaded"
-ENDPOINT_DOWN = "endpoint-down"
+SERVER_BUSY = "server-busy"
+SERVER_OVERLOADED = "server-overloaded"
+SERVER_DOWN = "server-down"
 SIGN_IN = "sign-in"
 TLS_FAILED = "tls-failed"
 MAILBOX_UNAVAILABLE = "mailbox-unavailable"
@@ -54,9 +54,9 @@ _MEANINGS = {
     NO_MAILBOX: "no mailbox server has a mailbox of this address",
     ACCESS_DENIED: "the mailbox server doesn't let us into this mailbox",
     DIRECTORY_DOWN: "the directory doesn't answer, and has to say whether and where the mailbox is served",
-    ENDPOINT_BUSY: "the mailbox server wants to be left alone for a while",
-    ENDPOINT_OVERLOADED: "the mailbox server wants fewer connections at a time",
-    ENDPOINT_DOWN: "the mailbox server can't be reached",
+    SERVER_BUSY: "the mailbox server wants to be left alone for a while",
+    SERVER_OVERLOADED: "the mailbox server wants fewer connections at a time",
+    SERVER_DOWN: "the mailbox server can't be reached",
     SIGN_IN: "the mailbox server doesn't sign us in",
     TLS_FAILED: "the mailbox server's certificate isn't trusted",
     MAILBOX_UNAVAILABLE: "the mailbox is being moved, or can't be used for a while",

@@ -261,7 +261,7 @@ async def test_endpoints_are_left_alone(jobs: SentItemJobs, mail: Mail, clock: S
     await mail.send("<b@example.com>", mailbox=BOSS)
     for job in await due(jobs, clock):
         await jobs.settle(
-            replace(waits(job, clock.now(), "endpoint-busy"), endpoint="old" if job.mailbox == JANE else "new")
+            replace(waits(job, clock.now(), "server-busy"), endpoint="old" if job.mailbox == JANE else "new")
         )
     (job,) = await jobs.lease_due(clock.now(), limit=10, left_alone=["old"])
     assert (job.mailbox, job.endpoint) == (BOSS, "new")
@@ -382,7 +382,7 @@ async def test_a_job_that_waits_counts_attempts_of_one_reason(
     await mail.send()
     seen = []
     clock.pass_(WAIT)
-    for reason in ("not-found", "not-found", "endpoint-busy"):
+    for reason in ("not-found", "not-found", "server-busy"):
         (job,) = await jobs.lease_due(clock.now(), limit=10)
         assert await jobs.settle(waits(job, clock.now(), reason)) is JobState.WAITING
         seen.append((await one(jobs)).attempts)

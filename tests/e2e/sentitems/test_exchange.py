@@ -82,7 +82,7 @@ def test_a_busy_server_is_asked_nothing_until_its_time(running: Running) -> None
     running.until_stamped("<busy@example.com>")
     requests = running.exchange.log()
     assert requests[1].at - requests[0].ended_at >= 3.0
-    running.relay.wait_for_event("mailbox-server-left-alone", server="exchange", reason="endpoint-busy", for_s=3.0)
+    running.relay.wait_for_event("mailbox-server-left-alone", server="exchange", reason="server-busy", for_s=3.0)
     running.relay.wait_for_event("mailbox-server-answers", server="exchange")
 
 

@@ -152,7 +152,7 @@ def test_a_busy_server_is_left_alone_for_as_long_as_it_says(on_premises: OnPremi
     on_premises.exchange.fail("busy", operation="GetItem", back_off_ms=2000)
     on_premises.send(mailbox)
     on_premises.until_replaced(mailbox)
-    on_premises.relay.wait_for_event("mailbox-server-left-alone", reason="endpoint-busy")
+    on_premises.relay.wait_for_event("mailbox-server-left-alone", reason="server-busy")
     log = on_premises.exchange.log()
     (busy,) = (entry for entry in log if "ErrorServerBusy" in entry.codes)
     after = next(entry for entry in log if entry.number > busy.number)

@@ -127,9 +127,9 @@ def test_a_server_that_is_down_loses_no_job_and_another_configuration_has_it_don
         tmp_path / "relay", sink.port, rules=RULES, templates=TEMPLATES, organisation=sent_items(imap)
     ) as relay:
         put_and_submit(relay, mailboxes, "<m@example.com>")
-        event = relay.wait_for_event("mailbox-server-left-alone", server="mail", reason="endpoint-down")
+        event = relay.wait_for_event("mailbox-server-left-alone", server="mail", reason="server-down")
         assert event["for_s"] > 0
-        relay.wait_for_event("sent-item", state="waiting", reason="endpoint-down")
+        relay.wait_for_event("sent-item", state="waiting", reason="server-down")
         reload_with(relay, sent_items(mailboxes.settings("other")))
         until_stamped(relay, mailboxes, "<m@example.com>")
         assert "secret word" not in "".join(path.read_text() for path in (tmp_path / "relay/log").iterdir())

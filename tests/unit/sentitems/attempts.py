@@ -31,7 +31,7 @@ async def worked(job: SentItemJob, server: RememberedServer, settings: SentItems
             job = replace(job, reason=reasons.INTERRUPTED, attempts=0)
             continue
         except MailboxError as error:
-            reason = job.reason if job.reason == reasons.INTERRUPTED else reasons.ENDPOINT_BUSY
+            reason = job.reason if job.reason == reasons.INTERRUPTED else reasons.SERVER_BUSY
             verdict = Verdict(JobState.WAITING, reason, error.code, error.placed)
         if verdict.state is not JobState.WAITING:
             return verdict

@@ -107,7 +107,7 @@ def _end(html: str) -> int:
 
 def let_go(copy: JobCopy) -> JobCopy:
     """As it comes once the job was done: without bytes and edits."""
-    return replace(copy, body=Body(None, None, 0), variant=StoredVariant(copy.variant.group, (), False))
+    return replace(copy, body=Body.of(b""), variant=StoredVariant(copy.variant.group, (), False))
 
 
 def job_with(*copies: JobCopy, **values: Any) -> SentItemJob:

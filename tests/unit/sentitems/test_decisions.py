@@ -72,9 +72,9 @@ def test_every_error_of_the_port_has_its_row() -> None:
 @pytest.mark.parametrize(
     ("kind", "state", "reason"),
     [
-        (port.EndpointBusyError, WAITING, "endpoint-busy"),
-        (port.EndpointOverloadedError, WAITING, "endpoint-overloaded"),
-        (port.EndpointDownError, WAITING, "endpoint-down"),
+        (port.EndpointBusyError, WAITING, "server-busy"),
+        (port.EndpointOverloadedError, WAITING, "server-overloaded"),
+        (port.EndpointDownError, WAITING, "server-down"),
         (port.TlsFailedError, WAITING, "tls-failed"),
         (port.SignInError, WAITING, "sign-in"),
         (port.AccessDeniedError, SKIPPED, "access-denied"),
@@ -226,15 +226,15 @@ def test_jobs_of_a_server_that_is_left_alone_are_due_when_it_is_and_none_counts_
     busy = after(port.EndpointBusyError("429", retry_after=timedelta(seconds=100)))
     first = decide(job(), port.EndpointBusyError("429"), around(endpoint=busy))
     assert wait_s(first) == 100
-    other = decide(job(), LeftAloneError("endpoint-busy"), around(endpoint=busy))
-    assert (other.state, other.reason, wait_s(other)) == (WAITING, "endpoint-busy", 100)
-    often = decide(job("endpoint-busy", 500), port.EndpointBusyError("429"), around(endpoint=busy))
+    other = decide(job(), LeftAloneError("server-busy"), around(endpoint=busy))
+    assert (other.state, other.reason, wait_s(other)) == (WAITING, "server-busy", 100)
+    often = decide(job("server-busy", 500), port.EndpointBusyError("429"), around(endpoint=busy))
     assert often.state is WAITING
 
 
 def test_what_may_have_been_made_is_known_until_it_was_looked_for() -> None:
     busy = after(port.EndpointBusyError("429"))
-    left_alone = decide(job("interrupted"), LeftAloneError("endpoint-busy"), around(endpoint=busy))
+    left_alone = decide(job("interrupted"), LeftAloneError("server-busy"), around(endpoint=busy))
     assert (left_alone.state, left_alone.reason) == (WAITING, "interrupted")
     for kind in (port.EndpointBusyError, port.MailboxUnavailableError):
         error = kind("503")
@@ -245,8 +245,7 @@ def test_what_may_have_been_made_is_known_until_it_was_looked_for() -> None:
 def test_a_message_at_which_a_server_fails_again_and_again_waits_behind_others() -> None:
     down = after(port.EndpointDownError("reset"))
     waited = [
-        wait_s(decide(job("endpoint-down", n), port.EndpointDownError("reset"), around(endpoint=down)))
-        for n in range(4)
+        wait_s(decide(job("server-down", n), port.EndpointDownError("reset"), around(endpoint=down))) for n in range(4)
     ]
     assert waited == sorted(waited)
     assert waited[0] < waited[-1]
@@ -304,7 +303,7 @@ def test_a_job_gets_no_older_than_a_week() -> None:
 
 
 def test_waits_of_another_reason_begin_anew() -> None:
-    outcome = decide(job("endpoint-busy", 30), Verdict(WAITING, reasons.CONFLICT), around())
+    outcome = decide(job("server-busy", 30), Verdict(WAITING, reasons.CONFLICT), around())
     assert wait_s(outcome) == JOB_WAITS_S["conflict"][0]
 
 

@@ -180,7 +180,7 @@ async def test_a_busy_server_is_not_asked_until_its_time_and_no_job_is_lost(benc
     asked = len(bench.server.asked)
     await bench.turns(20)
     assert len(bench.server.asked) == asked == 1
-    assert (await bench.jobs.endpoint_notes())["local"].reason == "endpoint-busy"
+    assert (await bench.jobs.endpoint_notes())["local"].reason == "server-busy"
     bench.server.trouble = None
     await bench.turn(timedelta(seconds=100))
     await bench.turns(20)
@@ -269,7 +269,7 @@ async def test_one_servers_trouble_keeps_no_other_from_its_jobs(bench: Bench) ->
     await bench.turns(4)
     how = await bench.how()
     assert (how["jane@example.com"], how["john@example.com"]) == ("done", "done")
-    assert how["one@example.com"] == "waiting endpoint-down"
+    assert how["one@example.com"] == "waiting server-down"
 
 
 async def test_a_mailbox_that_moved_is_found_on_the_other_server(bench: Bench) -> None:
@@ -306,7 +306,7 @@ async def test_a_server_that_can_not_be_asked_may_have_the_mailbox(bench: Bench)
     bench.servers["other"].trouble = port.EndpointDownError("refused")
     await bench.send("jane@example.com")
     await bench.turn()
-    assert await bench.how() == {"jane@example.com": "waiting endpoint-down"}
+    assert await bench.how() == {"jane@example.com": "waiting server-down"}
     bench.servers["other"].trouble = None
     await bench.turn()
     assert (await bench.one()).endpoint == "other"
@@ -351,7 +351,7 @@ async def test_a_server_that_can_not_even_be_opened_is_as_one_that_is_down(bench
     opened, bench.servers = bench.servers, {}
     await bench.send("jane@example.com")
     await bench.turn()
-    assert await bench.how() == {"jane@example.com": "waiting endpoint-down"}
+    assert await bench.how() == {"jane@example.com": "waiting server-down"}
     assert (await bench.jobs.endpoint_notes())["local"].detail == "not-opened: 'local'"
     bench.servers = opened
     await bench.turn()

@@ -35,7 +35,7 @@ async def test_nothing_is_wrong(jobs: SentItemJobs, mail: Mail, clock: SettableC
 
 async def test_a_stopped_server_and_what_it_said(jobs: SentItemJobs, clock: SettableClock, tmp_path: Path) -> None:
     await jobs.note_endpoint(EndpointNotes("exchange", is_stopped=True, reason="sign-in", detail="401: Unauthorized"))
-    await jobs.note_endpoint(EndpointNotes("online", resume_at=clock.now() + HOUR, reason="endpoint-busy"))
+    await jobs.note_endpoint(EndpointNotes("online", resume_at=clock.now() + HOUR, reason="server-busy"))
     [(key, trouble)] = (await found(tmp_path, clock)).items()
     assert key == "sent-items-server:exchange"
     assert "resume --server exchange" in trouble.text
@@ -56,7 +56,7 @@ async def test_each_denied_mailbox_and_how_many_where_there_are_many(
     assert "24 mailboxes" in (await found(tmp_path, clock))["sent-items-denied"].subject
 
 
-@pytest.mark.parametrize(("reason", "is_late"), [("endpoint-down", True), ("", True), ("not-found", False)])
+@pytest.mark.parametrize(("reason", "is_late"), [("server-down", True), ("", True), ("not-found", False)])
 async def test_jobs_that_wait_for_too_long_for_a_server(
     reason: str, is_late: bool, jobs: SentItemJobs, mail: Mail, clock: SettableClock, tmp_path: Path
 ) -> None:
