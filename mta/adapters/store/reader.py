@@ -108,9 +108,9 @@ class Reader:
         rows_of: dict[int, list[Sequence[Any]]] = {}
         for row in rows:
             rows_of.setdefault(row[0], []).append(row)
-        variants: dict[int, list[StoredVariant]] = {}
-        for message, group, packed, is_changed in edits:
-            variants.setdefault(message, []).append(unpack_edits(group, packed, is_changed=bool(is_changed)))
+        edits_of: dict[int, list[Sequence[Any]]] = {}
+        for message, *edit in edits:
+            edits_of.setdefault(message, []).append(edit)
         loaded: dict[Key, LeasedDelivery] = {}
         undecodable: list[Key] = []
         for content in contents:
@@ -118,8 +118,12 @@ class Reader:
             mine = rows_of.get(message, [])
             keys = {(message, row[1]) for row in mine}.intersection(which)
             try:
-                found = self._decoded(content, mine, variants.get(message, ()))
-            except (KeyError, ValueError, TypeError) as error:
+                variants = [
+                    unpack_edits(group, packed, is_changed=bool(is_changed))
+                    for group, packed, is_changed in edits_of.get(message, ())
+                ]
+                found = self._decoded(content, mine, variants)
+            except (KeyError, ValueError, TypeError, OverflowError) as error:
                 events.internal_error("spool-load", queue_id=content[1], error=repr(error))
                 undecodable += keys
             else:

@@ -243,12 +243,16 @@ def pack_edits(variant: StoredVariant) -> bytes:
 
 
 def unpack_edits(group: int, data: bytes, *, is_changed: bool = False) -> StoredVariant:
-    """The reverse of `pack_edits`."""
+    """The reverse of `pack_edits`. Raises ValueError."""
     edits = []
     offset = 0
     while offset < len(data):
+        if len(data) - offset < _EDIT.size:
+            raise ValueError("edits are cut off")
         start, end, length = _EDIT.unpack_from(data, offset)
         offset += _EDIT.size
+        if length > len(data) - offset:
+            raise ValueError("edits are cut off")
         edits.append((start, end, data[offset : offset + length]))
         offset += length
     return StoredVariant(group, tuple(edits), is_changed)

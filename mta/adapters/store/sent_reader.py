@@ -9,9 +9,18 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from mta import events
 from mta.adapters.store.administration import can_be_stored, pattern
 from mta.adapters.store.rows import microseconds, moment
-from mta.adapters.store.sent_rows import NO_BYTES, CopyBytes, copy_bytes, endpoint_notes, mailbox_notes, sent_item_job
+from mta.adapters.store.sent_rows import (
+    NO_BYTES,
+    UNDECODABLE,
+    CopyBytes,
+    copy_bytes,
+    endpoint_notes,
+    mailbox_notes,
+    sent_item_job,
+)
 from mta.adapters.store.statements import SQL, json_list
 from mta.model.sentitem import EndpointNotes, JobFilter, JobState, MailboxNotes, SentItemJob, SentItemsLook, Switch
 
@@ -64,7 +73,10 @@ def due_jobs(
 
 
 def load_jobs(cursor: sqlite3.Cursor, which: Numbers, bodies: Path | None) -> list[SentItemJob]:
-    """Jobs in this order, with the bytes of their copies where it is said where body files are."""
+    """Jobs in this order, with the bytes of their copies where it is said where body files are.
+
+    One that can't be decoded is told of and left out: it keeps no other from its work.
+    """
     numbers = json_list(which)
     rows = {row[0]: row for row in cursor.execute(SQL["load_jobs"], (numbers,)).fetchall()}
     copies: dict[int, list[Sequence[Any]]] = {}
@@ -72,7 +84,13 @@ def load_jobs(cursor: sqlite3.Cursor, which: Numbers, bodies: Path | None) -> li
         copies.setdefault(row[0], []).append(row)
     needed = {(row[6], row[2]) for some in copies.values() for row in some if row[6] is not None}
     octets = NO_BYTES if bodies is None or not needed else _copy_bytes(cursor, needed, bodies)
-    return [sent_item_job(rows[number], copies.get(number, ()), octets) for number in which if number in rows]
+    found = []
+    for row in filter(None, map(rows.get, which)):
+        try:
+            found.append(sent_item_job(row, copies.get(row[0], ()), octets))
+        except UNDECODABLE as error:
+            events.internal_error(f"sent-item {row[1]}", error=repr(error))
+    return found
 
 
 def _copy_bytes(cursor: sqlite3.Cursor, needed: Collection[tuple[int, int]], bodies: Path) -> CopyBytes:

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from mta.adapters.store.rows import microseconds, moment, storable, unpack_edits
-from mta.model.delivery import Body, SentCopy, StoredVariant
+from mta.model.delivery import Body, SentCopy
 from mta.model.sentitem import EndpointNotes, JobCopy, JobState, MailboxNotes, SentItemJob, job_id
 
 NO_BODY = Body.of(b"")
+UNDECODABLE = (ValueError, OverflowError)
+"""Rows that a damage or another hand has left: times and edits that are none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,8 @@ class CopyBytes:
     """What copies consist of, by the message's number."""
 
     bodies: Mapping[int, Body]
-    variants: Mapping[tuple[int, int], StoredVariant]
+    edits: Mapping[tuple[int, int], tuple[bytes, bool]]
+    """By number and group: packed, and whether they change what is read."""
 
 
 NO_BYTES = CopyBytes({}, {})
@@ -71,15 +74,12 @@ def copy_bytes(bodies: Sequence[Sequence[Any]], edits: Sequence[Sequence[Any]], 
     """From rows of `load_copy_bodies` and `load_copy_edits`; `folder` is where body files are."""
     return CopyBytes(
         {number: Body(data, None if file is None else folder / file, size) for number, size, file, data in bodies},
-        {
-            (message, group): unpack_edits(group, packed, is_changed=bool(is_changed))
-            for message, group, packed, is_changed in edits
-        },
+        {(message, group): (packed, bool(is_changed)) for message, group, packed, is_changed in edits},
     )
 
 
 def sent_item_job(row: Sequence[Any], copies: Sequence[Sequence[Any]], octets: CopyBytes) -> SentItemJob:
-    """From a row of `load_jobs` and its rows of `load_copies`."""
+    """From a row of `load_jobs` and its rows of `load_copies`. Raises UNDECODABLE."""
     (_, name, mailbox, organisation, message_id, date, is_id_ours, state, created_at, due_at, attempts, reason, detail,
      endpoint, placed, is_leased) = row  # fmt: skip
     return SentItemJob(
@@ -104,6 +104,7 @@ def sent_item_job(row: Sequence[Any], copies: Sequence[Sequence[Any]], octets: C
 
 def _job_copy(row: Sequence[Any], octets: CopyBytes) -> JobCopy:
     _, queue_id, group, sent_at, external, recipients, message = row
+    packed, is_changed = octets.edits.get((message, group), (b"", False))
     return JobCopy(
         queue_id,
         group,
@@ -111,7 +112,7 @@ def _job_copy(row: Sequence[Any], octets: CopyBytes) -> JobCopy:
         bool(external),
         recipients,
         octets.bodies.get(message, NO_BODY),
-        octets.variants.get((message, group), StoredVariant(group, ())),
+        unpack_edits(group, packed, is_changed=is_changed),
     )
 
 

@@ -106,7 +106,15 @@ async def test_looking_at_an_idle_queue_takes_no_lock_and_writes_nothing(tmp_pat
     await spool.close()
 
 
-async def test_a_message_that_this_version_cannot_read_is_held_and_blocks_no_other(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE content SET decision = replace(decision, 'stamp', 'a kind that comes later') WHERE message = ?",
+        "INSERT INTO variant (message, variant, edits) VALUES (?, 0, x'0102')",
+        f"INSERT INTO variant (message, variant, edits) VALUES (?, 0, x'{'00' * 23}09ff')",
+    ],
+)
+async def test_a_message_that_this_version_cannot_read_is_held_and_blocks_no_other(tmp_path: Path, damage: str) -> None:
     spool = await SqliteSpool.open(tmp_path, slot=0, reserve=0)
     messages = [sample_message(accepted_at=None) for _ in range(3)]
     now = messages[-1].accepted_at
@@ -114,11 +122,8 @@ async def test_a_message_that_this_version_cannot_read_is_held_and_blocks_no_oth
         await spool.accept(message)
         await spool.give_back(message.queue_id, "default", now)
     with closing(connect(tmp_path)) as other:
-        other.execute(
-            "UPDATE content SET decision = replace(decision, 'stamp', 'a kind that comes later')"
-            " WHERE message = (SELECT id FROM message WHERE queue_id = ?)",
-            (messages[1].queue_id,),
-        )
+        (number,) = other.execute("SELECT id FROM message WHERE queue_id = ?", (messages[1].queue_id,)).fetchone()
+        other.execute(damage, (number,))
     taken = await spool.lease_due(now, limit=10)
     assert [delivery.message.queue_id for delivery in taken] == [messages[0].queue_id, messages[2].queue_id]
     (held,) = await spool.entries(QueueFilter(state=State.HELD))

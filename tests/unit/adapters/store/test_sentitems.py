@@ -275,3 +275,30 @@ def _failing_syncs(folder: Path) -> ExitStack:
     with ExitStack() as stack:
         stack.enter_context(failing(os.getpid(), "fdatasync,fsync", "error=EIO", folder / FILES[1]))
         return stack.pop_all()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE variant SET edits = x'0102' WHERE message = (SELECT message FROM sent_copy WHERE job = 2)",
+        "UPDATE sent_job SET date = 99999999999999 WHERE number = 2",
+        "UPDATE sent_job SET created_at = 9223372036854775807 WHERE number = 2",
+        "UPDATE sent_copy SET sent_at = 9223372036854775807 WHERE job = 2",
+    ],
+)
+async def test_a_job_that_can_not_be_decoded_keeps_no_other_from_its_work(
+    tmp_path: Path, log: Log, damage: str
+) -> None:
+    spool = await SqliteSpool.open(tmp_path, slot=0, reserve=0)
+    for number in range(3):
+        await make(spool, number)
+    await spool.close()
+    with closing(sqlite3.connect(tmp_path / FILE)) as connection:
+        connection.execute(damage)
+        connection.commit()
+    assert sorted(await all_jobs(tmp_path)) == ["<0@example.com>", "<2@example.com>"]
+    assert "internal-error" in log.actions
+    jobs = await SqliteSentItemJobs.open(tmp_path)
+    counts = await jobs.counts(ALL)
+    await jobs.close()
+    assert sum(counts.values()) == 3
