@@ -76,8 +76,8 @@ def _probes(
     def branch(address: str) -> Branch:
         return _branch_of(address, configuration, branches)
 
-    inside = [MailboxProbe(branch(each), each.lower(), now, server) for each in arguments.mailbox]
-    outside = [OutsiderProbe(branch(each), each.lower(), server) for each in arguments.outside]
+    inside: list[Probe] = [MailboxProbe(branch(each), each.lower(), now, server) for each in arguments.mailbox]
+    outside: list[Probe] = [OutsiderProbe(branch(each), each.lower(), server) for each in arguments.outside]
     return [("mailbox", probe) for probe in (*inside, *outside)]
 
 

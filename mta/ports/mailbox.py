@@ -12,6 +12,10 @@ from typing import Protocol
 from mta.model.sentitem import FoundItem, ItemRef, Marks, NewItem, Removal, SentItem
 
 
+NO_FOLDER_YET = "without a folder for sent items yet"
+"""So `sign_in` ends where the mailbox has none."""
+
+
 class MailboxError(Exception):
     """What a mailbox server did not do. `code` is its own word, e.g. `ErrorServerBusy` or `429`.
 
@@ -133,8 +137,11 @@ class SentItems(Protocol):
         """Read, categories and flag as given. Raises ConflictError, ItemGoneError."""
         ...
 
-    async def remove(self, mailbox: str, ref: ItemRef, how: Removal) -> None:
-        """Remove an item; one that is gone already is no error. Raises ConflictError if it was changed since `ref`."""
+    async def remove(self, mailbox: str, ref: ItemRef, how: Removal, *, is_fresh: bool = False) -> None:
+        """Remove an item; one that is gone already is no error. Raises ConflictError if it was changed since `ref`.
+
+        `is_fresh`: `ref` was looked up just now, so that servers that don't compare versions need not be asked again.
+        """
         ...
 
     async def close(self) -> None:

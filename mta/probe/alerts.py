@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,10 +12,10 @@ from urllib.parse import urlsplit
 from mta.config.alert_schema import AlertMail, Webhook
 from mta.config.schema import Configuration
 from mta.model.address import domain_key
-from mta.probe.certificate_facts import refusal
 from mta.probe.probe import Probe, Say, Surroundings, failed, ok
 from mta.probe.smtp_dialogue import examine_server
 from mta.probe.smtp_server import STEP_S, SmtpServer
+from mta.probe.tls_server import TlsServer, examine_tls
 from mta.relay.following import postmaster
 
 
@@ -37,28 +36,25 @@ class WebhookProbe:
     """The server behind a webhook: reached, and its certificate verified; no request is made."""
 
     settings: Webhook
+    now: datetime
     name: str = "webhook"
 
     async def run(self, say: Say) -> None:
         parts = urlsplit(self.settings.url)
-        is_tls = parts.scheme == "https"
-        host, port = parts.hostname or "", parts.port or (443 if is_tls else 80)
-        context = ssl.create_default_context() if is_tls else None
+        host = parts.hostname or ""
+        if parts.scheme == "https":
+            await examine_tls(TlsServer(host, parts.port or 443, keys=frozenset()), say, self.now)
+            return
+        port = parts.port or 80
         try:
             async with asyncio.timeout(STEP_S):
-                _, writer = await asyncio.open_connection(host, port, ssl=context)
-        except ssl.SSLError as exc:
-            say(
-                failed(
-                    f"{host}:{port}: {refusal(exc, None)[0]}", "the server needs a certificate that everybody trusts"
-                )
-            )
+                _, writer = await asyncio.open_connection(host, port)
         except (OSError, UnicodeError) as exc:
             why = "no answer in time" if isinstance(exc, TimeoutError) else str(exc)
             say(failed(f"{host}:{port} can't be reached: {why}", "correct the URL, or see what stands between"))
         else:
             writer.transport.abort()
-            say(ok(f"{host}:{port} can be reached{', and its certificate verifies' if is_tls else ''}"))
+            say(ok(f"{host}:{port} can be reached"))
 
 
 def probes(surroundings: Surroundings) -> Iterable[Probe]:
@@ -67,7 +63,7 @@ def probes(surroundings: Surroundings) -> Iterable[Probe]:
     if alerts.mail is not None:
         yield AlertMailProbe(_server(surroundings.configuration, alerts.mail), surroundings.now)
     if alerts.webhook is not None:
-        yield WebhookProbe(alerts.webhook)
+        yield WebhookProbe(alerts.webhook, surroundings.now)
 
 
 def _server(configuration: Configuration, mail: AlertMail) -> SmtpServer:

@@ -70,8 +70,11 @@ def age(facts: Facts, now: datetime, whose: str) -> Line:
     return ok(f"{whose} {facts}")
 
 
-def refusal(error: BaseException, facts: Facts | None) -> tuple[str, str]:
-    """Why a handshake failed, and how to mend it."""
+ALL_KEYS = frozenset({"ca_file", "verify_name", "fingerprints"})
+
+
+def refusal(error: BaseException, facts: Facts | None, keys: frozenset[str] = ALL_KEYS) -> tuple[str, str]:
+    """Why a handshake failed, and how to mend it; `keys` are those that the configuration has for the server."""
     found = verification_error(error)
     if found is None:
         return f"the TLS handshake fails: {error}"[:300], "see what the server's log says; TLS 1.2 is the least we take"
@@ -79,9 +82,12 @@ def refusal(error: BaseException, facts: Facts | None) -> tuple[str, str]:
     if found.verify_code == _EXPIRED:
         return reason, "the server needs a new certificate"
     if found.verify_code in _WRONG_NAME and facts is not None:
-        return reason, f"name one of these as tls: verify_name, if it is the right server: {', '.join(facts.names)}"
+        way = "name one of these as tls: verify_name" if "verify_name" in keys else "use one of these names"
+        return reason, f"{way}, if it is the right server: {', '.join(facts.names)}"
     if found.verify_code in (*_SELF_SIGNED, *_NO_ISSUER):
-        pin = f", or its own fingerprint: {facts.fingerprint}" if facts is not None else ""
+        if "ca_file" not in keys:
+            return reason, "the server needs a certificate that everybody trusts"
+        pin = f", or its own fingerprint: {facts.fingerprint}" if facts is not None and "fingerprints" in keys else ""
         return reason, f"name its authority's certificate as tls: ca_file{pin}"
     return reason, "the server needs another certificate"
 

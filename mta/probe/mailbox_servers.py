@@ -31,23 +31,19 @@ class MailboxServerProbe:
                 warning("Exchange Online blocks EWS since 1 October 2026 unless the tenant allows the app, and ends it "
                     "on 1 April 2027", "use kind graph, see docs/exchange-online.md")
             )  # fmt: skip
-        mailbox = await self._sample()
+        try:
+            mailbox = await sample_mailbox(self.branch, self.settings.name)
+            why = "the directory tells of nobody whose mailbox is here"
+        except DirectoryDownError:  # its own probe says more
+            mailbox, why = None, "the directory does not answer"
         if mailbox is not None:
             await MailboxProbe(self.branch, mailbox, self.now, self.settings.name, writes=False).run(say)
             return
         where = tls_server(self.settings)
         if where is not None:
             await examine_tls(where, say, self.now)
-        say(
-            warning("nobody is known whose mailbox is here, so signing in was not tried",
-                f"`stampline sentitems check --server {self.settings.name} --mailbox ADDRESS` tries it")
-        )  # fmt: skip
-
-    async def _sample(self) -> str | None:
-        try:
-            return await sample_mailbox(self.branch, self.settings.name)
-        except DirectoryDownError:  # the directory's own probe tells
-            return None
+        mend = f"`stampline sentitems check --server {self.settings.name} --mailbox ADDRESS` tries it"
+        say(warning(f"{why}, so signing in was not tried", mend))
 
 
 def probes(surroundings: Surroundings) -> Iterable[Probe]:

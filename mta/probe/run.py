@@ -35,17 +35,18 @@ async def run_probes(
     slots = asyncio.Semaphore(AT_ONCE)
 
     async def one(position: int, kind: str, probe: Probe) -> Result:
-        async with slots:
-            result = await _run(kind, probe, timeout_s)
-        done(position, result)
+        result = Result(kind, probe.name)
+        try:
+            async with slots:
+                await _run(probe, result, timeout_s)
+        finally:  # also where all is broken off: some have things to say about what they began
+            done(position, result)
         return result
 
     return list(await asyncio.gather(*(one(position, kind, probe) for position, (kind, probe) in enumerate(probes))))
 
 
-async def _run(kind: str, probe: Probe, timeout_s: float) -> Result:
-    result = Result(kind, probe.name)
-
+async def _run(probe: Probe, result: Result, timeout_s: float) -> None:
     def say(line: Line) -> None:
         if len(result.lines) < LINES_MAX:
             result.lines.append(line)
@@ -59,4 +60,3 @@ async def _run(kind: str, probe: Probe, timeout_s: float) -> Result:
         )
     except Exception as exc:  # noqa: BLE001 - one probe's fault must not hide what the others found
         result.lines.append(failed(f"this test itself failed: {exc!r}"[:500], "please report it"))
-    return result

@@ -25,6 +25,8 @@ class TlsServer:
     ca_file: Path | None = None
     verify: bool = True
     verify_name: str = ""
+    keys: frozenset[str] = frozenset({"ca_file"})
+    """What the configuration can say of its certificate."""
 
     def context(self, *, is_verifying: bool) -> ssl.SSLContext:
         """Raises OSError or ssl.SSLError where the file can't be used."""
@@ -48,11 +50,10 @@ async def examine_tls(server: TlsServer, say: Say, now: datetime) -> bool:
         facts = await _certificate(server)
     except (OSError, ValueError) as exc:
         why = "no answer in time" if isinstance(exc, TimeoutError) else str(exc)
-        say(
-            failed(
-                f"{where} can't be reached by TLS: {why}"[:300], "see whether host and port are right, and firewalls"
-            )
-        )
+        mend = "see whether host and port are right, and firewalls"
+        if isinstance(exc, ssl.SSLError):
+            mend = "see whether this is the port where TLS begins at once, and whether the server has TLS 1.2"
+        say(failed(f"{where} can't be reached by TLS: {why}"[:300], mend))
         return False
     if not server.verify:
         say(warning(f"{where}: its {facts} is not verified, because the configuration says so",
@@ -61,7 +62,7 @@ async def examine_tls(server: TlsServer, say: Say, now: datetime) -> bool:
     try:
         await _shaken_hands(server, is_verifying=True)
     except ssl.SSLError as exc:
-        what, mend = refusal(exc, facts)
+        what, mend = refusal(exc, facts, server.keys)
         say(failed(f"{where}: {what}", mend))
         return False
     except OSError as exc:

@@ -33,7 +33,8 @@ def maildir(folder: Path) -> MaildirMailboxes:
 
 async def test_somebodys_mailbox_is_opened_and_nothing_is_written(tmp_path: Path) -> None:
     for part in ("cur", "new", "tmp"):
-        (tmp_path / "jane" / part).mkdir(parents=True)
+        (tmp_path / "jane" / ".Sent" / part).mkdir(parents=True)
+        (tmp_path / "jane" / part).mkdir()
     before = sorted(tmp_path.rglob("*"))
     lines = await lines_of(maildir(tmp_path), tmp_path)
     assert {line.status for line in lines} == {Status.OK}

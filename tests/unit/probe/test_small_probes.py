@@ -166,13 +166,14 @@ async def test_webhooks(authority: trustme.CA) -> None:
     tls = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
     port, tls_port = (server.sockets[0].getsockname()[1] for server in (plain, tls))
     async with plain, tls:
-        (line,) = await lines_of(WebhookProbe(Webhook(url=f"http://127.0.0.1:{port}/x")))
+        (line,) = await lines_of(WebhookProbe(Webhook(url=f"http://127.0.0.1:{port}/x"), NOW))
         assert line.status is Status.OK
         assert bytes(asked) == b""
-        (line,) = await lines_of(WebhookProbe(Webhook(url=f"https://localhost:{tls_port}/x")))
+        line = (await lines_of(WebhookProbe(Webhook(url=f"https://localhost:{tls_port}/x"), NOW)))[-1]
         assert line.status is Status.FAILED
         assert "the certificate is refused: unable to get" in line.what
-    (line,) = await lines_of(WebhookProbe(Webhook(url=f"https://localhost:{free_port()}/x")))
+        assert line.mend == "the server needs a certificate that everybody trusts"
+    line = (await lines_of(WebhookProbe(Webhook(url=f"https://localhost:{free_port()}/x"), NOW)))[-1]
     assert "can't be reached" in line.what
 
 

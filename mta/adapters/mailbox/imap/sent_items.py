@@ -28,6 +28,7 @@ from mta.message.parse import LimitExceededError, parse
 from mta.model.address import AddressError, parse_address
 from mta.model.sentitem import FoundItem, ItemRef, Marks, NewItem, Removal, SentItem, stamped_job
 from mta.ports.mailbox import (
+    NO_FOLDER_YET,
     ConflictError,
     ItemGoneError,
     MailboxUnavailableError,
@@ -99,7 +100,7 @@ class ImapSentItems:
     async def set_marks(self, mailbox: str, ref: ItemRef, marks: Marks) -> ItemRef:
         return await self._run(mailbox, lambda client: self._set_marks(client, ref, marks))
 
-    async def remove(self, mailbox: str, ref: ItemRef, how: Removal) -> None:
+    async def remove(self, mailbox: str, ref: ItemRef, how: Removal, *, is_fresh: bool = False) -> None:
         await self._run(mailbox, lambda client: self._remove(client, ref, how))
 
     # --- connections --------------------------------------------------------------------------------------------------
@@ -128,9 +129,11 @@ class ImapSentItems:
     # --- in a thread --------------------------------------------------------------------------------------------------
 
     def _greeting(self, client: Client) -> str:
-        folder = self._folder_name(client)
         where = f"{client.greeting()} at {self._sign_in.place}"
-        return f"{where}, folder {folder}" if folder else f"{where}, without a folder for sent items yet"
+        try:
+            return f"{where}, folder {self._selected(client).name}"
+        except ItemGoneError:
+            return f"{where}, {NO_FOLDER_YET}"
 
     def _folder_name(self, client: Client) -> str:
         """ "" where the mailbox has none."""

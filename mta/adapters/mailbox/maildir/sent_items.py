@@ -31,7 +31,14 @@ from mta.config.mailbox_schema import MaildirMailboxes
 from mta.message.parse import parse
 from mta.model.address import AddressError, parse_address
 from mta.model.sentitem import FoundItem, ItemRef, Marks, NewItem, Removal, SentItem, stamped_job
-from mta.ports.mailbox import ConflictError, ItemGoneError, MailboxError, NoMailboxError, RefusedError
+from mta.ports.mailbox import (
+    NO_FOLDER_YET,
+    ConflictError,
+    ItemGoneError,
+    MailboxError,
+    NoMailboxError,
+    RefusedError,
+)
 
 T = TypeVar("T")
 
@@ -89,7 +96,7 @@ class MaildirSentItems:
     async def set_marks(self, mailbox: str, ref: ItemRef, marks: Marks) -> ItemRef:
         return await self._run(self._set_marks, mailbox, ref, marks)
 
-    async def remove(self, mailbox: str, ref: ItemRef, how: Removal) -> None:
+    async def remove(self, mailbox: str, ref: ItemRef, how: Removal, *, is_fresh: bool = False) -> None:
         await self._run(self._remove, mailbox, ref, how)
 
     # --- in a thread --------------------------------------------------------------------------------------------------
@@ -106,7 +113,7 @@ class MaildirSentItems:
     def _sign_in(self, mailbox: str) -> str:
         with self._mailbox(mailbox), suppress(ItemGoneError), self._folder(mailbox):
             return f"Maildir {self._path(mailbox)}"
-        return f"Maildir {self._path(mailbox)}, without a folder for sent items yet"
+        return f"Maildir {self._path(mailbox)}, {NO_FOLDER_YET}"
 
     def _find(self, mailbox: str, words: Sequence[bytes], is_meant: Callable[[FoundItem], bool]) -> list[FoundItem]:
         with suppress(ItemGoneError), self._folder(mailbox) as folder:
