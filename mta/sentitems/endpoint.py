@@ -79,17 +79,23 @@ class Endpoint:
     def was_stored(self, notes: EndpointNotes) -> None:
         self._stored = notes
 
-    def recall(self, notes: EndpointNotes) -> None:
-        """Go by notes from the store: of the last process, or of an administrator who has it resume."""
+    def recall(self, notes: EndpointNotes) -> str:
+        """Go by notes from the store: of the last process, or of an administrator who has it resume.
+
+        Gives the reason for which it was left alone, where it is to be tried now.
+        """
         if self.unstored is not None or notes == self.notes or self._busy:
-            return
+            return ""
         self._stored = notes
+        reason = self.notes.reason if self.is_left_alone else ""
         if notes.is_stopped and notes.settings != self.digest:
             events.mailbox_server_resumed(self.name, reason=notes.reason)  # what it was stopped for may be mended
+            reason = notes.reason
             notes = EndpointNotes(self.name, connections=notes.connections)
         elif self.notes.is_stopped and not notes.is_stopped:
             events.mailbox_server_resumed(self.name, reason=self.notes.reason)
         self.notes, self._has_answered, self._is_to_be_opened_anew = notes, False, True
+        return "" if self.is_left_alone else reason
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[SentItems]:

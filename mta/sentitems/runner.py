@@ -244,8 +244,9 @@ class Runner:
             if unstored is not None and not endpoint.in_hand:
                 await self._jobs.note_endpoint(unstored)
                 endpoint.was_stored(unstored)
-            elif endpoint.name in stored:
-                endpoint.recall(stored[endpoint.name])
+            elif endpoint.name in stored and (reason := endpoint.recall(stored[endpoint.name])):
+                waiting = JobFilter(endpoint=endpoint.name, state=JobState.WAITING, reason=reason)
+                await self._jobs.retry(waiting, self._clock.now())
 
     async def _keep_house(self) -> None:
         for endpoint in [each for each in self._retired if not each.in_hand]:

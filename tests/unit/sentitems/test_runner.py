@@ -229,6 +229,19 @@ async def test_three_sign_ins_and_no_more_until_somebody_has_it_resume(bench: Be
     assert bench.server.is_closed
 
 
+async def test_resumed_means_at_once_for_who_was_refused_again_and_again_too(bench: Bench) -> None:
+    bench.equip()
+    await bench.send("jane@example.com")
+    bench.server.trouble = port.SignInError("401", "Unauthorized")
+    for _ in range(3):
+        await bench.turn(timedelta(minutes=10))
+    assert (await bench.jobs.endpoint_notes())["local"].is_stopped
+    bench.server.trouble = None
+    await bench.jobs.note_endpoint(EndpointNotes("local"))
+    await bench.turns(2)
+    assert await bench.how() == {"jane@example.com": "done"}
+
+
 async def test_another_configuration_has_a_stopped_server_tried_again_and_a_restart_does_not(bench: Bench) -> None:
     bench.equip()
     await bench.send("jane@example.com")
