@@ -49,6 +49,7 @@ class Endpoint:
         self._changed_at = clock.now()
         self._busy = 0
         self._turn = asyncio.Condition()
+        self._is_closed = False
 
     @property
     def name(self) -> str:
@@ -113,6 +114,8 @@ class Endpoint:
                 await asyncio.shield(self._wake())
         finally:
             self.in_hand -= 1
+            if self._is_closed and not self.in_hand:  # a turn that began after
+                await self._let_go()
 
     def require_asked(self) -> None:
         """Raises LeftAloneError while nobody is to ask it."""
@@ -135,6 +138,8 @@ class Endpoint:
         return result
 
     async def close(self) -> None:
+        """End its connections; whoever comes all the same has his turn, and it closes behind the last."""
+        self._is_closed = True
         await self._let_go()
 
     async def _opened(self) -> SentItems:

@@ -146,6 +146,10 @@ class Runner:
         leased = await self._jobs.lease_due(
             now, limit=room, busy={job.mailbox for job, _ in self._in_hand.values()}, left_alone=self._left_alone()
         )
+        if self._is_draining:  # since we asked; `drain` waits for what was in hand then
+            for job in leased:
+                await self._jobs.give_back(job.id, now)
+            return 0
         for job in leased:
             self._in_hand[job.id] = (job, asyncio.create_task(self._do(job)))
         return len(leased)

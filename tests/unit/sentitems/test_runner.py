@@ -242,6 +242,29 @@ async def test_resumed_means_at_once_for_who_was_refused_again_and_again_too(ben
     assert await bench.how() == {"jane@example.com": "done"}
 
 
+async def test_what_is_leased_while_the_process_ends_is_given_back(bench: Bench) -> None:
+    bench.equip()
+    await bench.send("jane@example.com")
+    bench.clock.pass_(WAIT)
+    looking = asyncio.create_task(bench.runner.look())
+    await asyncio.sleep(0)  # it asks the store now
+    assert await bench.runner.drain(10) == 0
+    assert await looking == 0
+    assert not (await bench.one()).is_leased
+    assert bench.server.asked == []
+
+
+async def test_a_server_whose_turn_comes_after_a_reload_is_closed_all_the_same(bench: Bench) -> None:
+    bench.equip()
+    (branch,) = bench.runner.branches.values()
+    endpoint = branch.endpoints["local"]
+    await endpoint.close()
+    async with endpoint.turn() as server:
+        await server.find("jane@example.com", "<1@example.com>", "job")
+        assert not bench.server.is_closed
+    assert bench.server.is_closed
+
+
 async def test_another_configuration_has_a_stopped_server_tried_again_and_a_restart_does_not(bench: Bench) -> None:
     bench.equip()
     await bench.send("jane@example.com")
