@@ -9,6 +9,9 @@ from enum import Enum
 from mta.cli.command import CommandFailedError, ExitCode, seconds_of
 from mta.model.sentitem import JobFilter, JobState
 
+_OPTIONS = {"endpoint": "server"}
+"""Fields that the options call otherwise."""
+
 
 def add_filters(parser: argparse.ArgumentParser) -> None:
     """The options that narrow a command down; what is given of them must all hold."""
@@ -59,6 +62,6 @@ def filters_of(arguments: argparse.Namespace, command: str) -> list[JobFilter]:
 
 def filter_text(which: JobFilter) -> str:
     """A filter as it stands in the log, e.g. `mailbox=jane@example.com reason=edited`; `all` for the empty one."""
-    given = [(each.name, getattr(which, each.name)) for each in fields(which)]
+    given = [(_OPTIONS.get(each.name, each.name), getattr(which, each.name)) for each in fields(which)]
     texts = [f"{name}={value.value if isinstance(value, Enum) else value}" for name, value in given if value]
     return " ".join(texts) or "all"
