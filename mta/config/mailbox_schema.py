@@ -7,23 +7,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from mta.config.types import Duration, Port, Secret, Strict
 
 Cloud = Literal["global", "us-government", "us-government-dod", "china"]
 _ONLINE_HOSTS = (".office365.com", ".office.com", ".office365.us", ".outlook.cn")
 """Where Exchange Online's addresses end."""
-
-
-def _https(value: str) -> str:
-    if value and not value.startswith("https://"):
-        raise ValueError("tokens and passwords go there | write https://…")
-    return value
-
-
-HttpsUrl = Annotated[str, AfterValidator(_https)]
-"""An address that begins with https://, or ""."""
 
 
 class OAuth(Strict):
@@ -38,7 +28,7 @@ class OAuth(Strict):
     """PEM; with its `key`, instead of a secret."""
     key: Path | None = None
     cloud: Cloud = "global"
-    authority: HttpsUrl = ""
+    authority: str = ""
     """Where tokens come from, for an authority of your own: `https://login.example.com/tenant`."""
     scope: str = ""
     """What the token is for; empty is what the server needs."""
@@ -147,7 +137,7 @@ class GraphMailboxes(MailboxServerSettings):
 
     kind: Literal["graph"]
     oauth: OAuth
-    url: HttpsUrl = ""
+    url: str = ""
     """Empty: that of `oauth.cloud`."""
     tls: Trust = Trust()
     timeout: Duration = timedelta(seconds=60)

@@ -114,11 +114,6 @@ def retry_after(headers: Mapping[str, str]) -> timedelta | None:
     return max(timedelta(0), min(pause, _LONGEST_PAUSE))
 
 
-def error_code(answer: Any) -> str:
-    """The code in an error's JSON; "" if there is none that looks like one."""
-    return _codes(answer)[0]
-
-
 def _otherwise(status: int, writes: bool) -> type[MailboxError]:
     if status >= 500:
         # 500, 502 and 504 may come from something on the way, after the mailbox server has done it.
