@@ -165,13 +165,15 @@ class Replacement:
             there = _item(located, source.ref)
             if there is None:
                 return await self._gone()
+            is_fresh = source.ref == there.ref
             try:
                 if _has_changed(source.ref, there.ref):
                     latest = await self._server.read(self._mailbox, there.ref)
                     if (verdict := await self._follow(source, latest)) is not None:
                         return verdict
                     source = latest
-                await self._server.remove(self._mailbox, source.ref, Removal(situation.settings.remove))
+                how = Removal(situation.settings.remove)
+                await self._server.remove(self._mailbox, source.ref, how, is_fresh=is_fresh)
             except (ConflictError, ItemGoneError):
                 continue
             crash_point("sentitem-removed")
@@ -225,7 +227,7 @@ class Replacement:
             try:
                 latest = await self._server.read(self._mailbox, ref)
                 if by_digest(latest) is None:
-                    await self._server.remove(self._mailbox, latest.ref, how)
+                    await self._server.remove(self._mailbox, latest.ref, how, is_fresh=True)
             except ItemGoneError:
                 return
             except ConflictError:

@@ -55,8 +55,8 @@ class WatchedServer:
     async def set_marks(self, mailbox: str, ref: ItemRef, marks: Marks) -> ItemRef:
         return await self._watched(lambda: self._server.set_marks(mailbox, ref, marks))
 
-    async def remove(self, mailbox: str, ref: ItemRef, how: Removal) -> None:
-        return await self._watched(lambda: self._server.remove(mailbox, ref, how))
+    async def remove(self, mailbox: str, ref: ItemRef, how: Removal, *, is_fresh: bool = False) -> None:
+        return await self._watched(lambda: self._server.remove(mailbox, ref, how, is_fresh=is_fresh))
 
     async def close(self) -> None:
         """It is the endpoint's to close."""

@@ -146,7 +146,7 @@ class RememberedServer:
 
         return self._call("set_marks", change)
 
-    async def remove(self, mailbox: str, ref: ItemRef, how: Removal) -> None:
+    async def remove(self, mailbox: str, ref: ItemRef, how: Removal, *, is_fresh: bool = False) -> None:
         def away() -> None:
             if ref.id in self.kept:
                 self._unchanged(ref)

@@ -516,10 +516,10 @@ async def test_what_the_server_will_never_do_leaves_the_original_by_itself(
     server = _server(item_of(MESSAGE))
     remove, refused = server.remove, [error("ErrorX")]
 
-    async def refuse_once(*arguments: object) -> None:
+    async def refuse_once(*arguments: object, **how: bool) -> None:
         if refused:
             raise refused.pop()
-        await remove(*arguments)  # type: ignore[arg-type]
+        await remove(*arguments, **how)  # type: ignore[arg-type]
 
     monkeypatch.setattr(server, "remove", refuse_once)
     with pytest.raises(error):

@@ -109,8 +109,8 @@ class EwsSentItems:
     async def set_marks(self, mailbox: str, ref: ItemRef, marks: Marks) -> ItemRef:
         return await self._run(lambda: _made(self._call(mailbox, writing.update_marks(ref, marks))))
 
-    async def remove(self, mailbox: str, ref: ItemRef, how: Removal) -> None:
-        await self._run(lambda: self._remove(mailbox, ref, how))
+    async def remove(self, mailbox: str, ref: ItemRef, how: Removal, *, is_fresh: bool = False) -> None:
+        await self._run(lambda: self._remove(mailbox, ref, how, is_fresh=is_fresh))
 
     async def close(self) -> None:
         """Requests under way are broken off."""
@@ -174,9 +174,10 @@ class EwsSentItems:
         if ref.change_key and now is not None and now.change_key != ref.change_key:
             raise ConflictError("ErrorStaleObject", "it was changed since it was read")
 
-    def _remove(self, mailbox: str, ref: ItemRef, how: Removal) -> None:
+    def _remove(self, mailbox: str, ref: ItemRef, how: Removal, *, is_fresh: bool) -> None:
         try:
-            self._check_unchanged(mailbox, ref)
+            if not is_fresh:
+                self._check_unchanged(mailbox, ref)
             self._call(mailbox, writing.delete_item(ref, how))
         except ItemGoneError:
             pass

@@ -63,7 +63,7 @@ _ROUNDING = timedelta(seconds=1)
 
 def get_item(ref: ItemRef, *, whole: bool) -> Element:
     """GetItem: all that `sent_item` reads; or only which version it is."""
-    return element("m:GetItem", _shape(WHOLE if whole else (), mime=whole), _ids(ref))
+    return element("m:GetItem", deepcopy(_WHOLE_SHAPE if whole else _ID_SHAPE), _ids(ref))
 
 
 def create_item(owner: str, item: NewItem) -> Element:
@@ -133,7 +133,7 @@ def resolve_names(address: str) -> Element:
 def _find(owner: str, restriction: Element) -> Element:
     return element(
         "m:FindItem",
-        _shape(FOUND, mime=False),
+        deepcopy(_FOUND_SHAPE),
         element("m:IndexedPageItemView", MaxEntriesReturned=str(MOST_FOUND), Offset="0", BasePoint="Beginning"),
         element("m:Restriction", restriction),
         element("m:ParentFolderIds", sent_folder(owner)),
@@ -147,8 +147,12 @@ def _shape(fields: Sequence[Element], *, mime: bool) -> Element:
         element("t:BaseShape", "IdOnly"),
         element("t:IncludeMimeContent", "true") if mime else None,
         element("t:BodyType", "Best") if mime else None,
-        element("t:AdditionalProperties", *(deepcopy(each) for each in fields)) if fields else None,
+        element("t:AdditionalProperties", *fields) if fields else None,
     )
+
+
+_ID_SHAPE, _FOUND_SHAPE, _WHOLE_SHAPE = _shape((), mime=False), _shape(FOUND, mime=False), _shape(WHOLE, mime=True)
+"""Most of a request, and always the same."""
 
 
 def _constant(value: str) -> Element:

@@ -161,10 +161,11 @@ class GraphSentItems:
         answer = await self._connection.patch(_item(mailbox, ref), encoded(marked(marks)), if_match=ref.change_key)
         return _made(answer)
 
-    async def remove(self, mailbox: str, ref: ItemRef, how: Removal) -> None:
+    async def remove(self, mailbox: str, ref: ItemRef, how: Removal, *, is_fresh: bool = False) -> None:
         """As the port says."""
         try:
-            await self._expect_unchanged(mailbox, ref)
+            if not is_fresh:
+                await self._expect_unchanged(mailbox, ref)
             await self._take_away(mailbox, ref, how)
         except ItemGoneError:
             return
