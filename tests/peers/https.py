@@ -128,8 +128,10 @@ class HttpsServer:
         try:
             while await self._serve(reader, writer):
                 pass
-        except (OSError, EOFError, asyncio.CancelledError):  # gone, or we end
+        except (OSError, EOFError):  # gone
             pass
+        except asyncio.CancelledError:  # we end: a client that is idle would take its time to say goodbye
+            writer.transport.abort()
         except (BadRequestError, asyncio.LimitOverrunError) as error:
             with suppress(OSError):
                 writer.write(_written(Response(400, str(error).encode(), "text/plain"), close=True))

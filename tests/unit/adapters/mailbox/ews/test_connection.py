@@ -347,7 +347,7 @@ def test_no_request_is_made_at_the_start(tmp_path: Path) -> None:
         "kind": "ews", "name": "x", "url": "https://mail.invalid/EWS/Exchange.asmx", "user": "svc",
         "password": {"file": str(tmp_path / "password")},
     }  # fmt: skip
-    assert EwsSentItems(EwsMailboxes.model_validate(settings)).name == "x"
+    assert EwsSentItems(EwsMailboxes.model_validate(settings)).can_rewrite
     with pytest.raises(OSError, match="No such file"):
         EwsSentItems(EwsMailboxes.model_validate(settings | {"tls": {"ca_file": "/nowhere"}}))
     with pytest.raises(OSError, match=r"stampline\[kerberos\]"):
