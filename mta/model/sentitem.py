@@ -304,6 +304,8 @@ class StoredAttachment:
     is_inline: bool = False
     is_item: bool = False
     """Another item (message/rfc822)."""
+    sha256: str = ""
+    """Of its octets, hexadecimal, where there is no MIME to tell these; "" where nobody has looked."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
-from hashlib import blake2b
+from hashlib import blake2b, sha256
 
 from mta.message.contents import Contents, File
 from mta.message.parse import LimitExceededError, Message, parse
@@ -19,14 +19,19 @@ _OVERHEAD_OCTETS = 65_536
 
 
 def are_files_same(item: SentItem, message: Message) -> bool:
-    """As many files, each with the same octets; by their sizes where the server has no MIME."""
+    """As many files, each with the same octets; by their sizes where the server tells nothing else."""
     wanted = Contents(message).files
     if item.mime:
         with suppress(LimitExceededError):
             found = Contents(parse(item.mime)).files
             if len(found) == len(wanted):
                 return _are_same(found, wanted)
-    return len(item.attachments) == len(wanted) and _are_sizes_near(item.attachments, wanted)
+    if len(item.attachments) != len(wanted):
+        return False
+    files, stored = [f for f in wanted if not f.is_message], [s for s in item.attachments if not s.is_item]
+    if all(file.sha256 for file in stored):
+        return not Counter(sha256(file.octets).hexdigest() for file in files) - Counter(file.sha256 for file in stored)
+    return _are_sizes_near(stored, files)
 
 
 def digest_of_files(message: Message) -> str:
@@ -82,8 +87,8 @@ def _digest(octets: bytes, kind: bytes = b"") -> bytes:
 
 def _are_sizes_near(found: Iterable[StoredAttachment], wanted: Iterable[File]) -> bool:
     """What servers call an attachment's size is not that of its octets, but not far from it."""
-    sizes = sorted(len(file.octets) for file in wanted if not file.is_message)
-    stored = sorted(file.size_octets for file in found if not file.is_item)
+    sizes = sorted(len(file.octets) for file in wanted)
+    stored = sorted(file.size_octets for file in found)
     if len(stored) != len(sizes) or 0 in stored:
         return True  # it doesn't tell
     return all(

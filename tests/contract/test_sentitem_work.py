@@ -8,6 +8,8 @@ from typing import Any, cast
 
 import pytest
 
+from mta.message.contents import Contents
+from mta.message.parse import parse
 from mta.model.sentitem import JobCopy, JobState, SentItemJob, job_id
 from mta.ports.mailbox import SentItems
 from mta.sentitems import reasons
@@ -155,3 +157,31 @@ async def test_its_owner_deletes_it_meanwhile(sent: Sent, server: SentItems) -> 
     between = _Between(server, "create", lambda: sent.harness.delete(sent.mailbox, sent.message_id))
     assert (await _attempt(sent, cast("SentItems", between))).reason == reasons.GONE
     assert sent.shown() == []
+
+
+def _with_other_files(data: bytes) -> bytes:
+    """As many octets in each, and one of them another one."""
+    for file in Contents(parse(data)).files:
+        raw = file.part.raw_body
+        data = data.replace(raw, raw.replace(raw[:1], bytes([raw[0] ^ 1]), 1))
+    return data
+
+
+async def test_files_of_the_same_name_and_size_that_somebody_else_sent(sent: Sent, server: SentItems) -> None:
+    before = sent.shown()
+    forged = _with_other_files(sent.data)
+    assert forged != sent.data
+    verdict = await _attempt(sent, server, sent.with_copies(copy_of(forged, stamp=STAMP)))
+    assert (verdict.state, verdict.reason) == (JobState.SKIPPED, reasons.ATTACHMENTS)
+    assert sent.shown() == before
+
+
+async def test_another_message_that_comes_later_under_the_same_name(sent: Sent, server: SentItems) -> None:
+    first = sent.job.copies[0]
+    verdict = await _attempt(sent, server)
+    before = sent.shown()
+    forged = copy_of(_with_other_files(sent.data), stamp="x", queue_id="q2", after_s=60)
+    job = sent.with_copies(let_go(first), forged, placed=verdict.placed)
+    late = await _attempt(sent, server, job, copies="last")
+    assert (late.state, late.reason) == (JobState.SKIPPED, reasons.ANOTHER_MESSAGE)
+    assert sent.shown() == before

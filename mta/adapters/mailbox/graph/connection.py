@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from hashlib import sha256
 from typing import Any
 
 import httpx
@@ -29,6 +30,8 @@ from mta.ports.mailbox import (
 
 LARGEST_ANSWER = 40 * 1024 * 1024
 """An item with its body, but without attachments."""
+LARGEST_OCTETS = 150_000_000
+"""Of an attachment that is only passed over."""
 _LONGEST_CONNECT_S = 20.0
 _LONGEST_PAUSE = timedelta(seconds=10)
 _MOST_PAUSES = 3
@@ -43,6 +46,8 @@ class Answer:
     data: dict[str, Any] = field(repr=False)
     """Its JSON; {} where there is none."""
     headers: Mapping[str, str] = field(repr=False)
+    sha256: str = ""
+    """Of the octets that came, where these alone were asked for."""
 
 
 class Connection:
@@ -79,6 +84,10 @@ class Connection:
     async def get(self, path: str, *, prefer: str = "") -> Answer:
         """`path` begins with a slash and is quoted; or it is an address that a page of Graph's named."""
         return await self._ask("GET", path, prefer=prefer, writes=False)
+
+    async def sha256(self, path: str) -> str:
+        """Of what is there, in hexadecimal; the octets themselves are not kept."""
+        return (await self._ask("GET", path, writes=False, digests=True)).sha256
 
     async def post(self, path: str, body: bytes) -> Answer:
         return await self._ask("POST", path, body=body)
@@ -123,6 +132,7 @@ class Connection:
         prefer: str = "",
         if_match: str = "",
         writes: bool = True,
+        digests: bool = False,
     ) -> Answer:
         url = path if path.startswith(f"{self.root}/") else self.root + path
         headers = {"Accept": "application/json"}
@@ -137,7 +147,7 @@ class Connection:
             headers["Authorization"] = f"Bearer {token}"
             try:
                 async with self._errors(writes=writes):
-                    return await self._exchange(method, url, headers, body, writes=writes)
+                    return await self._exchange(method, url, headers, body, writes=writes, digests=digests)
             except _UnauthorizedError as exc:
                 # Tokens may be withdrawn before they end; a new one is asked for once.
                 self._tokens.forget(token)
@@ -146,9 +156,11 @@ class Connection:
         raise AssertionError
 
     async def _exchange(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes, *, writes: bool
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes, *, writes: bool, digests: bool = False
     ) -> Answer:
         async with self._client.stream(method, url, headers=headers, content=body or None) as answer:
+            if digests and answer.status_code == 200:
+                return Answer(200, {}, answer.headers, await _sha256(answer))
             read = await _content(answer)
             if read is None:
                 what = f"{self.host} answers with more than we take"
@@ -198,6 +210,16 @@ async def _content(answer: httpx.Response) -> bytes | None:
         if len(body) > LARGEST_ANSWER:
             return None
     return bytes(body)
+
+
+async def _sha256(answer: httpx.Response) -> str:
+    found, length = sha256(), 0
+    async for piece in answer.aiter_raw():
+        found.update(piece)
+        length += len(piece)
+        if length > LARGEST_OCTETS:
+            raise RefusedError("too-large", "an attachment of more octets than we take")
+    return found.hexdigest()
 
 
 def _parsed(body: bytes) -> Any:

@@ -33,6 +33,8 @@ ITEM_FIELDS = (
     "bccRecipients,replyTo,body,isRead,categories,flag,importance,isReadReceiptRequested,isDeliveryReceiptRequested"
 )
 ATTACHMENT_FIELDS = "id,name,contentType,size,isInline,microsoft.graph.fileAttachment/contentId"
+SHA256 = "-sha256"
+"""What we note of an attachment beside Graph's own fields."""
 _PLAIN = 1
 _FLAGS = {"flagged": "flagged", "complete": "complete"}
 _SENSITIVITIES: tuple[Sensitivity, ...] = ("normal", "personal", "private", "confidential")
@@ -57,7 +59,7 @@ def found_item(message: Mapping[str, Any]) -> FoundItem:
 def sent_item(message: Mapping[str, Any], attachments: list[Any]) -> SentItem:
     extended = Properties(message)
     html, text = _body(message.get("body"))
-    stored = tuple(_attachment(entry) for entry in attachments if isinstance(entry, dict))
+    stored = tuple(stored_attachment(entry) for entry in attachments if isinstance(entry, dict))
     importance = _text(message, "importance").lower()
     return SentItem(
         ref=ref(message),
@@ -151,7 +153,12 @@ def _participant(value: Any) -> Participant | None:
     return person if person.address or person.name else None
 
 
-def _attachment(entry: Mapping[str, Any]) -> StoredAttachment:
+def is_file(entry: Mapping[str, Any]) -> bool:
+    """No other item, and no link to a file elsewhere."""
+    return _text(entry, "@odata.type").endswith("fileAttachment") and bool(_text(entry, "id"))
+
+
+def stored_attachment(entry: Mapping[str, Any]) -> StoredAttachment:
     size = entry.get("size")
     return StoredAttachment(
         name=_text(entry, "name"),
@@ -160,6 +167,7 @@ def _attachment(entry: Mapping[str, Any]) -> StoredAttachment:
         content_id=_text(entry, "contentId").removeprefix("<").removesuffix(">"),
         is_inline=entry.get("isInline") is True,
         is_item=_text(entry, "@odata.type").endswith("itemAttachment"),
+        sha256=_text(entry, SHA256),
     )
 
 

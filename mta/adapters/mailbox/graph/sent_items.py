@@ -14,6 +14,7 @@ import binascii
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
@@ -115,7 +116,10 @@ class GraphSentItems:
         return [item for item in items if not item.stamp.endswith(reading.UNFINISHED)]
 
     async def read(self, mailbox: str, ref: ItemRef) -> SentItem:
-        """As the port says; without MIME, which Graph couldn't be given back."""
+        """As the port says; without MIME, which Graph couldn't be given back.
+
+        Of what we didn't make, the files are passed over: a name and a size say nothing of what is in them.
+        """
         path = _item(mailbox, ref)
         expand = quote(known.expand(*known.ALL_READ), safe=_IN_QUERY)
         answer = await self._connection.get(
@@ -128,7 +132,21 @@ class GraphSentItems:
         listed = await self._pages(
             f"{_message(mailbox, ref)}/attachments?$select={reading.ATTACHMENT_FIELDS}", _MOST_ATTACHMENTS
         )
-        return reading.sent_item(message, listed)
+        item = reading.sent_item(message, listed)
+        if item.stamp:
+            return item
+        own = f"{_message(mailbox, ref)}/attachments"
+        files = [await self._with_sha256(own, entry) for entry in listed]
+        return replace(item, attachments=tuple(map(reading.stored_attachment, files)))
+
+    async def _with_sha256(self, attachments: str, entry: dict[str, Any]) -> dict[str, Any]:
+        """api/attachment-get: only of files, others have no octets of their own."""
+        if not reading.is_file(entry):
+            return entry
+        path = f"{attachments}/{quote(str(entry.get('id')), safe='=')}/$value"
+        with suppress(RefusedError):
+            return {**entry, reading.SHA256: await self._connection.sha256(path)}
+        return entry
 
     async def create(self, mailbox: str, item: NewItem) -> ItemRef:
         """As the port says: in one request if that is small enough; else its stamp says so until all is there."""
