@@ -13,6 +13,7 @@ from mta.cli.command import CommandFailedError, ExitCode, print_json, print_tabl
 from mta.cli.queue_spool import read_configuration
 from mta.cli.sentitems_filters import filter_of
 from mta.cli.sentitems_jobs import with_jobs
+from mta.cli.sentitems_servers import tell_of_unknown_server
 from mta.config.mailbox_schema import MailboxServer
 from mta.config.schema import Organisation
 from mta.model.sentitem import EndpointNotes, JobCopy, JobFilter, JobState, SentItemJob, Switch
@@ -48,7 +49,7 @@ def run_status(arguments: argparse.Namespace) -> int:
         else:
             print("no organisation has `sent_items`")
         print(counts_text(counts))
-        if due is not None:
+        if due is not None and switch is Switch.ON:
             wait_s = (due - now).total_seconds()
             print(f"the next job is due {f'in {short_age(wait_s)}' if wait_s > 0 else 'now'}")
         return ExitCode.OK
@@ -86,11 +87,12 @@ def _server_row(server: Mapping[str, Any], notes: EndpointNotes | None, now: dat
 
 
 def run_list(arguments: argparse.Namespace) -> int:
-    which = filter_of(arguments)
+    which, configuration = filter_of(arguments), read_configuration(arguments)
     states = _LISTED if which.state is None else (which.state,)
 
     async def use(jobs: SentItemJobs) -> int:
         counts = await jobs.counts(which)
+        tell_of_unknown_server(configuration, which.endpoint, matched=sum(counts.values()))
         if arguments.count:
             print_json(counts_to_json(counts)) if arguments.json else print(counts_text(counts))
             return ExitCode.OK
@@ -104,7 +106,7 @@ def run_list(arguments: argparse.Namespace) -> int:
         print(counts_text(counts))
         return ExitCode.OK
 
-    return with_jobs(read_configuration(arguments), use)
+    return with_jobs(configuration, use)
 
 
 async def _entries(jobs: SentItemJobs, which: JobFilter, states: Sequence[JobState], limit: int) -> list[SentItemJob]:
@@ -155,6 +157,8 @@ def run_show(arguments: argparse.Namespace) -> int:
         else:
             now = datetime.now(UTC)
             print("\n\n".join("\n".join(map(printable, _lines(job, now))) for job in found))
+            if (switch := await jobs.switch()) is not Switch.ON:
+                print(f"\nSent Items is {_SWITCH[switch]}")
         return ExitCode.OK
 
     return with_jobs(read_configuration(arguments), use)

@@ -11,7 +11,7 @@ from mta.cli.command import ExitCode, print_json
 from mta.cli.queue_spool import log_as_relay, read_configuration, wake, who
 from mta.cli.sentitems_filters import filter_text, filters_of
 from mta.cli.sentitems_jobs import with_jobs
-from mta.cli.sentitems_servers import require_mailbox_server
+from mta.cli.sentitems_servers import require_mailbox_server, tell_of_unknown_server
 from mta.model.sentitem import EndpointNotes, JobState, Switch
 from mta.ports.sentitem_jobs import SentItemJobs
 from mta.sentitems.reasons import BY_ADMINISTRATOR
@@ -54,6 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
         log_as_relay(configuration)
         events.sent_items_changed(name, by=who(), which="; ".join(map(filter_text, meant)), jobs=changed)
         wake(configuration)
+    tell_of_unknown_server(configuration, arguments.server, matched=changed)
     done = f"would be {_DONE[name]}" if arguments.dry_run else _DONE[name]
     if arguments.json:
         print_json({done.replace(" ", "_"): changed})

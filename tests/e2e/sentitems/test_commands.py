@@ -107,8 +107,10 @@ def test_pause_keeps_jobs_waiting_and_resume_lets_them_go(relay: Relay) -> None:
     assert "PAUSED" in status
     assert "1 waiting" in status
     assert "works" in status
+    assert "the next job is due" not in status
     shown = relay.cli("sentitems", "show", job["id"][:8]).stdout
     assert "waiting" in shown
+    assert "PAUSED" in shown
     assert "1 recipient outside" in shown
     assert as_json(relay, "show", queue_id) == as_json(relay, "show", str(sent["Message-ID"]).strip("<>"))
     assert b"Example Ltd" not in found(relay, sent)[0]
@@ -148,6 +150,12 @@ def test_a_job_whose_item_is_missing_can_be_tried_again_or_skipped(relay: Relay)
     wait_for_job(relay, late, state="done")
     assert len(found(relay, late)) == 1
     assert found(relay, never) == []
+
+
+def test_a_server_that_nobody_knows_may_be_a_typing_error(relay: Relay) -> None:
+    done = relay.cli("sentitems", "list", "--server", "mailbox")
+    assert done.stdout == "0 jobs\n"
+    assert "there is no mailbox server mailbox; the configuration has mailboxes" in done.stderr
 
 
 def test_off_makes_no_jobs_and_on_makes_them_again(relay: Relay) -> None:

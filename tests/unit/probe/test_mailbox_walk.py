@@ -14,6 +14,7 @@ import pytest
 from mta.adapters.directory.file_directory import YamlDirectory
 from mta.config.mailbox_schema import EwsMailboxes, GraphMailboxes, MailboxServer, MaildirMailboxes
 from mta.config.sentitems_schema import SentItemsSettings
+from mta.config.types import Secret
 from mta.probe.mailbox_walk import SUBJECT
 from mta.probe.probe import Line, Status
 from mta.probe.sent_items import Branch, MailboxProbe, OutsiderProbe
@@ -106,7 +107,7 @@ async def test_what_fails_says_how_to_mend_it(
 ) -> None:  # fmt: skip
     given = dict(changes)
     if name := given.pop("password_env", ""):
-        settings = ews().model_copy(update={"password": ews().password.model_copy(update={"file": None, "env": name})})
+        settings = ews().model_copy(update={"password": Secret(env=name)})
     else:
         if path := given.pop("path", ""):
             given["url"] = exchange.url.replace("/EWS/Exchange.asmx", path)
