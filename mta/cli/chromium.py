@@ -27,6 +27,8 @@ HEIGHT_MAX = 4_000
 """Pixels of the page; what is below is cut off."""
 TIMEOUT_S = 60.0
 """For everything that one browser does."""
+START_S = 20.0
+"""For its first answer; a browser that hangs at its start is started once more."""
 _ANSWER_MAX = 100_000_000
 _OPTIONS = (
     "--headless", "--remote-debugging-pipe", "--no-first-run", "--no-default-browser-check", "--disable-gpu",
@@ -75,15 +77,34 @@ def find_chromium() -> str | None:
 class Chromium:
     """One browser, for as long as the `with` lasts."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, start_s: float = START_S) -> None:
         self._path = path
-        self._deadline = time.monotonic() + TIMEOUT_S
+        self._start_s = start_s
         self._folder = tempfile.TemporaryDirectory(prefix="stampline-preview-")
+        self._begin()
+
+    def _begin(self) -> None:
+        self._deadline = time.monotonic() + TIMEOUT_S
         self._asked = 0
         self._waiting = b""
         self._events: list[dict[str, Any]] = []
 
     def __enter__(self) -> Self:
+        self._start()
+        try:
+            self._deadline = time.monotonic() + self._start_s
+            self._ask("Browser.getVersion", {})
+            self._deadline = time.monotonic() + TIMEOUT_S
+        except ChromiumError:
+            self._end()
+            self._begin()
+            self._start()
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def _start(self) -> None:
         to_read, self._commands = os.pipe()
         self._answers, to_write = os.pipe()
         options = [*_OPTIONS, f"--user-data-dir={self._folder.name}"]
@@ -102,18 +123,20 @@ class Chromium:
         finally:
             os.close(to_read)
             os.close(to_write)
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._end()
+        with suppress(OSError):  # a helper that is just dying may still write
+            self._folder.cleanup()
+
+    def _end(self) -> None:
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         os.close(self._commands)
         os.close(self._answers)
-        with suppress(OSError):  # a helper that is just dying may still write
-            self._folder.cleanup()
 
     def shoot(self, html: str, view: View) -> Shot:
         """Show the HTML in a page of its own. Raises ChromiumError."""

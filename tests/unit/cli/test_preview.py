@@ -226,6 +226,15 @@ class TestChromium:
         shown = browser.shoot('<!DOCTYPE html><body style="background: #ff0000">', View(210))
         assert red in colours(pixels(shown.png)[2])
 
+    def test_a_browser_that_hangs_at_its_start_is_started_once_more(self, chromium: str, tmp_path: Path) -> None:
+        hangs_first = tmp_path / "browser"
+        hung = tmp_path / "hung"
+        hangs_first.write_text(f'#!/bin/sh\n[ -e {hung} ] && exec {chromium} "$@"\ntouch {hung}\nexec sleep 60\n')
+        hangs_first.chmod(0o755)
+        with Chromium(str(hangs_first), start_s=0.5) as browser:
+            assert browser.shoot("<p>there</p>", View(width=200)).width <= 200
+        assert hung.exists()
+
     def test_long_pages_are_cut_and_wide_ones_told(self, browser: Chromium) -> None:
         shot = browser.shoot('<!DOCTYPE html><div style="width: 900px; height: 90000px">x</div>', View(20))
         assert shot.width >= 900
