@@ -1,4 +1,4 @@
-"""What the documents show of `sent_items` is configuration that the relay takes."""
+"""What the documents show of `sent_items` is configuration that the relay takes, and what they explain is all."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from mta.config.sentitems_schema import SentItemsSettings
+from mta.sentitems import reasons
 
 DOCUMENTS = Path(__file__).parents[3] / "docs"
 _BLOCK = re.compile(r"^ *```yaml\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
@@ -30,6 +31,14 @@ def test_what_is_shown_is_taken(name: str, block: str) -> None:
     value = yaml.safe_load(block)
     settings = value.get("organisation", value)["sent_items"]
     assert SentItemsSettings.model_validate(settings).servers
+
+
+def test_every_reason_is_explained() -> None:
+    known = {value for name, value in vars(reasons).items() if name.isupper() and isinstance(value, str)}
+    table = (DOCUMENTS / "sent-items.md").read_text(encoding="utf-8").partition("| reason |")[2].partition("\n\n")[0]
+    rows = [row.split("|")[1] for row in table.splitlines() if row.startswith("| `")]
+    assert sorted(word for row in rows for word in re.findall("`([a-z-]+)`", row)) == sorted(known)
+    assert all(map(reasons.explained, known))
 
 
 def test_each_page_shows_one() -> None:
