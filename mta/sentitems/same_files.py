@@ -12,8 +12,6 @@ from mta.message.parse import LimitExceededError, Message, parse
 from mta.model.sentitem import SentItem, StoredAttachment
 from mta.sentitems.same_text import Said, is_same
 
-_PAIRED_MAX = 20
-"""So many attached messages are compared by what they say."""
 _OVERHEAD_OCTETS = 65_536
 """What Exchange counts beside the octets of an attachment: its properties, an icon."""
 
@@ -54,16 +52,10 @@ def _are_same(found: Iterable[File], wanted: Iterable[File]) -> bool:
 
 
 def _are_messages_same(found: list[File], wanted: list[File]) -> bool:
-    """Exchange writes attached messages anew."""
-    if not all(file.is_message for file in (*found, *wanted)) or len(wanted) > _PAIRED_MAX:
-        return False
-    said = [_said(file) for file in found]
-    for file in wanted:
-        twin = next((known for known in said if is_same(known, _said(file))), None)
-        if twin is None:
-            return False
-        said.remove(twin)
-    return True
+    """Exchange writes attached messages anew, and leaves them in their order."""
+    return all(file.is_message for file in (*found, *wanted)) and all(
+        is_same(_said(one), _said(other)) for one, other in zip(found, wanted, strict=True)
+    )
 
 
 def _said(file: File) -> Said:

@@ -13,7 +13,7 @@ from hashlib import blake2b
 from urllib.parse import parse_qs, unquote, urlsplit
 
 _HREF = re.compile(
-    r"<(?:a|area)\s(?:[^<>]{0,4000}?\s)?href\s*=\s*"
+    r"<(?:a|area)\s(?:[^<>]{0,4000}?\s)?href\s{0,99}=\s{0,99}"
     r"(?:\"([^\"<>]{1,8000})\"|'([^'<>]{1,8000})'|([^\s\"'<>]{1,8000}))",
     re.IGNORECASE,
 )
@@ -51,13 +51,16 @@ def _target(href: str) -> str:
     elif not href.lower().startswith("www."):
         return ""
     host, slash, rest = href.partition("/")
-    with suppress(UnicodeError):
-        host = host.encode("idna").decode()
+    if not host.isascii():
+        with suppress(UnicodeError):
+            host = host.encode("idna").decode()
     return unquote(host + slash + rest).casefold().rstrip("/#?")
 
 
 def _unwrapped(href: str) -> str:
     for _ in range(_WRAPPED_MAX):
+        if ".safelinks." not in href.lower():
+            return href
         try:
             place = urlsplit(href)
             wrapped = parse_qs(place.query).get("url") if f".{place.hostname}".endswith(_WRAPPERS) else None

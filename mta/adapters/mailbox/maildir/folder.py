@@ -123,13 +123,13 @@ class Folder:
             return None
 
     def read(self, message: Message) -> bytes | None:
-        """All octets; None where it has gone meanwhile."""
+        """Its octets, no more than it had when it was looked at; None where it has gone meanwhile."""
         try:
             descriptor = self._places[message.name.folder].open(message.name.file)
         except FileNotFoundError:
             return None
         with open(descriptor, "rb") as file:  # noqa: PTH123 (a descriptor, not a path)
-            return file.read()
+            return file.read(message.state.st_size)
 
     def add(self, data: bytes, letters: Iterable[str], modified_ns: int | None) -> Message:
         """A new message, on disk when this returns; where that fails, it is not there."""

@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 
 from mta.adapters.mailbox.maildir import MaildirSentItems
+from mta.adapters.mailbox.maildir.directories import Directory
+from mta.adapters.mailbox.maildir.folder import Folder
 from mta.config.mailbox_schema import MaildirMailboxes
 from mta.model.sentitem import FollowUp, ItemRef, Marks, Removal, SentItem
 from mta.ports.mailbox import (
@@ -148,6 +150,17 @@ async def test_what_is_too_large_is_not_read(server: MaildirSentItems, sent: Pat
     os.truncate(file, 200_000_000)
     with pytest.raises(RefusedError, match="too-large"):
         await server.read(JANE, await _ref(server, message_id))
+
+
+def test_what_grows_while_it_is_read_is_not_read_to_its_end(tmp_path: Path) -> None:
+    (tmp_path / "cur").mkdir()
+    file = tmp_path / "cur" / "1.M1P1.host:2,S"
+    file.write_bytes(b"Subject: x\n\nbody\n")
+    with Directory.at(tmp_path, ()) as directory, Folder(directory) as folder:
+        message = folder.look("1.M1P1.host")
+        assert message is not None
+        os.truncate(file, 10_000_000)
+        assert folder.read(message) == b"Subject: x\n\nbody\n"
 
 
 # --- readers at work --------------------------------------------------------------------------------------------------
