@@ -265,6 +265,17 @@ async def test_a_server_whose_turn_comes_after_a_reload_is_closed_all_the_same(b
     assert bench.server.is_closed
 
 
+async def test_what_has_ended_is_remembered_for_as_long_as_configured(bench: Bench) -> None:
+    bench.equip(keep="1h")
+    await bench.send("jane@example.com")
+    await bench.turn()
+    for after, left in ((timedelta(minutes=59), 1), (timedelta(minutes=2), 0)):
+        bench.runner = Runner(bench.jobs, look_only, bench.clock, bench.watch)
+        bench.equip(keep="1h")
+        await bench.turn(after)
+        assert len(await bench.jobs.entries(JobFilter())) == left
+
+
 async def test_another_configuration_has_a_stopped_server_tried_again_and_a_restart_does_not(bench: Bench) -> None:
     bench.equip()
     await bench.send("jane@example.com")
