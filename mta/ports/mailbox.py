@@ -51,6 +51,9 @@ class TlsFailedError(MailboxError):
 class SignInError(MailboxError):
     """401, 403, a wrong password, no token: going on would lock the account."""
 
+    tries = 1
+    """How often we were refused for it."""
+
 
 class AccessDeniedError(MailboxError):
     """Signed in, but not for this mailbox: no impersonation, out of the management scope."""

@@ -48,6 +48,10 @@ class SentItemJobs(Protocol):
         """What is remembered of these mailboxes."""
         ...
 
+    async def mailbox_at(self, endpoint: str) -> str:
+        """The primary address of a mailbox that was lately found on this endpoint and is open to us; "" for none."""
+        ...
+
     async def endpoint_notes(self) -> Mapping[str, EndpointNotes]:
         """What is remembered of every endpoint, by name."""
         ...

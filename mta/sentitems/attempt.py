@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -20,7 +20,7 @@ from mta.ports.mailbox import MailboxError, NoMailboxError, SentItems
 from mta.sentitems import reasons
 from mta.sentitems.branch import Branch
 from mta.sentitems.decisions import Circumstances, decide, skipped, waits
-from mta.sentitems.endpoint import Endpoint
+from mta.sentitems.endpoint import Endpoint, Turn
 from mta.sentitems.schedule import ABSENT_FOR, RESOLVED_FOR
 from mta.sentitems.verdict import Verdict
 
@@ -44,9 +44,17 @@ class Tried:
 class Attempts:
     """Makes attempts; the same mailbox is never worked on twice at a time, whatever address it goes by."""
 
-    def __init__(self, work: Work, clock: Clock, is_clock_in_doubt: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        work: Work,
+        clock: Clock,
+        is_clock_in_doubt: Callable[[], bool],
+        mailbox_at: Callable[[str], Awaitable[str]],
+    ) -> None:
+        """`mailbox_at` gives a mailbox that was opened on a server lately, "" for none."""
         self._work = work
         self._clock = clock
+        self._mailbox_at = mailbox_at
         self._is_clock_in_doubt = is_clock_in_doubt
         self._mailboxes: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
@@ -91,14 +99,15 @@ class Attempts:
 
     async def _try_on(self, on: _OnServer) -> Verdict | Exception:
         try:
-            async with on.endpoint.turn() as server:
+            async with on.endpoint.turn() as turn:
+                await self._see_who_is_refused(on, turn)
                 if on.is_known_there:
                     try:
-                        return await self._carry_out(on, server)
+                        return await self._carry_out(on, turn.server)
                     except NoMailboxError:  # or its primary address is another one now
                         on.forget()
-                await on.look_up(server, self._clock.now())
-                return await self._carry_out(on, server)
+                await on.look_up(turn.server, self._clock.now())
+                return await self._carry_out(on, turn.server)
         except MailboxError as error:
             return error
         except Exception as error:  # noqa: BLE001 - whatever it is, it is this job's alone
@@ -106,6 +115,15 @@ class Attempts:
             where = "".join(traceback.format_tb(error.__traceback__))
             events.internal_error(f"sent-item {on.job.id}", error=type(error).__name__, traceback=where)
             return error
+
+    async def _see_who_is_refused(self, on: _OnServer, turn: Turn) -> None:
+        """Some servers say the same of a wrong password and of a mailbox that isn't there; so after a refusal one is
+        tried that was opened before. Raises MailboxError.
+        """
+        if on.endpoint.notes.reason == reasons.SIGN_IN and not on.is_known_there:
+            known = await self._mailbox_at(on.endpoint.name)
+            if known and known.lower() != on.address.lower():
+                await turn.vouch(known)
 
     async def _carry_out(self, on: _OnServer, server: SentItems) -> Verdict:
         primary = on.notes.primary

@@ -59,7 +59,7 @@ TABLE: dict[type[port.MailboxError], Row] = {
     port.EndpointOverloadedError: Row(reasons.SERVER_OVERLOADED, endpoint="fewer", is_patient=True),
     port.EndpointDownError: Row(reasons.SERVER_DOWN, endpoint="down", is_patient=True),
     port.TlsFailedError: Row(reasons.TLS_FAILED, endpoint="stop", is_patient=True),
-    port.SignInError: Row(reasons.SIGN_IN, endpoint="sign-in"),
+    port.SignInError: Row(reasons.SIGN_IN, endpoint="sign-in", is_patient=True),
     port.AccessDeniedError: Row(reasons.ACCESS_DENIED, _SKIPPED, mailbox="denied"),
     port.NoMailboxError: Row(reasons.NO_MAILBOX, _SKIPPED, mailbox="absent"),
     port.MailboxUnavailableError: Row(reasons.MAILBOX_UNAVAILABLE, mailbox="leave-alone"),
@@ -106,7 +106,8 @@ def after_error(notes: EndpointNotes, error: Exception, *, now: datetime, connec
     row = _row(error)
     if not isinstance(error, port.MailboxError) or not row.endpoint:
         return notes
-    failures = notes.failures + 1 if notes.reason == row.reason else 1
+    tries = error.tries if isinstance(error, port.SignInError) else 1
+    failures = tries + (notes.failures if notes.reason == row.reason else 0)
     told = replace(notes, reason=row.reason, detail=_words(error), failures=failures)
     match row.endpoint:
         case "busy":

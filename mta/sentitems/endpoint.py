@@ -17,7 +17,14 @@ from mta import events
 from mta.config.mailbox_schema import MailboxServer
 from mta.model.sentitem import EndpointNotes
 from mta.ports.clock import Clock
-from mta.ports.mailbox import EndpointDownError, MailboxError, SentItems, SignInError, TlsFailedError
+from mta.ports.mailbox import (
+    AccessDeniedError,
+    EndpointDownError,
+    MailboxError,
+    SentItems,
+    SignInError,
+    TlsFailedError,
+)
 from mta.sentitems.decisions import LeftAloneError, after_answer, after_error, is_reachable
 from mta.sentitems.watched_server import WatchedServer
 
@@ -99,8 +106,8 @@ class Endpoint:
         return "" if self.is_left_alone else reason
 
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[SentItems]:
-        """Its turn for one job: the server, each of whose calls is watched. Raises LeftAloneError."""
+    async def turn(self) -> AsyncIterator[Turn]:
+        """Its turn for one job. Raises LeftAloneError."""
         self.in_hand += 1
         try:
             async with self._turn:
@@ -108,7 +115,7 @@ class Endpoint:
                 self.require_asked()
                 self._busy += 1
             try:
-                yield WatchedServer(self, await self._opened())
+                yield Turn(self, await self._opened())
             finally:
                 self._busy -= 1
                 await asyncio.shield(self._wake())
@@ -202,6 +209,41 @@ class Endpoint:
         events.mailbox_server_left_alone(
             self.name, reason=after.reason, detail=after.detail, for_s=wait_s, connections=after.connections
         )
+
+
+class Turn:
+    """One job's at a server."""
+
+    def __init__(self, endpoint: Endpoint, server: SentItems) -> None:
+        self.server: SentItems = WatchedServer(self, server)
+        """Each of its calls is watched."""
+        self._endpoint = endpoint
+        self._is_account_good = False
+
+    async def vouch(self, mailbox: str) -> None:
+        """Sign in for a mailbox that was opened before: who is refused after that is refused for his own mailbox.
+
+        Raises MailboxError.
+        """
+        try:
+            await self.server.sign_in(mailbox)
+        except MailboxError as error:
+            if not is_reachable(error):
+                raise
+        self._is_account_good = True
+
+    async def watched(self, call: Callable[[], Awaitable[T]]) -> T:
+        """See `Endpoint.watched`."""
+
+        async def judged() -> T:
+            try:
+                return await call()
+            except SignInError as error:
+                if not self._is_account_good:
+                    raise
+                raise AccessDeniedError(error.code, "others it opens") from error
+
+        return await self._endpoint.watched(judged)
 
 
 def digest_of(settings: MailboxServer) -> str:

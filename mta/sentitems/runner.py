@@ -54,7 +54,9 @@ class Runner:
         self._jobs = jobs
         self._clock = clock
         self._clock_watch = clock_watch
-        self._attempts = Attempts(work, clock, lambda: clock_watch.is_in_doubt)
+        self._attempts = Attempts(
+            work, clock, lambda: clock_watch.is_in_doubt, lambda name: self._insist(lambda: jobs.mailbox_at(name))
+        )
         self._branches: Branches = {}
         self._retired: list[Endpoint] = []
         self._in_hand: dict[str, tuple[SentItemJob, asyncio.Task[None]]] = {}

@@ -18,7 +18,6 @@ JOB_WAITS_S: dict[str, tuple[float, ...]] = {
     # Moves of mailboxes and fail-overs take hours: given up after a day.
     reasons.MAILBOX_UNAVAILABLE: (60, 300, 900, 1800, *[_HOUR] * 23),
     reasons.QUOTA: (_DAY, _DAY),
-    reasons.SIGN_IN: (60, 300, _HOUR, 4 * _HOUR),
     reasons.INTERNAL_ERROR: (60, 300, 900, _HOUR, 4 * _HOUR),
 }
 """Of a job, by its reason."""

@@ -506,6 +506,22 @@ async def test_notes_are_kept_over_restarts_and_replaced(
     assert await successor.mailbox_notes([JANE]) == {JANE: MailboxNotes(JANE, missing_in_a_row=2)}
 
 
+async def test_a_mailbox_of_a_server_is_known_that_was_open_to_us_lately(
+    jobs: SentItemJobs, clock: SettableClock
+) -> None:
+    assert await jobs.mailbox_at("local") == ""
+    now = clock.now()
+    for notes in (
+        MailboxNotes("old@example.com", "old@example.com", "local", now - timedelta(days=1)),
+        MailboxNotes("new@example.com", "primary@example.com", "local", now),
+        MailboxNotes("away@example.com", "away@example.com", "local", now + SOON, absent_until=now),
+        MailboxNotes("denied@example.com", "denied@example.com", "local", now + SOON, denied_since=now),
+        MailboxNotes("elsewhere@example.com", "elsewhere@example.com", "cloud", now + SOON),
+    ):
+        await jobs.note_mailbox(notes)
+    assert await jobs.mailbox_at("local") == "primary@example.com"
+
+
 async def test_a_mailbox_is_forgotten_with_its_last_job(jobs: SentItemJobs, mail: Mail, clock: SettableClock) -> None:
     await mail.send()
     await mail.send("<a2@example.com>")

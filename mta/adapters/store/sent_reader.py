@@ -124,6 +124,12 @@ def notes_of_mailboxes(cursor: sqlite3.Cursor, mailboxes: Collection[str]) -> Ma
     return {row[0]: mailbox_notes(row) for row in rows}
 
 
+def mailbox_at(cursor: sqlite3.Cursor, endpoint: str) -> str:
+    """The primary address of one that was lately found there; "" for none."""
+    row = cursor.execute(SQL["mailbox_at"], (endpoint,)).fetchone()
+    return "" if row is None else str(row[0])
+
+
 def sent_items_look(cursor: sqlite3.Cursor, switch: Switch, late_since: int, denied_told: int) -> SentItemsLook:
     """How all stands: what waits since then or longer, what is stopped, and some of the mailboxes that are denied."""
     late, oldest = cursor.execute(SQL["late_jobs"], (late_since,)).fetchone()

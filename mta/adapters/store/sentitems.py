@@ -124,6 +124,9 @@ class SqliteSentItemJobs(Access):
     async def mailbox_notes(self, mailboxes: Collection[str]) -> Mapping[str, MailboxNotes]:
         return await self._look(lambda cursor: sent_reader.notes_of_mailboxes(cursor, mailboxes))
 
+    async def mailbox_at(self, endpoint: str) -> str:
+        return await self._look(lambda cursor: sent_reader.mailbox_at(cursor, endpoint))
+
     async def endpoint_notes(self) -> Mapping[str, EndpointNotes]:
         return await self._look(sent_reader.notes_of_endpoints)
 

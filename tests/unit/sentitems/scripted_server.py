@@ -38,6 +38,11 @@ class ScriptedServer:
     def __post_init__(self) -> None:
         self.gate.set()
 
+    async def sign_in(self, mailbox: str) -> str:
+        self.asked.append(("sign-in", mailbox))
+        self._fail(mailbox)
+        return "scripted"
+
     async def primary_address(self, mailbox: str) -> str:
         self.asked.append(("primary", mailbox))
         self._fail(mailbox)

@@ -269,6 +269,14 @@ def test_three_refused_sign_ins_in_a_row_stop_the_server_each_after_a_longer_wai
     assert (notes.is_stopped, notes.resume_at, notes.reason) == (True, None, "sign-in")
 
 
+def test_two_tries_that_were_one_refusal_count_as_two() -> None:
+    error = port.SignInError("NO")
+    error.tries = 2
+    notes = after(error)
+    assert (notes.failures, notes.is_stopped) == (2, False)
+    assert after(port.SignInError("NO"), notes=notes).is_stopped
+
+
 def test_only_sign_ins_in_a_row_count() -> None:
     notes = after(port.SignInError("401"), notes=after(port.SignInError("401")))
     notes = after(port.SignInError("401"), notes=after_answer(notes))

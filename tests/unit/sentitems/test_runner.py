@@ -259,8 +259,8 @@ async def test_a_server_whose_turn_comes_after_a_reload_is_closed_all_the_same(b
     (branch,) = bench.runner.branches.values()
     endpoint = branch.endpoints["local"]
     await endpoint.close()
-    async with endpoint.turn() as server:
-        await server.find("jane@example.com", "<1@example.com>", "job")
+    async with endpoint.turn() as turn:
+        await turn.server.find("jane@example.com", "<1@example.com>", "job")
         assert not bench.server.is_closed
     assert bench.server.is_closed
 
@@ -274,6 +274,37 @@ async def test_what_has_ended_is_remembered_for_as_long_as_configured(bench: Ben
         bench.equip(keep="1h")
         await bench.turn(after)
         assert len(await bench.jobs.entries(JobFilter())) == left
+
+
+async def test_one_mailbox_that_is_refused_as_if_it_were_the_account_stops_no_server(bench: Bench) -> None:
+    """As IMAP servers do it; also where nobody else's mailbox was opened since the start."""
+    bench.equip()
+    await bench.send("jane@example.com")
+    await bench.turn()
+    bench.runner = Runner(bench.jobs, look_only, bench.clock, bench.watch)
+    bench.equip()
+    strangers = ("scanner@example.com", "printer@example.com", "lift@example.com")
+    bench.server.troubles = dict.fromkeys(strangers, port.SignInError("NO", "Authentication failed"))
+    await bench.send(*strangers)
+    for _ in range(8):
+        await bench.turn(timedelta(minutes=10))
+    assert bench.runner.report()["stopped_servers"] == {}
+    assert await bench.how() == {"jane@example.com": "done", **dict.fromkeys(strangers, "skipped access-denied")}
+
+
+async def test_a_wrong_password_is_told_from_a_mailbox_in_three_tries_too(bench: Bench) -> None:
+    bench.equip()
+    await bench.send("jane@example.com")
+    await bench.turn()
+    bench.runner = Runner(bench.jobs, look_only, bench.clock, bench.watch)
+    bench.equip()
+    before = len(bench.server.asked)
+    bench.server.trouble = port.SignInError("NO", "Authentication failed")
+    await bench.send("scanner@example.com", "printer@example.com")
+    for _ in range(8):
+        await bench.turn(timedelta(minutes=10))
+    assert len(bench.server.asked) - before == 3
+    assert list(bench.runner.report()["stopped_servers"]) == ["local"]
 
 
 async def test_another_configuration_has_a_stopped_server_tried_again_and_a_restart_does_not(bench: Bench) -> None:

@@ -58,7 +58,12 @@ class SignIn:
             self._authenticate(client, mailbox)
         except (SignInError, EndpointDownError) as exc:
             client.close()
-            if not self._opens_another_than(mailbox):
+            try:
+                is_another_open = self._opens_another_than(mailbox)
+            except SignInError as again:
+                again.tries += 1
+                raise
+            if not is_another_open:
                 raise
             if isinstance(exc, SignInError):
                 raise AccessDeniedError(exc.code, "no such mailbox, or not for this account; others it opens") from exc
@@ -70,6 +75,7 @@ class SignIn:
         return client
 
     def _opens_another_than(self, mailbox: str) -> bool:
+        """Raises SignInError where that one isn't opened any more either."""
         witness = self._witness
         if witness in ("", mailbox):
             return False
@@ -82,6 +88,7 @@ class SignIn:
         except MailboxError as exc:
             if isinstance(exc, SignInError):
                 self._witness = ""  # it is the account, and each further try could lock it
+                raise
             return False
         finally:
             client.close()

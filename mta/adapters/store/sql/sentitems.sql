@@ -136,6 +136,11 @@ SELECT mailbox, primary_name, endpoint, resolved_at, missing, seldom_until, abse
 FROM sent_mailbox
 WHERE mailbox IN (SELECT value FROM json_each(?))
 
+-- name: mailbox_at
+SELECT primary_name FROM sent_mailbox
+WHERE endpoint = ? AND primary_name <> '' AND denied_since IS NULL AND absent_until IS NULL
+ORDER BY resolved_at DESC LIMIT 1
+
 -- name: note_mailbox
 INSERT INTO sent_mailbox (
     mailbox, primary_name, endpoint, resolved_at, missing, seldom_until, absent_until, denied_since, resume_at)

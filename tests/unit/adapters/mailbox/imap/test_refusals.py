@@ -53,6 +53,24 @@ async def test_signing_in_is_refused(tmp_path: Path, refusal: bytes, expected: t
 
 
 @pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({}, b"jane@example.com\0stampline\0master password"),
+        ({"mailbox_name": "local-part"}, b"jane\0stampline\0master password"),
+        ({"sign_in": "master-user"}, b"\0jane@example.com*stampline\0master password"),
+        ({"sign_in": "master-user", "separator": "%"}, b"\0jane@example.com%stampline\0master password"),
+    ],
+    ids=["authzid", "local-part", "master-user", "separator"],
+)
+async def test_how_one_account_signs_in_for_everybody(tmp_path: Path, settings: dict[str, str], words: bytes) -> None:
+    with scripted_imap() as server:
+        adapter = imap_server(server.port, tmp_path, **settings)
+        await adapter.find(JANE, "<a@example>", NO_JOB)
+        await adapter.close()
+        assert base64.b64encode(words) + b"\r\n" in server.commands
+
+
+@pytest.mark.parametrize(
     ("refusal", "expected"),
     [
         (b"$ NO [OVERQUOTA] Full", port.QuotaError),
@@ -150,9 +168,12 @@ async def test_a_mailbox_that_is_refused_does_not_stop_the_server(tmp_path: Path
             await adapter.find("joe@example.com", "<a@example>", NO_JOB)
         server.answers[b"AUTHENTICATE"] = b"$ NO [AUTHENTICATIONFAILED] Wrong\r\n"
         before = len([command for command in server.commands if b"AUTHENTICATE" in command])
+        told = []
         for _ in range(3):
-            with pytest.raises(port.SignInError):
+            with pytest.raises(port.SignInError) as caught:
                 await adapter.find("joe@example.com", "<a@example>", NO_JOB)
+            told.append(caught.value.tries)
+        assert told == [2, 1, 1]
         # Once for each, and once to know whether it is the account: more could lock it.
         assert len([command for command in server.commands if b"AUTHENTICATE" in command]) == before + 4
         await adapter.close()
