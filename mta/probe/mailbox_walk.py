@@ -175,7 +175,7 @@ class Walk:
         try:
             return await result
         except asyncio.CancelledError:
-            self._say(failed(f"{doing} was broken off", "see what answers slowly, if it wasn't you"))
+            self._say(failed(f"{doing} was broken off", ""))
             raise
         except MailboxError as exc:
             if isinstance(exc, NoMailboxError) and not self._is_last:
