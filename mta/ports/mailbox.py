@@ -11,7 +11,6 @@ from typing import Protocol
 
 from mta.model.sentitem import FoundItem, ItemRef, Marks, NewItem, Removal, SentItem
 
-
 NO_FOLDER_YET = "without a folder for sent items yet"
 """So `sign_in` ends where the mailbox has none."""
 
