@@ -87,6 +87,33 @@ def test_an_edited_item_stays(running: Running) -> None:
     assert "something else" in running.mailboxes.texts("jane", name)[0]
 
 
+def test_nobody_sends_something_into_another_ones_mailbox(running: Running) -> None:
+    """A printer may send in jane's name, with the Message-ID and date of what it got from her."""
+    name = "<forged@example.com>"
+    running.mailboxes.put("jane", message(name))
+    submit(running.relay, message(name))
+    assert running.outcome(name) == "done"
+    before = running.mailboxes.texts("jane", name)
+    submit(running.relay, message(name, text="Dear Bob, pay elsewhere."), sender="printer@example.com")
+    tried = running.relay.events
+    wait_until(lambda: len([e for e in tried("sent-item") if e["message_id"] == name]) == 2, 30, "another attempt")
+    assert running.mailboxes.texts("jane", name) == before
+
+
+def test_the_log_tells_nothing_of_what_messages_say(running: Running) -> None:
+    name, subject, text = "<secret@example.com>", "a1b2c3-subject", "a1b2c3-text"
+    content = message(name, text=text).replace(b"Subject: ", f"Subject: {subject} ".encode())
+    assert subject.encode() in content
+    running.mailboxes.put("jane", content)
+    submit(running.relay, content)
+    assert running.outcome(name) == "done"
+    shown = running.relay.cli("sentitems", "show", name).stdout + running.relay.cli("sentitems", "list").stdout
+    logged = "".join(path.read_text() for path in (running.relay.folder / "log").iterdir())
+    assert name in logged
+    assert name in shown
+    assert "a1b2c3" not in logged + shown
+
+
 def test_an_item_that_comes_late_is_found(running: Running) -> None:
     name = "<late@example.com>"
     submit(running.relay, message(name))
