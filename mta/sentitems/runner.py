@@ -194,7 +194,9 @@ class Runner:
         except LeaseLostError:
             events.internal_error("sent-items", error=f"job {job.id}: its lease was lost")
         except Exception as exc:  # noqa: BLE001 - the task's edge: the job is tried again
-            events.internal_error("sent-items", error=type(exc).__name__, traceback=traceback.format_exc())
+            # Without the exception's own text, which may be somebody's mail.
+            where = "".join(traceback.format_tb(exc.__traceback__))
+            events.internal_error("sent-items", error=type(exc).__name__, traceback=where)
             with suppress(MailError):
                 await self._jobs.give_back(job.id, self._clock.now() + AFTER_OWN_FAULT)
         finally:
