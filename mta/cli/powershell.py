@@ -49,13 +49,14 @@ def address_filter(pattern: str, *, is_cloud: bool) -> str:
     New-ManagementScope: on-premises a `*` is first or last; in the cloud it can't be first. Raises UnquotableError.
     """
     if re.search(r"[\"$`\\‘-‟]|[^!-~]", pattern):
-        raise UnquotableError("holds what a recipient filter can't")
+        raise UnquotableError(f"{pattern!r} holds what a recipient filter can't")
     if "*" not in pattern:
         return f"EmailAddresses -eq 'smtp:{_doubled(pattern)}'"
     if "*" in pattern.strip("*"):
-        raise UnquotableError("has * in the middle; Exchange takes it first or last")
+        raise UnquotableError(f"{pattern!r} has * in the middle; Exchange takes it first or last")
     if pattern.startswith("*") and is_cloud:
-        raise UnquotableError("begins with *, which Exchange Online doesn't take in a scope; name a group instead")
+        text = f"{pattern!r} begins with *, which Exchange Online doesn't take in a scope; name a group instead"
+        raise UnquotableError(text)
     prefix = "" if pattern.startswith("*") else "smtp:"
     return f"EmailAddresses -like '{prefix}{_doubled(pattern)}'"
 

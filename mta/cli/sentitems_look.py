@@ -187,6 +187,8 @@ def _lines(job: SentItemJob, now: datetime) -> list[str]:
     lines += [f"made        {made}", f"server      {job.endpoint or 'not looked up yet'}"]
     if job.state is JobState.WAITING:
         lines.append(f"next        {_next(job, now)}")
+    elif job.state is JobState.GIVEN_UP:
+        lines.append(f"next        nothing, unless you say `stampline sentitems retry {job.id[:12]}`")
     lines += [_copy_line(copy, job) for copy in job.copies]
     return lines
 

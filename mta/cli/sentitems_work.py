@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from mta import events
-from mta.cli.command import ExitCode, print_json
+from mta.cli.command import CommandFailedError, ExitCode, print_json
 from mta.cli.queue_spool import log_as_relay, read_configuration, wake, who
 from mta.cli.sentitems_filters import filter_text, filters_of
 from mta.cli.sentitems_jobs import with_jobs
@@ -39,6 +39,10 @@ def run(arguments: argparse.Namespace) -> int:
         for state in _STATES[name]
         if which.state in (None, state)
     ]
+    if not meant:
+        states = " or ".join(state.value for state in _STATES[name])
+        text = f"`sentitems {name}` takes jobs that are {states}; of others no content is kept"
+        raise CommandFailedError(text, ExitCode.BAD_CONFIGURATION)
     configuration = read_configuration(arguments)
 
     async def use(jobs: SentItemJobs) -> int:

@@ -212,6 +212,7 @@ def test_check_says_what_is_wrong_and_how_to_mend_it(relay: Relay) -> None:
     [
         (("retry",), "--all means every job"),
         (("skip", "--all", "--mailbox", "jane@example.com"), "--all goes with no id"),
+        (("retry", "--state", "done"), "takes jobs that are waiting or given-up"),
         (("resume", "--server", "other"), "no mailbox server is called"),
         (("check", "--server", "mailbox"), "no mailbox server is called 'mailbox'; did you mean"),
         (("check", "--mailbox", "jane@elsewhere.example"), "accepted_domains"),
