@@ -69,7 +69,7 @@ TABLE: dict[type[port.MailboxError], Row] = {
     port.RefusedError: Row(reasons.REFUSED, _GIVEN_UP),
     port.OutcomeUnknownError: Row(reasons.OUTCOME_UNKNOWN),
 }
-"""SENT-ITEMS.md's table of errors; whatever else goes wrong is `internal-error`."""
+"""Whatever else goes wrong is `internal-error`."""
 
 _OTHER = Row(reasons.INTERNAL_ERROR)
 

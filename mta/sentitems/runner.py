@@ -192,11 +192,11 @@ class Runner:
                 await self._jobs.settle(replace(interrupted, endpoint=job.endpoint, placed=job.placed))
             raise
         except LeaseLostError:
-            events.internal_error("sent-items", error=f"job {job.id}: its lease was lost")
+            events.internal_error(f"sent-item {job.id}", error="its lease was lost")
         except Exception as exc:  # noqa: BLE001 - the task's edge: the job is tried again
             # Without the exception's own text, which may be somebody's mail.
             where = "".join(traceback.format_tb(exc.__traceback__))
-            events.internal_error("sent-items", error=type(exc).__name__, traceback=where)
+            events.internal_error(f"sent-item {job.id}", error=type(exc).__name__, traceback=where)
             with suppress(MailError):
                 await self._jobs.give_back(job.id, self._clock.now() + AFTER_OWN_FAULT)
         finally:
