@@ -71,24 +71,6 @@ async def test_how_one_account_signs_in_for_everybody(tmp_path: Path, settings: 
 
 
 @pytest.mark.parametrize(
-    ("settings", "words"),
-    [
-        ({}, b"jane@example.com\0stampline\0master password"),
-        ({"mailbox_name": "local-part"}, b"jane\0stampline\0master password"),
-        ({"sign_in": "master-user"}, b"\0jane@example.com*stampline\0master password"),
-        ({"sign_in": "master-user", "separator": "%"}, b"\0jane@example.com%stampline\0master password"),
-    ],
-    ids=["authzid", "local-part", "master-user", "separator"],
-)
-async def test_how_one_account_signs_in_for_everybody(tmp_path: Path, settings: dict[str, str], words: bytes) -> None:
-    with scripted_imap() as server:
-        adapter = imap_server(server.port, tmp_path, **settings)
-        await adapter.find(JANE, "<a@example>", NO_JOB)
-        await adapter.close()
-        assert base64.b64encode(words) + b"\r\n" in server.commands
-
-
-@pytest.mark.parametrize(
     ("refusal", "expected"),
     [
         (b"$ NO [OVERQUOTA] Full", port.QuotaError),
