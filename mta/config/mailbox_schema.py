@@ -97,7 +97,7 @@ class ImapMailboxes(MailboxServerSettings):
     a token."""
     user: str = ""
     password: Secret | None = None
-    separator: str = "*"
+    separator: Annotated[str, Field(min_length=1)] = "*"
     """Between mailbox and account, for `master-user`."""
     oauth: OAuth | None = None
     mailbox_name: Literal["address", "local-part"] = "address"

@@ -14,6 +14,7 @@ from mta.ports.mailbox import (
     EndpointDownError,
     MailboxError,
     MailboxUnavailableError,
+    NoMailboxError,
     SignInError,
 )
 
@@ -53,6 +54,7 @@ class SignIn:
         not open. So where one is refused, the mailbox that was opened last is tried: if that opens, it is not the
         account, and the endpoint goes on for all others.
         """
+        self._user(mailbox)
         client = self._connected()
         try:
             self._authenticate(client, mailbox)
@@ -94,6 +96,18 @@ class SignIn:
             client.close()
         return True
 
+    def _user(self, mailbox: str) -> str:
+        """As the server calls it. Raises NoMailboxError.
+
+        Behind a separator in the name the server would look for another master user, and refuse us as it refuses a
+        wrong password: anybody could have the endpoint stopped by what he writes into From.
+        """
+        settings = self._settings
+        user = mailbox if settings.mailbox_name == "address" else mailbox.rpartition("@")[0]
+        if settings.sign_in == "master-user" and settings.separator in user:
+            raise NoMailboxError("separator", "the address holds what parts mailbox and master user")
+        return user
+
     @property
     def _port(self) -> int:
         return self._settings.port or (993 if self._settings.tls.mode == "implicit" else 143)
@@ -108,7 +122,7 @@ class SignIn:
 
     def _authenticate(self, client: Client, mailbox: str) -> None:
         settings = self._settings
-        user = mailbox if settings.mailbox_name == "address" else mailbox.rpartition("@")[0]
+        user = self._user(mailbox)
         if settings.sign_in == "master-user":
             client.sign_in_plain("", f"{user}{settings.separator}{settings.user}", self._password)
         elif self._tokens is None:
