@@ -135,7 +135,9 @@ def test_hostile_names_stay_values(tmp_path: Path, capsys: pytest.CaptureFixture
 @pytest.mark.parametrize(
     ("server", "senders", "why"),
     [
-        pytest.param(GRAPH, {"only": {"addresses": ["*@example.com"]}}, "'\\*@example.com' begins with \\*", id="cloud-wildcard"),
+        pytest.param(
+            GRAPH, {"only": {"addresses": ["*@example.com"]}}, "'\\*@example.com' begins with \\*", id="cloud-wildcard"
+        ),
         pytest.param(EWS, {"only": {"groups": ["a\nRemove-Mailbox"]}}, "control character", id="line-end"),
         pytest.param(EWS, {"only": {"addresses": ["$(x)@example.com"]}}, "filter can't", id="expansion"),
     ],
