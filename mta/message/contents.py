@@ -17,7 +17,7 @@ _EXTENSIONS = {
     "text/plain": ".txt", "text/html": ".htm", "text/calendar": ".ics", "image/jpeg": ".jpg", "image/png": ".png",
     "image/gif": ".gif", "application/pdf": ".pdf",
 }  # fmt: skip
-_MESSAGES = frozenset({"message/rfc822", "message/global", "message/news"})
+MESSAGES = frozenset({"message/rfc822", "message/global", "message/news"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class File:
     @property
     def is_message(self) -> bool:
         """Whatever its transfer encoding: some writers use one, which they shouldn't (RFC 2046 §5.2.1)."""
-        return self.part.content_type in _MESSAGES
+        return self.part.content_type in MESSAGES
 
     @property
     def octets(self) -> bytes:
@@ -130,5 +130,5 @@ def _is_inline(part: Part) -> bool:
 
 
 def _name(part: Part, number: int) -> str:
-    extension = ".eml" if part.content_type in _MESSAGES else _EXTENSIONS.get(part.content_type, "")
+    extension = ".eml" if part.content_type in MESSAGES else _EXTENSIONS.get(part.content_type, "")
     return part.filename or f"ATT{number:05}{extension}"

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from hashlib import blake2b, sha256
 
-from mta.message.contents import Contents, File
+from mta.message.contents import MESSAGES, Contents, File
 from mta.message.parse import LimitExceededError, Message, parse
 from mta.model.sentitem import SentItem, StoredAttachment
 from mta.sentitems.same_text import Said, is_same
@@ -26,10 +26,10 @@ def are_files_same(item: SentItem, message: Message) -> bool:
                 return _are_same(found, wanted)
     if len(item.attachments) != len(wanted):
         return False
-    files, stored = [f for f in wanted if not f.is_message], [s for s in item.attachments if not s.is_item]
+    files, stored = [f for f in wanted if not f.is_message], [s for s in item.attachments if not _is_message(s)]
     if all(file.sha256 for file in stored):
         return not Counter(sha256(file.octets).hexdigest() for file in files) - Counter(file.sha256 for file in stored)
-    return _are_sizes_near(stored, files)
+    return are_sizes_near(stored, [len(file.octets) for file in files])
 
 
 def digest_of_files(message: Message) -> str:
@@ -39,16 +39,19 @@ def digest_of_files(message: Message) -> str:
 
 
 def _are_same(found: Iterable[File], wanted: Iterable[File]) -> bool:
-    one, other = ({id(file): file for file in files} for files in (found, wanted))
-    keys, other_keys = ({name: _key(file) for name, file in files.items()} for files in (one, other))
-    left, other_left = Counter(keys.values()), Counter(other_keys.values())
-    missing, surplus = other_left - left, left - other_left
-    if not missing:
-        return True
-    return _are_messages_same(
-        [file for name, file in one.items() if keys[name] in surplus],
-        [file for name, file in other.items() if other_keys[name] in missing],
-    )
+    one, other = ([(_key(file), file) for file in files] for files in (found, wanted))
+    keys, other_keys = (Counter(key for key, _ in files) for files in (one, other))
+    return _are_messages_same(_some(one, keys - other_keys), _some(other, other_keys - keys))
+
+
+def _some(files: Iterable[tuple[bytes, File]], wanted: Counter[bytes]) -> list[File]:
+    """So many of each key."""
+    found = []
+    for key, file in files:
+        if wanted[key]:
+            wanted[key] -= 1
+            found.append(file)
+    return found
 
 
 def _are_messages_same(found: list[File], wanted: list[File]) -> bool:
@@ -77,12 +80,16 @@ def _digest(octets: bytes, kind: bytes = b"") -> bytes:
     return blake2b(octets, digest_size=16, person=kind).digest()
 
 
-def _are_sizes_near(found: Iterable[StoredAttachment], wanted: Iterable[File]) -> bool:
-    """What servers call an attachment's size is not that of its octets, but not far from it."""
-    sizes = sorted(len(file.octets) for file in wanted)
-    stored = sorted(file.size_octets for file in found)
-    if len(stored) != len(sizes) or 0 in stored:
+def are_sizes_near(found: Iterable[StoredAttachment], wanted: Iterable[int]) -> bool:
+    """Of attachments that are no messages: what servers call a size is not that of the octets, but not far from it."""
+    sizes = sorted(wanted)
+    stored = sorted(file.size_octets for file in found if not _is_message(file))
+    if len(stored) != len(sizes) or not any(stored):
         return True  # it doesn't tell
     return all(
         size * 0.9 - 100 <= known <= size * 1.5 + _OVERHEAD_OCTETS for known, size in zip(stored, sizes, strict=True)
     )
+
+
+def _is_message(stored: StoredAttachment) -> bool:
+    return stored.is_item or stored.content_type.lower() in MESSAGES

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from mta.message.contents import MESSAGES
 from mta.model.sentitem import NewItem, Participant, SentItem
 from mta.sentitems.address_keys import keys_of
 from mta.sentitems.guard import files_of, said_by
+from mta.sentitems.same_files import are_sizes_near
 from mta.sentitems.same_text import Said, is_same
 
 _NEAR = timedelta(seconds=1)
@@ -28,9 +30,14 @@ def differences(new: NewItem, found: SentItem) -> list[str]:
         ("Cc", not _are_same_people(original.cc, found.cc)),
         ("Bcc", not _are_same_people(original.bcc, found.bcc)),
         ("attachments", len(new.attachments) not in files_of(found)),
+        ("attachments' sizes", not are_sizes_near(found.attachments, _sizes(new))),
         ("text", not is_same(said_by(found), Said(new.html, new.text))),
     )
     return [name for name, differs in checks if differs]
+
+
+def _sizes(new: NewItem) -> list[int]:
+    return [len(file.data) for file in new.attachments if file.content_type not in MESSAGES]
 
 
 def _is_another_time(wanted: datetime | None, found: datetime | None) -> bool:

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import pytest
 
 from mta.message.parse import parse
-from mta.model.sentitem import JobState, StoredAttachment, stamp_of
+from mta.model.sentitem import JobState, SentItem, StoredAttachment, stamp_of
 from mta.sentitems import reasons
 from mta.sentitems.guard import by_content
 from tests.unit.sentitems.attempts import attempt
@@ -187,6 +187,21 @@ async def test_without_octets_sizes_are_compared(size: int, is_refused: bool) ->
         attachments=(StoredAttachment("invoice.pdf", "application/pdf", size),),
     )
     assert (by_content(original, parse(mail.data)) is not None) is is_refused
+
+
+async def test_a_new_item_whose_files_came_out_empty_goes_again() -> None:
+    def emptied(item: SentItem) -> SentItem:
+        return replace(
+            item, attachments=tuple(replace(one, size_octets=one.size_octets // 4) for one in item.attachments)
+        )
+
+    server = RememberedServer(distorts=emptied)
+    server.put(item_of(MAIL.data))
+    before = server.items
+    verdict = await attempt(job_with(copy_of(MAIL.data)), server, settings())
+    assert (verdict.state, verdict.reason) == (JobState.GIVEN_UP, reasons.NOT_VERIFIED)
+    assert "sizes" in verdict.detail
+    assert server.items == before
 
 
 # --- after the job was done -------------------------------------------------------------------------------------------
