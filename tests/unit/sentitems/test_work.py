@@ -396,6 +396,18 @@ async def test_ours_that_its_owner_has_deleted_does_not_come_back() -> None:
     assert server.items == []
 
 
+async def test_of_all_copies_one_that_its_owner_has_deleted_does_not_come_back_with_the_next_one() -> None:
+    server = _server(item_of(MESSAGE))
+    first, second = copy_of(MESSAGE), copy_of(MESSAGE, queue_id="q2", stamp="Example GmbH, Munich", after_s=30)
+    third = copy_of(MESSAGE, queue_id="q3", stamp="Example AG, Bern", after_s=60)
+    placed = (await attempt(job_with(first, second), server, settings(copies="all"))).placed
+    server.take_away(server.items[0].ref.id)
+    again = job_with(let_go(first), let_go(second), third, placed=placed)
+    verdict = await attempt(again, server, settings(copies="all"))
+    assert verdict.state is DONE
+    assert sorted(stamped_copy(item.stamp) for item in server.items) == sorted([second.key, third.key])
+
+
 async def test_another_policy_leaves_what_stands_when_its_copy_is_gone() -> None:
     server = await _with_first_copy()
     job = job_with(let_go(INTERNAL), let_go(EXTERNAL), placed=INTERNAL.key)
