@@ -62,6 +62,7 @@ def test_a_gateway_that_has_no_room_is_left_alone_for_as_long_as_it_says(site: E
     assert told[-1]["detail"].startswith(str(status))
 
 
+@pytest.mark.long
 def test_where_connections_are_too_many_there_are_fewer_and_more_again_later(site: Exchanges) -> None:
     code = "ErrorExceededConnectionCount"
     site.exchange.limit(in_all=4, over_code=code, latency_s=0.1)
@@ -116,6 +117,7 @@ def test_what_was_changed_meanwhile_is_read_again(site: Exchanges, code: str) ->
     assert [operation for operation, _, _ in site.requests(mailbox)].count("CreateItem") == 1
 
 
+@pytest.mark.long
 def test_what_changes_again_and_again_is_left_for_later(site: Exchanges) -> None:
     mailbox = site.mailbox("changing")
     site.exchange.fail("code", operation="DeleteItem", code="ErrorStaleObject", mailbox=mailbox, times=4)
@@ -128,10 +130,13 @@ def test_what_changes_again_and_again_is_left_for_later(site: Exchanges) -> None
 @pytest.mark.parametrize(
     "code",
     [
-        "ErrorMessageSizeExceeded", "ErrorMimeContentInvalid", "ErrorInvalidPropertyUpdateSentMessage",
-        "ErrorVirusDetected",
+        "ErrorMessageSizeExceeded",
+        *(
+            pytest.param(code, marks=pytest.mark.long)
+            for code in ("ErrorMimeContentInvalid", "ErrorInvalidPropertyUpdateSentMessage", "ErrorVirusDetected")
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_the_server_will_never_take_is_given_up_and_the_original_stays(site: Exchanges, code: str) -> None:
     mailbox = site.mailbox("refusing")
     site.exchange.fail("code", operation="CreateItem", code=code, mailbox=mailbox)
@@ -141,6 +146,7 @@ def test_what_the_server_will_never_take_is_given_up_and_the_original_stays(site
     assert site.is_as_it_was(name)
 
 
+@pytest.mark.long
 def test_a_full_mailbox_is_tried_once_a_day_and_three_times(site: Exchanges) -> None:
     mailbox = site.mailbox("refusing")
     site.exchange.fail("code", operation="CreateItem", code="ErrorQuotaExceeded", mailbox=mailbox, times=3)
@@ -195,7 +201,8 @@ def _refusals(site: Exchanges) -> list[dict[str, Any]]:
     return [event for event in events if event["server"] == "locked" and event["reason"] == "sign-in"]
 
 
-@pytest.mark.parametrize("kind", ["status", pytest.param("fault", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("kind", ["status", "fault"])
 def test_an_account_without_rights_stops_its_server_alone(site: Exchanges, kind: Literal["status", "fault"]) -> None:
     """403, as a client access rule gives it; and an impersonation that fails altogether."""
     mailbox = site.mailbox(kind)

@@ -81,6 +81,7 @@ def test_an_authority_that_gives_no_tokens_is_waited_for(online: Online) -> None
     online.until_stamped(mailbox)
 
 
+@pytest.mark.long
 def test_a_service_that_is_away_is_asked_nothing_until_its_time(online: Online) -> None:
     online.graph.forget()
     online.graph.fail("status", status=503, retry_after="2")
@@ -92,6 +93,7 @@ def test_a_service_that_is_away_is_asked_nothing_until_its_time(online: Online) 
     assert str(told["detail"]).startswith("503")
 
 
+@pytest.mark.long
 def test_a_mailbox_over_its_limit_keeps_no_others_waiting(online: Online) -> None:
     online.graph.fail("code", status=429, code="ApplicationThrottled", retry_after="600", operation="create")
     throttled, name = online.send()

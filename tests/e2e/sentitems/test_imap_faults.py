@@ -88,7 +88,7 @@ def _server(folder: Path, port: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("breaks", ["close", "hang"])
+@pytest.mark.parametrize("breaks", ["hang", pytest.param("close", marks=pytest.mark.long)])
 def test_an_append_that_is_not_answered_makes_no_second_item(running: Running, breaks: Any) -> None:
     name = f"<{breaks}@example.com>"
     running.middle.breaks, running.middle.at = breaks, b"APPEND"
@@ -100,6 +100,7 @@ def test_an_append_that_is_not_answered_makes_no_second_item(running: Running, b
     running.until_stamped(name)
 
 
+@pytest.mark.long
 def test_a_full_mailbox_is_left_as_it_is_until_there_is_room(running: Running) -> None:
     name = "<full@example.com>"
     running.put(name, FULL)
@@ -114,6 +115,7 @@ def test_a_full_mailbox_is_left_as_it_is_until_there_is_room(running: Running) -
     running.until_stamped(name, FULL)
 
 
+@pytest.mark.long
 def test_a_mailbox_that_is_closed_to_us_stops_no_server_after_a_restart(running: Running) -> None:
     running.dovecot.deny(CLOSED)
     running.restart()
