@@ -16,6 +16,7 @@ _MENDS: tuple[tuple[type[MailboxError], str], ...] = (
     (port.EndpointDownError, "see whether the server runs, and whether a firewall or proxy stands between"),
     (port.MailboxUnavailableError, "the mailbox is being moved or its database is away: try again later"),
     (port.QuotaError, "the mailbox is full: make room or raise its quota"),
+    (port.OutcomeUnknownError, "see what breaks the connection off: the server, a proxy between, or `timeout`"),
     (port.RefusedError, "see what the server's log says about the item"),
 )
 _NO_EWS = frozenset({"301", "302", "307", "308", "404", "405", "not-soap", "bad-answer"})

@@ -138,9 +138,24 @@ async def test_an_item_whose_making_got_no_answer_is_looked_for_and_removed(
     ews: Callable[..., EwsMailboxes], exchange: EwsServer, tmp_path: Path
 ) -> None:
     exchange.fail("drop", operation="CreateItem")
-    line = await failure(tmp_path, ews())
-    assert "making a test item failed" in line.what
+    lines: list[Line] = []
+    await probe(tmp_path, ews()).run(lines.append)
+    assert "making a test item failed" in lines[-2].what
+    assert "`timeout`" in lines[-2].mend
+    assert lines[-1].what == "it was removed"
     assert exchange.items(JANE) == []
+
+
+async def test_an_item_that_may_show_up_late_is_told_of(
+    ews: Callable[..., EwsMailboxes], exchange: EwsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mta.probe.mailbox_walk.VISIBLE_S", 0.0)
+    exchange.fail("reset", operation="CreateItem")
+    lines: list[Line] = []
+    await probe(tmp_path, ews()).run(lines.append)
+    assert [line.status for line in lines[-2:]] == [Status.FAILED, Status.WARNING]
+    assert SUBJECT in lines[-1].what
+    assert "delete it" in lines[-1].mend
 
 
 @pytest.mark.parametrize("step", ["CreateItem", "GetItem"])
