@@ -1,4 +1,4 @@
-"""The original stays what it is, with conversation, votes and named properties, and gets the content that was sent."""
+"""The original stays what it is, with its conversation and named properties, and gets the content that was sent."""
 
 from __future__ import annotations
 
