@@ -105,6 +105,7 @@ def test_a_mailbox_over_its_limit_keeps_no_others_waiting(online: Online) -> Non
     online.until_stamped(throttled)
 
 
+@pytest.mark.long
 def test_a_secret_that_has_expired_stops_the_server_and_is_tried_three_times(online: Online) -> None:
     online.oauth.expire_secrets(online.app)
     os.kill(process(online.relay), signal.SIGKILL)  # its token is good for an hour

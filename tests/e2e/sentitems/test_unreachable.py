@@ -159,6 +159,7 @@ def test_what_can_not_be_reached_is_left_alone_and_all_others_are_served(running
 
 @pytest.mark.parametrize("server", UNTRUSTED)
 def test_who_is_not_trusted_is_not_asked_again_and_an_administrator_is_told(running: Running, server: str) -> None:
+    running.send(server)
     told = running.relay.wait_for_event("mailbox-server-stopped", server=server, reason="tls-failed")
     assert told["level"] == "error"
     running.relay.wait_for_event("alert", key=f"sent-items-server:{server}")
