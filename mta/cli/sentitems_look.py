@@ -48,6 +48,8 @@ def run_status(arguments: argparse.Namespace) -> int:
             print_table(("SERVER", "KIND", "ORGANISATION", "CONNECTIONS", "STATE"), rows)
         else:
             print("no organisation has `sent_items`")
+            if any(state is JobState.WAITING for state, _ in counts):
+                print("jobs from before wait, with their messages: `stampline sentitems skip --all` lets go of them")
         print(counts_text(counts))
         if due is not None and switch is Switch.ON:
             wait_s = (due - now).total_seconds()
