@@ -64,7 +64,7 @@ class SigningKey:
             "aud": audience,
             "iss": issuer,
             "iat": now,
-            "nbf": now,
+            "nbf": now - 300,
             "exp": now + lifetime_s,
             "app_displayname": app.name,
             "appid": app.client_id,
