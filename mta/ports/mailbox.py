@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from mta.model.sentitem import FoundItem, ItemRef, Marks, NewItem, Removal, SentItem
+from mta.model.mailbox_item import FoundItem, ItemRef, Marks, NewItem, Removal, SentItem
 
 NO_FOLDER_YET = "without a folder for sent items yet"
 """So `sign_in` ends where the mailbox has none."""

@@ -12,7 +12,7 @@ from secrets import token_hex
 from typing import TypeVar
 
 from mta.config.mailbox_schema import MailboxServer
-from mta.model.sentitem import (
+from mta.model.mailbox_item import (
     FollowUp,
     FoundItem,
     ItemRef,
@@ -21,9 +21,9 @@ from mta.model.sentitem import (
     Participant,
     Removal,
     SentItem,
-    job_id,
     stamp_of,
 )
+from mta.model.sentitem import job_id
 from mta.ports.mailbox import NO_FOLDER_YET, MailboxError, NoMailboxError, OutcomeUnknownError, SentItems
 from mta.probe.mailbox_mends import refused
 from mta.probe.probe import Say, failed, ok, warning

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from mta.model.address import AddressError, parse_address
-from mta.model.sentitem import Participant
+from mta.model.mailbox_item import Participant
 
 
 def key_of(address: str) -> str:

@@ -19,7 +19,8 @@ from mta.message.headers import format_field, tag_subject
 from mta.message.mailboxes import address_field
 from mta.message.parse import LimitExceededError, Message, parse
 from mta.model.address import AddressError, parse_address
-from mta.model.sentitem import Marks, NewAttachment, NewItem, Participant, SentItem, SentItemJob, stamp_of
+from mta.model.mailbox_item import Marks, NewAttachment, NewItem, Participant, SentItem, stamp_of
+from mta.model.sentitem import SentItemJob
 from mta.sentitems.copies import Content, UnusableCopyError
 from mta.sentitems.guard import came_of, said_in
 from mta.sentitems.reasons import UNREADABLE

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from mta.message.classify import Classification, Kind, classify
 from mta.message.contents import Contents
 from mta.message.parse import LimitExceededError, Message, parse
-from mta.model.sentitem import SentItem, stamped_came, stamped_text
+from mta.model.mailbox_item import SentItem, stamped_came, stamped_text
 from mta.sentitems import reasons
 from mta.sentitems.copies import Content
 from mta.sentitems.same_files import are_files_same, digest_of_files

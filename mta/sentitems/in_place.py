@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from mta.crash import crash_point
 from mta.message.contents import Contents
-from mta.model.sentitem import ItemRef, JobState, SentItem
+from mta.model.mailbox_item import ItemRef, SentItem
+from mta.model.sentitem import JobState
 from mta.ports.mailbox import ConflictError
 from mta.sentitems import reasons
 from mta.sentitems.copies import Content, off_the_loop

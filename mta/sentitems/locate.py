@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from mta.message.headers import addresses
-from mta.model.sentitem import FoundItem, SentItemJob, stamped_job
+from mta.model.mailbox_item import FoundItem, stamped_job
+from mta.model.sentitem import SentItemJob
 from mta.ports.mailbox import ItemGoneError, SentItems
 from mta.sentitems.address_keys import keys_of
 from mta.sentitems.copies import Content

@@ -10,7 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from mta.crash import crash_point
-from mta.model.sentitem import FoundItem, ItemRef, JobState, Marks, NewItem, Removal, SentItem
+from mta.model.mailbox_item import FoundItem, ItemRef, Marks, NewItem, Removal, SentItem
+from mta.model.sentitem import JobState
 from mta.ports.mailbox import (
     AccessDeniedError,
     ConflictError,

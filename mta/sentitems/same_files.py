@@ -9,7 +9,7 @@ from hashlib import blake2b, sha256
 
 from mta.message.contents import MESSAGES, Contents, File
 from mta.message.parse import LimitExceededError, Message, parse
-from mta.model.sentitem import SentItem, StoredAttachment
+from mta.model.mailbox_item import SentItem, StoredAttachment
 from mta.sentitems.same_text import Said, is_same
 
 _OVERHEAD_OCTETS = 65_536

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from mta.config.sentitems_schema import SentItemsSettings
-from mta.model.sentitem import FoundItem, JobCopy, NewItem, SentItem, SentItemJob, stamped_copy
+from mta.model.mailbox_item import FoundItem, NewItem, SentItem, stamped_copy
+from mta.model.sentitem import JobCopy, SentItemJob
 from mta.ports.mailbox import SentItems
 from mta.sentitems.build import new_item
 from mta.sentitems.copies import Content, content_of, has_bytes, off_the_loop, size_octets

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from mta.message.contents import MESSAGES
-from mta.model.sentitem import NewItem, Participant, SentItem
+from mta.model.mailbox_item import NewItem, Participant, SentItem
 from mta.sentitems.address_keys import keys_of
 from mta.sentitems.guard import files_of, said_by
 from mta.sentitems.same_files import are_sizes_near

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
-from mta.model.sentitem import FoundItem, ItemRef, Marks, NewItem, Removal, SentItem
+from mta.model.mailbox_item import FoundItem, ItemRef, Marks, NewItem, Removal, SentItem
 from mta.ports.mailbox import SentItems
 
 T = TypeVar("T")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mta.adapters.mailbox.imap import ImapSentItems
-from mta.model.sentitem import Removal
+from mta.model.mailbox_item import Removal
 from mta.ports.mailbox import AccessDeniedError, MailboxUnavailableError, SignInError
 from tests.contract.mailboxes.samples import changed, in_place_of, new_id, plain, unread
 from tests.peers.https import Authority

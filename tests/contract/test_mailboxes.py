@@ -11,7 +11,7 @@ from datetime import timedelta
 
 import pytest
 
-from mta.model.sentitem import FollowUp, ItemRef, Marks, Participant, Removal, SentItem, stamped_job
+from mta.model.mailbox_item import FollowUp, ItemRef, Marks, Participant, Removal, SentItem, stamped_job
 from mta.ports.mailbox import (
     AccessDeniedError,
     ConflictError,

@@ -11,15 +11,7 @@ import pytest
 from mta.adapters.store.errors import SlotTakenError
 from mta.model.delivery import Settlement, State
 from mta.model.queue import QueueFilter
-from mta.model.sentitem import (
-    EndpointNotes,
-    JobFilter,
-    JobOutcome,
-    JobState,
-    MailboxNotes,
-    Switch,
-    job_id,
-)
+from mta.model.sentitem import EndpointNotes, JobFilter, JobOutcome, JobState, MailboxNotes, Switch, job_id
 from mta.ports.sentitem_jobs import SentItemJobs
 from mta.ports.spool import LEASE, LeaseLostError, Spool
 from tests.contract.sentitem_jobs import ALL, DATE, JANE, STAMP, WAIT, Mail, OpenJobs, done, due, one, waits

@@ -14,7 +14,7 @@ from mta.message.addresses import addresses
 from mta.message.classify import classify
 from mta.message.contents import Contents, File
 from mta.message.parse import LimitExceededError, Message, parse
-from mta.model.sentitem import (
+from mta.model.mailbox_item import (
     FollowUp,
     FoundItem,
     Importance,

@@ -23,15 +23,7 @@ from mta.adapters.store.rows import microseconds
 from mta.adapters.store.sent_operations import ChangeJobs, ForgetJobs, LeaseJobs, SettleJob
 from mta.adapters.store.sent_reader import Numbers, WhichJobs, job_conditions
 from mta.adapters.store.sent_rows import endpoint_row, mailbox_row
-from mta.model.sentitem import (
-    EndpointNotes,
-    JobFilter,
-    JobOutcome,
-    JobState,
-    MailboxNotes,
-    SentItemJob,
-    Switch,
-)
+from mta.model.sentitem import EndpointNotes, JobFilter, JobOutcome, JobState, MailboxNotes, SentItemJob, Switch
 from mta.ports.clock import Clock, SystemClock
 
 SLOT = 1022

@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Literal, Protocol
 
-from mta.model.sentitem import Marks
+from mta.model.mailbox_item import Marks
 from mta.ports.mailbox import SentItems
 
 Place = Literal["sent", "deleted", "recoverable"]

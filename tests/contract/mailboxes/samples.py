@@ -8,7 +8,8 @@ from itertools import count
 
 from mta.message.contents import Contents
 from mta.message.parse import parse
-from mta.model.sentitem import ItemRef, Marks, NewAttachment, NewItem, SentItem, job_id, stamp_of
+from mta.model.mailbox_item import ItemRef, Marks, NewAttachment, NewItem, SentItem, stamp_of
+from mta.model.sentitem import job_id
 from tests.contract.mailboxes.harness import Original
 
 SENT_AT = datetime(2026, 11, 20, 9, 30, 15, tzinfo=UTC)

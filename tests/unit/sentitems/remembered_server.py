@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from mta.message.contents import Contents
 from mta.message.parse import parse
-from mta.model.sentitem import FoundItem, ItemRef, Marks, NewItem, Removal, SentItem, StoredAttachment, stamped_job
+from mta.model.mailbox_item import FoundItem, ItemRef, Marks, NewItem, Removal, SentItem, StoredAttachment, stamped_job
 from mta.ports.mailbox import ConflictError, EndpointBusyError, ItemGoneError, OutcomeUnknownError
 
 Value = TypeVar("Value")

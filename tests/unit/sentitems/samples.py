@@ -13,17 +13,8 @@ from mta.message.edit import combine
 from mta.message.headers import addresses, prepend, tag_subject
 from mta.message.parse import parse
 from mta.model.delivery import Body, StoredVariant
-from mta.model.sentitem import (
-    ItemRef,
-    JobCopy,
-    JobState,
-    Marks,
-    Participant,
-    SentItem,
-    SentItemJob,
-    StoredAttachment,
-    job_id,
-)
+from mta.model.mailbox_item import ItemRef, Marks, Participant, SentItem, StoredAttachment
+from mta.model.sentitem import JobCopy, JobState, SentItemJob, job_id
 
 MAILBOX = "jane@example.com"
 MESSAGE_ID = "<4711@mail.example.com>"

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from mta.config.sentitems_schema import SentItemsSettings
-from mta.model.sentitem import FoundItem, JobState, SentItemJob
+from mta.model.mailbox_item import FoundItem
+from mta.model.sentitem import JobState, SentItemJob
 from mta.ports.mailbox import MailboxError, NoMailboxError, SentItems
 from mta.sentitems.verdict import Verdict
 from mta.sentitems.watched_server import WatchedServer

@@ -14,7 +14,7 @@ from mta.message.contents import Contents
 from mta.message.edit import CannotEditError
 from mta.message.headers import addresses
 from mta.message.parse import LimitExceededError, Message, parse
-from mta.model.sentitem import Marks, NewItem, Participant, SentItem, stamped_copy, stamped_job, stamped_text
+from mta.model.mailbox_item import Marks, NewItem, Participant, SentItem, stamped_copy, stamped_job, stamped_text
 from mta.sentitems.build import new_item
 from mta.sentitems.copies import content_of
 from mta.sentitems.guard import by_content, by_itself, said_in

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mta.config.sentitems_schema import SentItemsSettings
-from mta.model.sentitem import JobState, Marks, SentItemJob, stamp_of, stamped_copy
+from mta.model.mailbox_item import Marks, stamp_of, stamped_copy
+from mta.model.sentitem import JobState, SentItemJob
 from mta.sentitems.same_text import Said, digest
 from tests.unit.sentitems.attempts import worked
 from tests.unit.sentitems.remembered_server import Fault, RememberedServer

@@ -12,7 +12,8 @@ from urllib.parse import quote
 import pytest
 
 from mta.message.parse import parse
-from mta.model.sentitem import JobState, SentItem, StoredAttachment, stamp_of
+from mta.model.mailbox_item import SentItem, StoredAttachment, stamp_of
+from mta.model.sentitem import JobState
 from mta.sentitems import reasons
 from mta.sentitems.guard import by_content
 from tests.unit.sentitems.attempts import attempt

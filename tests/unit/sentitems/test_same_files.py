@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mta.message.parse import parse
-from mta.model.sentitem import ItemRef, SentItem
+from mta.model.mailbox_item import ItemRef, SentItem
 from mta.sentitems.same_files import are_files_same
 
 

@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 
 from mta.model.delivery import Body
-from mta.model.sentitem import (
+from mta.model.mailbox_item import (
     FollowUp,
-    JobState,
     Marks,
     Participant,
     Removal,
@@ -22,6 +21,7 @@ from mta.model.sentitem import (
     stamp_of,
     stamped_copy,
 )
+from mta.model.sentitem import JobState
 from mta.ports.mailbox import AccessDeniedError, QuotaError, RefusedError
 from mta.sentitems import reasons
 from mta.sentitems.verdict import Verdict

@@ -10,7 +10,7 @@ from mta.adapters.mailbox import mapi
 from mta.adapters.mailbox.ews import names
 from mta.adapters.mailbox.ews.names import Element, Property, tag
 from mta.adapters.mailbox.ews.values import integer_of, octets_of, time_of, truth_of
-from mta.model.sentitem import (
+from mta.model.mailbox_item import (
     FollowUp,
     FoundItem,
     Importance,

@@ -18,7 +18,7 @@ from mta.adapters.mailbox.ews.names import Element, tag
 from mta.adapters.mailbox.ews.sign_in import Doorkeeper, SignIn
 from mta.adapters.mailbox.tls import client_context
 from mta.config.mailbox_schema import EwsMailboxes
-from mta.model.sentitem import FoundItem, ItemRef, Marks, NewAttachment, NewItem, Removal, SentItem, stamped_job
+from mta.model.mailbox_item import FoundItem, ItemRef, Marks, NewAttachment, NewItem, Removal, SentItem, stamped_job
 from mta.ports.mailbox import (
     ConflictError,
     EndpointDownError,

@@ -13,7 +13,7 @@ from mta.adapters.mailbox.ews.calls import PLACE_OF_LARGE
 from mta.adapters.mailbox.ews.names import Element, Property, element, field
 from mta.adapters.mailbox.ews.reading import FOUND, WHOLE
 from mta.adapters.mailbox.ews.values import time_text
-from mta.model.sentitem import FollowUp, ItemRef, Marks, NewAttachment, NewItem, Participant, Removal, SentItem
+from mta.model.mailbox_item import FollowUp, ItemRef, Marks, NewAttachment, NewItem, Participant, Removal, SentItem
 
 MOST_FOUND = 50
 _LONGEST_SUBJECT = 255

@@ -10,7 +10,7 @@ from typing import Any
 
 from mta.adapters.mailbox.graph.connection import Answer, Connection
 from mta.adapters.mailbox.graph.writing import encoded, new_attachment, upload
-from mta.model.sentitem import NewAttachment
+from mta.model.mailbox_item import NewAttachment
 from mta.ports.mailbox import EndpointDownError, MailboxError, OutcomeUnknownError, RefusedError
 
 LARGEST_REQUEST = 4_000_000

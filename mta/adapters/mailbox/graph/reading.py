@@ -11,7 +11,7 @@ from typing import Any, cast, get_args
 from mta.adapters.mailbox.graph import properties as known
 from mta.adapters.mailbox.graph.properties import Properties, moment
 from mta.adapters.mailbox.mapi import has_votes
-from mta.model.sentitem import (
+from mta.model.mailbox_item import (
     FollowUp,
     FoundItem,
     Importance,

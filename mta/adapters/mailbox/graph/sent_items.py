@@ -27,7 +27,7 @@ from mta.adapters.mailbox.graph.connection import Answer, Connection
 from mta.adapters.mailbox.graph.properties import written_moment
 from mta.adapters.mailbox.graph.writing import encoded, marked, new_attachment, new_message, stamped
 from mta.config.mailbox_schema import GraphMailboxes
-from mta.model.sentitem import FoundItem, ItemRef, Marks, NewItem, Removal, SentItem, stamped_job
+from mta.model.mailbox_item import FoundItem, ItemRef, Marks, NewItem, Removal, SentItem, stamped_job
 from mta.ports.mailbox import (
     ConflictError,
     EndpointBusyError,

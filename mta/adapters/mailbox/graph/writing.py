@@ -14,7 +14,7 @@ from typing import Any
 
 from mta.adapters.mailbox.graph import properties as known
 from mta.adapters.mailbox.graph.properties import property_of
-from mta.model.sentitem import FollowUp, Marks, NewAttachment, NewItem, Participant, SentItem
+from mta.model.mailbox_item import FollowUp, Marks, NewAttachment, NewItem, Participant, SentItem
 
 _SENT_AND_READ = 1
 """MSGFLAG_READ without MSGFLAG_UNSENT (MS-OXCMSG 2.2.1.6)."""

@@ -26,7 +26,7 @@ from mta.adapters.mailbox.mime_item import (
 from mta.config.mailbox_schema import ImapMailboxes
 from mta.message.parse import LimitExceededError, parse
 from mta.model.address import AddressError, parse_address
-from mta.model.sentitem import FoundItem, ItemRef, Marks, NewItem, Removal, SentItem, stamped_job
+from mta.model.mailbox_item import FoundItem, ItemRef, Marks, NewItem, Removal, SentItem, stamped_job
 from mta.ports.mailbox import (
     NO_FOLDER_YET,
     ConflictError,

@@ -30,7 +30,7 @@ from mta.adapters.transport.maildir import folder_name
 from mta.config.mailbox_schema import MaildirMailboxes
 from mta.message.parse import parse
 from mta.model.address import AddressError, parse_address
-from mta.model.sentitem import FoundItem, ItemRef, Marks, NewItem, Removal, SentItem, stamped_job
+from mta.model.mailbox_item import FoundItem, ItemRef, Marks, NewItem, Removal, SentItem, stamped_job
 from mta.ports.mailbox import (
     NO_FOLDER_YET,
     ConflictError,

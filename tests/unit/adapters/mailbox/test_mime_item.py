@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mta.adapters.mailbox.mime_item import Kept, as_crlf, flags_of, found_item, marks_of, sent_item, stamped
-from mta.model.sentitem import FollowUp, ItemRef, Marks
+from mta.model.mailbox_item import FollowUp, ItemRef, Marks
 from mta.ports.mailbox import RefusedError
 from tests.contract.mailboxes.samples import in_place_of, plain, unread
 

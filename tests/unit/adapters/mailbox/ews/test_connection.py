@@ -17,7 +17,7 @@ import pytest
 
 from mta.adapters.mailbox.ews import EwsSentItems, connection
 from mta.config.mailbox_schema import EwsMailboxes
-from mta.model.sentitem import ItemRef, NewItem, SentItem
+from mta.model.mailbox_item import ItemRef, NewItem, SentItem
 from mta.ports.mailbox import (
     EndpointBusyError,
     EndpointDownError,

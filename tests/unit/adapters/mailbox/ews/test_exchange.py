@@ -13,7 +13,7 @@ import dns.resolver
 import pytest
 
 from mta.adapters.mailbox.ews import EwsSentItems
-from mta.model.sentitem import FollowUp, ItemRef, Marks, NewAttachment, NewItem, Removal, SentItem
+from mta.model.mailbox_item import FollowUp, ItemRef, Marks, NewAttachment, NewItem, Removal, SentItem
 from mta.ports.mailbox import (
     AccessDeniedError,
     ConflictError,

@@ -11,7 +11,7 @@ import pytest
 
 from mta.adapters.mailbox.ews import EwsSentItems
 from mta.adapters.mailbox.mapi import STAMP_NAME, STAMP_SET
-from mta.model.sentitem import (
+from mta.model.mailbox_item import (
     FollowUp,
     ItemRef,
     Marks,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from mta.model.sentitem import ItemRef, NewAttachment, NewItem, Participant, SentItem
+from mta.model.mailbox_item import ItemRef, NewAttachment, NewItem, Participant, SentItem
 
 STAMP = f"{'0' * 32} q1.0 abc"
 

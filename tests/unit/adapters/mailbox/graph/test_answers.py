@@ -12,7 +12,7 @@ import pytest
 
 from mta.adapters.mailbox.graph import GraphSentItems
 from mta.adapters.mailbox.graph import connection as graph_connection
-from mta.model.sentitem import ItemRef, Marks, Removal
+from mta.model.mailbox_item import ItemRef, Marks, Removal
 from mta.ports.mailbox import (
     AccessDeniedError,
     ConflictError,

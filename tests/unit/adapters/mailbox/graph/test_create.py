@@ -17,7 +17,7 @@ import pytest_asyncio
 
 from mta.adapters.mailbox.graph import GraphSentItems, sent_items
 from mta.config.mailbox_schema import GraphMailboxes
-from mta.model.sentitem import (
+from mta.model.mailbox_item import (
     FollowUp,
     Marks,
     NewAttachment,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mta.model.sentitem import ItemRef, Marks, Removal
+from mta.model.mailbox_item import ItemRef, Marks, Removal
 from mta.ports import mailbox as port
 from tests.contract.mailboxes.samples import in_place_of, new_id, plain, unread
 from tests.servers.scripted_imap import DEFAULTS, scripted_imap

@@ -19,7 +19,7 @@ from mta.adapters.mailbox.maildir import MaildirSentItems
 from mta.adapters.mailbox.maildir.directories import Directory
 from mta.adapters.mailbox.maildir.folder import Folder
 from mta.config.mailbox_schema import MaildirMailboxes
-from mta.model.sentitem import FollowUp, ItemRef, Marks, Removal, SentItem
+from mta.model.mailbox_item import FollowUp, ItemRef, Marks, Removal, SentItem
 from mta.ports.mailbox import (
     AccessDeniedError,
     ConflictError,
