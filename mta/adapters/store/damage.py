@@ -16,8 +16,9 @@ from datetime import datetime
 from pathlib import Path
 
 from mta.adapters.store.bodies import sync_folder
+from mta.adapters.store.connection import open_database
 from mta.adapters.store.errors import DamagedError, StoreError, Trouble, described, trouble
-from mta.adapters.store.place import FILE, FILES, open_database
+from mta.adapters.store.place import FILE, FILES
 from mta.adapters.store.turnstile import Turnstile
 from mta.crash import crash_point
 

@@ -11,9 +11,10 @@ from importlib.resources import files
 from pathlib import Path
 
 from mta.adapters.store.bodies import make_folders, sync_folder
+from mta.adapters.store.connection import Connection, open_database
 from mta.adapters.store.damage import EXAMINED_S, MARKER, damaged, examine, finish_setting_aside
 from mta.adapters.store.errors import DamagedError, StoreError, Trouble, described, trouble
-from mta.adapters.store.place import FILE, open_database
+from mta.adapters.store.place import FILE
 from mta.adapters.store.turnstile import Turnstile
 from mta.crash import crash_point
 
@@ -155,7 +156,7 @@ def _migrate(connection: sqlite3.Connection, number: int, script: str) -> None:
         raise
 
 
-def connect(folder: Path) -> sqlite3.Connection:
+def connect(folder: Path) -> Connection:
     """A connection that writes. It may be handed to another thread, which then is the only one to use it.
 
     synchronous=FULL syncs the log at each commit: that is what makes an answer of 250 true. The log is carried over
@@ -173,11 +174,9 @@ def connect(folder: Path) -> sqlite3.Connection:
     return connection
 
 
-def connect_reader(folder: Path) -> sqlite3.Connection:
+def connect_reader(folder: Path) -> Connection:
     """A connection that only reads."""
-    return sqlite3.connect(
-        f"{(folder / FILE).absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY_S, isolation_level=None
-    )
+    return open_database(folder, mode="ro", timeout=_BUSY_S)
 
 
 def shrink(folder: Path) -> None:

@@ -16,7 +16,7 @@ import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -24,7 +24,7 @@ from typing import Any, Self
 from mta import events
 from mta.adapters.store import database
 from mta.adapters.store.damage import EXAMINED_S, examine, set_aside, verify
-from mta.adapters.store.errors import DamagedError, SlotTakenError, StoreError, Trouble, described, trouble
+from mta.adapters.store.errors import DamagedError, MovedError, SlotTakenError, StoreError, Trouble, described, trouble
 from mta.adapters.store.place import FILE
 from mta.adapters.store.reader import Reader
 from mta.adapters.store.room import Room
@@ -49,17 +49,22 @@ class Engine:
 
     @classmethod
     async def open(cls, folder: Path, room: Room, read_thread: Executor, on_failure: OnFailure) -> Self:
-        """Open a prepared database. Raises StoreError."""
+        """Open a prepared database. Raises StoreError, MovedError."""
 
         def open_reader() -> Reader:
             return Reader(database.connect_reader(folder), folder / "bodies")
 
-        try:
-            writing = await asyncio.to_thread(database.connect, folder)
-            reader = await asyncio.get_running_loop().run_in_executor(read_thread, open_reader)
-            return cls(Writer(writing, folder, room, on_failure), reader)
-        except (sqlite3.Error, OSError) as error:
-            raise StoreError(f"{folder / FILE} can't be opened: {described(error)}") from error
+        async with AsyncExitStack() as opened:
+            try:
+                writing = await asyncio.to_thread(database.connect, folder)
+                opened.push_async_callback(asyncio.to_thread, writing.close)
+                reader = await asyncio.get_running_loop().run_in_executor(read_thread, open_reader)
+                opened.push_async_callback(_close_reader, reader, read_thread)
+                engine = cls(Writer(writing, folder, room, on_failure), reader)
+            except (sqlite3.Error, OSError) as error:
+                raise StoreError(f"{folder / FILE} can't be opened: {described(error)}") from error
+            opened.pop_all()
+        return engine
 
     async def close(self, read_thread: Executor) -> None:
         """Commit what waits, where it can be, and close both connections."""
@@ -170,8 +175,12 @@ class Keeper:
             await self._set_aside()
         if self._slot is not None and (self._claim is None or not self._claim.is_in_place):
             await self._claim_slot(self._slot)
-        self._engine = await Engine.open(self.folder, self._room, self.read_thread, self.failed)
-        await self._weigh_anchor()
+        try:
+            self._engine = await Engine.open(self.folder, self._room, self.read_thread, self.failed)
+        except MovedError as error:
+            raise StoreError(str(error)) from error
+        finally:
+            await self._weigh_anchor()  # `_verified` has written over that commit; and it may hold a file taken away
         try:
             await self._on_open()
         except (TemporaryError, OSError) as error:

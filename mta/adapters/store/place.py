@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sqlite3
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from mta.adapters.store.errors import MovedError
 from mta.file_identity import identity
@@ -12,13 +11,7 @@ from mta.file_identity import identity
 FILE = "spool.db"
 FILES = (FILE, FILE + "-wal", FILE + "-shm")
 """The database, its log, and what its processes share; only together are they the queue."""
-
-
-def open_database(folder: Path, **options: Any) -> sqlite3.Connection:
-    """A connection to the database that is there; never makes an empty one where it was taken away."""
-    uri = f"{(folder / FILE).absolute().as_uri()}?mode=rw"
-    connection: sqlite3.Connection = sqlite3.connect(uri, uri=True, isolation_level=None, **options)
-    return connection
+_MAPPED = Path("/proc/self/maps")
 
 
 class Place:
@@ -29,8 +22,14 @@ class Place:
     """
 
     def __init__(self, folder: Path) -> None:
+        """Raises MovedError where the connection has opened what nobody else can see."""
         self._paths = [folder / name for name in FILES]
         self._opened = [identity(path) for path in self._paths]
+        missing = next((path for path, opened in zip(self._paths, self._opened, strict=True) if opened is None), None)
+        if missing is not None:
+            raise MovedError(f"{missing} was taken away while another connection of this process had it open")
+        if _is_mapped_without_name(self._paths[2]):
+            raise MovedError(f"{self._paths[2]} was replaced while another connection of this process had it open")
 
     def check(self) -> None:
         """Raises MovedError."""
@@ -44,3 +43,15 @@ class Place:
         """Whether a log or an index stands there that is not ours: others have opened the database anew."""
         found = [identity(path) for path in self._paths[1:]]
         return any(new not in (None, old) for new, old in zip(found, self._opened[1:], strict=True))
+
+
+def _is_mapped_without_name(index: Path) -> bool:
+    """Whether this process uses an index that has been unlinked: a connection that was open then still lives.
+
+    SQLite gives the index of the oldest connection to all that a process opens on the same database, and never looks
+    whether another one stands there by now. Two processes with two indexes write over one another's mail.
+    """
+    with suppress(OSError):
+        unlinked = f" {index.resolve()} (deleted)"
+        return any(line.endswith(unlinked) for line in _MAPPED.read_text(errors="surrogateescape").splitlines())
+    return False

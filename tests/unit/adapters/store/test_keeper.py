@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import gc
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -131,6 +134,42 @@ async def test_closing_again_and_again_leaves_nothing_behind(tmp_path: Path, mon
     assert threading.active_count() <= before[0] + 3, "threads of the loop's pool, at most"
     assert _descriptors() <= before[1]
     assert {entry.queue_id for entry in await spool.entries(QueueFilter(), limit=5000)} == accepted
+    await spool.close()
+
+
+ANOTHER_PROCESS = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1])
+connection.execute("SELECT count(*) FROM message").fetchone()
+connection.close()
+"""
+
+
+@pytest.mark.parametrize("is_made_anew", [False, True], ids=["missing", "made-anew"])
+async def test_an_index_that_nobody_else_sees_is_not_written_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log: Log, is_made_anew: bool
+) -> None:
+    """SQLite gives it to all of a process's connections, as long as one that was open before lives."""
+    monkeypatch.setattr(keeper, "AGAIN_S", (0.02,))
+    monkeypatch.setattr(keeper, "TOLD_EVERY_S", 0.0)
+    database, index = tmp_path / FILES[0], tmp_path / FILES[2]
+    spool = await SqliteSpool.open(tmp_path, slot=0, reserve=0, patient=True)
+    with closing(sqlite3.connect(database)) as still_open:
+        still_open.execute("SELECT count(*) FROM message").fetchone()
+        index.unlink()
+        if is_made_anew:
+            subprocess.run([sys.executable, "-c", ANOTHER_PROCESS, str(database)], check=True)
+        assert index.exists() is is_made_anew
+        with pytest.raises(TemporaryError):
+            await spool.accept(sample_message())
+        await _has_tried(log, 4)
+        assert not spool.is_usable
+    await _becomes(spool, usable=True)
+    kept = sample_message()
+    await spool.accept(kept)
+    subprocess.run([sys.executable, "-c", ANOTHER_PROCESS, str(database)], check=True)
+    assert {entry.queue_id for entry in await spool.entries(QueueFilter())} == {kept.queue_id}
+    await spool.accept(sample_message())
     await spool.close()
 
 
