@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -108,20 +109,19 @@ def app(oauth: OAuthServer) -> App:
 
 
 @pytest.fixture(scope="module")
-def by_token(
-    needs_dovecot: None, oauth: OAuthServer, app: App, authority: Authority, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Dovecot]:
+def by_token(needs_dovecot: None, oauth: OAuthServer, app: App, authority: Authority) -> Iterator[Dovecot]:
     """Its tokens are checked by Dovecot itself, with the authority's key."""
-    keys = oauth.key.write_for_dovecot(tmp_path_factory.mktemp("keys"))
-    for folder in (keys, *keys.parents[:2], *(path for path in keys.rglob("*"))):
-        folder.chmod(0o755)
-    settings = (
-        f"introspection_mode = local\nlocal_validation_key_dict = fs:posix:prefix={keys}/\n"
-        f"username_attribute = appid\nusername_format = {app.client_id}\n"
-        f"active_attribute = appid\nactive_value = {app.client_id}\n"
-    )
-    with running_dovecot([JANE], oauth=settings, authority=authority.ca) as server:
-        yield server
+    with TemporaryDirectory(prefix="keys-") as folder:  # Dovecot's user may not look below pytest's own folder
+        keys = oauth.key.write_for_dovecot(Path(folder))
+        for path in (Path(folder), keys, *keys.rglob("*")):
+            path.chmod(0o755)
+        settings = (
+            f"introspection_mode = local\nlocal_validation_key_dict = fs:posix:prefix={keys}/\n"
+            f"username_attribute = appid\nusername_format = {app.client_id}\n"
+            f"active_attribute = appid\nactive_value = {app.client_id}\n"
+        )
+        with running_dovecot([JANE], oauth=settings, authority=authority.ca) as server:
+            yield server
 
 
 def _with_token(server: Dovecot, folder: Path, oauth: OAuthServer, client_id: str, secret: str) -> ImapSentItems:
