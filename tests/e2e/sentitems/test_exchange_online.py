@@ -168,6 +168,7 @@ def test_killed_while_an_item_is_made(online: Online) -> None:
     online.until_replaced(mailbox)
 
 
+@pytest.mark.long
 def test_a_process_killed_while_it_uploads_leaves_one_item(online: Online) -> None:
     mailbox, large = online.mailbox(), os.urandom(9_000_000)
     online.graph.forget()

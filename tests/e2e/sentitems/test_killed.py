@@ -313,7 +313,7 @@ def test_killed_after_each_request(tmp_path: Path, on: Callable[[Path], Any], ki
 @pytest.mark.parametrize(
     "on",
     [
-        pytest.param(_in_maildirs, id="maildir"),
+        pytest.param(_in_maildirs, id="maildir", marks=pytest.mark.long),
         pytest.param(_on_dovecot, id="imap", marks=[pytest.mark.long, pytest.mark.server]),
     ],
 )

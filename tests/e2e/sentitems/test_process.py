@@ -30,7 +30,7 @@ CRASH_POINTS = [
     ("sentitem-created", False),
     pytest.param("sentitem-verified", True, marks=pytest.mark.long),
     ("sentitem-removed", False),
-    ("before-job-settle", True),
+    pytest.param("before-job-settle", True, marks=pytest.mark.long),
     pytest.param("after-job-settle", False, marks=pytest.mark.long),
 ]
 """And whether the process passes it again, when it takes the job up again."""
