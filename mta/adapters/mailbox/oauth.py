@@ -76,6 +76,7 @@ class TokenSource:
         self._lock = threading.Lock()
         self._held = _Held("", 0.0, 0.0)
         self._refused = ""
+        self._is_closed = False
         self._application: Any = None
         self._http: _Http | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="token")
@@ -89,20 +90,34 @@ class TokenSource:
 
     def token_now(self) -> str:
         """As `token`, for threads."""
-        with self._lock:
-            if not self._is_good(self._held):
-                self._held = self._renewed(self._held)
-            return self._held.token
+        try:
+            with self._lock:
+                if self._is_closed:
+                    raise EndpointDownError("closed", "the connection to the authority has been given up")
+                if not self._is_good(self._held):
+                    self._held = self._renewed(self._held)
+                return self._held.token
+        finally:
+            self._let_go()
 
     def forget(self, token: str) -> None:
         """The server didn't take this token: the next one is asked for anew. Doesn't wait."""
         self._refused = token
 
     def close(self) -> None:
-        """End its thread and its connection."""
+        """End its thread and its connection, at the end of the request under way; nothing is asked for any more."""
+        self._is_closed = True
         self._thread.shutdown(wait=False, cancel_futures=True)
-        if self._http is not None:
-            self._http.close()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Of a closed source's connection. Whoever is using it does so afterwards: httpx loses what it is opening."""
+        if self._is_closed and self._lock.acquire(blocking=False):
+            try:
+                if self._http is not None:
+                    self._http.close()
+            finally:
+                self._lock.release()
 
     def _is_good(self, held: _Held) -> bool:
         return held.until > time.monotonic() and held.token != self._refused

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import ssl
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -306,6 +308,34 @@ async def test_the_secret_goes_nowhere_without_tls(source: Callable[..., TokenSo
     hostile = _Hostile(ca, _json({}), "http://localhost:9/token")
     with hostile.https, pytest.raises(SignInError, match="bad-authority"):
         await source(authority=f"{hostile.https.url}/tenant").token()
+
+
+async def test_after_its_end_nobody_is_asked(oauth: OAuthServer, source: Callable[..., TokenSource]) -> None:
+    ended = source()
+    ended.close()
+    with pytest.raises(EndpointDownError, match="given up"):
+        await asyncio.to_thread(ended.token_now)
+    assert oauth.requests == []
+
+
+async def test_a_connection_that_is_being_opened_at_the_end_is_closed(
+    source: Callable[..., TokenSource], ca: Authority
+) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ca.ca.issue_cert("localhost").configure_cert(context)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(10)
+        ending = source(authority=f"https://localhost:{listener.getsockname()[1]}/tenant")
+        token = asyncio.create_task(asyncio.to_thread(ending.token_now))
+        plain, _ = await asyncio.to_thread(listener.accept)
+        ending.close()  # before TLS
+        plain.settimeout(10)
+        with await asyncio.to_thread(context.wrap_socket, plain, server_side=True) as connection:
+            await asyncio.to_thread(connection.recv, 65_536)
+            connection.sendall(b"HTTP/1.1 400 No\r\nContent-Length: 2\r\n\r\n{}")
+            with pytest.raises(SignInError):
+                await token
+            assert await asyncio.to_thread(connection.recv, 65_536) == b""
 
 
 def test_each_cloud_has_its_own_authority() -> None:
