@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import ssl
 from collections.abc import Iterator
 from ipaddress import ip_address
 
 from mta.config.delivery_schema import HopAuth, HopTls, MaildirHop, MxHop, SmtpHop
 from mta.config.explain_errors import closest
-from mta.config.findings import Finding, bad_ca_file, no_domain, secret_value, unreadable
+from mta.config.findings import Finding, bad_ca_file, bad_key_pair, no_domain, secret_value
 from mta.config.schema import Configuration
 from mta.config.yaml_values import Loc
 from mta.model.address import domain_key
@@ -160,18 +159,4 @@ def _routed_domains(configuration: Configuration) -> Iterator[Finding]:
 def _client_certificate(loc: Loc, tls: HopTls) -> Iterator[Finding]:
     if tls.certificate is None:
         return
-    problems = list(unreadable((*loc, "certificate"), tls.certificate))
-    if tls.key is not None:
-        problems += unreadable((*loc, "key"), tls.key)
-    yield from problems
-    if problems:
-        return
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(tls.certificate, tls.key, password=_no_passphrase)
-    except (OSError, ValueError) as exc:
-        mend = "check that both are PEM and belong together"
-        yield Finding((*loc, "certificate"), f"certificate and key can't be used: {exc}", mend)
-
-
-def _no_passphrase() -> str:
-    raise ValueError("the key is protected by a passphrase")
+    yield from bad_key_pair(loc, tls.certificate, tls.key)

@@ -32,6 +32,25 @@ def unreadable(loc: Loc, path: Path) -> Iterator[Finding]:
         yield Finding(loc, f"cannot read {path}: {exc.strerror}", "correct the path, or let the service read it")
 
 
+def bad_key_pair(loc: Loc, certificate: Path, key: Path | None) -> Iterator[Finding]:
+    """A certificate that we show to servers, and its key; None: in the same file. `loc` is that of both."""
+    problems = list(unreadable((*loc, "certificate"), certificate))
+    if key is not None:
+        problems += unreadable((*loc, "key"), key)
+    yield from problems
+    if problems:
+        return
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(certificate, key, password=_no_passphrase)
+    except (OSError, ValueError) as exc:
+        mend = "check that both are PEM and belong together"
+        yield Finding((*loc, "certificate"), f"certificate and key can't be used: {exc}", mend)
+
+
+def _no_passphrase() -> str:
+    raise ValueError("the key is protected by a passphrase")
+
+
 def bad_ca_file(loc: Loc, path: Path) -> Iterator[Finding]:
     """Whether it holds certificates of authorities."""
     problems = list(unreadable(loc, path))

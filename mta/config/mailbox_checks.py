@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
-from mta.config.findings import Finding, bad_ca_file, is_this_machine, secret_value, unreadable
+from mta.config.findings import Finding, bad_ca_file, bad_key_pair, is_this_machine, secret_value
 from mta.config.mailbox_schema import (
     EwsMailboxes,
     GraphMailboxes,
@@ -138,21 +137,8 @@ def _https(loc: Loc, url: str) -> Iterator[Finding]:
 def _oauth_surroundings(loc: Loc, oauth: OAuth) -> Iterator[Finding]:
     if oauth.client_secret is not None:
         yield from _secret((*loc, "client_secret"), oauth.client_secret)
-    if oauth.certificate is None or oauth.key is None:
-        return
-    problems = [*unreadable((*loc, "certificate"), oauth.certificate), *unreadable((*loc, "key"), oauth.key)]
-    yield from problems
-    if problems:
-        return
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(oauth.certificate, oauth.key, password=_no_passphrase)
-    except (OSError, ValueError) as exc:
-        mend = "check that both are PEM and belong together"
-        yield Finding((*loc, "certificate"), f"certificate and key can't be used: {exc}", mend)
-
-
-def _no_passphrase() -> str:
-    raise ValueError("the key is protected by a passphrase")
+    if oauth.certificate is not None:
+        yield from bad_key_pair(loc, oauth.certificate, oauth.key)
 
 
 def _secret(loc: Loc, secret: Secret) -> Iterator[Finding]:
