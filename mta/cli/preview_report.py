@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from mta.message.html.scan import attributes, tokens
 from mta.message.structure import Picture
-from mta.relay.stamp.html.scan import attributes, tokens
 from mta.relay.stamp.templates.template_set import TemplateSet
 from mta.relay.stamp.templates.values import Missing, Values
 

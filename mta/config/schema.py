@@ -19,6 +19,7 @@ from mta.config.directory_schema import DirectorySettings as DirectorySettings
 from mta.config.listener_schema import Listener, RecipientVerification
 from mta.config.mailbox_schema import MailboxServer
 from mta.config.sentitems_schema import SentItemsSettings
+from mta.config.tracking_schema import TrackingSettings
 from mta.config.types import Count, Duration, Secret, Size, Strict
 from mta.model.address import domain_key
 
@@ -104,6 +105,8 @@ class Organisation(Strict):
     """off: everybody gets the content that one recipient's rules decide; routing and rejecting stay per recipient."""
     sent_items: SentItemsSettings | None = None
     """Senders find in their Sent Items what was really sent. None: they find what they wrote."""
+    tracking: TrackingSettings | None = None
+    """Conversations get ids and become records. None: there is no tracking."""
 
 
 class Logs(Strict):

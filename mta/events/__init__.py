@@ -19,4 +19,5 @@ from mta.events.receive import *
 from mta.events.reports import *
 from mta.events.sentitems import *
 from mta.events.spool import *
+from mta.events.tracking import *
 from mta.events.watch import *

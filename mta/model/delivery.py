@@ -226,3 +226,6 @@ class Settlement:
     sent: tuple[SentCopy, ...] = ()
     """Copies of this settlement that are to stand in their sender's Sent Items; their variants are among `variants`, or
     were stored by an earlier settlement."""
+    copies: tuple[Spawned, ...] = ()
+    """Copies for processing mailboxes, queued in the same transaction if all their claims succeed: once for an
+    original, whichever of its recipients, siblings or attempts comes first."""

@@ -15,6 +15,7 @@ from mta.model.address import Address
 from mta.model.delivery import Accepted, AcceptedMessage, Body, LeasedDelivery, Settlement
 from mta.model.queue import Breakdown, Draining, FrozenHop, QueueCount, QueueEntry, QueueFilter, SummaryRow
 from mta.model.reply import STORAGE_FULL, TemporaryError
+from mta.model.transaction import Opening, Transaction
 
 
 class SpoolFullError(TemporaryError):
@@ -46,6 +47,10 @@ class Spool(Protocol):
         Of messages that claim the same, as many get it as its limit allows, whichever workers take them and when.
         Without `due_at` the caller holds the lease of all its queued deliveries. Raises SpoolFullError, TemporaryError.
         """
+        ...
+
+    async def open_transaction(self, opening: Opening) -> Transaction:
+        """The tracked conversation of a message; see `TrackingStore.open_transaction`. Raises TemporaryError."""
         ...
 
     async def claimed(self, keys: Collection[str]) -> frozenset[str]:

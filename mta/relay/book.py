@@ -6,11 +6,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from mta.config.schema import Organisation
+from mta.message.place.quote_marks import QuoteMarks
 from mta.model.person import Person
 from mta.ports.directory import Directory, DirectoryDownError
 from mta.relay.decide import OrganisationFacts, Policy, Readers, RuleSet
 from mta.relay.sign import Sealer, Signer
-from mta.relay.stamp.place.quote_marks import QuoteMarks
 from mta.relay.stamp.templates.template_set import TemplateSet
 
 

@@ -17,14 +17,14 @@ from mta.config.problems import ConfigurationError, Problem
 from mta.config.schema import Configuration, DirectorySettings, Organisation, QuoteSeparators
 from mta.config.sentitems_schema import SentItemsSettings
 from mta.config.yaml_values import Loc, read_document
+from mta.message.place.own_separators import marks_of, separator_errors
+from mta.message.place.quote_marks import QuoteMarks
 from mta.ports.directory import Directory
 from mta.relay.book import Book
 from mta.relay.decide import OrganisationFacts, Policy, Readers, RuleSet, Surroundings, load_rules
 from mta.relay.deliver.routing import RoutingTable
 from mta.relay.foreign_fields import token_field
 from mta.relay.sign import DkimKeyError, Sealer, Signer
-from mta.relay.stamp.place.own_separators import marks_of, separator_errors
-from mta.relay.stamp.place.quote_marks import QuoteMarks
 from mta.relay.stamp.readers import earlier_stamps, newest_texts
 from mta.relay.stamp.templates.template_set import TemplateSet, load_templates
 

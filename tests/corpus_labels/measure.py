@@ -9,9 +9,9 @@ from html.parser import HTMLParser
 from mta.message.body_text import displayed
 from mta.message.classify import Kind, classify
 from mta.message.parse import LimitExceededError, parse
+from mta.message.place.quote_marks import DEFAULT_MARKS
 from mta.model.actions import Place
 from mta.relay.stamp.bodies import ShownBody, place_in
-from mta.relay.stamp.place.quote_marks import DEFAULT_MARKS
 from tests.corpus_labels.clients import client_of
 from tests.corpus_labels.detector import opinion
 from tests.corpus_labels.labels import Label, LabelKind, body_hash, labels

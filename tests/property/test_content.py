@@ -19,10 +19,10 @@ from mta.message.attachments.take_out import NOTICE_NAME, needs_notice, take_out
 from mta.message.classify import classify
 from mta.message.edit import joined
 from mta.message.file_part import file_part
+from mta.message.html.visible_text import VisibleText
 from mta.message.parse import Part, parse
 from mta.model.actions import AddAttachment, ReplaceText, StripAttachments
 from mta.relay.stamp.content.kept_names import kept_name
-from mta.relay.stamp.html.visible_text import VisibleText
 from mta.relay.stamp.stamp import stamp_message
 from mta.relay.stamp.templates.template_set import TemplateSet
 from tests.unit.message.attachment_samples import (

@@ -6,12 +6,12 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mta.message.html.scan import tokens
+from mta.message.html.text import html_of, text_of
+from mta.message.place.place_html import place_html
+from mta.message.place.place_plain import place_plain
+from mta.message.place.placement import BodyView, lowered
 from mta.model.actions import Place
-from mta.relay.stamp.html.scan import tokens
-from mta.relay.stamp.html.text import html_of, text_of
-from mta.relay.stamp.place.place_html import place_html
-from mta.relay.stamp.place.place_plain import place_plain
-from mta.relay.stamp.place.placement import BodyView, lowered
 
 PIECES = st.sampled_from(
     [

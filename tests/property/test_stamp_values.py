@@ -11,9 +11,9 @@ from tempfile import mkdtemp
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from mta.message.html.scan import attributes, tokens
 from mta.model.actions import SetHeader, TagSubject
 from mta.model.person import Person
-from mta.relay.stamp.html.scan import attributes, tokens
 from mta.relay.stamp.templates.template_set import TemplateSet, load_templates
 from mta.relay.stamp.templates.values import one_line
 from tests.unit.relay.stamp.samples import JANE, alternative, context, stamp, stamped, write_templates

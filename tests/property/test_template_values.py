@@ -12,10 +12,10 @@ from tempfile import mkdtemp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mta.message.html.scan import attributes, tokens
 from mta.message.parse import parse
 from mta.model.person import Person
 from mta.relay.stamp.context import StampContext
-from mta.relay.stamp.html.scan import attributes, tokens
 from mta.relay.stamp.mail import RenderedMail, render_mail
 from mta.relay.stamp.templates.template_set import TemplateSet, load_templates
 from tests.unit.relay.stamp.samples import JANE, NOW, write_templates

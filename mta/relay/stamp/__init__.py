@@ -2,6 +2,6 @@
 
 At load, `templates/` reads and compiles. For a message, `stamp` has `bodies` find the texts that readers see, and
 carries out all actions: `content/` changes texts, parts and header fields; `stamping` renders each stamp (`render`),
-looks whether it stands there already (`earlier/`), and finds its place (`place/`); `body_edits` makes edits of both.
-`html/` is how HTML is read; `readers` answers what rules ask about stamps and quotes; `mail` renders whole mails.
+looks whether it stands there already (`earlier/`), and finds its place (`message/place`); `body_edits` makes edits of
+both. `readers` answers what rules ask about stamps and quotes; `mail` renders whole mails.
 """

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from mta.message.body_text import TextBody
+from mta.message.html.visible_text import VisibleText
 from mta.message.parse import Part
+from mta.message.place import html_reply, place_html, place_plain
+from mta.message.place.placement import BodyView, Placement
+from mta.message.place.quote_marks import QuoteMarks
 from mta.model.actions import Place
 from mta.relay.stamp.earlier.wording import letters, shown_text
-from mta.relay.stamp.html.visible_text import VisibleText
-from mta.relay.stamp.place import html_reply, place_html, place_plain
-from mta.relay.stamp.place.placement import BodyView, Placement
-from mta.relay.stamp.place.quote_marks import QuoteMarks
 
 
 class TextView(BodyView):

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from mta.message.body_text import Change
 from mta.message.edit import Edit
+from mta.message.html.plain import Flow, document
 from mta.message.parse import Message
 from mta.message.structure import Picture, add_html, add_pictures
 from mta.model.actions import Place
 from mta.relay.stamp.bodies import ShownBody
 from mta.relay.stamp.content.changes import changed, merged, moved_out
-from mta.relay.stamp.html.plain import Flow, document
 from mta.relay.stamp.stamping import Insertion, Planned
 
 Places = dict[tuple[int, bool], list[Insertion]]

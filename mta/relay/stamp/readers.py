@@ -7,11 +7,11 @@ from collections.abc import Collection
 from mta.message.body_text import displayed
 from mta.message.classify import Classification, Kind
 from mta.message.parse import Message
+from mta.message.place import html_reply, place_plain
+from mta.message.place.quote_marks import QuoteMarks
 from mta.message.shown_text import readings
 from mta.relay.stamp.bodies import ShownBody
 from mta.relay.stamp.earlier.markers import key_of, markers
-from mta.relay.stamp.place import html_reply, place_plain
-from mta.relay.stamp.place.quote_marks import QuoteMarks
 
 
 def newest_texts(message: Message, classification: Classification, marks: QuoteMarks) -> tuple[str, ...]:

@@ -10,13 +10,13 @@ from typing import Any, NamedTuple
 
 from markupsafe import escape
 
+from mta.message.html.text import html_of, text_of
 from mta.message.parse import Message
 from mta.message.structure import Picture
 from mta.model.actions import Stamp
 from mta.model.person import Person
 from mta.ports.directory import DirectoryDownError
 from mta.relay.stamp.context import StampContext
-from mta.relay.stamp.html.text import html_of, text_of
 from mta.relay.stamp.templates.banners import Campaigns
 from mta.relay.stamp.templates.rendering import Period, PictureSource, Rendering
 from mta.relay.stamp.templates.template_set import RenderError, SignatureTemplate

@@ -14,6 +14,7 @@ from mta.message.body_text import Change, displayed
 from mta.message.classify import Classification
 from mta.message.edit import CannotEditError, Edit, combine, composed, joined
 from mta.message.parse import Message, parse
+from mta.message.place.quote_marks import DEFAULT_MARKS, QuoteMarks
 from mta.model.actions import Action, AddAttachment, RemoveStamps, ReplaceText, Stamp, StripAttachments
 from mta.relay.stamp.bodies import ShownBody, TextView
 from mta.relay.stamp.body_edits import BodyEdits
@@ -24,7 +25,6 @@ from mta.relay.stamp.content.text_actions import replace_text, replaced_subject
 from mta.relay.stamp.content.uncovered import uncovered
 from mta.relay.stamp.context import Failed, Skipped, StampContext, StampOutcome
 from mta.relay.stamp.earlier.remove_stamps import remove_stamps, unneeded_pictures
-from mta.relay.stamp.place.quote_marks import DEFAULT_MARKS, QuoteMarks
 from mta.relay.stamp.stamping import Stamping
 from mta.relay.stamp.templates.template_set import TemplateSet
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from mta.message.place.placement import Placement
 from mta.message.structure import Picture
 from mta.model.actions import Once, Place, Stamp
 from mta.relay.stamp.bodies import Reading, ShownBody, TextView, choose, place_in, readings
@@ -13,7 +14,6 @@ from mta.relay.stamp.context import Failed, Skipped
 from mta.relay.stamp.earlier.markers import Owner, key_of, marked
 from mta.relay.stamp.earlier.once import Own, in_conversation, in_message
 from mta.relay.stamp.earlier.stacking import Present, beside
-from mta.relay.stamp.place.placement import Placement
 from mta.relay.stamp.render import Rendered, Renderer
 from mta.relay.stamp.templates.template_set import RenderError
 

@@ -20,10 +20,10 @@ from mta.message.body_text import Change
 from mta.message.classify import Classification, Kind
 from mta.message.edit import Edit
 from mta.message.parse import Message
+from mta.message.place.quote_marks import QuoteMarks
 from mta.model.actions import Action, OnError
 from mta.relay.stamp.bodies import ShownBody
 from mta.relay.stamp.context import Failed, StampContext
-from mta.relay.stamp.place.quote_marks import QuoteMarks
 from mta.relay.stamp.templates.template_set import TemplateSet
 
 

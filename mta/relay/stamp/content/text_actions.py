@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from mta.message.body_text import Change
 from mta.message.edit import CannotEditError
+from mta.message.html.visible_text import VisibleText
 from mta.model.actions import ReplaceText
 from mta.relay.stamp.bodies import ShownBody
 from mta.relay.stamp.content.changes import Content
 from mta.relay.stamp.content.text_patterns import Found, TooManyError, text_pattern
-from mta.relay.stamp.html.visible_text import VisibleText
 
 
 def replace_text(action: ReplaceText, content: Content) -> Mapping[ShownBody, Sequence[Change]]:

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 from mta.message import charsets
 from mta.message.attachments import octets_of
 from mta.message.body_text import BODY_MAX
+from mta.message.html.visible_text import VisibleText
 from mta.message.parse import Message
 from mta.message.part import Part
 from mta.model.actions import ReplaceText
 from mta.relay.stamp.bodies import ShownBody
 from mta.relay.stamp.content.text_patterns import TooManyError, text_pattern
-from mta.relay.stamp.html.visible_text import VisibleText
 
 _HTML = frozenset({"text/html", "text/x-amp-html", "text/watch-html", "application/xhtml+xml"})
 

@@ -21,9 +21,9 @@ from typing import NamedTuple
 
 import re2
 
-from mta.relay.stamp.html.scan import tokens
-from mta.relay.stamp.place.placement import MARKER, BodyView
-from mta.relay.stamp.place.quote_marks import Gate
+from mta.message.html.scan import tokens
+from mta.message.place.placement import MARKER, BodyView
+from mta.message.place.quote_marks import Gate
 
 _GATE: Gate = re2.compile(MARKER)
 _NAMED = re.compile(

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mta.message.place.place_plain import own_text
+from mta.message.place.quote_marks import QuoteMarks, is_quiet
 from mta.relay.stamp.bodies import TextView
 from mta.relay.stamp.earlier.markers import Owner, markers
 from mta.relay.stamp.earlier.wording import Words
-from mta.relay.stamp.place.place_plain import own_text
-from mta.relay.stamp.place.quote_marks import QuoteMarks, is_quiet
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from functools import lru_cache
 from typing import NamedTuple, Protocol, TypeAlias
 
 from mta.message.approximate import WRITTEN
-from mta.relay.stamp.html.scan import tokens
+from mta.message.html.scan import tokens
 
 RECOGNISED_MIN = 12
 """Letters and digits that a text needs to be told from other texts."""

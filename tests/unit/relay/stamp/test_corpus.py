@@ -11,11 +11,11 @@ import pytest
 from mta.message.body_text import displayed
 from mta.message.classify import Classification, Kind, classify
 from mta.message.edit import joined
+from mta.message.html.scan import tokens
 from mta.message.parse import LimitExceededError, Message, parse
+from mta.message.place.quote_marks import DEFAULT_MARKS
 from mta.model.actions import Place
 from mta.relay.stamp.bodies import ShownBody, place_in
-from mta.relay.stamp.html.scan import tokens
-from mta.relay.stamp.place.quote_marks import DEFAULT_MARKS
 from mta.relay.stamp.stamp import stamp_message
 from tests.shared import CorpusMessage, corpus
 from tests.unit.relay.stamp.samples import context, stamp, templates

@@ -10,9 +10,9 @@ import pytest
 
 from mta.message.body_text import displayed
 from mta.message.edit import joined
+from mta.message.html.plain import Flow, document
 from mta.message.parse import parse
 from mta.model.actions import Action, Once, Place, RemoveStamps, ReplaceText, Stamp
-from mta.relay.stamp.html.plain import Flow, document
 from mta.relay.stamp.templates.template_set import TemplateSet, load_templates
 from tests.unit.relay.stamp.samples import (
     HEADER,

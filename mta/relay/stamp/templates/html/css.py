@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import css_inline
 
-from mta.relay.stamp.html.scan import TOKEN, Token, tokens
+from mta.message.html.scan import TOKEN, Token, tokens
 from mta.relay.stamp.templates.html.masks import WORD, HtmlSource, masked_html
 
 _AT_RULE = re.compile(r"@(?>(?:[^{};\"']|\"[^\"]*\"|'[^']*')*)(?:;|\{(?>(?:[^{}]|\{[^{}]*\})*)\})")

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from mta.relay.stamp.html.scan import Token, tokens
+from mta.message.html.scan import Token, tokens
 from mta.relay.stamp.templates.rendering import PictureSource
 
 _STRING = r"\"(?>(?:[^\"\\]|\\.)*)\"|'(?>(?:[^'\\]|\\.)*)'"

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mta.relay.stamp.html.scan import VOID, Token, attributes
+from mta.message.html.scan import VOID, Token, attributes
 from mta.relay.stamp.templates.html.css import inline_css
 from mta.relay.stamp.templates.html.masks import HtmlSource, Trouble, masked_html
 from mta.relay.stamp.templates.html.pictures import add_dark_pictures, name_pictures

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from mta.relay.stamp.html.scan import Token
+from mta.message.html.scan import Token
 from mta.relay.stamp.templates.html.css import outside_quotes
 from mta.relay.stamp.templates.html.masks import WORD, HtmlSource
 

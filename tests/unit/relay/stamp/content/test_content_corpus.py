@@ -15,9 +15,9 @@ from mta.message.attachments.take_out import NOTICE_NAME
 from mta.message.body_text import TextBody, displayed
 from mta.message.classify import Classification, classify
 from mta.message.edit import Edit, joined
+from mta.message.html.visible_text import VisibleText
 from mta.message.parse import LimitExceededError, Message, Part, parse
 from mta.model.actions import Action, AddAttachment, ReplaceText, StripAttachments
-from mta.relay.stamp.html.visible_text import VisibleText
 from mta.relay.stamp.stamp import stamp_message
 from mta.relay.stamp.templates.template_set import TemplateSet
 from tests.shared import CorpusMessage, corpus

@@ -9,11 +9,11 @@ import pytest
 
 from mta.cli.preview_report import warnings
 from mta.config.problems import ConfigurationError
+from mta.message.html.scan import attributes, tokens
 from mta.message.parse import parse
 from mta.model.person import Person, UnansweredPerson
 from mta.ports.directory import DirectoryDownError
 from mta.relay.stamp.context import StampContext
-from mta.relay.stamp.html.scan import attributes, tokens
 from mta.relay.stamp.mail import SUBJECT_MAX, RenderedMail, render_mail
 from mta.relay.stamp.templates.template_set import RenderError, load_templates
 from tests.unit.relay.stamp.samples import JANE, NOW, SAMPLES, write_templates

@@ -9,8 +9,8 @@ import pytest
 from markupsafe import escape
 
 from mta.config.problems import ConfigurationError
+from mta.message.html.scan import attributes, tokens
 from mta.model.person import Person
-from mta.relay.stamp.html.scan import attributes, tokens
 from mta.relay.stamp.templates.filters.links import url
 from mta.relay.stamp.templates.filters.phones import tel
 from mta.relay.stamp.templates.rendering import TEXT_MAX

@@ -1,0 +1,180 @@
+"""What the tracking process keeps: messages that it took, tasks that follow from them, how mailboxes stand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+
+from mta.model.record import Change
+from mta.model.transaction import Transaction
+
+
+class EntryState(Enum):
+    """What became of a message that the tracking process took."""
+
+    JOINED = "joined"
+    """It belongs to a transaction."""
+    PENDING = "pending"
+    """It carries a valid reference, but its sender does not take part: the record's owner decides."""
+    FILTERED = "filtered"
+    """Left out by a filter."""
+    LOOP = "loop"
+    """A notice of our own that came back."""
+    UNMATCHED = "unmatched"
+    """No transaction, and no rule opened one."""
+    REPORT = "report"
+    """A bounce or receipt; the entry it is about says so."""
+    SET_ASIDE = "set-aside"
+    """It could not be processed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A message that was taken, once for each `key`."""
+
+    key: str
+    """Names the message within the organisation, whichever mailbox it came by: of its Message-ID, without one of its
+    content. See `mta.tracking.incoming`."""
+    organisation: str
+    mailbox: str
+    """Name of the monitored mailbox that it was first taken from."""
+    message_id: str
+    content_hash: str
+    """SHA-256 of the content, hexadecimal."""
+    state: EntryState
+    reason: str
+    """Why: one of a fixed set of words, e.g. `signed-reference`, `stranger`, `preset-sender`."""
+    at: datetime
+    sender: str
+    """Address key of From; "" for none."""
+    direction: str
+    """`received` or `sent`."""
+    transaction: Transaction | None = None
+    failed: str = ""
+    """For what was sent: the enhanced status code of the bounce that came for it."""
+
+
+class TaskKind(Enum):
+    """Something to do elsewhere, after the store has committed."""
+
+    CALL = "call"
+    """A sink: webhook or plug-in, by its name."""
+    NOTICE = "notice"
+    """A mail, by an outgoing account's name."""
+    WRITE_BACK = "write-back"
+    """Category, link and columns into a mailbox, by the mailbox's address key."""
+
+
+class TaskState(Enum):
+    WAITING = "waiting"
+    DONE = "done"
+    DEAD = "dead"
+    """Tried for as long as is sensible, or refused for good; an administrator can replay it."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewTask:
+    key: str
+    """Once for each key: the same message processed again makes no second one. It is the idempotency key of calls."""
+    kind: TaskKind
+    organisation: str
+    target: str
+    """Name of the sink or account, or a mailbox's address key."""
+    payload: bytes = field(repr=False)
+    """JSON of a call or write-back; of a notice the whole message, CRLF line ends."""
+    due_at: datetime
+    transaction: Transaction | None = None
+    recipients: tuple[str, ...] = ()
+    """Of a notice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One that the store keeps."""
+
+    number: int
+    key: str
+    kind: TaskKind
+    organisation: str
+    target: str
+    payload: bytes = field(repr=False)
+    """b"" in lists, and of those that are done."""
+    state: TaskState
+    created_at: datetime
+    due_at: datetime | None
+    attempts: int
+    reason: str
+    """Why it waits or died: one of a fixed set of words, e.g. `unreachable`, `status-500`, `refused`."""
+    detail: str
+    """What the other side said, on one line, without content."""
+    transaction: Transaction | None = None
+    recipients: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TaskOutcome:
+    """What became of one attempt."""
+
+    number: int
+    state: TaskState
+    reason: str = ""
+    detail: str = ""
+    due_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFilter:
+    """Empty fields match all; `*` stands for anything."""
+
+    number: int | None = None
+    kind: TaskKind | None = None
+    organisation: str = ""
+    target: str = ""
+    state: TaskState | None = None
+    module: str = ""
+    record: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """Everything that follows from one message, in one transaction of the store; idempotent by the entry's key."""
+
+    entry: Entry
+    participants: tuple[str, ...] = ()
+    """Address keys that take part in the entry's transaction from now on."""
+    known_ids: tuple[str, ...] = ()
+    """Message-IDs that name the transaction from now on, beside the entry's own: of messages that it answers and that
+    nobody has seen yet, so that siblings which overtook their original fold into one."""
+    changes: tuple[Change, ...] = ()
+    tasks: tuple[NewTask, ...] = ()
+    bounced: Mapping[str, str] = field(default_factory=dict)
+    """Message-ID of a sent entry → enhanced status code of the bounce that tells of it."""
+    counted: tuple[str, ...] = ()
+    """Address keys to which or from which this counts against the cap of a day."""
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxNotes:
+    """What is remembered of a monitored mailbox over restarts."""
+
+    name: str
+    paused_at: datetime | None = None
+    paused_by: str = ""
+    failures: int = 0
+    """Polls in a row that could not sign in."""
+    trouble: Transaction | None = None
+    """The record that tells of it, while it lasts."""
+    polled_at: datetime | None = None
+    answered_at: datetime | None = None
+    """The last poll that went well."""
+    reason: str = ""
+    """Of the last failure: the error's code."""
+    detail: str = ""
+    taken: int = 0
+    """Messages taken in all."""
+    set_aside: int = 0
+    """Messages set aside in all."""
+    resume_at: datetime | None = None
+    """It is left alone until then, by the server's wish or for back-off."""

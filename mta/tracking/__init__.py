@@ -1,0 +1,1 @@
+"""Tracked conversations: monitored mailboxes become records. The way is in mta/README.md."""

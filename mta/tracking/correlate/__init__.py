@@ -1,0 +1,1 @@
+"""To which conversation a message belongs."""

@@ -1,0 +1,1 @@
+"""Monitored mailboxes: when they are polled, what is fetched, and what becomes of it on the server."""

@@ -1,0 +1,1 @@
+"""Notices and digests: mails that tell of records."""

@@ -1,0 +1,1 @@
+"""Business rules: what an accepted message does to records."""

@@ -1,0 +1,1 @@
+"""Category, link and columns on the copies of filed messages."""
