@@ -38,7 +38,7 @@ class Taken:
 
 
 async def take(data: bytes, mailbox: MonitoredMailbox, desk: Desk, store: TrackingStore, now: datetime) -> Taken:
-    """Take one message. Raises CannotReadError where it can't be processed ever, TemporaryError where the store can't."""
+    """Take one message. Raises CannotReadError where it can never be, TemporaryError while the store can't."""
     incoming = read_incoming(
         data,
         organisation=desk.name,

@@ -39,6 +39,7 @@ def secrets(monkeypatch: pytest.MonkeyPatch, dkim_key: str) -> None:
     monkeypatch.setenv("STAMPLINE_MARK_KEY", "0123456789abcdef" * 4)
     monkeypatch.setenv("STAMPLINE_MAILBOX_PASSWORD", "a password")
     monkeypatch.setenv("STAMPLINE_GRAPH_SECRET", "a secret")
+    monkeypatch.setenv("STAMPLINE_TRACKING_KEY", "fedcba9876543210" * 4)
 
 
 def models(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
