@@ -111,6 +111,17 @@ class Task:
     """What the other side said, on one line, without content."""
     transaction: Transaction | None = None
     recipients: tuple[str, ...] = ()
+    begun_at: datetime | None = None
+    """From when its age counts for giving it up: when it was made, or replayed last."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskTarget:
+    """Where tasks go."""
+
+    kind: TaskKind
+    organisation: str
+    target: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,18 @@ from datetime import datetime
 from typing import Protocol
 
 from mta.model.record import Note, Record, RecordAttachment, RecordFilter
-from mta.model.tracking import Entry, EntryState, Intake, MailboxNotes, NewTask, Task, TaskFilter, TaskKind, TaskOutcome
+from mta.model.tracking import (
+    Entry,
+    EntryState,
+    Intake,
+    MailboxNotes,
+    NewTask,
+    Task,
+    TaskFilter,
+    TaskKind,
+    TaskOutcome,
+    TaskTarget,
+)
 from mta.model.transaction import Opening, Transaction
 
 
@@ -101,10 +112,12 @@ class TrackingStore(Conversations, Protocol):
     # --- tasks -------------------------------------------------------------------------------------------------------
 
     async def due_tasks(
-        self, kinds: Collection[TaskKind], now: datetime, *, limit: int, busy: Collection[int]
-    ) -> Sequence[Task]:
-        """With payload, oldest due first; none of the numbers that are `busy`. Order is kept for each (kind, target,
-        transaction): a later task is not due before the one ahead of it is done or dead."""
+        self, kinds: Collection[TaskKind], now: datetime, *, limit: int, busy: Collection[int],
+        left_alone: Collection[TaskTarget] = (),
+    ) -> Sequence[Task]:  # fmt: skip
+        """With payload, oldest due first; none of the numbers that are `busy`, none for targets `left_alone`: one that
+        is down must not keep others waiting. Order is kept for each (kind, organisation, target, transaction): a later
+        task is not due before the one ahead of it is done or dead."""
         ...
 
     async def add_tasks(self, tasks: Sequence[NewTask]) -> int:
@@ -122,7 +135,10 @@ class TrackingStore(Conversations, Protocol):
         ...
 
     async def replay(self, which: TaskFilter, now: datetime) -> int:
-        """Dead ones are due again, with as many attempts as new ones; how many there were."""
+        """Dead ones are due again, with as many attempts and as much time as new ones (`begun_at`); how many.
+
+        Where the filter's state is WAITING: those that wait are due at once.
+        """
         ...
 
     async def forget(self, before: datetime, limit: int) -> int:
