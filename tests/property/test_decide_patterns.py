@@ -8,8 +8,8 @@ import re2
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from mta.relay.decide.patterns.required_text import in_regex
-from mta.relay.decide.patterns.text_patterns import (
+from mta.message.patterns.required_text import in_regex
+from mta.message.patterns.text_patterns import (
     PatternBank,
     PatternError,
     Text,

@@ -12,6 +12,7 @@ from mta.message.body_text import displayed
 from mta.message.charsets import codec_for
 from mta.message.classify import Classification, Kind
 from mta.message.parse import Message
+from mta.message.patterns.text_patterns import Text
 from mta.message.shown_text import shown_texts
 from mta.model.authentication import AuthenticationResults
 from mta.model.envelope import Client
@@ -20,7 +21,6 @@ from mta.relay.decide import languages
 from mta.relay.decide.conditions.schema import MEETING_KINDS, NULL_REVERSE_PATH, OTHER_CALENDAR
 from mta.relay.decide.outcome import PluginRun
 from mta.relay.decide.participants import OrganisationFacts, Participants, Parties
-from mta.relay.decide.patterns.text_patterns import Text
 
 _ASKED_BY_NAME = frozenset({Kind.AUTO_REPLY, Kind.OUT_OF_OFFICE, Kind.MEETING})
 

@@ -8,11 +8,11 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
 
+from mta.config.texts import ShortFor, Text, Texts
 from mta.config.types import Strict
 from mta.relay.decide.actions.schema import ActionEntry, BareAction, with_bare_actions
 from mta.relay.decide.conditions.schema import Conditions, Directions
 from mta.relay.decide.shapes import ActiveTimes
-from mta.relay.decide.texts import ShortFor, Text, Texts
 
 RULE_NAME_MAX = 100
 

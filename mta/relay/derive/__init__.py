@@ -5,8 +5,8 @@ the claims by which the store knows that a sibling of the message brought it alr
 answer would be wrong (RFC 3834), `letters` writes what a template says as a message, `claims` names what is done once.
 """
 
+from mta.message.letters import CannotWriteError, Letter, WriteLetter
 from mta.relay.derive.derive import NOTHING, Derived, Follower, House, LeftOut, NotDerived, derive
-from mta.relay.derive.letters import CannotWriteError, Letter, WriteLetter
 from mta.relay.derive.original import Original
 
 __all__ = [

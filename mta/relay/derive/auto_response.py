@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from mta.message.classify import Kind
 from mta.message.headers import format_field
 from mta.message.parse import Message
+from mta.message.unanswered import is_program, wants_no_answer
 from mta.model.address import Address
 from mta.model.authentication import AuthenticationResults
 from mta.relay.derive.original import Original
@@ -15,15 +16,6 @@ from mta.relay.derive.original import Original
 _NEVER = frozenset({
     Kind.AUTO_REPLY, Kind.OUT_OF_OFFICE, Kind.DSN, Kind.MDN, Kind.MEETING, Kind.JOURNAL, Kind.VOICEMAIL,
 })  # fmt: skip
-_BULK = frozenset({"bulk", "list", "junk"})
-_SUPPRESSED = frozenset({"all", "autoreply", "oof"})
-# Whoever reads mail to these is no person who waits for an answer.
-_ROBOTS = re.compile(
-    r"(?:mailer-daemon|mail-daemon|mailerdaemon|postmaster|daemon|root|nobody|listserv|majordomo|mailman"
-    r"|(?:no|do-?not|dont|never)[-._]?reply(?:[-+._].*)?|.*[-._]no[-._]?reply|bounces?(?:[-+._].*)?"
-    r"|.*[-._]bounces?(?:[+=].*)?|owner-.*|.*-(?:owner|request|relay|errors))\Z",
-    re.IGNORECASE,
-)
 _SPF_FAILED = frozenset({"fail", "softfail"})
 _MESSAGE_ID = re.compile(r"<[!-;=?-~]{1,250}>")
 _REFERENCES_MAX = 20
@@ -40,31 +32,17 @@ def why_not(original: Original, responders: Sequence[str], own: Address) -> str:
         return "null reverse-path"
     if sender.key in responders or sender.key == own.key:
         return "the sender is who would answer"
-    if _ROBOTS.match(sender.local.strip('"')):
+    if is_program(sender.local):
         return "the sender is a program"
     if original.classification.kind in _NEVER:
         return original.classification.kind.value
     if original.classification.auto_generated:
         return "Auto-Submitted"
     return (
-        _automatic(original.parsed)
+        wants_no_answer(original.parsed)
         or _forged(original)
         or ("" if any(original.names(key) for key in responders) else "the recipient is not named in To or Cc")
     )
-
-
-def _automatic(message: Message) -> str:
-    """What the header says of mail that went to many, or that wants no answer."""
-    if message.header("precedence").strip().lower() in _BULK:
-        return "Precedence"
-    if any(name.startswith(b"list-") for name in message.names) or message.has("mailing-list"):
-        return "mailing list"
-    suppressed = {word.strip().lower() for word in message.header("x-auto-response-suppress").split(",")}
-    if suppressed & _SUPPRESSED:
-        return "X-Auto-Response-Suppress"
-    if message.header("x-spam-flag").strip().lower() == "yes":
-        return "spam"
-    return ""
 
 
 def _forged(original: Original) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from mta.message.addresses import Mailbox
 from mta.message.headers import format_field
+from mta.message.letters import CannotWriteError, Letter, WriteLetter, compose
 from mta.model.actions import Archive, AutoRespond, Notify, OnError
 from mta.model.address import Address, parse_address
 from mta.model.decision import Decision, Direction, OnceFor, RecipientDecision, Role
@@ -17,7 +18,6 @@ from mta.model.queue_id import new_queue_id
 from mta.model.reply import MailError
 from mta.relay.derive.auto_response import response_fields, why_not
 from mta.relay.derive.claims import answer_limit, notice_limit, once, response_limit
-from mta.relay.derive.letters import CannotWriteError, Letter, WriteLetter, compose
 from mta.relay.derive.original import Original
 
 ARCHIVE_LOCAL_PART = "archive"

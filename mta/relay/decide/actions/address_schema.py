@@ -10,8 +10,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from mta.config.texts import Text, Texts
 from mta.config.types import Duration, Strict
-from mta.relay.decide.texts import Text, Texts
 
 ADDRESSES_MAX = 20
 """That one action names."""

@@ -9,6 +9,7 @@ import re2
 
 from mta.config.yaml_values import Loc
 from mta.message.attachments.libmagic import LibmagicMissingError, require
+from mta.message.patterns.text_patterns import PatternError, compile_regex
 from mta.model import actions as model
 from mta.relay.decide.actions.content_schema import (
     AddAttachmentAction,
@@ -21,7 +22,6 @@ from mta.relay.decide.actions.content_schema import (
 )
 from mta.relay.decide.actions.makers import Fixed
 from mta.relay.decide.actions.rule_actions import Makers, RuleActions
-from mta.relay.decide.patterns.text_patterns import PatternError, compile_regex
 
 FILE_MAX = 10_000_000
 """Octets of a file that a rule attaches."""

@@ -6,9 +6,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from mta.config.texts import OrOne, Text, Texts
 from mta.config.types import Size, Strict
 from mta.relay.decide.conditions.schema import MediaType
-from mta.relay.decide.texts import OrOne, Text, Texts
 
 FIND_MAX = 1000
 KEYWORDS_MAX = 100

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
+from mta.config.texts import ShortFor, Text
 from mta.config.types import Strict
 from mta.relay.decide.actions.address_schema import (
     AddRecipientsAction,
@@ -27,7 +28,6 @@ from mta.relay.decide.actions.content_schema import (
     ReplaceTextAction,
     StripAttachmentsAction,
 )
-from mta.relay.decide.texts import ShortFor, Text
 
 REPLY_TEXT_MAX = 200
 

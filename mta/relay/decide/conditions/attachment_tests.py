@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from mta.config.texts import listed
 from mta.message.attachments import Attachment, Wanted
 from mta.message.attachments.libmagic import LibmagicMissingError, require
 from mta.relay.decide.conditions.condition import MessageTest
 from mta.relay.decide.conditions.schema import AttachmentTests, OneAttachmentTests
 from mta.relay.decide.facts import Facts
-from mta.relay.decide.texts import listed
 
 COST_COUNT = 30
 COST_CONTENT = 300

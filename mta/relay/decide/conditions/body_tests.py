@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from mta.config.texts import listed
+from mta.message.patterns.text_patterns import Pattern, PatternBank, Text, has_wildcard
 from mta.message.wildcards import Glob
 from mta.relay.decide import languages
 from mta.relay.decide.conditions.condition import MessageTest, shortened
 from mta.relay.decide.conditions.schema import BodyTests
 from mta.relay.decide.facts import Facts, charset_name
 from mta.relay.decide.patterns.dictionaries import Dictionary
-from mta.relay.decide.patterns.text_patterns import Pattern, PatternBank, Text, has_wildcard
-from mta.relay.decide.texts import listed
 
 COST_BODY = 200
 COST_LANGUAGE = 300

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from mta.config.problems import Problem
 from mta.config.yaml_values import Document, Loc
+from mta.message.patterns.text_patterns import Pattern, PatternError, compile_regex
 from mta.model.decision import Direction
 from mta.relay.decide.conditions.compile_message_tests import MessageTestCompiler
 from mta.relay.decide.conditions.compile_parties import PartyCompiler, PartyCondition
@@ -14,7 +15,6 @@ from mta.relay.decide.conditions.condition import All, Any, Condition, Direction
 from mta.relay.decide.conditions.party_conditions import AnyRecipient, EveryRecipient
 from mta.relay.decide.conditions.party_schema import OneRecipientTests, RecipientTests
 from mta.relay.decide.conditions.schema import Conditions
-from mta.relay.decide.patterns.text_patterns import Pattern, PatternError, compile_regex
 from mta.relay.decide.surroundings import Surroundings
 
 FIRST_CONTACT = "first-contact"

@@ -9,7 +9,9 @@ from pathlib import Path, PurePosixPath
 from mta.config.clock_words import ScheduleError
 from mta.config.explain_errors import closest
 from mta.config.problems import ConfigurationError, Problem
+from mta.config.texts import listed
 from mta.config.yaml_values import Loc
+from mta.message.patterns.text_patterns import PATTERN_MAX, Pattern, compile_keywords, compile_phrases
 from mta.relay.decide import languages
 from mta.relay.decide.conditions import attachment_tests, body_tests, message_properties, message_tests
 from mta.relay.decide.conditions.compile_parties import CompileRegex, ReportProblem
@@ -24,11 +26,9 @@ from mta.relay.decide.conditions.schema import (
     SubjectTests,
 )
 from mta.relay.decide.patterns.dictionaries import Dictionary, read_dictionary
-from mta.relay.decide.patterns.text_patterns import PATTERN_MAX, Pattern, compile_keywords, compile_phrases
 from mta.relay.decide.schedule import compile_schedule
 from mta.relay.decide.shapes import ActiveTimes
 from mta.relay.decide.surroundings import Surroundings
-from mta.relay.decide.texts import listed
 
 
 class MessageTestCompiler:

@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from mta.config.explain_errors import closest
+from mta.config.texts import listed
 from mta.config.yaml_values import Loc
+from mta.message.patterns.text_patterns import Pattern, has_wildcard
 from mta.model.address import AddressError, domain_key, parse_address
 from mta.relay.decide.conditions.claims import ClaimsInternal
 from mta.relay.decide.conditions.directory_tests import (
@@ -31,8 +33,6 @@ from mta.relay.decide.conditions.party_schema import (
     SenderTests,
 )
 from mta.relay.decide.conditions.relations import AttributesCompare, Between, FirstContact, RelationIs
-from mta.relay.decide.patterns.text_patterns import Pattern, has_wildcard
-from mta.relay.decide.texts import listed
 
 ReportProblem = Callable[[Loc, str, str], None]
 CompileRegex = Callable[[str, Loc], Pattern]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from mta.config.texts import listed
+from mta.message.patterns.text_patterns import Pattern, has_wildcard
 from mta.message.wildcards import Glob
 from mta.model.person import Person
 from mta.relay.decide.conditions.parties import union
 from mta.relay.decide.facts import Facts
 from mta.relay.decide.participants import Party
-from mta.relay.decide.patterns.text_patterns import Pattern, has_wildcard
-from mta.relay.decide.texts import listed
 
 
 class PersonIs:

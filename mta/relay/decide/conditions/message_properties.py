@@ -6,13 +6,13 @@ import re
 from collections.abc import Callable, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
+from mta.config.texts import listed
 from mta.message.parse import Message
 from mta.message.wildcards import Glob
 from mta.relay.decide.conditions.condition import MessageTest
 from mta.relay.decide.conditions.schema import AuthenticationTests, LevelTests, RecipientCountTests
 from mta.relay.decide.facts import Facts
 from mta.relay.decide.schedule import Schedule
-from mta.relay.decide.texts import listed
 
 Network = IPv4Network | IPv6Network
 _LABEL = re.compile(r"MSIP_Label_([0-9A-Fa-f-]{36})_(Enabled|Name)\s*=\s*([^;]{0,200})")

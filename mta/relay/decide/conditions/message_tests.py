@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
+from mta.config.texts import listed
+from mta.message.patterns.text_patterns import Pattern, compile_keywords, compile_phrases, has_wildcard
 from mta.relay.decide.conditions.condition import MessageTest, shortened
 from mta.relay.decide.conditions.schema import HeaderTests, SizeTests
 from mta.relay.decide.facts import Facts
-from mta.relay.decide.patterns.text_patterns import Pattern, compile_keywords, compile_phrases, has_wildcard
-from mta.relay.decide.texts import listed
 
 _FIELD_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,76}\Z")
 COST_HEADER = 10

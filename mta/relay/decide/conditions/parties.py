@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
+from mta.config.texts import listed
+from mta.message.patterns.text_patterns import has_wildcard
 from mta.message.wildcards import Glob
 from mta.model.address import domain_key
 from mta.model.decision import Role
 from mta.relay.decide.facts import Facts
 from mta.relay.decide.participants import Party
-from mta.relay.decide.patterns.text_patterns import has_wildcard
-from mta.relay.decide.texts import listed
 
 
 class PartyTest(Protocol):

@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from mta.config.rule_shapes import Tests
+from mta.config.texts import OrOne, Text, Texts
 from mta.config.types import Strict
-from mta.relay.decide.shapes import Tests
-from mta.relay.decide.texts import OrOne, Text, Texts
 
 RoleName = Literal["to", "cc", "hidden"]
 Roles = Annotated[tuple[RoleName, ...], Field(min_length=1), OrOne()]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mta.config.texts import listed
 from mta.relay.decide.conditions.condition import Remembered
 from mta.relay.decide.facts import Facts
 from mta.relay.decide.participants import Party
-from mta.relay.decide.texts import listed
 
 
 class AttributesCompare(Remembered):

@@ -7,11 +7,12 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
+from mta.config.rule_shapes import CountTests, Tests
+from mta.config.texts import OrOne, ShortFor, Text, Texts
 from mta.config.types import Size, Strict
 from mta.message.classify import Kind
 from mta.relay.decide.conditions.party_schema import RecipientTests, SenderTests
-from mta.relay.decide.shapes import ActiveTimes, CountTests, Tests
-from mta.relay.decide.texts import OrOne, ShortFor, Text, Texts
+from mta.relay.decide.shapes import ActiveTimes
 
 NULL_REVERSE_PATH = "null-reverse-path"
 """Beside the message kinds: mail whose reverse-path is `<>`."""

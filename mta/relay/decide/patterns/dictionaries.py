@@ -11,9 +11,10 @@ from pydantic import Field, model_validator
 
 from mta.config.load import validate
 from mta.config.problems import ConfigurationError, Problem
+from mta.config.texts import Texts
 from mta.config.types import Strict
 from mta.config.yaml_values import Document, Loc, read_document
-from mta.relay.decide.patterns.text_patterns import (
+from mta.message.patterns.text_patterns import (
     Pattern,
     PatternBank,
     PatternError,
@@ -22,7 +23,6 @@ from mta.relay.decide.patterns.text_patterns import (
     compile_phrases,
     compile_regex,
 )
-from mta.relay.decide.texts import Texts
 
 COUNT_MAX = 1000
 """Matches of one entry that are counted."""

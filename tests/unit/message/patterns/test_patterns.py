@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mta.relay.decide.patterns import text_patterns as patterns
-from mta.relay.decide.patterns.text_patterns import PatternBank, Text, compile_keywords, compile_phrases, compile_regex
+from mta.message.patterns import text_patterns as patterns
+from mta.message.patterns.text_patterns import PatternBank, Text, compile_keywords, compile_phrases, compile_regex
 
 ALL = [
     compile_phrases(["dear all", "gr?ß*"]),

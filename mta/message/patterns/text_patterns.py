@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import re2
 
-from mta.relay.decide.patterns import required_text
+from mta.message.patterns import required_text
 
 PATTERN_MAX = 2000
 """Characters of one regex."""

@@ -1,0 +1,1 @@
+"""Patterns that rules look for in texts: run by RE2 in linear time."""
