@@ -14,10 +14,12 @@ from mta.events.log import configure as configure
 from mta.events.log import format_event as format_event
 from mta.events.log import format_json as format_json
 from mta.events.log import format_logfmt as format_logfmt
+from mta.events.log import logged_to as logged_to
 from mta.events.processes import *
 from mta.events.receive import *
 from mta.events.reports import *
 from mta.events.sentitems import *
 from mta.events.spool import *
+from mta.events.tasks import *
 from mta.events.tracking import *
 from mta.events.watch import *

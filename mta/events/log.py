@@ -10,7 +10,9 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Literal, Protocol
 
 Value = str | int | float | bool | None
@@ -36,6 +38,20 @@ class _Log:
     sinks: tuple[Sink, ...] = ()
     as_json = False
     threshold = 1
+
+
+_sinks_here: ContextVar[tuple[Sink, ...]] = ContextVar("sinks_here", default=())
+"""Where the events of this task go instead."""
+
+
+@contextmanager
+def logged_to(sinks: Iterable[Sink]) -> Iterator[None]:
+    """What this task, and those that it begins, log meanwhile goes to these sinks instead; to none: as ever."""
+    token = _sinks_here.set(tuple(sinks))
+    try:
+        yield
+    finally:
+        _sinks_here.reset(token)
 
 
 def configure(sinks: Iterable[Sink], *, as_json: bool = False, level: Level = "info") -> None:
@@ -99,10 +115,11 @@ def format_event(level: Level, action: str, fields: Mapping[str, Value], *, as_j
 
 def emit(level: Level, action: str, **fields: Value) -> None:
     """Write one event to all sinks. Only the functions below (and their like) call this."""
-    if not _Log.sinks or _LEVELS[level] < _Log.threshold:
+    sinks = _sinks_here.get() or _Log.sinks
+    if not sinks or _LEVELS[level] < _Log.threshold:
         return
     line, day = format_event(level, action, fields, as_json=_Log.as_json)
-    for sink in _Log.sinks:
+    for sink in sinks:
         sink.write(level, action, line, day)
 
 

@@ -20,7 +20,7 @@ import re2
 CHUNK = 4 << 20
 LINE_MAX = 1 << 20
 """Octets; longer lines are none of ours, and are passed over."""
-_NAME = re.compile(r"([a-z]+(?:-[a-z]+)*)_(\d{4}-\d\d-\d\d)\.log(\.gz)?\Z")
+_NAME = re.compile(r"([a-z][a-z0-9-]*)_(\d{4}-\d\d-\d\d)\.log(\.gz)?\Z")
 
 
 @dataclass(frozen=True, slots=True)
