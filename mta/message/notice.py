@@ -13,6 +13,8 @@ import re
 from base64 import b32encode
 from collections.abc import Sequence
 
+HEADER = "X-Stampline-Notice"
+"""Holds the same id: some servers give what they send a Message-ID of their own."""
 _SHAPE = re.compile(r"<stampline-notice\.([a-z2-7]{26})\.([a-z2-7]{26})@[^@<>\s]{1,255}>\Z", re.IGNORECASE)
 
 
