@@ -15,5 +15,6 @@ page; where that leaves two readings open, the server takes the harder one for c
 from tests.peers.graph.access import AUDIENCE
 from tests.peers.graph.control import Counters, GraphServer, PeerItem, graph_server
 from tests.peers.graph.service import LoggedRequest
+from tests.peers.graph.store import SentMail
 
-__all__ = ["AUDIENCE", "Counters", "GraphServer", "LoggedRequest", "PeerItem", "graph_server"]
+__all__ = ["AUDIENCE", "Counters", "GraphServer", "LoggedRequest", "PeerItem", "SentMail", "graph_server"]

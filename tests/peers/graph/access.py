@@ -7,6 +7,7 @@ mailboxes; those of Exchange (management role assignments) within their scope; a
 from __future__ import annotations
 
 import fnmatch
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -49,11 +50,10 @@ class Access:
             raise GraphError(401, "InvalidAuthenticationToken", "The token has been revoked.", headers)
         return Caller(str(claims.get("appid", "")), frozenset(claims.get("roles", ())))
 
-    def check_mail(self, caller: Caller, address: str, *, writes: bool) -> None:
-        """Raises GraphError where the app may not use this mailbox's mail."""
-        enough = {"Mail.ReadWrite"} if writes else {"Mail.ReadWrite", "Mail.Read"}
+    def check_mail(self, caller: Caller, address: str, enough: Collection[str]) -> None:
+        """Raises GraphError where the app has none of these permissions for this mailbox."""
         policy = self.policies.get(caller.app)
-        by_entra = bool(enough & caller.roles) and (policy is None or _matches(address, policy))
+        by_entra = not caller.roles.isdisjoint(enough) and (policy is None or _matches(address, policy))
         by_exchange = any(
             permission in enough and _matches(address, scope) for permission, scope in self.grants.get(caller.app, [])
         )

@@ -30,7 +30,7 @@ from tests.peers.graph.properties import (
 )
 from tests.peers.graph.reading import FLAG_STATUSES
 from tests.peers.graph.service import LoggedRequest, Service
-from tests.peers.graph.store import Attachment, Item, Mailbox, Person
+from tests.peers.graph.store import Attachment, Item, Mailbox, Person, SentMail
 from tests.peers.https import Authority, HttpsServer
 from tests.peers.oauth import App, OAuthServer
 
@@ -45,7 +45,7 @@ class PeerItem:
     """The immutable one."""
     change_key: str
     folder: str
-    """Well-known name, or the name of a user's own; what permanentDelete removed is in `recoverableitemspurges`."""
+    """Well-known name, or the path of a user's own; what permanentDelete removed is in `recoverableitemspurges`."""
     item_class: str
     subject: str
     message_id: str
@@ -104,11 +104,17 @@ class GraphServer:
         aliases: Sequence[str] = (),
         quota_octets: int | None = None,
         find_delay_s: float = 0,
+        folder_names: Mapping[str, str] | None = None,
     ) -> None:
-        """A user's; `address` is the user principal name. With an infinite `find_delay_s` lists wait for `release`."""
+        """A user's; `address` is the user principal name. With an infinite `find_delay_s` lists wait for `release`.
+
+        `folder_names` are those of well-known folders in another language.
+        """
         with self._service.lock:
             shown = name or address.partition("@")[0]
-            mailbox = Mailbox(address, shown, tuple(aliases), quota_octets, find_delay_s)
+            mailbox = Mailbox(
+                address, shown, tuple(aliases), quota_octets, find_delay_s, folder_names=dict(folder_names or {})
+            )
             self._service.mailboxes[address.lower()] = mailbox
 
     def change_mailbox(self, address: str, **settings: Any) -> None:
@@ -116,6 +122,11 @@ class GraphServer:
         with self._service.lock:
             for name, value in settings.items():
                 setattr(self._box(address), name, value)
+
+    def allow_send_as(self, mailbox: str, addresses: Sequence[str]) -> None:
+        """Mail from this mailbox may be from these, too."""
+        with self._service.lock:
+            self._box(mailbox).send_as = tuple(address.lower() for address in addresses)
 
     def remove_mailbox(self, address: str) -> None:
         with self._service.lock:
@@ -148,6 +159,7 @@ class GraphServer:
         categories: Sequence[str] = (),
         item_class: str = "IPM.Note",
         sent_at: datetime | None = None,
+        received_at: datetime | None = None,
         properties: Mapping[str, Value] | None = None,
     ) -> str:
         """An item as Outlook would have put it there; gives its id. Listed at once. `properties` by Graph's ids."""
@@ -161,6 +173,8 @@ class GraphServer:
                 item.properties[SUBMIT_TIME] = sent_at.astimezone(UTC)
             if SUBMIT_TIME in item.properties:
                 item.properties[DELIVERY_TIME] = item.properties[SUBMIT_TIME]
+            if received_at is not None:
+                item.properties[DELIVERY_TIME] = received_at.astimezone(UTC)
             item.properties[ITEM_CLASS] = item_class
             item.properties[MESSAGE_FLAGS] = (READ if is_read else 0) | (UNSENT if is_draft else 0)
             item.categories = list(categories)
@@ -223,6 +237,34 @@ class GraphServer:
         """By id of either kind."""
         with self._service.lock:
             return next((_seen(one) for one in self._all() if item in (one.immutable_id, one.id)), None)
+
+    def add_folder(self, mailbox: str, path: str) -> None:
+        """`inbox/Tickets`: below a well-known one, or the top; made with those above it."""
+        with self._service.lock:
+            self._box(mailbox).add_folder(path)
+
+    def remove_folder(self, mailbox: str, path: str) -> None:
+        """With what is in it."""
+        with self._service.lock:
+            box = self._box(mailbox)
+            gone = box.folders.pop(path)
+            for item in [item for item in box.items.values() if item.folder is gone]:
+                del box.items[item.key]
+
+    def folders(self, mailbox: str) -> list[str]:
+        """Names as in `PeerItem.folder`."""
+        with self._service.lock:
+            return [name for name in self._box(mailbox).folders if not name.startswith("recoverable")]
+
+    def receipts(self, mailbox: str) -> list[tuple[str, str]]:
+        """Read receipts that went out of it: Message-ID, and `read` or `not-read`."""
+        with self._service.lock:
+            return list(self._box(mailbox).receipts)
+
+    def sent(self) -> list[SentMail]:
+        """What sendMail has sent, of all mailboxes."""
+        with self._service.lock:
+            return [mail for box in self._service.mailboxes.values() for mail in box.sent]
 
     def release(self, mailbox: str) -> None:
         """Lists show everything of the mailbox now."""

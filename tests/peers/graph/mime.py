@@ -16,6 +16,7 @@ from tests.peers.graph.properties import (
     IN_REPLY_TO,
     INDEX,
     MESSAGE_ID,
+    READ_RECEIPT,
     REFERENCES,
     SUBJECT,
     SUBMIT_TIME,
@@ -24,11 +25,15 @@ from tests.peers.graph.properties import (
 )
 from tests.peers.graph.store import Attachment, Item, Person
 
+_KEPT = ("x-stampline-", "x-failed-", "x-auto-response-", "list-", "auto-submitted", "precedence")
+"""Fields without a property of their own become named ones ([MS-OXCMAIL] 2.1.3.2)."""
 _POLICY = email.policy.SMTP.clone(max_line_length=76)
 
 
 def mime_of(item: Item) -> bytes:
     """CRLF line ends; other boundaries each time. graph/outlook-get-mime-message."""
+    if item.exact_mime:
+        return item.exact_mime
     message = EmailMessage(_POLICY)
     _write_header(message, item)
     _write_body(message, item)
@@ -121,6 +126,10 @@ def read_mime(item: Item, data: bytes) -> None:
     item.sender = next(iter(_people(message, "Sender")), item.author)
     item.to, item.cc, item.bcc = (_people(message, name) for name in ("To", "Cc", "Bcc"))
     item.reply_to = _people(message, "Reply-To")
+    item.properties[READ_RECEIPT] = "Disposition-Notification-To" in message
+    item.headers += [(name, str(value)) for name, value in message.items() if name.lower().startswith(_KEPT)]
+    if message.get_content_type() in ("multipart/report", "multipart/signed", "application/pkcs7-mime"):
+        item.exact_mime = data
     _read_parts(item, message)
 
 

@@ -2,81 +2,25 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
+import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
 from tests.peers.graph.answers import GraphError, answered, bad_body, not_found
+from tests.peers.graph.call import Call
 from tests.peers.graph.filters import compiled, sorting
 from tests.peers.graph.mime import mime_of, read_mime
 from tests.peers.graph.reading import attachment_of, change, entity, make
-from tests.peers.graph.routes import Route
-from tests.peers.graph.settings import Settings
-from tests.peers.graph.store import PURGES, Attachment, Folder, Item, Mailbox, Person
-from tests.peers.graph.uploads import Uploads
+from tests.peers.graph.sending import send
+from tests.peers.graph.store import PURGES, Attachment, Folder, Item, Person
 from tests.peers.graph.writing import View, attachment_fields, attachment_json, message_json, view_of
-from tests.peers.https import Request, Response
+from tests.peers.https import Response
 
 _LIST_OPTIONS = {"$top", "$skip", "$skiptoken", "$select", "$expand", "$filter", "$orderby", "$count"}
 _GET_OPTIONS = {"$select", "$expand"}
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One request at one mailbox."""
-
-    request: Request
-    route: Route
-    mailbox: Mailbox
-    app: str
-    settings: Settings
-    uploads: Uploads
-    base: str
-    """`https://localhost:PORT/v1.0`"""
-    upload_base: str
-
-    @property
-    def url(self) -> str:
-        return f"{self.base}/users/{self.mailbox.id}"
-
-    @property
-    def item(self) -> Item:
-        item = self.mailbox.item(self.route.item)
-        if self.route.folder and item.folder is not self.mailbox.folder(self.route.folder):
-            raise not_found()
-        return item
-
-    def query(self, allowed: set[str]) -> dict[str, str]:
-        """Raises GraphError for an option that isn't there, or is there twice."""
-        found: dict[str, str] = {}
-        for name, value in self.request.query:
-            if name not in allowed or name in found:
-                text = f"The query parameter '{name}' is not supported here, or given twice."
-                raise GraphError(400, "ErrorInvalidUrlQuery", text)
-            found[name] = value
-        return found
-
-    def body(self) -> Any:
-        """The JSON. Raises GraphError."""
-        if not self.request.headers.get("content-type", "").lower().startswith("application/json"):
-            raise GraphError(415, "UnsupportedMediaType", "Content-Type has to be application/json.")
-        if not self.request.body:
-            raise GraphError(400, "BadRequest", "Empty Payload. JSON content expected.")
-        try:
-            return json.loads(self.request.body)
-        except ValueError as error:
-            raise GraphError(400, "BadRequest", "Unable to read JSON request payload.") from error
-
-    def check_version(self, item: Item) -> None:
-        """If-Match (RFC 9110 §13.1.1). Raises GraphError."""
-        wanted = self.request.headers.get("if-match", "*")
-        if self.settings.honours_if_match and wanted not in ("*", f'W/"{item.change_key}"'):
-            text = "The change key passed in the request does not match the current change key for the item."
-            raise GraphError(412, "ErrorIrresolvableConflict", text)
+_FOLDER_OPTIONS = {"$top", "$skip", "$skiptoken", "$select", "$filter", "includeHiddenFolders"}
+_FOLDER_FILTER = re.compile(r"displayName eq '((?:[^']|'')*)'")
 
 
 def _shown(status: int, item: Item, call: Call, view: View | None = None) -> Response:
@@ -105,20 +49,27 @@ def _list(call: Call) -> Response:
     found = [item for item in call.mailbox.listed(_folder(call)) if test(item)]
     for key, downwards in reversed(sorting(query.get("$orderby", ""), named)):
         found.sort(key=key, reverse=downwards)
+    answer: dict[str, Any] = {"@odata.context": f"{call.base}/$metadata#users('{call.mailbox.id}')/messages"}
+    if query.get("$count") == "true":
+        answer["@odata.count"] = len(found)
+    answer |= _paged(call, query, found)
+    answer["value"] = [message_json(item, view) for item in answer["value"]]
+    return answered(200, answer, _applied(view))
+
+
+def _paged(call: Call, query: dict[str, str], found: list[Any]) -> dict[str, Any]:
+    """A page of them, and where the next one is."""
     start = _number(query, "$skiptoken", 0) + _number(query, "$skip", 0)
     top = _number(query, "$top", 10)
     if not 1 <= top <= 1000:
         raise GraphError(400, "ErrorInvalidUrlQuery", "$top is from 1 to 1000.")
     end = start + min(top, call.settings.page)
-    answer: dict[str, Any] = {"@odata.context": f"{call.base}/$metadata#users('{call.mailbox.id}')/messages"}
-    if query.get("$count") == "true":
-        answer["@odata.count"] = len(found)
-    answer["value"] = [message_json(item, view) for item in found[start:end]]
+    answer: dict[str, Any] = {"value": found[start:end]}
     if end < len(found):
         kept = {name: value for name, value in query.items() if name not in ("$skip", "$skiptoken")}
-        path = call.request.path
-        answer["@odata.nextLink"] = f"{call.base.removesuffix('/v1.0')}{path}?{urlencode({**kept, '$skiptoken': end})}"
-    return answered(200, answer, _applied(view))
+        root = call.settings.next_page_at or call.base.removesuffix("/v1.0")
+        answer["@odata.nextLink"] = f"{root}{call.request.path}?{urlencode({**kept, '$skiptoken': end})}"
+    return answer
 
 
 def _number(query: dict[str, str], name: str, default: int) -> int:
@@ -135,11 +86,8 @@ def _folder(call: Call) -> Folder | None:
 def _create(call: Call) -> Response:
     """api/mailfolder-post-messages; MIME as base64 makes drafts, always (graph/outlook-send-mime-message)."""
     item = Item(call.mailbox, _folder(call) or call.mailbox.folders["drafts"])
-    if call.request.headers.get("content-type", "").lower().startswith("text/plain"):
-        try:
-            read_mime(item, base64.b64decode(call.request.body, validate=True))
-        except binascii.Error as error:
-            raise GraphError(400, "ErrorMimeContentInvalidBase64String", "Invalid base64 string.") from error
+    if call.is_mime:
+        read_mime(item, call.mime())
     else:
         make(item, call.body())
     owner = Person(call.mailbox.name, call.mailbox.address)
@@ -153,7 +101,10 @@ def _create(call: Call) -> Response:
 def _update(call: Call) -> Response:
     item = call.item
     call.check_version(item)
+    was_read, wants_receipt = item.is_read, item.wants_receipt
     change(item, call.body(), rewrites_sent=call.settings.rewrites_sent)
+    if item.is_read and not was_read and wants_receipt:
+        item.tell_sender("read")
     item.touch()
     return _shown(200, item, call)
 
@@ -161,13 +112,16 @@ def _update(call: Call) -> Response:
 def _delete(call: Call) -> Response:
     item = call.item
     call.check_version(item)
+    item.deleted()
     call.mailbox.move(item, call.mailbox.folders[call.settings.delete_goes_to])
     return Response(204)
 
 
 def _permanent_delete(call: Call) -> Response:
     """api/message-permanentdelete: into Purges, which no client sees."""
-    call.mailbox.move(call.item, call.mailbox.folders[PURGES])
+    item = call.item
+    item.deleted()
+    call.mailbox.move(item, call.mailbox.folders[PURGES])
     return Response(204)
 
 
@@ -180,8 +134,10 @@ def _destination(call: Call) -> Folder:
 
 
 def _move(call: Call) -> Response:
-    item = call.item
-    return _shown(201, call.mailbox.move(item, _destination(call)), call)
+    item, target = call.item, _destination(call)
+    if target.name in ("deleteditems", "recoverableitemsdeletions"):
+        item.deleted()
+    return _shown(201, call.mailbox.move(item, target), call)
 
 
 def _copy(call: Call) -> Response:
@@ -236,12 +192,12 @@ def _folder_json(call: Call, folder: Folder) -> dict[str, Any]:
     inside = [item for item in call.mailbox.items.values() if item.folder is folder]
     return {
         "id": folder.id,
-        "displayName": {"sentitems": "Sent Items", "inbox": "Inbox"}.get(folder.name, folder.name),
+        "displayName": folder.shown,
         "parentFolderId": call.mailbox.folders[folder.parent or folder.name].id,
-        "childFolderCount": sum(one.parent == folder.name for one in call.mailbox.folders.values()),
+        "childFolderCount": len(call.mailbox.children(folder)),
         "unreadItemCount": sum(not item.is_read for item in inside),
         "totalItemCount": len(inside),
-        "isHidden": False,
+        "isHidden": folder.is_hidden,
     }
 
 
@@ -250,21 +206,31 @@ def _get_folder(call: Call) -> Response:
 
 
 def _list_folders(call: Call) -> Response:
-    parent = _folder(call) or call.mailbox.folders["msgfolderroot"]
+    """api/user-list-mailfolders: 10 on a page unless $top says otherwise; hidden ones only where they are asked for."""
+    query = call.query(_FOLDER_OPTIONS)
+    wanted = _FOLDER_FILTER.fullmatch(query.get("$filter", ""))
+    if "$filter" in query and wanted is None:
+        raise GraphError(400, "ErrorInvalidUrlQueryFilter", "The filter is not supported here.")
     inside = [
-        one for one in call.mailbox.folders.values()
-        if one.parent == parent.name and not one.name.startswith("recoverable")
+        one for one in call.mailbox.children(_folder(call) or call.mailbox.folders["msgfolderroot"])
+        if (not one.is_hidden or query.get("includeHiddenFolders") == "true")
+        and (wanted is None or one.shown.casefold() == wanted[1].replace("''", "'").casefold())
     ]  # fmt: skip
-    return answered(200, {"value": [_folder_json(call, one) for one in inside]})
+    fields = tuple(name.strip() for name in query.get("$select", "").split(",") if name.strip())
+    shown = [_folder_json(call, one) for one in inside]
+    chosen = [{name: one[name] for name in ("id", *fields)} if fields else one for one in shown]
+    return answered(200, _paged(call, query, chosen))
 
 
 def _create_folder(call: Call) -> Response:
-    parent = call.mailbox.folder(call.route.folder)
+    """api/user-post-mailfolders, api/mailfolder-post-childfolders."""
     given = entity(call.body(), "microsoft.graph.mailFolder", {"displayName", "isHidden"})
-    name = str(given.get("displayName", ""))
-    if not name or name in call.mailbox.folders:
-        raise GraphError(409, "ErrorFolderExists", "A folder with the specified name already exists.")
-    return answered(201, _folder_json(call, call.mailbox.add_folder(name, parent.name)))
+    shown = given.get("displayName")
+    if not isinstance(shown, str) or not shown.strip():
+        raise GraphError(400, "ErrorInvalidArgument", "displayName is required.")
+    folder = call.mailbox.make_folder(shown, _folder(call) or call.mailbox.folders["msgfolderroot"])
+    folder.is_hidden = given.get("isHidden") is True
+    return answered(201, _folder_json(call, folder))
 
 
 OPERATIONS: dict[str, Callable[[Call], Response]] = {
@@ -285,6 +251,12 @@ OPERATIONS: dict[str, Callable[[Call], Response]] = {
     "list-folders": _list_folders,
     "move": _move,
     "permanentDelete": _permanent_delete,
+    "send": send,
     "update": _update,
 }
-READING = frozenset(name for name in OPERATIONS if name.startswith(("get", "list")))
+WRITES = frozenset({"Mail.ReadWrite"})
+PERMISSIONS: dict[str, frozenset[str]] = {
+    **{name: WRITES | {"Mail.Read"} for name in OPERATIONS if name.startswith(("get", "list"))},
+    "send": frozenset({"Mail.Send"}),
+}
+"""Which of them is enough; of all others those that `WRITES`."""

@@ -10,7 +10,8 @@ from tests.peers.https import Request
 
 _PATHS: tuple[tuple[str, dict[str, str]], ...] = (
     (r"", {"GET": "get-user"}),
-    (r"/mailFolders", {"GET": "list-folders"}),
+    (r"/sendMail", {"POST": "send"}),
+    (r"/mailFolders", {"GET": "list-folders", "POST": "create-folder"}),
     (r"/mailFolders/(?P<folder>[^/]+)", {"GET": "get-folder"}),
     (r"/mailFolders/(?P<folder>[^/]+)/childFolders", {"GET": "list-folders", "POST": "create-folder"}),
     (r"(?:/mailFolders/(?P<folder>[^/]+))?/messages", {"GET": "list", "POST": "create"}),

@@ -10,9 +10,10 @@ from typing import Any
 
 from tests.peers.graph.access import Access, Caller
 from tests.peers.graph.answers import GraphError, answered
+from tests.peers.graph.call import Call
 from tests.peers.graph.faults import Fault
 from tests.peers.graph.limits import Throttle
-from tests.peers.graph.operations import OPERATIONS, READING, Call
+from tests.peers.graph.operations import OPERATIONS, PERMISSIONS, WRITES
 from tests.peers.graph.routes import Route, route
 from tests.peers.graph.settings import Settings
 from tests.peers.graph.store import Mailbox
@@ -145,9 +146,9 @@ class Service:
         if box.unavailable:
             status, text = _UNAVAILABLE.get(box.unavailable, (503, ""))
             raise GraphError(status, box.unavailable, text)
-        self.access.check_mail(caller, box.address, writes=found.operation not in READING)
+        self.access.check_mail(caller, box.address, PERMISSIONS.get(found.operation, WRITES))
         base, other = f"{self.base}/v1.0", self.base.replace("localhost", "127.0.0.1")
-        call = Call(request, found, box, caller.app, self.settings, self.uploads, base, other)
+        call = Call(request, found, box, caller.app, self.settings, self.uploads, base, other, self.mailboxes)
         return OPERATIONS[found.operation](call)
 
     def _upload(self, request: Request, operation: str) -> Response:

@@ -30,3 +30,7 @@ class Settings:
     takes_aliases: bool = False
     """Whether a mailbox is found by any of its addresses; documented are user principal name and object id."""
     honours_if_match: bool = True
+    keeps_message_ids: bool = True
+    """Of mail that is sent; else Exchange writes one of its own, and the given one into a field beside it."""
+    next_page_at: str = ""
+    """Another server that lists name for their next page."""

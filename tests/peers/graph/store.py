@@ -21,6 +21,7 @@ from tests.peers.graph.properties import (
     MESSAGE_ID,
     MESSAGE_SIZE,
     READ,
+    READ_RECEIPT,
     SUBJECT,
     SUBMIT_TIME,
     TOPIC,
@@ -33,6 +34,10 @@ WELL_KNOWN = (
     "recoverableitemsdeletions",
 )  # fmt: skip
 """learn.microsoft.com/graph/api/resources/mailfolder"""
+_SHOWN = {
+    "msgfolderroot": "Top of Information Store", "inbox": "Inbox", "drafts": "Drafts", "sentitems": "Sent Items",
+    "deleteditems": "Deleted Items", "outbox": "Outbox", "junkemail": "Junk Email", "archive": "Archive",
+}  # fmt: skip
 PURGES = "recoverableitemspurges"
 """Where permanentDelete puts things; no request can name it."""
 _versions = count(1)
@@ -62,12 +67,31 @@ class Attachment:
         return len(self.data) + 180
 
 
+@dataclass(frozen=True, slots=True)
+class SentMail:
+    """What sendMail took."""
+
+    mailbox: str
+    sender: str
+    """Address of From."""
+    recipients: tuple[str, ...]
+    """Of To, Cc and Bcc, in this order."""
+    mime: bytes = field(repr=False)
+    """As it was given, or made of JSON."""
+    is_saved: bool
+    """In Sent Items."""
+
+
 @dataclass(slots=True)
 class Folder:
     id: str
     name: str
-    """Well-known, or what its owner calls it."""
+    """Well-known; or the path of its owner's own below the top: `inbox/Tickets`."""
+    shown: str
+    """Display name, in the mailbox's language."""
     parent: str
+    """Its name; "" of the top."""
+    is_hidden: bool = False
 
 
 @dataclass(slots=True)
@@ -96,6 +120,9 @@ class Item:
     modified_at: datetime = field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
     listed_from: float = 0.0
     """Monotonic; lists and filters show it from then on."""
+    exact_mime: bytes = b""
+    """Of reports, meetings, and signed or encrypted mail, which isn't made anew."""
+    is_receipt_sent: bool = False
 
     @property
     def id(self) -> str:
@@ -133,6 +160,19 @@ class Item:
     def set_read(self, is_read: bool) -> None:
         self.properties[MESSAGE_FLAGS] = (self.flags & ~READ) | (READ if is_read else 0)
 
+    @property
+    def wants_receipt(self) -> bool:
+        return bool(self.properties.get(READ_RECEIPT)) and not self.is_draft and not self.is_receipt_sent
+
+    def deleted(self) -> None:
+        """Exchange answers a request for a read receipt when the message is deleted unread, too."""
+        if self.wants_receipt and not self.is_read:
+            self.tell_sender("not-read")
+
+    def tell_sender(self, what: str) -> None:
+        self.is_receipt_sent = True
+        self.mailbox.receipts.append((str(self.properties[MESSAGE_ID]), what))
+
     def touch(self) -> None:
         """It is another version now."""
         self.version = next(_versions)
@@ -154,6 +194,13 @@ class Mailbox:
     find_delay_s: float = 0.0
     unavailable: str = ""
     """A code that each access gives: MailboxNotEnabledForRESTAPI, ErrorMailboxMoveInProgress, …"""
+    folder_names: dict[str, str] = field(default_factory=dict)
+    """Display names of well-known folders that aren't English: `inbox` to `Posteingang`."""
+    send_as: tuple[str, ...] = ()
+    """Addresses besides its own that mail from it may say."""
+    receipts: list[tuple[str, str]] = field(default_factory=list)
+    """Read receipts that Exchange has sent, as Message-ID and `read` or `not-read`."""
+    sent: list[SentMail] = field(default_factory=list)
     id: str = field(default_factory=lambda: str(uuid4()))
     folders: dict[str, Folder] = field(default_factory=dict)
     items: dict[str, Item] = field(default_factory=dict)
@@ -161,16 +208,33 @@ class Mailbox:
 
     def __post_init__(self) -> None:
         for name in (*WELL_KNOWN, PURGES):
-            self._add_folder(name, "" if name == "msgfolderroot" else "msgfolderroot")
+            shown = self.folder_names.get(name) or _SHOWN.get(name, name)
+            self._add_folder(name, shown, "" if name == "msgfolderroot" else "msgfolderroot")
 
-    def _add_folder(self, name: str, parent: str) -> Folder:
+    def _add_folder(self, name: str, shown: str, parent: str) -> Folder:
         key = uuid4().hex
-        folder = Folder(f"AAMkF{base64.urlsafe_b64encode(f'{self.id}:{key}'.encode()).decode()}", name, parent)
+        folder = Folder(f"AAMkF{base64.urlsafe_b64encode(f'{self.id}:{key}'.encode()).decode()}", name, shown, parent)
         self.folders[name] = folder
         return folder
 
-    def add_folder(self, name: str, parent: str = "msgfolderroot") -> Folder:
-        return self.folders.get(name) or self._add_folder(name, parent)
+    def add_folder(self, path: str) -> Folder:
+        """The folder of this name, made where it isn't there, those above it too."""
+        if path in self.folders:
+            return self.folders[path]
+        above, _, last = path.rpartition("/")
+        return self.make_folder(last, self.add_folder(above) if above else self.folders["msgfolderroot"])
+
+    def make_folder(self, shown: str, parent: Folder) -> Folder:
+        """Raises GraphError: names of siblings differ, whatever their case."""
+        if any(one.shown.casefold() == shown.casefold() for one in self.children(parent)):
+            raise GraphError(409, "ErrorFolderExists", "A folder with the specified name already exists.")
+        name = shown if parent.name == "msgfolderroot" else f"{parent.name}/{shown}"
+        return self._add_folder(name, shown, parent.name)
+
+    def children(self, parent: Folder) -> list[Folder]:
+        return [
+            one for one in self.folders.values() if one.parent == parent.name and not one.name.startswith("recoverable")
+        ]
 
     def folder(self, text: str) -> Folder:
         """By well-known name or id. Raises GraphError."""
@@ -202,6 +266,16 @@ class Mailbox:
 
     def add(self, item: Item) -> Item:
         """Complete a new item and keep it. Raises GraphError when the mailbox is full."""
+        self.complete(item)
+        self.check_room(item.size)
+        item.touch()
+        item.listed_from = time.monotonic() + self.find_delay_s
+        self.items[item.key] = item
+        return item
+
+    @staticmethod
+    def complete(item: Item) -> None:
+        """Give it what every item has."""
         now = datetime.now(UTC).replace(microsecond=0)
         for key, value in (
             (SUBJECT, ""), (ITEM_CLASS, "IPM.Note"), (SUBMIT_TIME, now), (DELIVERY_TIME, now),
@@ -209,11 +283,6 @@ class Mailbox:
             (INDEX, b"\x01" + uuid4().bytes + b"\x00" * 5), (MESSAGE_FLAGS, UNSENT | READ),
         ):  # fmt: skip
             item.properties.setdefault(key, value)
-        self.check_room(item.size)
-        item.touch()
-        item.listed_from = time.monotonic() + self.find_delay_s
-        self.items[item.key] = item
-        return item
 
     def check_room(self, octets: int) -> None:
         """Raises GraphError (learn.microsoft.com/graph/errors: 507)."""
@@ -228,16 +297,21 @@ class Mailbox:
         return item
 
     def copy(self, item: Item, folder: Folder) -> Item:
-        fresh = replace(
+        return self.add(self.twin(item, folder))
+
+    def twin(self, item: Item, folder: Folder) -> Item:
+        """A copy that isn't kept yet, of which nothing is shared."""
+        return replace(
             item,
+            mailbox=self,
             folder=folder,
             key=uuid4().hex,
             place=uuid4().hex,
             properties=dict(item.properties),
             categories=list(item.categories),
+            headers=list(item.headers),
             attachments=[replace(one, id=f"{uuid4().hex}=") for one in item.attachments],
         )
-        return self.add(fresh)
 
 
 def _is_id(text: str) -> bool:
