@@ -70,6 +70,21 @@ class Folder:
                     found[name.unique] = name
         return (name for name in found.values() if not name.is_deleted)
 
+    def plain_files(self) -> Iterator[Name]:
+        """As `messages`, one by one without keeping them: of those renamed meanwhile some come twice. No links."""
+        for place in ("new", "cur"):
+            if place in self._places:
+                with os.scandir(self._places[place].descriptor) as entries:
+                    for entry in entries:
+                        name = name_of(place, entry.name)
+                        if name is not None and not name.is_deleted and entry.is_file(follow_symlinks=False):
+                            yield name
+
+    def age(self, name: Name) -> tuple[int, int, int, str]:
+        """To sort by when they came into the folder, oldest first."""
+        moment, microseconds, number = name.order
+        return (self._moment(name) if moment is None else moment, microseconds, number, name.unique)
+
     def newest(self, most: int) -> list[Name]:
         """Of the messages, by when they came into the folder."""
         return sorted(self.messages(), key=self._moment, reverse=True)[:most]
@@ -105,18 +120,19 @@ class Folder:
             guess.folder in self._places
             and guess.folder != "tmp"
             and "/" not in guess.file
-            and (found := self._state(guess)) is not None
+            and (found := self.at(guess)) is not None
         ):
             return None if guess.is_deleted else found
         for _ in range(_TRIES):  # a reader may rename it between listing and looking
             name = next((name for name in self.messages() if name.unique == unique), None)
             if name is None:
                 return None
-            if (found := self._state(name)) is not None:
+            if (found := self.at(name)) is not None:
                 return found
         return None
 
-    def _state(self, name: Name) -> Message | None:
+    def at(self, name: Name) -> Message | None:
+        """The message, if that is still its name."""
         try:
             return Message(name, self._places[name.folder].state(name.file))
         except FileNotFoundError:
@@ -153,28 +169,35 @@ class Folder:
             return None
         for place in {message.name.folder, name.folder}:
             self._places[place].sync()
-        return self._state(name)
+        return self.at(name)
 
-    def move(self, message: Message, target: Folder) -> bool:
-        """Into another folder of the same file system; whether it was still as it was."""
+    def move(self, message: Message, target: Folder, *, unique: str = "") -> bool:
+        """Into another folder of the same file system, under another name if one is given; whether it was still as it
+        was."""
         name = message.name
+        there = Name("cur", unique or name.unique, "").with_letters(name.letters)
         try:
-            self._places[name.folder].rename(name.file, target._places["cur"], name.with_letters(name.letters).file)
+            self._places[name.folder].rename(name.file, target._places["cur"], there.file)
         except FileNotFoundError:
             return False
         target._places["cur"].sync()
         self._places[name.folder].sync()
         return True
 
-    def remove(self, message: Message) -> bool:
-        """For good; whether it was still as it was."""
+    def remove(self, message: Message, *, sync: bool = True) -> bool:
+        """For good; whether it was still as it was. Of several, one `sync` at the end will do."""
         place = self._places[message.name.folder]
         try:
             place.unlink(message.name.file)
         except FileNotFoundError:
             return False
-        place.sync()
+        if sync:
+            place.sync()
         return True
+
+    def sync(self) -> None:
+        for place in self._places.values():
+            place.sync()
 
 
 def _read_header(descriptor: int) -> bytes:

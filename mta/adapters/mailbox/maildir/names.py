@@ -18,6 +18,8 @@ _KEYWORDS_FILE = "dovecot-keywords"
 _KEYWORDS_FILE_MAX = 16_384
 _KEYWORD_LINE = re.compile(r"(\d{1,2}) (\S{1,200})\Z")
 _BEGINS_WITH_TIME = re.compile(r"\d{1,12}(?=\.)")
+_TIME = re.compile(r"(\d{1,12})\.(?:M(\d{1,6})P\d{1,10}(?:Q(\d{1,10}))?)?")
+"""Seconds, microseconds, and the number that a process gives its deliveries."""
 _HOST = socket.gethostname().replace("/", "\\057").replace(":", "\\072")
 _made = itertools.count(1)
 
@@ -53,6 +55,12 @@ class Name(NamedTuple):
         """When it came into the folder, in seconds; None where the name doesn't tell."""
         match = _BEGINS_WITH_TIME.match(self.unique)
         return int(match[0]) if match else None
+
+    @property
+    def order(self) -> tuple[int | None, int, int]:
+        """`moment`, and what came first within it."""
+        match = _TIME.match(self.unique)
+        return (int(match[1]), int(match[2] or 0), int(match[3] or 0)) if match else (None, 0, 0)
 
 
 def name_of(folder: str, file: str) -> Name | None:
