@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from urllib.parse import urlsplit
 
-from mta.config.findings import Finding, bad_ca_file, is_this_machine, secret_value
+from mta.config.findings import Finding, bad_ca_file, may_be_posted_to, secret_value
 from mta.config.schema import Configuration
 from mta.model.address import AddressError, parse_address
 
@@ -25,7 +24,7 @@ def alert_consistency(configuration: Configuration) -> Iterator[Finding]:
                 ("alerts", "mail", "tls"), f"with tls {mail.tls} the password could be read on its way",
                 "write tls: required, or implicit for port 465",
             )  # fmt: skip
-    if webhook is not None and not _can_be_called(webhook.url):
+    if webhook is not None and not may_be_posted_to(webhook.url):
         yield Finding(
             ("alerts", "webhook", "url"), f"{webhook.url!r} is neither https nor http on this machine",
             "write https://host/path; http is for 127.0.0.1 and localhost only",
@@ -51,14 +50,3 @@ def _address(loc: tuple[str | int, ...], address: str) -> Iterator[Finding]:
         parse_address(address)
     except AddressError as exc:
         yield Finding(loc, f"{address!r} is no address: {exc}", "write name@example.com")
-
-
-def _can_be_called(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-        if not host or parts.port == 0:
-            return False
-        return parts.scheme == "https" or (parts.scheme == "http" and is_this_machine(host))
-    except ValueError:
-        return False

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from mta.config.plain_files import require_plain
 from mta.config.types import Secret
@@ -88,3 +89,20 @@ def is_this_machine(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def may_be_posted_to(url: str) -> bool:
+    """Whether a webhook's URL is https, or http on this machine."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        if not host or parts.port == 0 or not url.isprintable() or " " in url:
+            return False
+        return parts.scheme == "https" or (parts.scheme == "http" and is_this_machine(host))
+    except ValueError:
+        return False
+
+
+def names_a_user(url: str) -> bool:
+    """Whether a URL has a user or a password in it, which would be shown wherever the URL is."""
+    return "@" in urlsplit(url).netloc

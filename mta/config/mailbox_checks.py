@@ -28,7 +28,7 @@ def mailbox_server(loc: Loc, server: MailboxServer) -> Iterator[Finding]:
         yield from _maildir(loc, server)
         return
     if server.oauth is not None:
-        yield from _https((*loc, "oauth", "authority"), server.oauth.authority)
+        yield from https_address((*loc, "oauth", "authority"), server.oauth.authority)
         for key in ("tenant", "client_id"):
             value = getattr(server.oauth, key)
             if not value or not value.isprintable() or "/" in value or " " in value:
@@ -40,7 +40,7 @@ def mailbox_server(loc: Loc, server: MailboxServer) -> Iterator[Finding]:
     elif isinstance(server, EwsMailboxes):
         yield from _ews(loc, server)
     else:
-        yield from _https((*loc, "url"), server.url)
+        yield from https_address((*loc, "url"), server.url)
 
 
 def mailbox_server_surroundings(loc: Loc, server: MailboxServer) -> Iterator[Finding]:
@@ -50,9 +50,9 @@ def mailbox_server_surroundings(loc: Loc, server: MailboxServer) -> Iterator[Fin
     if server.tls.ca_file is not None:
         yield from bad_ca_file((*loc, "tls", "ca_file"), server.tls.ca_file)
     if not isinstance(server, GraphMailboxes) and server.password is not None:
-        yield from _secret((*loc, "password"), server.password)
+        yield from required_secret((*loc, "password"), server.password)
     if server.oauth is not None:
-        yield from _oauth_surroundings((*loc, "oauth"), server.oauth)
+        yield from oauth_surroundings((*loc, "oauth"), server.oauth)
 
 
 def _maildir(loc: Loc, server: MaildirMailboxes) -> Iterator[Finding]:
@@ -86,8 +86,8 @@ def _imap(loc: Loc, server: ImapMailboxes) -> Iterator[Finding]:
 
 
 def _ews(loc: Loc, server: EwsMailboxes) -> Iterator[Finding]:
-    yield from _https((*loc, "url"), server.url)
-    yield from _https((*loc, "autodiscover"), server.autodiscover)
+    yield from https_address((*loc, "url"), server.url)
+    yield from https_address((*loc, "autodiscover"), server.autodiscover)
     if server.url and server.autodiscover:
         yield Finding((*loc, "autodiscover"), "with a url nobody asks Autodiscover", "keep one of the two")
     if server.sign_in == "oauth":
@@ -122,7 +122,8 @@ def _by_password(loc: Loc, server: ImapMailboxes | EwsMailboxes, how: str) -> It
         yield Finding((*loc, "oauth"), f"with sign_in {how} nobody uses it", "remove it, or write sign_in for it")
 
 
-def _https(loc: Loc, url: str) -> Iterator[Finding]:
+def https_address(loc: Loc, url: str) -> Iterator[Finding]:
+    """Whether it is an https address without user and password; an empty one is none."""
     if not url:
         return
     try:
@@ -134,14 +135,16 @@ def _https(loc: Loc, url: str) -> Iterator[Finding]:
         yield Finding(loc, f"{url!r} is no https address", "write https://HOST/PATH")
 
 
-def _oauth_surroundings(loc: Loc, oauth: OAuth) -> Iterator[Finding]:
+def oauth_surroundings(loc: Loc, oauth: OAuth) -> Iterator[Finding]:
+    """Whether its secret, or its certificate and key, are there."""
     if oauth.client_secret is not None:
-        yield from _secret((*loc, "client_secret"), oauth.client_secret)
+        yield from required_secret((*loc, "client_secret"), oauth.client_secret)
     if oauth.certificate is not None:
         yield from bad_key_pair(loc, oauth.certificate, oauth.key)
 
 
-def _secret(loc: Loc, secret: Secret) -> Iterator[Finding]:
+def required_secret(loc: Loc, secret: Secret) -> Iterator[Finding]:
+    """Whether it is there, and not empty."""
     value = secret_value(loc, secret)
     if isinstance(value, Finding):
         yield value

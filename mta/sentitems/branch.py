@@ -9,10 +9,11 @@ from mta.config.directory_schema import DirectorySettings
 from mta.config.mailbox_schema import MailboxServer
 from mta.config.schema import Configuration, Organisation
 from mta.config.sentitems_schema import SentItemsSettings
+from mta.config.settings_digest import digest_of
 from mta.model.person import Person
 from mta.ports.clock import Clock
 from mta.ports.directory import Directory, DirectoryDownError
-from mta.sentitems.endpoint import Endpoint, OpenServer, digest_of
+from mta.sentitems.endpoint import Endpoint, OpenServer
 from mta.sentitems.residence import Residence
 from mta.sentitems.scope import SenderScope
 

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import TypeVar
-
-from pydantic import BaseModel
 
 from mta import events
 from mta.config.mailbox_schema import MailboxServer
+from mta.config.settings_digest import digest_of
 from mta.model.sentitem import EndpointNotes
 from mta.ports.clock import Clock
 from mta.ports.mailbox import (
@@ -244,23 +241,3 @@ class Turn:
                 raise AccessDeniedError(error.code, "others it opens") from error
 
         return await self._endpoint.watched(judged)
-
-
-def digest_of(settings: MailboxServer) -> str:
-    """Another one after any change of the settings, or of a file that they name; tells nothing of a secret."""
-    digest = hashlib.sha256(settings.model_dump_json().encode())
-    for path in sorted(_files(settings)):
-        try:
-            digest.update(f"{path} {path.stat().st_mtime_ns}".encode())
-        except OSError:
-            digest.update(f"{path} missing".encode())
-    return digest.hexdigest()[:16]
-
-
-def _files(settings: BaseModel) -> Iterator[Path]:
-    """Secrets, keys and certificates; what has a placeholder in its name is no file."""
-    for _, value in settings:
-        if isinstance(value, BaseModel):
-            yield from _files(value)
-        elif isinstance(value, Path) and "{" not in str(value):
-            yield value
