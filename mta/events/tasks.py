@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mta.events.log import emit, listed
+from mta.events.log import Level, emit, listed
 
 
 def tracking_task(
@@ -10,9 +10,9 @@ def tracking_task(
     attempts: int, is_news: bool,
 ) -> None:  # fmt: skip
     """A task was tried: how it stands. No news: it waits on for the same reason as before."""
-    level = "warning" if state == "dead" else "info"
+    level: Level = "warning" if state == "dead" else "info" if is_news else "debug"
     emit(
-        level if is_news else "debug", "tracking-task", task=task, kind=kind, organisation=organisation,
+        level, "tracking-task", task=task, kind=kind, organisation=organisation,
         target=target, record=record, state=state, reason=reason, detail=detail, attempts=attempts,
     )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""How each kind of task is carried out: a call by its sink, a notice by its account, a write-back by who writes back."""
+"""How each kind of task is carried out: calls by sinks, notices by accounts, write-backs by who writes back."""
 
 from __future__ import annotations
 
