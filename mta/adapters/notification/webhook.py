@@ -6,7 +6,6 @@ Its keys are `relay`, our host name, and `notices`, a list of objects with the f
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import hmac
 import json
@@ -14,14 +13,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from urllib.parse import urlsplit
 
-import httpx
-
+from mta.adapters.posting import SIGNATURE, PostError, new_client, post
 from mta.config.alert_schema import Webhook
-from mta.model.printable import in_a_line
 from mta.ports.notification import SEND_MAX_S, Notice, NotificationError
 
 TIMEOUT_S = 15.0
-SIGNATURE = "X-Stampline-Signature"
 
 
 class WebhookChannel:
@@ -38,22 +34,16 @@ class WebhookChannel:
     async def send(self, notices: Sequence[Notice]) -> None:
         """As the port says; any 2xx is success, redirections are not followed, the answer's body is not read."""
         body = json.dumps({"relay": self._hostname, "notices": [_as_json(notice) for notice in notices]}).encode()
-        headers = {"Content-Type": "application/json", "User-Agent": "stampline"}
+        headers = {"Content-Type": "application/json"}
         if self._key:
             headers[SIGNATURE] = f"sha256={hmac.new(self._key, body, hashlib.sha256).hexdigest()}"
         try:
-            async with (
-                asyncio.timeout(SEND_MAX_S),
-                httpx.AsyncClient(timeout=TIMEOUT_S, follow_redirects=False, trust_env=False) as client,
-                client.stream("POST", self._url, content=body, headers=headers) as answer,
-            ):
-                code = answer.status_code
-        except (httpx.HTTPError, httpx.InvalidURL, OSError) as exc:  # a TimeoutError is an OSError
-            # What stands behind the host may be the webhook's secret.
-            why = str(exc) if isinstance(exc, httpx.ConnectError) else ""
-            raise NotificationError(in_a_line(f"{self._host}: {type(exc).__name__}{why and ': '}{why}", 300)) from exc
-        if not 200 <= code < 300:
-            raise NotificationError(f"{self._host} answered {code}")
+            async with new_client(True, TIMEOUT_S) as client:
+                posted = await post(client, self._url, body, headers, SEND_MAX_S)
+        except PostError as exc:
+            raise NotificationError(str(exc)) from exc
+        if not 200 <= posted.status < 300:
+            raise NotificationError(f"{self._host} answered {posted.status}")
 
 
 def _as_json(notice: Notice) -> dict[str, str]:
