@@ -1,6 +1,6 @@
 """Why something that tracking wants done elsewhere (a call, a notice, a write-back) was not done.
 
-`reason` is one of the fixed words of `mta.tracking.sink.reasons`, or `status-` and an HTTP status code. `detail` goes
+`reason` is one of the fixed words of `mta.model.task_reasons`, or `status-` and an HTTP status code. `detail` goes
 into logs and lists: one line of what the other side said, nothing of a message's or record's content, no secret.
 """
 

@@ -19,12 +19,12 @@ from mta.config.outgoing_checks import allowed_senders
 from mta.config.settings_digest import digest_of
 from mta.config.tracking_schema import TrackingSettings
 from mta.crash import crash_point
+from mta.model import task_reasons as reasons
 from mta.model.reply import MailError
 from mta.model.tracking import Task, TaskFilter, TaskKind, TaskOutcome, TaskState, TaskTarget
 from mta.ports.clock import Clock
 from mta.ports.task_errors import RefusedTaskError, TaskError
 from mta.ports.tracking_store import TrackingStore
-from mta.tracking.sink import reasons
 from mta.tracking.sink.schedule import AFTER_OWN_FAULT_S, GIVE_UP_AFTER, begun_at, next_attempt
 from mta.tracking.sink.target import Done, LeftAloneError, Target
 from mta.tracking.sink.ways import AccountWay, OpenAccount, OpenSink, SinkWay, WriteBack, WriteBackWay

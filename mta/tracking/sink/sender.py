@@ -6,8 +6,8 @@ from mta.config.outgoing_checks import allowed_senders, key_of
 from mta.config.tracking_schema import AccountSettings, TrackingSettings
 from mta.message.addresses import addresses, is_doubtful
 from mta.message.parse import parse
+from mta.model import task_reasons as reasons
 from mta.ports.task_errors import RefusedTaskError
-from mta.tracking.sink import reasons
 
 
 def sender_of(message: bytes) -> str:

@@ -10,10 +10,10 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from mta import events
+from mta.model import task_reasons as reasons
 from mta.model.tracking import NewTask, Task, TaskTarget
 from mta.ports.clock import Clock
 from mta.ports.task_errors import RefusedTaskError, TargetDownError, TaskError
-from mta.tracking.sink import reasons
 from mta.tracking.sink.schedule import DOWN_WAITS_S, FAILING_MAX, LONGEST_PAUSE, SIGN_IN_WAITS_S, nth
 
 AT_A_TIME = 4

@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable
 from typing import Generic, Protocol, TypeVar
 
 from mta.config.tracking_schema import OutgoingAccount, Sink, TrackingSettings
+from mta.model import task_reasons as reasons
 from mta.model.tracking import NewTask, Task, TaskKind
 from mta.ports.clock import Clock
 from mta.ports.outgoing import MailAccount, OutgoingMail
 from mta.ports.record_sink import RecordSink, SinkCall
 from mta.ports.task_errors import RefusedTaskError, TargetDownError
-from mta.tracking.sink import reasons
 from mta.tracking.sink.sender import require_allowed, sender_of
 from mta.tracking.sink.target import Done
 

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from mta.relay import plugin_threads
-from mta.relay.plugin_threads import STUCK_MAX, THREADS, PluginThreads
+from mta.plugin_threads import STUCK_MAX, THREADS, PluginThreads
+
+SHORT_S = 0.05
+LONG_S = 10.0
 
 
 @dataclass
@@ -27,23 +29,24 @@ class Plugin:
 
 
 @pytest.fixture
-def plugin(monkeypatch: pytest.MonkeyPatch) -> Iterator[Plugin]:
-    monkeypatch.setattr(plugin_threads, "WITHIN_S", 0.05)
+def plugin() -> Iterator[Plugin]:
     made = Plugin()
     yield made
     made.let_go.set()
 
 
 async def _hang(threads: PluginThreads, plugin: Plugin, times: int) -> None:
-    outcomes = await asyncio.gather(*(threads.in_time(plugin.hang) for _ in range(times)), return_exceptions=True)
+    outcomes = await asyncio.gather(
+        *(threads.within(SHORT_S, plugin.hang) for _ in range(times)), return_exceptions=True
+    )
     assert all(isinstance(outcome, TimeoutError) for outcome in outcomes)
 
 
 async def test_work_is_done_and_what_it_raises_is_raised() -> None:
     threads = PluginThreads()
-    assert await threads.in_time(lambda: "done") == "done"
+    assert await threads.within(LONG_S, lambda: "done") == "done"
     with pytest.raises(KeyError):
-        await threads.in_time(lambda: dict[str, int]()["nothing"])
+        await threads.within(LONG_S, lambda: dict[str, int]()["nothing"])
     assert threads.stuck == 0
 
 
@@ -51,20 +54,20 @@ async def test_those_that_hang_keep_nobody_else_waiting(plugin: Plugin) -> None:
     threads = PluginThreads()
     await _hang(threads, plugin, THREADS)
     assert threads.stuck == THREADS
-    assert await threads.in_time(lambda: "done") == "done"
+    assert await threads.within(LONG_S, lambda: "done") == "done"
 
 
 async def test_what_waited_for_a_thread_in_vain_is_never_begun(plugin: Plugin) -> None:
     threads = PluginThreads()
     begun: list[str] = []
-    hanging = asyncio.gather(*(threads.in_time(plugin.hang) for _ in range(THREADS)), return_exceptions=True)
+    hanging = asyncio.gather(*(threads.within(SHORT_S, plugin.hang) for _ in range(THREADS)), return_exceptions=True)
     async with asyncio.timeout(10):
         while len(plugin.threads) < THREADS:
             await asyncio.sleep(0)
     with pytest.raises(TimeoutError):
-        await threads.in_time(lambda: begun.append("x"))
+        await threads.within(SHORT_S, lambda: begun.append("x"))
     await hanging
-    assert await threads.in_time(lambda: "done") == "done"
+    assert await threads.within(LONG_S, lambda: "done") == "done"
     assert begun == []
 
 
@@ -87,4 +90,4 @@ async def test_one_that_comes_back_after_all_does_not_count_any_more(plugin: Plu
     async with asyncio.timeout(10):
         while threads.stuck:
             await asyncio.sleep(0.001)
-    assert await threads.in_time(lambda: "done") == "done"
+    assert await threads.within(LONG_S, lambda: "done") == "done"
