@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mta.events.log import Level, emit, listed
+from mta.events.log import Level, emit
 
 
 def tracking_task(
@@ -42,6 +42,6 @@ def tracking_tasks_changed(operation: str, *, by: str, which: str, tasks: int) -
     emit("warning", "tracking-tasks-changed", operation=operation, by=by, which=which, tasks=tasks)
 
 
-def tracking_plugin_stuck(plugins: tuple[str, ...], *, threads: int) -> None:
+def tracking_plugin_stuck(plugin: str, *, threads: int) -> None:
     """So many calls of a plug-in hang that it is not called any more until the process is restarted."""
-    emit("error", "tracking-plugin-stuck", plugins=listed(plugins), threads=threads)
+    emit("error", "tracking-plugin-stuck", plugin=plugin, threads=threads)

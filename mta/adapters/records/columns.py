@@ -1,0 +1,66 @@
+"""Columns that a plug-in computes from a record, for the copies of its messages in people's mailboxes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from mta.adapters.records.entry_points import load
+from mta.model import task_reasons as reasons
+from mta.plugin_threads import PluginThreads
+from mta.ports.record_sink import COLUMNS, Refuse, Retry
+from mta.ports.task_errors import RefusedTaskError, TargetDownError, TryAgainError
+
+WITHIN_S = 10.0
+COLUMNS_MAX = 32
+NAME_MAX = 64
+TEXT_MAX = 255
+"""Characters that a column shows, and that Exchange can search for."""
+_LARGEST = 2**31 - 1
+"""PtypInteger32 (MS-OXCDATA 2.11.1)."""
+
+Value = str | int | float | bool
+
+
+class PluggedColumns:
+    """Asks a plug-in in the group `stampline.columns`."""
+
+    def __init__(self, name: str, settings: Mapping[str, Any]) -> None:
+        """Raises as `entry_points.load`."""
+        self._plugin = load(COLUMNS, name, settings)
+        self._threads = PluginThreads()
+
+    async def of(self, record: Mapping[str, Any]) -> Mapping[str, Value]:
+        """Names and values for this record. Raises TryAgainError, TargetDownError, RefusedTaskError."""
+        try:
+            made = await self._threads.within(WITHIN_S, lambda: dict(self._plugin(record)))
+        except Retry as exc:
+            raise TryAgainError(reasons.PLUGIN_ASKS, retry_after=exc.after) from exc
+        except Refuse as exc:
+            raise RefusedTaskError(reasons.REFUSED) from exc
+        except TimeoutError as exc:
+            raise TargetDownError(reasons.PLUGIN_SLOW, f"no end within {WITHIN_S:g} s") from exc
+        except (Exception, SystemExit) as exc:
+            raise TryAgainError(reasons.PLUGIN_FAILED, type(exc).__name__) from exc
+        return _checked(made)
+
+
+def _checked(made: Mapping[Any, Any]) -> Mapping[str, Value]:
+    """What a mailbox takes: so many plain names, values of plain types. Raises RefusedTaskError."""
+    if len(made) > COLUMNS_MAX:
+        raise RefusedTaskError(reasons.PLUGIN_FAILED, f"more than {COLUMNS_MAX} columns")
+    for name, value in made.items():
+        if not isinstance(name, str) or not 0 < len(name) <= NAME_MAX or not name.isprintable():
+            raise RefusedTaskError(reasons.PLUGIN_FAILED, "a column's name is no short line of text")
+        if not _is_plain(value):
+            raise RefusedTaskError(reasons.PLUGIN_FAILED, f"column {name}: no text, number or truth that fits")
+    return {name: value[:TEXT_MAX] if isinstance(value, str) else value for name, value in made.items()}
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, bool | str):
+        return True
+    if isinstance(value, int):
+        return abs(value) <= _LARGEST
+    return isinstance(value, float) and math.isfinite(value)

@@ -1,0 +1,68 @@
+"""Sinks that are plug-ins: each has threads of its own, so that one that hangs or fails stops no other."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from mta import events
+from mta.adapters.records.entry_points import load
+from mta.config.tracking_schema import PluginSink
+from mta.model import task_reasons as reasons
+from mta.model.printable import in_a_line
+from mta.plugin_threads import STUCK_MAX, PluginThreads
+from mta.ports.record_sink import SINKS, Refuse, Retry, SinkCall
+from mta.ports.task_errors import RefusedTaskError, TargetDownError, TryAgainError
+
+_SAID_MAX = 200
+
+
+class PluggedSink:
+    """Fulfils `mta.ports.record_sink.RecordSink`."""
+
+    def __init__(self, settings: PluginSink) -> None:
+        """Raises as `entry_points.load`."""
+        self._name = settings.plugin
+        self._within_s = settings.timeout.total_seconds()
+        self._plugin = load(SINKS, settings.plugin, settings.settings)
+        self._threads = PluginThreads()
+        self._threads.on_sick = lambda stuck: events.tracking_plugin_stuck(self._name, threads=stuck)
+
+    async def call(self, call: SinkCall) -> None:
+        """As the port says."""
+        if self._threads.stuck >= STUCK_MAX:
+            raise TargetDownError(reasons.PLUGIN_STUCK, f"{STUCK_MAX} calls hang")
+        event = {**json.loads(call.payload), "idempotency_key": call.key}
+        try:
+            await self._threads.within(self._within_s, lambda: _called(self._plugin, event))
+        except Retry as exc:
+            raise TryAgainError(
+                reasons.PLUGIN_ASKS, in_a_line(str(exc), _SAID_MAX), retry_after=exc.after
+            ) from exc  # fmt: skip
+        except Refuse as exc:
+            raise RefusedTaskError(reasons.REFUSED, in_a_line(str(exc), _SAID_MAX)) from exc
+        except TimeoutError as exc:
+            raise TryAgainError(reasons.PLUGIN_SLOW, f"no end within {self._within_s:g} s") from exc
+        except (Exception, SystemExit) as exc:
+            # Without its text, which may hold parts of the record.
+            raise TryAgainError(reasons.PLUGIN_FAILED, type(exc).__name__) from exc
+
+    async def close(self) -> None:
+        """Threads are daemons, and have nothing to do."""
+        close = getattr(self._plugin, "close", None)
+        if callable(close):
+            await self._threads.within(self._within_s, close)
+
+
+def _called(plugin: Callable[[Mapping[str, Any]], Awaitable[None] | None], event: Mapping[str, Any]) -> None:
+    """In a thread, with a loop of its own for a coroutine."""
+    result = plugin(event)
+    if inspect.isawaitable(result):
+
+        async def to_its_end() -> None:
+            await result
+
+        asyncio.run(to_its_end())
