@@ -21,7 +21,9 @@ from mta.adapters.mailbox.ews.errors import BY_CODE, back_off, response_error
 from mta.adapters.mailbox.ews.names import ERRORS, SOAP, TYPES, Element, tag
 from mta.ports.mailbox import EndpointDownError, MailboxError, OutcomeUnknownError
 
-_CHANGING = frozenset({"CreateItem", "UpdateItem", "DeleteItem", "CreateAttachment", "DeleteAttachment"})
+_CHANGING = frozenset({
+    "CreateAttachment", "CreateFolder", "CreateItem", "DeleteAttachment", "DeleteItem", "MoveItem", "UpdateItem",
+})  # fmt: skip
 PLACE_OF_LARGE = "\N{OBJECT REPLACEMENT CHARACTER}"
 """All that stands in the element of a request whose content is written in at the end."""
 _NO_CHARACTER = re.compile(
@@ -54,13 +56,13 @@ class Answer:
     """Build of the server that answered: `15.2.1118.7`."""
 
 
-def call(caller: Caller, request: Element, *, large: bytes = b"") -> Answer:
+def call(caller: Caller, request: Element, *, large: bytes = b"", most_octets: int | None = None) -> Answer:
     """Send `request` (as `m:GetItem`); `large`, ASCII without markup, goes where it says `PLACE_OF_LARGE`.
 
-    Raises MailboxError.
+    Raises MailboxError; RefusedError for an answer of more than `most_octets`, where that is said.
     """
     name = etree.QName(request).localname
-    service = _operation(name)(caller, large)
+    service = _operation(name)(caller, large, most_octets)
     messages = service._get_response_xml(payload=request)
     if not messages:
         raise service.unreadable("no response message")
@@ -75,9 +77,10 @@ class _Operation(EWSAccountService):  # type: ignore[misc]
     ERRORS_TO_CATCH_IN_RESPONSE = ()
     WARNINGS_TO_CATCH_IN_RESPONSE = ()
 
-    def __init__(self, caller: Caller, large: bytes) -> None:
+    def __init__(self, caller: Caller, large: bytes, most_octets: int | None) -> None:
         super().__init__(account=caller)
         self._large = large
+        self._most_octets = most_octets
         self.server = ""
 
     @property
@@ -101,7 +104,9 @@ class _Operation(EWSAccountService):  # type: ignore[misc]
 
     def _get_response(self, payload: Element, api_version: str) -> Reply:
         body = self.wrap(payload, api_version)
-        reply: Reply = self.protocol.post(body, self._extra_headers(), changes=self.changes)
+        reply: Reply = self.protocol.post(
+            body, self._extra_headers(), changes=self.changes, most_octets=self._most_octets
+        )
         return reply
 
     def _get_soap_parts(self, response: Reply) -> tuple[Element | None, Element]:

@@ -31,7 +31,14 @@ from requests.auth import AuthBase
 from mta.adapters.mailbox.ews.errors import status_error
 from mta.adapters.mailbox.tls import tls_failure
 from mta.model.printable import in_a_line
-from mta.ports.mailbox import EndpointDownError, MailboxError, OutcomeUnknownError, SignInError, TlsFailedError
+from mta.ports.mailbox import (
+    EndpointDownError,
+    MailboxError,
+    OutcomeUnknownError,
+    RefusedError,
+    SignInError,
+    TlsFailedError,
+)
 
 SPOKEN = Version(build=EXCHANGE_2013_SP1)
 """What requests are written in: every later server takes it, so none is asked for its version beforehand."""
@@ -79,14 +86,15 @@ class Connections(BaseProtocol):  # type: ignore[misc]
         """exchangelib's services ask for it."""
         return SPOKEN
 
-    def post(self, body: bytes, headers: Mapping[str, str], *, changes: bool) -> Reply:
+    def post(self, body: bytes, headers: Mapping[str, str], *, changes: bool, most_octets: int | None = None) -> Reply:
         """One request; `changes` says whether it changes something, so whether a broken connection leaves that open.
 
-        Bounded in time and size. Raises MailboxError.
+        Bounded in time and size. Raises MailboxError; RefusedError for an answer of more than `most_octets`, where that
+        is said.
         """
         session = self.get_session()
         try:
-            reply = self._ask(session, body, headers, changes=changes)
+            reply = self._ask(session, body, headers, changes=changes, most_octets=most_octets)
         except BaseException:
             self.retire_session(session)  # whatever state it is in
             raise
@@ -120,7 +128,10 @@ class Connections(BaseProtocol):  # type: ignore[misc]
         session.adapters = {"https://": adapter}
         return session
 
-    def _ask(self, session: requests.Session, body: bytes, headers: Mapping[str, str], *, changes: bool) -> Reply:
+    def _ask(
+        self, session: requests.Session, body: bytes, headers: Mapping[str, str], *, changes: bool,
+        most_octets: int | None,
+    ) -> Reply:  # fmt: skip
         ends_at = time.monotonic() + self._timeout_s
         pool = session.get_adapter(self.service_endpoint).pool  # type: ignore[attr-defined]
         pool.is_connecting = True
@@ -130,7 +141,9 @@ class Connections(BaseProtocol):  # type: ignore[misc]
                 self.service_endpoint, data=body, headers=dict(headers), allow_redirects=False,
                 timeout=(min(_CONNECT_S, self._timeout_s), self._timeout_s), stream=True,
             ) as response:  # fmt: skip
-                content = _read(response, ends_at)
+                content = _read(response, ends_at, most_octets)
+        except _TooLargeError as exc:
+            raise RefusedError("too-large", f"an answer of more than {most_octets} octets") from exc
         except (requests.RequestException, urllib3.exceptions.HTTPError, ssl.SSLError, TimeoutError) as exc:
             raise self._broken(exc, connecting=pool.is_connecting, changes=changes) from exc
         except PermissionError as exc:  # of requests_ntlm; an OSError, too
@@ -207,12 +220,18 @@ class _Adapter(HTTPAdapter):
         super().close()
 
 
-def _read(response: requests.Response, ends_at: float) -> bytes:
+class _TooLargeError(Exception):
+    """More than was asked for at most."""
+
+
+def _read(response: requests.Response, ends_at: float, most_octets: int | None) -> bytes:
     pieces: list[bytes] = []
-    room = LARGEST_ANSWER
+    room = LARGEST_ANSWER if most_octets is None else most_octets
     for piece in response.raw.stream(_PIECE, decode_content=True):
         pieces.append(piece)
         room -= len(piece)
+        if room < 0 and most_octets is not None:
+            raise _TooLargeError
         if room < 0:
             raise requests.exceptions.ContentDecodingError("the answer is too large")
         _check_time(ends_at)

@@ -2,142 +2,90 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TypeVar
 
 from mta.adapters.mailbox.ews import reading, writing
-from mta.adapters.mailbox.ews.autodiscover import Autodiscover
-from mta.adapters.mailbox.ews.calls import Answer, Caller, call
-from mta.adapters.mailbox.ews.connection import Connections
+from mta.adapters.mailbox.ews.calls import Answer
+from mta.adapters.mailbox.ews.endpoint import Endpoint, product
 from mta.adapters.mailbox.ews.names import Element, tag
-from mta.adapters.mailbox.ews.sign_in import Doorkeeper, SignIn
-from mta.adapters.mailbox.tls import client_context
 from mta.config.mailbox_schema import EwsMailboxes
 from mta.model.mailbox_item import FoundItem, ItemRef, Marks, NewAttachment, NewItem, Removal, SentItem, stamped_job
 from mta.ports.mailbox import (
     ConflictError,
-    EndpointDownError,
     ItemGoneError,
     MailboxError,
     NoMailboxError,
     OutcomeUnknownError,
-    SignInError,
 )
 
-_T = TypeVar("_T")
-_MOST_ADDRESSES = 16
-"""Of EWS, by Autodiscover; an organisation has one for each site at most."""
 _CANNOT_ASK = frozenset({
     "ErrorContainsFilterWrongType", "ErrorInvalidRestriction", "ErrorUnsupportedPathForQuery",
     "ErrorUnsupportedQueryFilter",
 })  # fmt: skip
-_VERSIONS = {
-    "15.0": "Exchange 2013",
-    "15.1": "Exchange 2016",
-    "15.2": "Exchange 2019 or later",
-    "15.20": "Exchange Online",
-}
 
 
 class EwsSentItems:
-    """The Sent Items of one EWS endpoint's mailboxes.
-
-    No state is kept of mailboxes, so it takes no more memory for many of them.
-    """
+    """The Sent Items of one EWS endpoint's mailboxes."""
 
     can_rewrite = True
 
     def __init__(self, settings: EwsMailboxes) -> None:
         """Asks no server. Raises OSError or KeyError if a secret or a file can't be read."""
-        self._settings = settings
-        self._context = client_context(settings.tls)
-        self._sign_in = SignIn(settings)
-        self._door = Doorkeeper()
-        self._is_closing = False
-        self._threads = ThreadPoolExecutor(settings.connections, thread_name_prefix=f"ews-{settings.name}")
-        self._lock = threading.Lock()
-        self._places: dict[str, Connections] = {}
-        self._autodiscover = None if settings.url else Autodiscover(settings.autodiscover, self._connect)
+        self._impersonates = settings.impersonate
+        self._endpoint = Endpoint(settings, connections=settings.connections, impersonates=settings.impersonate)
         self._asks_for_stamps = True
 
     async def sign_in(self, mailbox: str) -> str:
         def ask() -> str:
-            answer = self._call(mailbox, writing.get_folder(self._owner(mailbox)))
-            product = _VERSIONS.get(".".join(answer.server.split(".")[:2]), "EWS")
-            return f"{product} ({answer.server or 'version not told'}), Sent Items opened"
+            answer = self._endpoint.call(mailbox, writing.get_folder(self._owner(mailbox)))
+            return f"{product(answer)}, Sent Items opened"
 
-        return await self._run(ask)
+        return await self._endpoint.run(ask)
 
     async def primary_address(self, mailbox: str) -> str:
-        return await self._run(lambda: self._primary_address(mailbox))
+        return await self._endpoint.run(lambda: self._primary_address(mailbox))
 
     async def find(self, mailbox: str, message_id: str, job: str) -> Sequence[FoundItem]:
-        return await self._run(lambda: self._find(mailbox, message_id, job))
+        return await self._endpoint.run(lambda: self._find(mailbox, message_id, job))
 
     async def find_similar(
         self, mailbox: str, subject: str, sent_at: datetime, within: timedelta
     ) -> Sequence[FoundItem]:
         def ask() -> Sequence[FoundItem]:
             request = writing.find_by_subject(self._owner(mailbox), subject, sent_at - within, sent_at + within)
-            found = _found(self._call(mailbox, request), lambda item: reading.is_subject(item, subject))
+            found = _found(self._endpoint.call(mailbox, request), lambda item: reading.is_subject(item, subject))
             return [item for item in found if item.sent_at is None or abs(item.sent_at - sent_at) <= within]
 
-        return await self._run(ask)
+        return await self._endpoint.run(ask)
 
     async def read(self, mailbox: str, ref: ItemRef) -> SentItem:
         def ask() -> SentItem:
             return reading.sent_item(self._item(mailbox, ref, whole=True), ref)
 
-        return await self._run(ask)
+        return await self._endpoint.run(ask)
 
     async def create(self, mailbox: str, item: NewItem) -> ItemRef:
         def ask() -> ItemRef:
             request = writing.create_item(self._owner(mailbox), item)
-            answer = self._call(mailbox, request, large=writing.mime_content(item.mime))
+            answer = self._endpoint.call(mailbox, request, large=writing.mime_content(item.mime))
             return _made(answer)
 
-        return await self._run(ask)
+        return await self._endpoint.run(ask)
 
     async def rewrite(self, mailbox: str, ref: ItemRef, item: NewItem) -> ItemRef:
-        return await self._run(lambda: self._rewrite(mailbox, ref, item))
+        return await self._endpoint.run(lambda: self._rewrite(mailbox, ref, item))
 
     async def set_marks(self, mailbox: str, ref: ItemRef, marks: Marks) -> ItemRef:
-        return await self._run(lambda: _made(self._call(mailbox, writing.update_marks(ref, marks))))
+        return await self._endpoint.run(lambda: _made(self._endpoint.call(mailbox, writing.update_marks(ref, marks))))
 
     async def remove(self, mailbox: str, ref: ItemRef, how: Removal, *, is_fresh: bool = False) -> None:
-        await self._run(lambda: self._remove(mailbox, ref, how, is_fresh=is_fresh))
+        await self._endpoint.run(lambda: self._remove(mailbox, ref, how, is_fresh=is_fresh))
 
     async def close(self) -> None:
         """Requests under way are broken off."""
-        self._is_closing = True
-        with self._lock:
-            places = list(self._places.values())
-        self._threads.shutdown(wait=False, cancel_futures=True)
-        for connections in places:
-            connections.interrupt(only_overdue=False)
-        await asyncio.to_thread(self._threads.shutdown)
-        for connections in places:
-            connections.close()
-        self._sign_in.close()
-
-    async def _run(self, ask: Callable[[], _T]) -> _T:
-        """In a thread; a request that outstays its time there is broken off."""
-        future = asyncio.get_running_loop().run_in_executor(self._threads, ask)
-        try:
-            while not (await asyncio.wait({future}, timeout=self._settings.timeout.total_seconds()))[0]:
-                with self._lock:
-                    places = list(self._places.values())
-                for connections in places:
-                    connections.interrupt(only_overdue=True)
-        except asyncio.CancelledError:
-            future.cancel()
-            raise
-        return future.result()
+        await self._endpoint.close()
 
     # --- in a thread ---
 
@@ -154,16 +102,16 @@ class EwsSentItems:
         owner = self._owner(mailbox)
         if self._asks_for_stamps:
             try:
-                return _found(self._call(mailbox, writing.find_by_message_id(owner, message_id, job)))
+                return _found(self._endpoint.call(mailbox, writing.find_by_message_id(owner, message_id, job)))
             except MailboxError as exc:
                 if exc.code not in _CANNOT_ASK:
                     raise
                 self._asks_for_stamps = False
-        return _found(self._call(mailbox, writing.find_by_message_id(owner, message_id, "")))
+        return _found(self._endpoint.call(mailbox, writing.find_by_message_id(owner, message_id, "")))
 
     def _item(self, mailbox: str, ref: ItemRef, *, whole: bool) -> Element:
         """As it is now, whatever version `ref` names."""
-        answer = self._call(mailbox, writing.get_item(ItemRef(ref.id), whole=whole))
+        answer = self._endpoint.call(mailbox, writing.get_item(ItemRef(ref.id), whole=whole))
         for item in reading.items_in(answer.message):
             return item
         raise ItemGoneError("no-item", "the server answered without one")
@@ -178,7 +126,7 @@ class EwsSentItems:
         try:
             if not is_fresh:
                 self._check_unchanged(mailbox, ref)
-            self._call(mailbox, writing.delete_item(ref, how))
+            self._endpoint.call(mailbox, writing.delete_item(ref, how))
         except ItemGoneError:
             pass
 
@@ -186,28 +134,28 @@ class EwsSentItems:
         """New pictures first: with a body that needs them they have to be there."""
         added = _pictures_to_add(item)
         if not added:
-            return _made(self._call(mailbox, writing.update_content(ref, item)))
+            return _made(self._endpoint.call(mailbox, writing.update_content(ref, item)))
         self._check_unchanged(mailbox, ref)
-        answer = self._call(mailbox, writing.create_attachments(ref, added))
+        answer = self._endpoint.call(mailbox, writing.create_attachments(ref, added))
         ids = list(answer.message.iter(tag("t:AttachmentId")))
         try:
             root = next((each for each in ids if each.get("RootItemChangeKey")), None)
             key = "" if root is None else root.get("RootItemChangeKey")
-            return _made(self._call(mailbox, writing.update_content(ItemRef(ref.id, key), item)))
+            return _made(self._endpoint.call(mailbox, writing.update_content(ItemRef(ref.id, key), item)))
         except OutcomeUnknownError:
             raise  # the body may need them
         except MailboxError:
-            self._call(mailbox, writing.delete_attachments(each.get("Id", "") for each in ids))
+            self._endpoint.call(mailbox, writing.delete_attachments(each.get("Id", "") for each in ids))
             raise
 
     def _primary_address(self, mailbox: str) -> str:
         try:
-            answer = self._call(mailbox, writing.resolve_names(mailbox))
+            answer = self._endpoint.call(mailbox, writing.resolve_names(mailbox))
         except MailboxError as exc:
             if exc.code not in ("ErrorNameResolutionNoResults", "ErrorNameResolutionMultipleResults"):
                 raise
             # Hidden from address lists, it isn't resolved: whether it is there shows when it is opened.
-            self._call(mailbox, writing.get_folder(self._owner(mailbox)))
+            self._endpoint.call(mailbox, writing.get_folder(self._owner(mailbox)))
             return mailbox
         people = list(answer.message.iter(tag("t:Mailbox")))
         kinds = {person.findtext(tag("t:MailboxType"), "Mailbox") for person in people}
@@ -220,38 +168,7 @@ class EwsSentItems:
         return addresses[0].lower() if len(addresses) == 1 and "@" in addresses[0] else mailbox
 
     def _owner(self, mailbox: str) -> str:
-        return "" if self._settings.impersonate else mailbox
-
-    def _call(self, mailbox: str, request: Element, *, large: bytes = b"") -> Answer:
-        caller = Caller(mailbox, self._connections(mailbox), impersonate=self._settings.impersonate)
-
-        def ask() -> Answer:
-            if self._is_closing:
-                raise EndpointDownError("closing", "nothing is asked any more")
-            try:
-                return call(caller, request, large=large)
-            except SignInError as exc:
-                if exc.code != "401" or not self._sign_in.renew():
-                    raise
-            return call(caller, request, large=large)
-
-        return self._door.pass_through(ask)
-
-    def _connections(self, mailbox: str) -> Connections:
-        url = self._settings.url or (self._autodiscover.ews_url(mailbox) if self._autodiscover else "")
-        with self._lock:
-            if url not in self._places:
-                if len(self._places) >= _MOST_ADDRESSES:
-                    raise EndpointDownError("autodiscover", f"names more than {_MOST_ADDRESSES} addresses of EWS")
-                self._places[url] = self._connect(url)
-            return self._places[url]
-
-    def _connect(self, url: str) -> Connections:
-        settings = self._settings
-        return Connections(
-            url, auth=self._sign_in.auth, context=self._context, connections=settings.connections,
-            timeout_s=settings.timeout.total_seconds(),
-        )  # fmt: skip
+        return "" if self._impersonates else mailbox
 
 
 def _found(answer: Answer, is_wanted: Callable[[Element], bool] = lambda _item: True) -> list[FoundItem]:

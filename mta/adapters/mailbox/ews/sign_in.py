@@ -14,6 +14,7 @@ from requests.auth import AuthBase, HTTPBasicAuth
 from mta.adapters.mailbox.clouds import CLOUDS
 from mta.adapters.mailbox.oauth import TokenSource
 from mta.config.mailbox_schema import EwsMailboxes, Trust
+from mta.config.tracking_schema import EwsMailbox
 from mta.model.printable import in_a_line
 from mta.ports.mailbox import (
     EndpointBusyError,
@@ -34,7 +35,7 @@ _AHEAD_S = 300.0
 class SignIn:
     """One sign-in for all sessions of an endpoint."""
 
-    def __init__(self, settings: EwsMailboxes) -> None:
+    def __init__(self, settings: EwsMailboxes | EwsMailbox) -> None:
         """Raises OSError or KeyError if a secret can't be read, or what Kerberos needs is not installed."""
         self._tokens: TokenSource | None = None
         self._bearer: _Bearer | None = None
@@ -52,7 +53,7 @@ class SignIn:
         if self._tokens is not None:
             self._tokens.close()
 
-    def _kind(self, settings: EwsMailboxes) -> Callable[[], AuthBase]:
+    def _kind(self, settings: EwsMailboxes | EwsMailbox) -> Callable[[], AuthBase]:
         if settings.sign_in == "oauth":
             assert settings.oauth is not None
             scope = CLOUDS[settings.oauth.cloud].exchange_scope
@@ -132,7 +133,7 @@ class _Bearer(AuthBase):
         return request
 
 
-def _kerberos(settings: EwsMailboxes) -> Callable[[], AuthBase]:
+def _kerberos(settings: EwsMailboxes | EwsMailbox) -> Callable[[], AuthBase]:
     """With the account's password, or what the environment holds (KRB5_CLIENT_KTNAME, KRB5CCNAME)."""
     try:
         import gssapi
