@@ -32,7 +32,9 @@ def mailbox_message_failed(mailbox: str, ref: str, *, attempt: int, error: str, 
     emit("error", "mailbox-message-failed", mailbox=mailbox, ref=ref, attempt=attempt, error=error, traceback=traceback)
 
 
-def mailbox_message_stays(mailbox: str, ref: str, *, message_id: str, what: str, reason: str, again_in_s: float) -> None:
+def mailbox_message_stays(
+    mailbox: str, ref: str, *, message_id: str, what: str, reason: str, again_in_s: float
+) -> None:
     """It was taken, but the server doesn't let us do what comes after; said once, tried again with growing pauses."""
     emit(
         "warning", "mailbox-message-stays", mailbox=mailbox, ref=ref, message_id=message_id, what=what, reason=reason,

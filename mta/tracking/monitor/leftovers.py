@@ -1,0 +1,101 @@
+"""Messages that were taken and still lie where they were, because the server doesn't let us move or mark them.
+
+They are not fetched again; what is to come after is tried again with growing pauses. A restart forgets them: they are
+fetched once more, and the store knows them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from mta.ports import mailbox as port
+
+_WAITS_S = (60.0, 300.0, 1800.0, 7200.0, 86400.0)
+LEFTOVERS_MAX = 1000
+"""With so many nothing more is taken: what lies there would be fetched again after each restart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """A message that the store has."""
+
+    ref: str
+    message_id: str
+    folder: str = ""
+    """Where it is set aside; "": what comes after any message."""
+
+
+class Leftovers:
+    """Of one mailbox, for as long as the process runs."""
+
+    def __init__(self, clock_s: Callable[[], float] = time.monotonic) -> None:
+        self._clock_s = clock_s
+        self._waiting: dict[str, Leftover] = {}
+        self._again_at_s: dict[str, tuple[int, float]] = {}
+        self._deleted: dict[str, Leftover] = {}
+        """Marked as deleted in this session: they go with its end."""
+        self._faults: dict[str, str] = {}
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def __contains__(self, ref: str) -> bool:
+        return ref in self._waiting
+
+    @property
+    def are_too_many(self) -> bool:
+        return len(self._waiting) >= LEFTOVERS_MAX
+
+    def add(self, leftover: Leftover) -> None:
+        self._waiting[leftover.ref] = leftover
+
+    def put_off(self, ref: str) -> float:
+        """Seconds until it is tried again."""
+        attempts, _ = self._again_at_s.get(ref, (0, 0.0))
+        wait_s = _WAITS_S[min(attempts, len(_WAITS_S) - 1)]
+        self._again_at_s[ref] = (attempts + 1, self._clock_s() + wait_s)
+        return wait_s
+
+    def remove(self, ref: str) -> None:
+        self._waiting.pop(ref, None)
+        self._again_at_s.pop(ref, None)
+        self._faults.pop(ref, None)
+
+    def due(self) -> list[Leftover]:
+        now_s = self._clock_s()
+        return [each for each in self._waiting.values() if self._again_at_s.get(each.ref, (0, 0.0))[1] <= now_s]
+
+    def keep_those_seen(self, refs: Collection[str], *, is_all: bool) -> None:
+        """Forget what has gone from the server; `is_all`: there was no more to see."""
+        if is_all:
+            for ref in [ref for ref in (*self._waiting, *self._faults) if ref not in refs]:
+                self.remove(ref)
+
+    # --- deleted in this session --------------------------------------------------------------------------------------
+
+    def note_deleted(self, leftover: Leftover) -> None:
+        self._deleted[leftover.ref] = leftover
+
+    def remember_deleted(self) -> None:
+        """The session has broken: who knows whether they have gone."""
+        self._waiting |= self._deleted
+        self._deleted.clear()
+
+    def forget_deleted(self) -> None:
+        self._deleted.clear()
+
+    # --- faults of our own --------------------------------------------------------------------------------------------
+
+    def note_fault(self, ref: str, kind: str) -> None:
+        self._faults[ref] = kind
+
+    def fault(self, ref: str) -> str:
+        """What kind of fault it was, "" for none that this process knows of."""
+        return self._faults.get(ref, "")
+
+
+def is_of_the_message(error: Exception) -> bool:
+    """Whether the session goes on, for other messages."""
+    return isinstance(error, port.RefusedError | port.ConflictError | port.QuotaError | port.AccessDeniedError)

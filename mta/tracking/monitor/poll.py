@@ -1,0 +1,251 @@
+"""One poll: sign in, look, and take each message that waits; only then it is moved, deleted or marked.
+
+A message goes by commits of ours and the server's: `begin_message` (it may kill us), the store's `take`,
+`end_message`, and what comes after on the server. After a crash between any two of them it is fetched again; the store
+says that it has it, and what comes after is done. What can't be taken is ended only when it lies aside.
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from mta import events
+from mta.config.tracking_schema import MonitoredMailbox
+from mta.crash import crash_point
+from mta.model.reply import MailError
+from mta.model.tracking import Intake
+from mta.ports.clock import Clock
+from mta.ports.directory import DirectoryDownError
+from mta.ports.mailbox import ItemGoneError, MailboxError, RefusedError
+from mta.ports.mailbox_reader import MailboxReader, WaitingMessage
+from mta.ports.tracking_store import TrackingStore
+from mta.tracking.monitor.aside import ATTEMPTS_MAX, FAILS, KILLS, REFUSED, TOO_LARGE, aside_entry
+from mta.tracking.monitor.assignment import Assignment
+from mta.tracking.monitor.leftovers import Leftover, Leftovers, is_of_the_message
+from mta.tracking.monitor.turns import Turns
+from mta.tracking.read import CannotReadError
+
+if TYPE_CHECKING:
+    from mta.tracking.desk import Desk
+    from mta.tracking.intake import Taken
+
+PROGRESS_EVERY_S = 10.0
+
+Take = Callable[[bytes, MonitoredMailbox, "Desk", TrackingStore, datetime], Awaitable["Taken"]]
+"""`mta.tracking.intake.take`."""
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a poll is; of one that has ended, what it did."""
+
+    of: int = 0
+    """Messages that were seen to wait."""
+    taken: int = 0
+    known: int = 0
+    """Taken before; only what comes after was done."""
+    set_aside: int = 0
+    failed: int = 0
+    """Our own faults; they are tried again."""
+    stays: int = 0
+    """Taken, but the server doesn't let us do what comes after."""
+    began_s: float = field(default_factory=time.monotonic)
+    took_s: float | None = None
+    server: str = ""
+    has_more: bool = False
+
+    def minus(self, before: Progress) -> Progress:
+        """What was done since it stood so."""
+        return replace(
+            self, of=self.of - before.of, taken=self.taken - before.taken, known=self.known - before.known,
+            set_aside=self.set_aside - before.set_aside, failed=self.failed - before.failed,
+            stays=self.stays - before.stays,
+        )  # fmt: skip
+
+    def end(self) -> None:
+        self.took_s = time.monotonic() - self.began_s
+
+    @property
+    def done(self) -> int:
+        return self.taken + self.known + self.set_aside + self.failed
+
+    @property
+    def per_s(self) -> float:
+        took_s = self.took_s if self.took_s is not None else time.monotonic() - self.began_s
+        return self.done / took_s if took_s > 0 else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """`run` raises the MailboxError or MailError that ended it early."""
+
+    assignment: Assignment
+    reader: MailboxReader
+    store: TrackingStore
+    take: Take
+    clock: Clock
+    turns: Turns
+    leftovers: Leftovers
+    progress: Progress
+    is_ending: Callable[[], bool] = lambda: False
+    """Whether to stop after the message in hand."""
+
+    @property
+    def name(self) -> str:
+        return self.assignment.settings.name
+
+    async def run(self) -> None:
+        settings = self.assignment.settings
+        self.progress.server = await self.reader.sign_in()
+        try:
+            limit = settings.poll.messages + len(self.leftovers)
+            waiting = await self.reader.waiting(limit)
+            self.leftovers.keep_those_seen({each.ref for each in waiting}, is_all=len(waiting) < limit)
+            fresh = [each for each in waiting if each.ref not in self.leftovers][: settings.poll.messages]
+            self.progress.of += len(fresh)
+            before = replace(self.progress)
+            await self._leftovers()
+            await self._each(fresh)
+            done = self.progress.minus(before)
+            self.progress.has_more = len(waiting) >= limit and done.done > done.failed
+        except BaseException:
+            # What was marked as deleted may not be gone: it is done again, without being fetched.
+            self.leftovers.remember_deleted()
+            raise
+        await self._end()
+
+    async def _end(self) -> None:
+        try:
+            await self.reader.end_session(purge=self.assignment.settings.after.purge)
+        except BaseException:
+            self.leftovers.remember_deleted()
+            raise
+        self.leftovers.forget_deleted()
+
+    async def _each(self, messages: list[WaitingMessage]) -> None:
+        tell_at = time.monotonic() + PROGRESS_EVERY_S
+        for message in messages:
+            if self.is_ending() or self.leftovers.are_too_many:
+                return
+            async with self.turns.of(message.size_octets):
+                await self._one(message)
+            if time.monotonic() >= tell_at:
+                tell_at += PROGRESS_EVERY_S
+                progress = self.progress
+                events.mailbox_progress(self.name, done=progress.done, of=progress.of, per_s=progress.per_s)
+
+    # --- one message --------------------------------------------------------------------------------------------------
+
+    async def _one(self, message: WaitingMessage) -> None:
+        settings, ref = self.assignment.settings, message.ref
+        attempt = await self.store.begin_message(self.name, ref)
+        if attempt > ATTEMPTS_MAX:
+            fault = self.leftovers.fault(ref)
+            await self._set_aside(ref, FAILS if fault else KILLS, fault)
+            return
+        try:
+            data = await self.reader.fetch(ref, settings.largest)
+        except RefusedError as error:
+            is_large = error.code == TOO_LARGE or message.size_octets > settings.largest
+            await self._set_aside(ref, TOO_LARGE if is_large else REFUSED, "" if is_large else str(error)[:200])
+            return
+        except MailboxError as error:
+            await self.store.end_message(self.name, ref)  # it is not the message's fault
+            if isinstance(error, ItemGoneError):
+                return
+            raise
+        crash_point("message-fetched")
+        taken = await self._taken(ref, data, attempt)
+        if taken is None:
+            return
+        crash_point("message-taken")
+        await self.store.end_message(self.name, ref)
+        if settings.log_messages:
+            events.mailbox_message(
+                self.name, ref, message_id=taken.message_id, state=taken.state.value, reason=taken.reason,
+                record=str(taken.transaction or ""), is_new=taken.is_new, size=len(data),
+            )  # fmt: skip
+        self.progress.taken += taken.is_new
+        self.progress.known += not taken.is_new
+        await self._after(Leftover(ref, taken.message_id))
+
+    async def _taken(self, ref: str, data: bytes, attempt: int) -> Taken | None:
+        """None where it could not be; it was set aside, or is tried again."""
+        desk = self.assignment.desk
+        try:
+            return await self.take(data, self.assignment.settings, desk, self.store, self.clock.now())
+        except CannotReadError as error:
+            await self._set_aside(ref, error.reason)
+        except (MailError, DirectoryDownError):
+            await self.store.end_message(self.name, ref)  # it is not the message's fault
+            raise
+        except Exception as exc:  # noqa: BLE001 - the message's edge: others have to go on
+            # Without the exception's own text, which may be somebody's mail.
+            where = "".join(traceback.format_tb(exc.__traceback__))
+            events.mailbox_message_failed(
+                self.name, ref, attempt=attempt, error=type(exc).__name__, traceback=where
+            )  # fmt: skip
+            self.leftovers.note_fault(ref, type(exc).__name__)
+            self.progress.failed += 1
+        return None
+
+    async def _set_aside(self, ref: str, reason: str, detail: str = "") -> None:
+        settings, desk = self.assignment.settings, self.assignment.desk
+        entry = aside_entry(desk.name, self.name, ref, reason=reason, detail=detail, at=self.clock.now())
+        await self.store.take(Intake(entry))
+        events.mailbox_message_set_aside(
+            self.name, ref, message_id="", reason=reason, detail=detail, folder=settings.after.set_aside
+        )  # fmt: skip
+        self.progress.set_aside += 1
+        await self._after(Leftover(ref, "", folder=settings.after.set_aside))
+
+    # --- what comes after ---------------------------------------------------------------------------------------------
+
+    async def _after(self, leftover: Leftover) -> None:
+        """Where the server doesn't let us, it is left over; a broken session is raised."""
+        try:
+            await self._settle(leftover)
+        except Exception as error:
+            is_known = leftover.ref in self.leftovers
+            self.leftovers.add(leftover)
+            if not is_of_the_message(error):
+                raise
+            self.progress.stays += 1
+            again_in_s = self.leftovers.put_off(leftover.ref)
+            if not is_known:
+                events.mailbox_message_stays(
+                    self.name, leftover.ref, message_id=leftover.message_id, what=self._what(leftover),
+                    reason=str(error)[:200], again_in_s=again_in_s,
+                )  # fmt: skip
+            return
+        crash_point("message-moved")
+        self.leftovers.remove(leftover.ref)
+        if leftover.folder:
+            await self.store.end_message(self.name, leftover.ref)
+
+    async def _settle(self, leftover: Leftover) -> None:
+        match self._what(leftover):
+            case "delete":
+                self.leftovers.note_deleted(leftover)
+                await self.reader.delete(leftover.ref)
+            case "mark-read":
+                await self.reader.mark_read(leftover.ref)
+            case _:
+                await self.reader.move(leftover.ref, leftover.folder or self.assignment.settings.after.folder)
+
+    def _what(self, leftover: Leftover) -> str:
+        if leftover.folder:
+            return "set-aside"
+        return "delete" if self.assignment.settings.kind == "pop3" else self.assignment.settings.after.do
+
+    async def _leftovers(self) -> None:
+        """What was taken before, and is still to go from where it lies."""
+        for leftover in self.leftovers.due():
+            if self.is_ending():
+                return
+            await self._after(leftover)
