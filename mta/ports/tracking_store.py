@@ -35,6 +35,12 @@ class Conversations(Protocol):
         """The one that this number names now: of one that was merged, the one that goes on."""
         ...
 
+    async def current(self, transaction: Transaction) -> Transaction | None:
+        """What a signed reference (number and nonce) names now: itself, or the one that it was merged into; None where
+        the store doesn't know it. After a loss of data two references can have one number: `transaction` knows only
+        the one that has it here, this knows both."""
+        ...
+
     async def transactions_of(self, organisation: str, message_ids: Collection[str]) -> Mapping[str, Transaction]:
         """Those of these Message-IDs (with brackets) that belong to a transaction, or were named by one that does."""
         ...
@@ -55,7 +61,12 @@ class TrackingStore(Conversations, Protocol):
 
     async def open_transaction(self, opening: Opening) -> Transaction:
         """Note the message; gives its transaction: that of the Message-ID if it was noted before, else the one that it
-        continues (made anew if a loss of data took it), else a new one with the module's next number."""
+        continues (made anew if a loss of data took it), else a new one with the module's next number.
+
+        Who takes part is said by the first that brings a Message-ID; whoever brings it again adds nobody. Made anew it
+        keeps its number, and later ones are higher; where another has that number by now, it gets the next one, and its
+        old reference names it all the same (`current`).
+        """
         ...
 
     async def merge(self, gone: Transaction, into: Transaction, at: datetime) -> None:
@@ -63,7 +74,14 @@ class TrackingStore(Conversations, Protocol):
         ...
 
     async def take(self, intake: Intake) -> bool:
-        """Commit all of it. False, and nothing is written, where an entry with this key is there already."""
+        """Commit all of it. False, and nothing is written, where an entry with this key is there already.
+
+        A transaction that the store doesn't know (a loss of data took it) is made anew. Only what is JOINED belongs to
+        its transaction by its Message-ID, and only then `known_ids` count, those that nobody else has named before.
+        Changes: what updates or deletes a record that isn't there, or was deleted, does nothing; CreateRecord brings
+        back a deleted one, with its values and the notes that it has; a note is kept whether or not there is a record.
+        Raises SpoolFullError with less than twice the reserve free: mail comes first.
+        """
         ...
 
     async def entries(
@@ -77,9 +95,15 @@ class TrackingStore(Conversations, Protocol):
         """The owner lets it in: it is joined, and its sender takes part. None where no such entry is pending."""
         ...
 
+    async def decline_pending(self, organisation: str, key: str) -> Entry | None:
+        """The owner doesn't: it is FILTERED, `declined`. None where no such entry is pending."""
+        ...
+
     # --- records -----------------------------------------------------------------------------------------------------
 
-    async def record(self, transaction: Transaction) -> Record | None: ...
+    async def record(self, transaction: Transaction) -> Record | None:
+        """Also one that was deleted, until it is purged."""
+        ...
 
     async def records(self, which: RecordFilter, *, after: int = 0, limit: int = 1000) -> Sequence[tuple[int, Record]]:
         """In the order of making, each with its place in it; pages by `after`."""
@@ -106,7 +130,15 @@ class TrackingStore(Conversations, Protocol):
         self, organisation: str, module: str, states: Collection[str], rule: str, *, created_before: datetime | None,
         unchanged_since: datetime | None, limit: int,
     ) -> Sequence[Record]:  # fmt: skip
-        """Records that a time-triggered rule is for, and for which it wasn't carried out (`NoteRule`) as they stand."""
+        """Records that a time-triggered rule is for, and for which it wasn't carried out (`NoteRule`) as they stand.
+
+        What an intake with a NoteRule changes in its record makes no rule due again, and is no change for
+        `unchanged_since`: only messages and people are.
+        """
+        ...
+
+    async def purge(self, which: RecordFilter) -> int:
+        """Remove matching records that were deleted, with notes and attachments; how many. Numbers stay given."""
         ...
 
     # --- tasks -------------------------------------------------------------------------------------------------------

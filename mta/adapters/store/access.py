@@ -30,7 +30,7 @@ Value = TypeVar("Value")
 
 
 class Access(ABC):
-    """What the spool and the Sent Items jobs have in common."""
+    """What the spool, the Sent Items jobs and tracking have in common."""
 
     def __init__(self, folder: Path, slot: int | None, room: Room, clock: Clock, *, begin_anew: bool) -> None:
         self._folder = folder = folder.absolute()
@@ -87,6 +87,15 @@ class Access(ABC):
             else:
                 events.internal_error("spool-reader", error=repr(error))
             raise TemporaryError(INTERNAL_ERROR) from error
+
+    async def _look(self, look: Callable[[sqlite3.Cursor], Value]) -> Value:
+        """What it gives of one state of the database."""
+
+        def read() -> Value:
+            with self._reader.snapshot() as cursor:
+                return look(cursor)
+
+        return await self._read(read)
 
     async def _on_body_thread(
         self, call: Callable[Arguments, Value], *args: Arguments.args, **kwargs: Arguments.kwargs

@@ -89,7 +89,7 @@ def insert_messages(cursor: sqlite3.Cursor, messages: Sequence[MessageRows]) -> 
 
 @dataclass(frozen=True, slots=True)
 class Settle(Operation[tuple[str, ...]]):
-    """Write down what became of a leased delivery; gives the body files that no message names any more."""
+    """Write down what became of a leased delivery; gives the body files that no message names (any more)."""
 
     crash_before: ClassVar[str] = "before-settle"
     crash_after: ClassVar[str] = "after-settle"
@@ -98,6 +98,8 @@ class Settle(Operation[tuple[str, ...]]):
     owner: str
     spawned: tuple[MessageRows, ...] = ()
     sent: tuple[CopyRows, ...] = ()
+    copies: tuple[MessageRows, ...] = ()
+    now: int = 0
 
     @classmethod
     def run(cls, cursor: sqlite3.Cursor, batch: Sequence[Settle]) -> Sequence[tuple[str, ...] | Exception]:
@@ -121,12 +123,29 @@ class Settle(Operation[tuple[str, ...]]):
         files = {number: delivery.file for number, delivery in leased.items() if delivery.file is not None}
         gone = end_deliveries(cursor, ended, files.values())
         insert_messages(cursor, [rows for number in leased for rows in batch[number].spawned])
+        copied = _queue_copies(cursor, [batch[number] for number in leased if batch[number].copies])
         return [
             LeaseLostError(op.settlement.queue_id) if number not in leased
-            else (files[number],) if files.get(number) in gone
-            else ()
+            else (*((files[number],) if files.get(number) in gone else ()), *copied.get(op.settlement.queue_id, ()))
             for number, op in enumerate(batch)
         ]  # fmt: skip
+
+
+def _queue_copies(cursor: sqlite3.Cursor, batch: Sequence[Settle]) -> dict[str, tuple[str, ...]]:
+    """Queue copies that get all their claims; gives the files of those that don't, by the queue id of the original."""
+    if not batch:
+        return {}
+    claims = Claims.of(cursor, {key for op in batch for rows in op.copies for key, _, _ in rows.claims}, batch[0].now)
+    queued: list[MessageRows] = []
+    unused: dict[str, tuple[str, ...]] = {}
+    for op in batch:
+        done = [rows for rows in op.copies if not claims.take(rows.claims)]
+        queued += (rows for rows in op.copies if rows not in done)
+        files = tuple(rows.file for rows in done if rows.file is not None)
+        unused[op.settlement.queue_id] = (*unused.get(op.settlement.queue_id, ()), *files)
+    claims.write(cursor)
+    insert_messages(cursor, queued)
+    return unused
 
 
 @dataclass(frozen=True, slots=True)

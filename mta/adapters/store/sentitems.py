@@ -7,13 +7,11 @@ as a job needs them.
 from __future__ import annotations
 
 import asyncio
-import sqlite3
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 from mta.adapters.store import sent_reader
 from mta.adapters.store.access import Access
@@ -29,8 +27,6 @@ from mta.ports.clock import Clock, SystemClock
 SLOT = 1022
 """Of the process that works on jobs: a lock like those of the workers, of which there are never so many."""
 LEASE = timedelta(minutes=10)
-
-Value = TypeVar("Value")
 
 
 class SqliteSentItemJobs(Access):
@@ -169,12 +165,3 @@ class SqliteSentItemJobs(Access):
             await self._discard(self._paths(tuple(done.files)))
             asked = replace(asked, after=done.last)
         return total
-
-    async def _look(self, look: Callable[[sqlite3.Cursor], Value]) -> Value:
-        """One state of the database."""
-
-        def read() -> Value:
-            with self._reader.snapshot() as cursor:
-                return look(cursor)
-
-        return await self._read(read)

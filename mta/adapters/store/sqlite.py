@@ -32,13 +32,16 @@ from mta.adapters.store.rows import Ids, MessageRows, claim_keys, message_rows, 
 from mta.adapters.store.sent_rows import copy_rows
 from mta.adapters.store.slots import dead_slots
 from mta.adapters.store.statements import json_list
+from mta.adapters.store.tracking_conversations import OpenTransaction
+from mta.adapters.store.tracking_rows import fresh_nonce
 from mta.crash import crash_point
 from mta.model.delivery import Accepted, AcceptedMessage, Body, LeasedDelivery, Settlement, Spawned, State
 from mta.model.queue import Breakdown, Draining, FrozenHop, QueueCount, QueueEntry, QueueFilter, SummaryRow
 from mta.model.reply import INTERNAL_ERROR, MailError, TemporaryError
 from mta.model.sentitem import Switch
+from mta.model.transaction import Opening, Transaction
 from mta.ports.clock import Clock, SystemClock
-from mta.ports.spool import LEASE, NewHop, SpoolFullError, Tell
+from mta.ports.spool import LEASE, LeaseLostError, NewHop, SpoolFullError, Tell
 
 _HOUSEKEEPING_S = 600.0
 _ADMIN_SLOT = 1023
@@ -194,6 +197,9 @@ class SqliteSpool(Access):
         """The caller has gone before the answer: nobody will deliver under that lease, so it ends."""
         await self._writer.submit(GiveBack(queue_id, None, self._now(), self._owner))
 
+    async def open_transaction(self, opening: Opening) -> Transaction:
+        return await self._writer.submit(OpenTransaction(opening, fresh_nonce()))
+
     async def claimed(self, keys: Collection[str]) -> frozenset[str]:
         if not keys:
             return frozenset()
@@ -267,15 +273,32 @@ class SqliteSpool(Access):
 
     async def _settle(self, settlement: Settlement) -> None:
         spawned = [await self._store_body(message) for message in settlement.spawned] if settlement.spawned else []
+        copies = await self._store_copies(settlement.copies, spawned) if settlement.copies else ()
         due_at = self._now() if settlement.due_at is None else microseconds(settlement.due_at)
         try:
             sent = copy_rows(settlement.sent) if settlement.sent else ()
-            files = await self._writer.submit(Settle(settlement, due_at, self._owner, tuple(spawned), sent))
-        except Exception:
-            await self._discard(self._paths([rows.file for rows in spawned if rows.file]))
+            operation = Settle(settlement, due_at, self._owner, tuple(spawned), sent, copies, self._now())
+            files = await self._writer.submit(operation)
+        except Exception as error:
+            lent = frozenset() if isinstance(error, LeaseLostError) else _lent(settlement.copies)
+            stored = self._paths([rows.file for rows in (*spawned, *copies) if rows.file])
+            await self._discard([path for path in stored if path not in lent])
             raise
         if files:
             await self._discard(self._paths(files))
+
+    async def _store_copies(self, copies: Sequence[Spawned], spawned: Sequence[MessageRows]) -> tuple[MessageRows, ...]:
+        """Make their bodies durable, whether or not they will be wanted; where that fails, no file of ours stays."""
+        stored: list[MessageRows] = []
+        try:
+            for copy in copies:
+                rows = await self._store_body(copy.message)
+                stored.append(replace(rows, claims=claim_keys(copy.claims)))
+        except MailError:
+            paths = self._paths([rows.file for rows in (*spawned, *stored) if rows.file])
+            await self._discard([path for path in paths if path not in _lent(copies)])
+            raise
+        return tuple(stored)
 
     async def give_back(self, queue_id: str, next_hop: str, due_at: datetime) -> None:
         await self._writer.submit(GiveBack(queue_id, next_hop, microseconds(due_at), self._owner))
@@ -432,3 +455,8 @@ class SqliteSpool(Access):
 
     def _lease(self) -> int:
         return self._times.lease // timedelta(microseconds=1)
+
+
+def _lent(copies: Sequence[Spawned]) -> frozenset[Path]:
+    """Files that the caller has made, and needs where it tries again."""
+    return frozenset(copy.message.body.path for copy in copies if copy.message.body.path is not None)
