@@ -145,6 +145,7 @@ class Dovecot:
     imaps: int
     pop3: int
     pop3s: int
+    _process: list[subprocess.Popen[bytes]] = field(default_factory=list)
     _mailboxes: dict[str, str] = field(default_factory=dict)
     _denied: set[str] = field(default_factory=set)
 
@@ -170,6 +171,25 @@ class Dovecot:
     def maildir(self, mailbox: str, name: str = "") -> Path:
         """Where a folder's mail is; `name` as Maildir++ has it: `.Sent`."""
         return self.folder / "mail" / mailbox / "Maildir" / name
+
+    def start(self) -> None:
+        process = subprocess.Popen(
+            ["dovecot", "-F", "-c", str(self.folder / "dovecot.conf")], stderr=subprocess.DEVNULL
+        )
+        self._process.append(process)
+        wait_until(lambda: accepts(self.imaps) or process.poll() is not None, 30, "dovecot's port")
+        assert process.poll() is None, self.log()
+
+    def stop(self) -> None:
+        """With all connections."""
+        process = self._process.pop()
+        process.terminate()
+        process.wait(30)
+        wait_until(lambda: not is_alive(process.pid), 30, "dovecot's end")
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
 
     def log(self) -> str:
         return (self.folder / "dovecot.log").read_text()
@@ -242,12 +262,8 @@ def running_dovecot(
             "oauth": _OAUTH.format(folder=folder) if oauth else "",
         }  # fmt: skip
         (folder / "dovecot.conf").write_text(_CONFIGURATION.format(**values))
-        process = subprocess.Popen(["dovecot", "-F", "-c", str(folder / "dovecot.conf")], stderr=subprocess.DEVNULL)
         try:
-            wait_until(lambda: accepts(server.imaps) or process.poll() is not None, 30, "dovecot's port")
-            assert process.poll() is None, server.log()
+            server.start()
             yield server
         finally:
-            process.terminate()
-            process.wait(30)
-            wait_until(lambda: not is_alive(process.pid), 30, "dovecot's end")
+            server.stop()

@@ -14,6 +14,10 @@ _PIECE = 1_000_000
 """Octets of a message that have to go or come within one time-out."""
 
 
+class TooMuchError(ConnectionError):
+    """More came than there was room for."""
+
+
 class Stream:
     """`host` is the server; its certificate has to carry `name`. With `context`, TLS begins at once.
 
@@ -47,7 +51,7 @@ class Stream:
         """So many octets."""
         while len(self._held) < size:
             if size > self._room + len(self._held):
-                raise ConnectionError("an answer too long")
+                raise TooMuchError("an answer too long")
             self._receive()
         return self._taken(size)
 
@@ -110,7 +114,7 @@ class Stream:
             self._until = time.monotonic() + self._timeout_s
         self._room -= len(data)
         if self._room < 0:
-            raise ConnectionError("an answer too long")
+            raise TooMuchError("an answer too long")
         self._held += data
 
     def _taken(self, size: int) -> bytes:

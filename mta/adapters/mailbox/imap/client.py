@@ -13,13 +13,24 @@ from imapclient import IMAPClient
 from imapclient.imapclient import SENT, TRASH
 
 from mta.adapters.mailbox.imap.failures import failures
-from mta.adapters.mailbox.imap.wire import Wire
+from mta.adapters.mailbox.imap.folder_names import Namespace
+from mta.adapters.mailbox.imap.wire import ANSWER_MAX, Wire
+from mta.adapters.mailbox.stream import TooMuchError
 from mta.model.printable import in_a_line
-from mta.ports.mailbox import AccessDeniedError, ItemGoneError, MailboxError, SignInError, TlsFailedError
+from mta.ports.mailbox import (
+    AccessDeniedError,
+    ItemGoneError,
+    MailboxError,
+    RefusedError,
+    SignInError,
+    TlsFailedError,
+)
 
 # It tells of commands and answers there, which nobody is to see.
 logging.getLogger("imapclient").setLevel(logging.CRITICAL)
 _PLAIN = re.compile(rb"[ -~]*\Z")
+_AROUND_A_BODY = 64_000
+_NO_FOLDERS = frozenset({"\\noselect", "\\nonexistent"})
 _APPENDED = re.compile(rb"\[APPENDUID (\d{1,10}) (\d{1,10})\]")
 
 
@@ -31,6 +42,8 @@ class Selected:
     uid_validity: int
     permanent_flags: frozenset[str]
     """In lower case; `\\*` where new keywords can be made."""
+    messages: int = 0
+    """That were in it then."""
 
     def takes(self, flags: Iterable[str]) -> list[str]:
         """Of these flags those that the folder keeps."""
@@ -61,6 +74,10 @@ class _Library(IMAPClient):  # type: ignore[misc]
         answers = iter((words,))
         self._command_and_check("authenticate", mechanism, lambda _: next(answers, ""))
 
+    def log_in(self, user: str, password: str) -> None:
+        """LOGIN; `user` is a quoted string, `password` becomes one."""
+        self._command_and_check("login", user, password)
+
     def store(self, uid: int, modifier: str, action: str, flags: str) -> None:
         """UID STORE, silent, with a modifier (RFC 7162 §3.1.3)."""
         what = [str(uid), *([modifier] if modifier else []), f"{action}FLAGS.SILENT", flags]
@@ -71,10 +88,16 @@ class Client:
     """Connected, over TLS where that is configured, not signed in. Raises MailboxError."""
 
     def __init__(
-        self, host: str, port: int, *, name: str, implicit: bool, context: ssl.SSLContext | None, timeout_s: float
-    ) -> None:
+        self, host: str, port: int, *, name: str, implicit: bool, context: ssl.SSLContext | None, timeout_s: float,
+        room: int = ANSWER_MAX,
+    ) -> None:  # fmt: skip
+        """`room`: octets that may answer a command."""
+        self.is_broken = False
+        """In the midst of an answer that nobody reads any more."""
         with failures("connect"):
-            self.wire = Wire(host, port, name=name, context=context if implicit else None, timeout_s=timeout_s)
+            self.wire = Wire(
+                host, port, name=name, context=context if implicit else None, timeout_s=timeout_s, room=room
+            )
         try:
             with failures("connect"):
                 self._imap = _Library(self.wire)
@@ -117,6 +140,19 @@ class Client:
         with failures("sign-in", self.wire):
             self._need("AUTH=PLAIN")
             self._imap.authenticate("PLAIN", f"{authorisation}\0{account}\0{password}")
+
+    def sign_in_by_password(self, user: str, password: str) -> None:
+        """SASL PLAIN, else LOGIN (RFC 3501 §6.2.3) where the server has nothing better."""
+        if self.has("AUTH=PLAIN"):
+            self.sign_in_plain("", user, password)
+            return
+        with failures("sign-in", self.wire):
+            if self._imap.has_capability("LOGINDISABLED"):
+                raise SignInError("LOGINDISABLED", "the server takes no passwords on this connection")
+            name = quoted(user)
+            if name is None or quoted(password) is None:
+                raise SignInError("not-offered", "the server doesn't offer AUTH=PLAIN, which other than ASCII needs")
+            self._imap.log_in(name.decode(), password)
 
     def sign_in_by_token(self, user: str, token: str) -> None:
         """https://developers.google.com/workspace/gmail/imap/xoauth2-protocol, which Exchange and Dovecot have, too."""
@@ -165,11 +201,33 @@ class Client:
                 personal = self._imap.namespace().personal
                 prefix = personal[0][0] if personal else ""
             name = name or f"{prefix}Sent"
+        self.make_folder(name)
+        self._folders.pop(SENT, None)
+        return name
+
+    def namespace(self) -> Namespace:
+        """Where the account's own folders are (RFC 2342)."""
+        with failures("read", self.wire):
+            if self.has("NAMESPACE"):
+                personal, *foreign = self._imap.namespace()
+                prefix, delimiter = personal[0] if personal else ("", "")
+                others = tuple(prefix for group in foreign for prefix, _ in group or () if prefix)
+                return Namespace(prefix, delimiter or "", others)
+            told = self._imap.list_folders("", "")
+            return Namespace("", _text(told[0][1] or b"") if told else "/", ())
+
+    def folder_names(self) -> list[str]:
+        """All that can be opened, as the server calls them."""
+        with failures("read", self.wire):
+            found = self._imap.list_folders()
+            return [str(name) for flags, _, name in found if not _NO_FOLDERS & {_text(flag).lower() for flag in flags}]
+
+    def make_folder(self, name: str) -> None:
+        """If it isn't there; shown by programs that show what is subscribed."""
+        with failures("change", self.wire):
             if not self._imap.folder_exists(name):
                 self._imap.create_folder(name)
                 self._imap.subscribe_folder(name)
-        self._folders.pop(SENT, None)
-        return name
 
     def select(self, name: str, *, anew: bool = False) -> Selected:
         """What others did meanwhile is seen from here on. Raises ItemGoneError where there is no such folder."""
@@ -187,7 +245,8 @@ class Client:
                     raise
                 raise ItemGoneError("no-folder", "the mailbox has no folder for sent items") from None
             flags = frozenset(_text(flag).lower() for flag in answer.get(b"PERMANENTFLAGS", ()))
-            self._selected = Selected(name, int(answer.get(b"UIDVALIDITY", 0)), flags)
+            number, validity = int(answer.get(b"EXISTS", 0)), int(answer.get(b"UIDVALIDITY", 0))
+            self._selected = Selected(name, validity, flags, number)
             return self._selected
 
     # --- messages of the selected folder ------------------------------------------------------------------------------
@@ -202,6 +261,29 @@ class Client:
         with failures("read", self.wire):
             return dict(self._imap.fetch(list(uids), list(what)))
 
+    def log_out(self) -> None:
+        with failures("read", self.wire):
+            self._imap.logout()
+
+    def body(self, uid: int, largest: int) -> bytes | None:
+        """The whole message, not marked as read by that; None where it is gone. Raises RefusedError where it is larger,
+        whatever the server has said of its size."""
+        ordinary, self.wire.room = self.wire.room, largest + _AROUND_A_BODY
+        try:
+            with failures("read", self.wire):
+                told = self._imap.fetch([uid], ["BODY.PEEK[]"]).get(uid)
+        except MailboxError as exc:
+            if isinstance(exc.__cause__, TooMuchError):
+                self.is_broken = True
+                raise RefusedError("too-large", "the message is larger than the server says") from exc
+            raise
+        finally:
+            self.wire.room = ordinary
+        data = told.get(b"BODY[]") if isinstance(told, dict) else None
+        if isinstance(data, bytes) and len(data) > largest:
+            raise RefusedError("too-large", f"a message of {len(data)} octets")
+        return data if isinstance(data, bytes) else None
+
     def store(self, uid: int, action: str, flags: Iterable[str], unchanged_since: str) -> bool:
         """Whether it was done: not if the message was changed since."""
         modifier = f"(UNCHANGEDSINCE {int(unchanged_since)})" if unchanged_since else ""
@@ -209,9 +291,9 @@ class Client:
             self._imap.store(uid, modifier, action, f"({' '.join(flags)})")
             return "MODIFIED" not in self.wire.untagged_responses
 
-    def expunge(self, uid: int) -> None:
+    def expunge(self, *uids: int) -> None:
         with failures("change", self.wire):
-            self._imap.uid_expunge([uid])
+            self._imap.uid_expunge(list(uids))
 
     def move(self, uid: int, folder: str) -> None:
         with failures("change", self.wire):

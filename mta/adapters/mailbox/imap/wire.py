@@ -9,7 +9,7 @@ from typing import Any
 from mta.adapters.mailbox.mime_item import LARGEST_OCTETS
 from mta.adapters.mailbox.stream import Stream
 
-_ANSWER_MAX = LARGEST_OCTETS + 2_000_000
+ANSWER_MAX = LARGEST_OCTETS + 2_000_000
 
 
 class Wire(imaplib.IMAP4):
@@ -19,11 +19,14 @@ class Wire(imaplib.IMAP4):
     where it answers nonsense.
     """
 
-    def __init__(self, host: str, port: int, *, name: str, context: ssl.SSLContext | None, timeout_s: float) -> None:
+    def __init__(
+        self, host: str, port: int, *, name: str, context: ssl.SSLContext | None, timeout_s: float,
+        room: int = ANSWER_MAX,
+    ) -> None:  # fmt: skip
         self._name = name
         self._context = context
         self._timeout_s = timeout_s
-        self.room = _ANSWER_MAX
+        self.room = room
         """So many octets may answer a command."""
         self.sent = 0
         """Pieces of the last command: its line, for APPEND then the message. From then on nobody knows what a broken
