@@ -12,7 +12,7 @@ from mta import events
 from mta.adapters.directory import open_directory
 from mta.adapters.mailbox import open_server
 from mta.adapters.store.sentitems import SqliteSentItemJobs
-from mta.app.companion import NO_SUCH_REQUEST, run_companion
+from mta.app.companion import run_companion
 from mta.config.mailbox_schema import EwsMailboxes, MailboxServer
 from mta.config.schema import Configuration
 from mta.ports.clock import SystemClock
@@ -56,7 +56,7 @@ class SentItemsProcess:
             if id(branch.directory) not in kept:
                 await branch.directory.close()
         for branch in branches.values():
-            for server in branch.settings.servers:
+            for server in branch.organisation.mailbox_servers:
                 _warn(server)
         gc.collect()
 
@@ -70,9 +70,6 @@ class SentItemsProcess:
 
     def report(self) -> Mapping[str, Any]:
         return self._runner.report()
-
-    def answer(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
-        return NO_SUCH_REQUEST
 
 
 def _warn(server: MailboxServer) -> None:

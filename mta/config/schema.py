@@ -19,7 +19,7 @@ from mta.config.directory_schema import DirectorySettings as DirectorySettings
 from mta.config.listener_schema import Listener, RecipientVerification
 from mta.config.mailbox_schema import MailboxServer
 from mta.config.sentitems_schema import SentItemsSettings
-from mta.config.tracking_schema import TrackingSettings
+from mta.config.tracking_schema import TrackingSettings, WriteBack
 from mta.config.types import Count, Duration, Secret, Size, Strict
 from mta.model.address import domain_key
 
@@ -108,6 +108,18 @@ class Organisation(Strict):
     tracking: TrackingSettings | None = None
     """Conversations get ids and become records. None: there is no tracking."""
 
+    @property
+    def write_back(self) -> WriteBack | None:
+        """What is marked on the copies of filed messages."""
+        return self.tracking.write_back if self.tracking is not None else None
+
+    @property
+    def mailbox_servers(self) -> tuple[MailboxServer, ...]:
+        """Where its mailboxes are; none where nothing is written to them."""
+        if self.sent_items is not None:
+            return self.sent_items.servers
+        return self.write_back.servers if self.write_back is not None else ()
+
 
 class Logs(Strict):
     folder: Path
@@ -164,12 +176,11 @@ class Configuration(Strict):
 
     @property
     def mailbox_servers(self) -> tuple[tuple[Organisation, MailboxServer], ...]:
-        """Those of the organisations with `sent_items`; none where no organisation has it."""
+        """Those of all organisations; none where nothing is written to mailboxes."""
         return tuple(
             (organisation, server)
             for organisation in self.every_organisation
-            if organisation.sent_items is not None
-            for server in organisation.sent_items.servers
+            for server in organisation.mailbox_servers
         )
 
     @cached_property

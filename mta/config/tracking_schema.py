@@ -352,7 +352,7 @@ class WriteBack(Strict):
     """Marks on the copies of filed messages in people's mailboxes."""
 
     servers: tuple[MailboxServer, ...] = ()
-    """Where the mailboxes are; empty: those of `sent_items`."""
+    """Where the mailboxes are, in an organisation without `sent_items`; else they are where that says."""
     audience: People
     """Whose mailboxes may be written to."""
     category: str = "Transferred"

@@ -1,4 +1,4 @@
-"""Sent Items jobs: what they are to put where, how they stand, and what is remembered of mailboxes and servers."""
+"""Jobs in mailboxes: what they are to put where, how they stand, and what is remembered of mailboxes and servers."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from enum import Enum
 from hashlib import sha256
 
 from mta.model.delivery import Body, StoredVariant
+from mta.model.writeback import FiledMark
 
 
 def job_id(mailbox: str, message_id: str, date: datetime | None) -> str:
@@ -56,7 +57,7 @@ class JobCopy:
 
 @dataclass(frozen=True, slots=True)
 class SentItemJob:
-    """The durable intent to replace one sent item by what was really sent."""
+    """The durable intent to replace one sent item by what was really sent, or to mark the copies of a filed message."""
 
     id: str
     mailbox: str
@@ -84,6 +85,8 @@ class SentItemJob:
     is_leased: bool = False
     is_id_ours: bool = False
     """The message came without a Message-ID and got this one from us, so the sender's own item has another."""
+    mark: FiledMark | None = None
+    """What the message's copies are to be marked with; such a job has no copies to put there itself."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Mailboxes on a mailbox server: finding, reading and writing items of Sent Items.
+"""Mailboxes on a mailbox server: finding, reading and writing items of Sent Items, and marking filed messages.
 
 Each adapter is one endpoint (server and sign-in) that serves many mailboxes. `mailbox` is an SMTP address of it.
 """
@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from mta.model.mailbox_item import FoundItem, ItemRef, Marks, NewItem, Removal, SentItem
+from mta.model.writeback import FiledItem, FiledMark
 
 NO_FOLDER_YET = "without a folder for sent items yet"
 """So `sign_in` ends where the mailbox has none."""
@@ -87,7 +88,7 @@ class OutcomeUnknownError(MailboxError):
 
 
 class SentItems(Protocol):
-    """The Sent Items folders of one endpoint's mailboxes.
+    """The mailboxes of one endpoint: their Sent Items folders, and the copies of filed messages in them.
 
     Every call may raise any MailboxError but those that name an item, which come from calls that do. Bounded in time.
     Calls for different mailboxes may run at the same time, as many as the endpoint's `connections`.
@@ -143,6 +144,17 @@ class SentItems(Protocol):
         """Remove an item; one that is gone already is no error. Raises ConflictError if it was changed since `ref`.
 
         `is_fresh`: `ref` was looked up just now, so that servers that don't compare versions need not be asked again.
+        """
+        ...
+
+    async def find_filed(self, mailbox: str, message_id: str) -> Sequence[FiledItem]:
+        """Copies of a message (Message-ID with its brackets) in Inbox, Sent Items and the folders below, each once."""
+        ...
+
+    async def put_mark(self, mailbox: str, ref: ItemRef, mark: FiledMark) -> ItemRef:
+        """Put category, link and columns on an item, and leave all else; putting it on twice is putting it on once.
+
+        Where it has a link of ours on top of its body, that is replaced. Raises ConflictError, ItemGoneError.
         """
         ...
 

@@ -1,6 +1,7 @@
-"""The durable Sent Items jobs. Each call is one transaction; when it returns, it is on disk and synced.
+"""The durable jobs in mailboxes. Each call is one transaction; when it returns, it is on disk and synced.
 
-The relay makes jobs by `Settlement.sent`, in the settling transaction; one process works on them.
+The relay makes those for Sent Items by `Settlement.sent`, in the settling transaction, tracking those that mark filed
+messages; one process works on all.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from datetime import datetime
 from typing import Protocol
 
 from mta.model.sentitem import EndpointNotes, JobFilter, JobOutcome, JobState, MailboxNotes, SentItemJob, Switch
+from mta.model.writeback import NewMark
 
 
 class SentItemJobs(Protocol):
@@ -59,6 +61,13 @@ class SentItemJobs(Protocol):
     async def note_mailbox(self, notes: MailboxNotes) -> None: ...
 
     async def note_endpoint(self, notes: EndpointNotes) -> None: ...
+
+    async def add_marks(self, marks: Sequence[NewMark]) -> int:
+        """Make jobs that mark, or change the mark of those there; how many are to be worked on by that.
+
+        One whose mark is the same stays as it is.
+        """
+        ...
 
     async def forget(self, ended_before: datetime, limit: int) -> int:
         """Forget jobs that ended before then; gives how many."""

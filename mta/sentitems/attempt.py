@@ -21,6 +21,7 @@ from mta.sentitems import reasons
 from mta.sentitems.branch import Branch
 from mta.sentitems.decisions import Circumstances, decide, skipped, waits
 from mta.sentitems.endpoint import Endpoint, Turn
+from mta.sentitems.marking import put_mark
 from mta.sentitems.schedule import ABSENT_FOR, RESOLVED_FOR
 from mta.sentitems.verdict import Verdict
 
@@ -70,7 +71,7 @@ class Attempts:
         person = await branch.person(job.mailbox)
         is_fresh = notes.resolved_at is not None and now - notes.resolved_at < RESOLVED_FOR
         try:
-            if reason := branch.scope.reason_to_skip(job.mailbox, person):
+            if reason := branch.reason_to_skip(job, person):
                 return Tried(skipped(job, reason))
             names = branch.residence.candidates(job.mailbox, person, notes.endpoint if is_fresh else "")
         except DirectoryDownError as exc:
@@ -88,7 +89,7 @@ class Attempts:
             on = _OnServer(job, branch, endpoint, notes, address)
             seen = await self._try_on(on)
             around = Circumstances(
-                self._clock.now(), branch.settings, on.notes, endpoint.notes, self._is_clock_in_doubt()
+                self._clock.now(), branch.search_for(job), on.notes, endpoint.notes, self._is_clock_in_doubt()
             )
             outcome = replace(decide(job, seen, around), endpoint=name)
             tried = Tried(_with_changes(outcome, notes), endpoint)
@@ -128,6 +129,9 @@ class Attempts:
     async def _carry_out(self, on: _OnServer, server: SentItems) -> Verdict:
         primary = on.notes.primary
         async with self._alone(on.endpoint.name, primary):
+            if on.job.mark is not None:
+                return await put_mark(on.job, primary, server)
+            assert on.branch.settings is not None, "or it would have been skipped"
             return await self._work(on.job, primary, server, on.branch.settings)
 
     @asynccontextmanager

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
-from mta.config.sentitems_schema import SentItemsSettings
 from mta.model.sentitem import EndpointNotes, JobOutcome, JobState, MailboxNotes, SentItemJob
 from mta.ports import mailbox as port
 from mta.sentitems import reasons
@@ -79,7 +78,8 @@ class Circumstances:
     """What a decision goes by, beside the job and what was seen."""
 
     now: datetime
-    settings: SentItemsSettings
+    search_for: timedelta
+    """How long after a job was made its item is looked for."""
     mailbox: MailboxNotes
     """With the endpoint and the primary address that this attempt went by."""
     endpoint: EndpointNotes
@@ -184,7 +184,8 @@ def _after_verdict(job: SentItemJob, verdict: Verdict, around: Circumstances) ->
     mailbox = replace(around.mailbox, absent_until=None, denied_since=None, resume_at=None)
     if verdict.reason == reasons.NOT_FOUND and verdict.state is JobState.WAITING:
         return _not_found(job, verdict, replace(around, mailbox=mailbox))
-    mailbox = replace(mailbox, missing_in_a_row=0, seldom_until=None)
+    if job.mark is None:
+        mailbox = replace(mailbox, missing_in_a_row=0, seldom_until=None)
     if verdict.state is JobState.WAITING:
         outcome = _by_schedule(job, verdict.reason, verdict.detail, around)
     else:
@@ -195,18 +196,21 @@ def _after_verdict(job: SentItemJob, verdict: Verdict, around: Circumstances) ->
 def _not_found(job: SentItemJob, verdict: Verdict, around: Circumstances) -> JobOutcome:
     """Again and again for as long as configured; once only where a mailbox is known to keep no sent items."""
     now, notes = around.now, around.mailbox
-    if notes.seldom_until is not None and now < notes.seldom_until:
+    is_mark = job.mark is not None  # whether somebody keeps a filed message, says nothing of his sent items
+    if not is_mark and notes.seldom_until is not None and now < notes.seldom_until:
         outcome = _outcome(job, _SKIPPED, verdict.reason, "this mailbox keeps no sent items", around)
         return replace(outcome, placed=verdict.placed, mailbox_notes=notes)
     outcome = replace(
         _by_schedule(job, verdict.reason, verdict.detail, around), placed=verdict.placed, mailbox_notes=notes
     )
-    last = job.created_at + around.settings.wait + around.settings.search_for
+    last = job.created_at + around.search_for
     if not around.is_clock_in_doubt:
         if now >= last:
             outcome = replace(outcome, state=_GIVEN_UP, due_at=None)
         elif outcome.due_at is not None and outcome.due_at > last:
             outcome = replace(outcome, due_at=last)
+    if outcome.state is _GIVEN_UP and is_mark:
+        return replace(outcome, state=_SKIPPED)
     if outcome.state is _GIVEN_UP:
         missing = notes.missing_in_a_row + 1
         seldom_until = now + SELDOM_FOR if missing >= MISSING_IN_A_ROW else None

@@ -46,10 +46,10 @@ BYTES_LOST = "bytes-lost"
 NOT_VERIFIED = "not-verified"
 
 _MEANINGS = {
-    NOT_FOUND: "the sender's own item is not in Sent Items (yet); programs and printers keep none",
+    NOT_FOUND: "the sender's own item is not in Sent Items (yet); for marks: no copy is in Inbox, Sent Items or below",
     BY_ADMINISTRATOR: "an administrator has ended it with `sentitems skip`",
-    NOT_CONFIGURED: "the organisation has no `sent_items` in the configuration any more",
-    OUT_OF_SCOPE: "the sender is none of those whom `senders` names",
+    NOT_CONFIGURED: "the organisation has no `sent_items` (for marks: `write_back`) in the configuration any more",
+    OUT_OF_SCOPE: "the sender is none of those whom `senders` names; for marks: nobody of the audience",
     GROUP: "the address is a group's, which has no Sent Items of its own",
     NO_MAILBOX: "no mailbox server has a mailbox of this address",
     ACCESS_DENIED: "the mailbox server doesn't let us into this mailbox",

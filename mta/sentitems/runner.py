@@ -266,7 +266,7 @@ class Runner:
             await self._forget()
 
     async def _forget(self) -> None:
-        keep = max(branch.settings.keep for branch in self._branches.values())
+        keep = max(branch.keep for branch in self._branches.values())
         forgotten = await self._jobs.forget(self._clock.now() - keep, FORGET_AT_ONCE)
         if forgotten:
             events.sent_items_forgotten(forgotten)

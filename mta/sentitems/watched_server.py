@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
 from mta.model.mailbox_item import FoundItem, ItemRef, Marks, NewItem, Removal, SentItem
+from mta.model.writeback import FiledItem, FiledMark
 from mta.ports.mailbox import SentItems
 
 T = TypeVar("T")
@@ -57,6 +58,12 @@ class WatchedServer:
 
     async def remove(self, mailbox: str, ref: ItemRef, how: Removal, *, is_fresh: bool = False) -> None:
         return await self._watched(lambda: self._server.remove(mailbox, ref, how, is_fresh=is_fresh))
+
+    async def find_filed(self, mailbox: str, message_id: str) -> Sequence[FiledItem]:
+        return await self._watched(lambda: self._server.find_filed(mailbox, message_id))
+
+    async def put_mark(self, mailbox: str, ref: ItemRef, mark: FiledMark) -> ItemRef:
+        return await self._watched(lambda: self._server.put_mark(mailbox, ref, mark))
 
     async def close(self) -> None:
         """It is the endpoint's to close."""

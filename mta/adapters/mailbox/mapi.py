@@ -54,3 +54,25 @@ def has_votes(verb_stream: bytes) -> bool:
     except (struct.error, IndexError):
         return True
     return bool(version != 0x0102)
+
+
+PUBLIC_STRINGS = "00020329-0000-0000-c000-000000000046"
+"""PS_PUBLIC_STRINGS (MS-OXPROPS 1.3.2): what folders can show as columns of their own."""
+LINK_NAME = "StamplineLink"
+"""The string property that holds the address of a filed message's record."""
+
+
+def column_type(value: str | float | bool) -> str:
+    """The property type that EWS and Graph call a column's value by."""
+    if isinstance(value, bool):
+        return "Boolean"
+    if isinstance(value, int):
+        return "Integer" if -(2**31) <= value < 2**31 else "Double"
+    return "Double" if isinstance(value, float) else "String"
+
+
+def column_text(value: str | float | bool) -> str:
+    """The value as EWS and Graph write it; floats with a point whatever the locale."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return repr(float(value)) if column_type(value) == "Double" else str(value)

@@ -175,7 +175,9 @@ def _make_jobs(
     with _transaction(connection):
         for job, copies in some:
             whole = [(copy, messages[number]) for copy in copies if (number := int(copy[3] or 0)) in messages]
-            if not whole or connection.execute("SELECT 1 FROM sent_job WHERE id = ?", (job[1],)).fetchone():
+            if not whole and _mark(job) is None:
+                continue
+            if connection.execute("SELECT 1 FROM sent_job WHERE id = ?", (job[1],)).fetchone():
                 continue
             number = _insert_job(connection, job, now)
             for copy, message in whole:
@@ -189,11 +191,16 @@ def _make_jobs(
     return made
 
 
+def _mark(job: Row) -> int | float | str | bytes | None:
+    """None for a job for Sent Items, and in databases that are older than marks."""
+    return job[17] if len(job) > 17 else None
+
+
 def _insert_job(connection: sqlite3.Connection, job: Row, now: int) -> int:
     """Under a number of its own; gives that. What was leased was cut short, see `release_jobs`."""
     cursor = connection.execute("SELECT coalesce(max(number), 0) + 1 FROM sent_job")
     (number,) = cursor.fetchone()
-    _insert(connection, "sent_job", (number, *job[1:16], None))
+    _insert(connection, "sent_job", (number, *job[1:16], None, _mark(job)))
     if job[16] is not None:
         connection.execute(SQL["interrupt_job"], (now, number))
     return int(number)

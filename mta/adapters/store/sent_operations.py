@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from mta.adapters.store.rows import microseconds, storable
-from mta.adapters.store.sent_rows import CopyRows, endpoint_row, mailbox_row
+from mta.adapters.store.sent_rows import CopyRows, as_json, endpoint_row, mailbox_row
 from mta.adapters.store.statements import SQL, json_answer, json_list
 from mta.adapters.store.writer import Operation
 from mta.model.sentitem import JobOutcome, JobState
@@ -83,9 +84,10 @@ class SettleJob(Operation[JobSettled]):
         return outcomes
 
     def _write(self, cursor: sqlite3.Cursor, row: Sequence[Any], copies: frozenset[_CopyKey]) -> JobSettled:
-        number, attempts, reason = row
+        number, attempts, reason, mark = row
         outcome = self.outcome
         has_more = not copies <= {(copy.queue_id, copy.group, copy.external) for copy in outcome.job.copies}
+        has_more = has_more or (None if mark is None else json.loads(mark)) != as_json(outcome.job.mark)
         state = JobState.WAITING if has_more else outcome.state
         due_at = self.now if has_more or outcome.due_at is None else microseconds(outcome.due_at)
         settled = {

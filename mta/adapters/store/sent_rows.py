@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,10 +12,11 @@ from typing import Any
 from mta.adapters.store.rows import microseconds, moment, storable, unpack_edits
 from mta.model.delivery import Body, SentCopy
 from mta.model.sentitem import EndpointNotes, JobCopy, JobState, MailboxNotes, SentItemJob, job_id
+from mta.model.writeback import FiledMark, NewMark
 
 NO_BODY = Body.of(b"")
-UNDECODABLE = (ValueError, OverflowError)
-"""Rows that a damage or another hand has left: times and edits that are none."""
+UNDECODABLE = (ValueError, OverflowError, KeyError, TypeError)
+"""Rows that a damage or another hand has left: times, edits and marks that are none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,20 @@ def _job_row(mailbox: str, copy: SentCopy) -> tuple[object, ...]:
     )
 
 
+def as_json(mark: FiledMark | None) -> object:
+    """Plain JSON values; None for a job for Sent Items."""
+    return None if mark is None else mark.to_json()
+
+
+def mark_row(new: NewMark) -> tuple[object, ...]:
+    """A row of `make_marks`."""
+    mark = storable(json.dumps(new.mark.to_json(), sort_keys=True))
+    return (
+        new.id, storable(new.mailbox), new.organisation, storable(new.message_id), microseconds(new.at),
+        microseconds(new.due_at), mark,
+    )  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class CopyBytes:
     """What copies consist of, by the message's number."""
@@ -81,7 +97,7 @@ def copy_bytes(bodies: Sequence[Sequence[Any]], edits: Sequence[Sequence[Any]], 
 def sent_item_job(row: Sequence[Any], copies: Sequence[Sequence[Any]], octets: CopyBytes) -> SentItemJob:
     """From a row of `load_jobs` and its rows of `load_copies`. Raises UNDECODABLE."""
     (_, name, mailbox, organisation, message_id, date, is_id_ours, state, created_at, due_at, attempts, reason, detail,
-     endpoint, placed, is_leased) = row  # fmt: skip
+     endpoint, placed, is_leased, mark) = row  # fmt: skip
     return SentItemJob(
         id=name,
         mailbox=mailbox,
@@ -99,6 +115,7 @@ def sent_item_job(row: Sequence[Any], copies: Sequence[Sequence[Any]], octets: C
         copies=tuple(_job_copy(copy, octets) for copy in copies),
         is_leased=bool(is_leased),
         is_id_ours=bool(is_id_ours),
+        mark=None if mark is None else FiledMark.from_json(json.loads(mark)),
     )
 
 

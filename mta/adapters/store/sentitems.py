@@ -20,8 +20,10 @@ from mta.adapters.store.room import Room
 from mta.adapters.store.rows import microseconds
 from mta.adapters.store.sent_operations import ChangeJobs, ForgetJobs, LeaseJobs, SettleJob
 from mta.adapters.store.sent_reader import Numbers, WhichJobs, job_conditions
-from mta.adapters.store.sent_rows import endpoint_row, mailbox_row
+from mta.adapters.store.sent_rows import endpoint_row, mailbox_row, mark_row
+from mta.adapters.store.statements import json_list
 from mta.model.sentitem import EndpointNotes, JobFilter, JobOutcome, JobState, MailboxNotes, SentItemJob, Switch
+from mta.model.writeback import NewMark
 from mta.ports.clock import Clock, SystemClock
 
 SLOT = 1022
@@ -123,6 +125,11 @@ class SqliteSentItemJobs(Access):
 
     async def note_endpoint(self, notes: EndpointNotes) -> None:
         await self._writer.submit(Statement("note_endpoint", endpoint_row(notes)))
+
+    async def add_marks(self, marks: Sequence[NewMark]) -> int:
+        if not marks:
+            return 0
+        return await self._writer.submit(Statement("make_marks", (json_list(mark_row(mark) for mark in marks),)))
 
     async def forget(self, ended_before: datetime, limit: int) -> int:
         done = await self._writer.submit(ForgetJobs(microseconds(ended_before), limit))

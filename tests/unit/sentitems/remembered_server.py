@@ -11,6 +11,7 @@ from typing import TypeVar
 from mta.message.contents import Contents
 from mta.message.parse import parse
 from mta.model.mailbox_item import FoundItem, ItemRef, Marks, NewItem, Removal, SentItem, StoredAttachment, stamped_job
+from mta.model.writeback import FiledItem, FiledMark
 from mta.ports.mailbox import ConflictError, EndpointBusyError, ItemGoneError, OutcomeUnknownError
 
 Value = TypeVar("Value")
@@ -129,6 +130,12 @@ class RememberedServer:
             return ref
 
         return self._call("create", make)
+
+    async def find_filed(self, mailbox: str, message_id: str) -> Sequence[FiledItem]:
+        raise NotImplementedError("jobs for Sent Items mark nothing")
+
+    async def put_mark(self, mailbox: str, ref: ItemRef, mark: FiledMark) -> ItemRef:
+        raise NotImplementedError("jobs for Sent Items mark nothing")
 
     async def rewrite(self, mailbox: str, ref: ItemRef, item: NewItem) -> ItemRef:
         def change() -> ItemRef:

@@ -47,7 +47,8 @@ def job(reason: str = "", attempts: int = 0, age: timedelta = timedelta(minutes=
 def around(
     mailbox: MailboxNotes = NOTES, endpoint: EndpointNotes | None = None, *, in_doubt: bool = False
 ) -> Circumstances:
-    return Circumstances(NOW, SETTINGS, mailbox, endpoint or EndpointNotes("local"), in_doubt)
+    search_for = SETTINGS.wait + SETTINGS.search_for
+    return Circumstances(NOW, search_for, mailbox, endpoint or EndpointNotes("local"), in_doubt)
 
 
 def after(error: Exception, *, notes: EndpointNotes | None = None) -> EndpointNotes:

@@ -52,6 +52,8 @@ class Answer:
 
     message: Element
     """The response message, whose code is NoError."""
+    messages: tuple[Element, ...] = ()
+    """All of them, where it asked for the same in several places."""
     server: str = ""
     """Build of the server that answered: `15.2.1118.7`."""
 
@@ -68,7 +70,7 @@ def call(caller: Caller, request: Element, *, large: bytes = b"", most_octets: i
         raise service.unreadable("no response message")
     for message in messages:
         service._get_element_container(message=message)
-    return Answer(messages[0], service.server)
+    return Answer(messages[0], tuple(messages), service.server)
 
 
 class _Operation(EWSAccountService):  # type: ignore[misc]

@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from mta.adapters.mailbox.ews import reading, writing
+from mta.adapters.mailbox.ews import filed, reading, writing
 from mta.adapters.mailbox.ews.calls import Answer
 from mta.adapters.mailbox.ews.endpoint import Endpoint, product
-from mta.adapters.mailbox.ews.names import Element, tag
+from mta.adapters.mailbox.ews.names import Element, element, tag
 from mta.config.mailbox_schema import EwsMailboxes
 from mta.model.mailbox_item import FoundItem, ItemRef, Marks, NewAttachment, NewItem, Removal, SentItem, stamped_job
+from mta.model.writeback import FiledItem, FiledMark
 from mta.ports.mailbox import (
     ConflictError,
     ItemGoneError,
@@ -83,6 +84,21 @@ class EwsSentItems:
     async def remove(self, mailbox: str, ref: ItemRef, how: Removal, *, is_fresh: bool = False) -> None:
         await self._endpoint.run(lambda: self._remove(mailbox, ref, how, is_fresh=is_fresh))
 
+    async def find_filed(self, mailbox: str, message_id: str) -> Sequence[FiledItem]:
+        return await self._endpoint.run(lambda: self._find_filed(mailbox, message_id))
+
+    async def put_mark(self, mailbox: str, ref: ItemRef, mark: FiledMark) -> ItemRef:
+        def ask() -> ItemRef:
+            answer = self._endpoint.call(mailbox, filed.get_marked(ref, with_body=bool(mark.link_text)))
+            item = next(reading.items_in(answer.message), None)
+            if item is None:
+                raise ItemGoneError("no-item", "the server answered without one")
+            now = reading.ref_of(item) or ref
+            changes = filed.changes(item, mark)
+            return _made(self._endpoint.call(mailbox, writing.update(now, changes))) if changes else now
+
+        return await self._endpoint.run(ask)
+
     async def close(self) -> None:
         """Requests under way are broken off."""
         await self._endpoint.close()
@@ -97,6 +113,20 @@ class EwsSentItems:
         )
         stamped = (item for item in found if stamped_job(item.stamp) == job)
         return list({item.ref.id: item for item in (*stamped, *exact)}.values())
+
+    def _find_filed(self, mailbox: str, message_id: str) -> Sequence[FiledItem]:
+        owner = self._owner(mailbox)
+        places = [(writing.distinguished(owner, top), top) for top in filed.TOPS]
+        for top in filed.TOPS:
+            folders = filed.folder_ids(self._endpoint.call(mailbox, filed.find_folders(owner, top)))
+            places += [(element("t:FolderId", Id=identity), name) for identity, name in folders]
+        found: dict[str, FiledItem] = {}
+        for start in range(0, len(places), filed.AT_A_TIME):
+            some = places[start : start + filed.AT_A_TIME]
+            answer = self._endpoint.call(mailbox, filed.find_copies(message_id, [place for place, _ in some]))
+            copies = filed.copies_in(answer, [name for _, name in some], message_id)
+            found.update((copy.ref.id, copy) for copy in copies)
+        return list(found.values())
 
     def _find_with_stamps(self, mailbox: str, message_id: str, job: str) -> Sequence[FoundItem]:
         owner = self._owner(mailbox)

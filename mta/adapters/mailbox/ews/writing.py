@@ -24,10 +24,15 @@ _REMOVALS = {
 _STATUSES = {"none": "NotFlagged", "flagged": "Flagged", "complete": "Complete"}
 
 
-def sent_folder(owner: str) -> Element:
-    """Sent Items of the one who is impersonated; of `owner`, where it is another's that we have access to."""
+def distinguished(owner: str, name: str) -> Element:
+    """A folder of the one who is impersonated; of `owner`, where it is another's that we have access to."""
     mailbox = element("t:Mailbox", element("t:EmailAddress", owner)) if owner else None
-    return element("t:DistinguishedFolderId", mailbox, Id="sentitems")
+    return element("t:DistinguishedFolderId", mailbox, Id=name)
+
+
+def sent_folder(owner: str) -> Element:
+    """Sent Items."""
+    return distinguished(owner, "sentitems")
 
 
 def get_folder(owner: str) -> Element:
@@ -38,7 +43,7 @@ def get_folder(owner: str) -> Element:
 
 def find_by_message_id(owner: str, message_id: str, job: str) -> Element:
     """FindItem: this Message-ID, or a stamp of this job unless that is ""."""
-    same = element("t:IsEqualTo", field("message:InternetMessageId"), _constant(message_id))
+    same = element("t:IsEqualTo", field("message:InternetMessageId"), constant(message_id))
     if not job:
         return _find(owner, same)
     ours = element(
@@ -52,9 +57,9 @@ def find_by_subject(owner: str, subject: str, earliest: datetime, latest: dateti
     """FindItem: this subject, sent between these times."""
     return _find(owner, element(
         "t:And",
-        element("t:IsEqualTo", field("item:Subject"), _constant(subject[:_LONGEST_SUBJECT])),
-        element("t:IsGreaterThanOrEqualTo", field("item:DateTimeSent"), _constant(time_text(earliest))),
-        element("t:IsLessThanOrEqualTo", field("item:DateTimeSent"), _constant(time_text(latest + _ROUNDING))),
+        element("t:IsEqualTo", field("item:Subject"), constant(subject[:_LONGEST_SUBJECT])),
+        element("t:IsGreaterThanOrEqualTo", field("item:DateTimeSent"), constant(time_text(earliest))),
+        element("t:IsLessThanOrEqualTo", field("item:DateTimeSent"), constant(time_text(latest + _ROUNDING))),
     ))  # fmt: skip
 
 
@@ -63,7 +68,7 @@ _ROUNDING = timedelta(seconds=1)
 
 def get_item(ref: ItemRef, *, whole: bool) -> Element:
     """GetItem: all that `sent_item` reads; or only which version it is."""
-    return element("m:GetItem", deepcopy(_WHOLE_SHAPE if whole else _ID_SHAPE), _ids(ref))
+    return element("m:GetItem", deepcopy(_WHOLE_SHAPE if whole else _ID_SHAPE), item_ids(ref))
 
 
 def create_item(owner: str, item: NewItem) -> Element:
@@ -86,12 +91,12 @@ def mime_content(mime: bytes) -> bytes:
 
 def update_marks(ref: ItemRef, marks: Marks) -> Element:
     """UpdateItem: read, categories, flag; refused where the item has changed since."""
-    return _update(ref, _mark_changes(marks))
+    return update(ref, _mark_changes(marks))
 
 
 def update_content(ref: ItemRef, item: NewItem) -> Element:
     """UpdateItem: body and stamp, and subject and categories where they differ; refused where it has changed since."""
-    return _update(ref, _content_changes(item))
+    return update(ref, _content_changes(item))
 
 
 def create_attachments(ref: ItemRef, attachments: Sequence[NewAttachment]) -> Element:
@@ -119,7 +124,7 @@ def delete_attachments(ids: Iterable[str]) -> Element:
 
 def delete_item(ref: ItemRef, how: Removal) -> Element:
     """DeleteItem (MS-OXWSCORE 3.1.4.3); nobody is told that it wasn't read."""
-    return element("m:DeleteItem", _ids(ref), DeleteType=_REMOVALS[how], SuppressReadReceipts="true")
+    return element("m:DeleteItem", item_ids(ref), DeleteType=_REMOVALS[how], SuppressReadReceipts="true")
 
 
 def resolve_names(address: str) -> Element:
@@ -155,7 +160,8 @@ _ID_SHAPE, _FOUND_SHAPE, _WHOLE_SHAPE = _shape((), mime=False), _shape(FOUND, mi
 """Most of a request, and always the same."""
 
 
-def _constant(value: str) -> Element:
+def constant(value: str) -> Element:
+    """What a property is compared with."""
     return element("t:FieldURIOrConstant", element("t:Constant", Value=value))
 
 
@@ -163,7 +169,8 @@ def _id_of(ref: ItemRef) -> dict[str, str]:
     return {"Id": ref.id, "ChangeKey": ref.change_key} if ref.change_key else {"Id": ref.id}
 
 
-def _ids(ref: ItemRef) -> Element:
+def item_ids(ref: ItemRef) -> Element:
+    """Of one item, in this version if it names one."""
     return element("m:ItemIds", element("t:ItemId", **_id_of(ref)))
 
 
@@ -243,7 +250,8 @@ def _flag(follow_up: FollowUp) -> Element:
     )
 
 
-def _update(ref: ItemRef, changes: Iterable[Element]) -> Element:
+def update(ref: ItemRef, changes: Iterable[Element]) -> Element:
+    """UpdateItem: these changes; refused where the item has changed since the version that `ref` names."""
     change = element("t:ItemChange", element("t:ItemId", **_id_of(ref)), element("t:Updates", *changes))
     return element(
         "m:UpdateItem", element("m:ItemChanges", change),
@@ -252,19 +260,20 @@ def _update(ref: ItemRef, changes: Iterable[Element]) -> Element:
     )  # fmt: skip
 
 
-def _set(uri: Element, value: Element) -> Element:
+def set_field(uri: Element, value: Element) -> Element:
+    """One change of an item."""
     return element("t:SetItemField", uri, element("t:Message", value))
 
 
 def _mark_changes(marks: Marks) -> Iterator[Element]:
-    yield _set(field("message:IsRead"), element("t:IsRead", _truth(marks.is_read)))
+    yield set_field(field("message:IsRead"), element("t:IsRead", _truth(marks.is_read)))
     yield _category_change(marks)
-    yield _set(field("item:Flag"), _flag(marks.follow_up))
+    yield set_field(field("item:Flag"), _flag(marks.follow_up))
 
 
 def _category_change(marks: Marks) -> Element:
     if marks.categories:
-        return _set(field("item:Categories"), _categories(marks))
+        return set_field(field("item:Categories"), _categories(marks))
     return element("t:DeleteItemField", field("item:Categories"))
 
 
@@ -274,9 +283,9 @@ def _content_changes(item: NewItem) -> Iterator[Element]:
         body, kind = item.html, "HTML"
     else:
         body, kind = item.text or "", "Text"
-    yield _set(field("item:Body"), element("t:Body", body, BodyType=kind))
+    yield set_field(field("item:Body"), element("t:Body", body, BodyType=kind))
     if item.subject != original.subject:
-        yield _set(field("item:Subject"), element("t:Subject", item.subject))
+        yield set_field(field("item:Subject"), element("t:Subject", item.subject))
     if item.marks.categories != original.marks.categories:
         yield _category_change(item.marks)
-    yield _set(names.STAMP.uri(), names.STAMP.valued(item.stamp))
+    yield set_field(names.STAMP.uri(), names.STAMP.valued(item.stamp))

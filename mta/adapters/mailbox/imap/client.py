@@ -193,6 +193,18 @@ class Client:
                 self._folders[use] = self._imap.find_special_folder(use)
         return self._folders[use]
 
+    def filing_folders(self, sent: str, most: int) -> list[str]:
+        """INBOX, the folder of sent mail, and the folders below these; no more than that."""
+        with failures("read", self.wire):
+            found: dict[str, None] = {}
+            for top in dict.fromkeys(("INBOX", sent)):
+                for flags, delimiter, name in self._imap.list_folders("", f"{top}*") if top else ():
+                    below = f"{top}{_text(delimiter)}" if delimiter else top
+                    is_selectable = not {b"\\noselect", b"\\nonexistent"} & {flag.lower() for flag in flags}
+                    if is_selectable and (name.lower() == top.lower() or name.lower().startswith(below.lower())):
+                        found[name] = None
+        return list(found)[:most]
+
     def make_sent_folder(self, name: str) -> str:
         """For a mailbox that has none: in its namespace, and shown by programs that show what is subscribed."""
         with failures("change", self.wire):

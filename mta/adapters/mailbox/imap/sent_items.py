@@ -27,6 +27,7 @@ from mta.config.mailbox_schema import ImapMailboxes
 from mta.message.parse import LimitExceededError, parse
 from mta.model.address import AddressError, parse_address
 from mta.model.mailbox_item import FoundItem, ItemRef, Marks, NewItem, Removal, SentItem, stamped_job
+from mta.model.writeback import FiledItem, FiledMark
 from mta.ports.mailbox import (
     NO_FOLDER_YET,
     ConflictError,
@@ -41,6 +42,8 @@ T = TypeVar("T")
 
 _FOUND_MAX = 100
 """So many of those that a server finds are looked at, the newest; there are one or two."""
+_FOLDERS_MAX = 500
+"""So many folders are looked through for a filed message."""
 _SIMILAR_MAX = 1000
 """Of those of the same day."""
 _FIELDS = f"BODY.PEEK[HEADER.FIELDS (MESSAGE-ID DATE SUBJECT {STAMP_FIELD.upper()})]"
@@ -102,6 +105,12 @@ class ImapSentItems:
 
     async def remove(self, mailbox: str, ref: ItemRef, how: Removal, *, is_fresh: bool = False) -> None:
         await self._run(mailbox, lambda client: self._remove(client, ref, how))
+
+    async def find_filed(self, mailbox: str, message_id: str) -> Sequence[FiledItem]:
+        return await self._run(mailbox, lambda client: self._find_filed(client, message_id))
+
+    async def put_mark(self, mailbox: str, ref: ItemRef, mark: FiledMark) -> ItemRef:
+        return await self._run(mailbox, lambda client: self._put_mark(client, ref, mark))
 
     # --- connections --------------------------------------------------------------------------------------------------
 
@@ -233,6 +242,37 @@ class ImapSentItems:
             raise _changed()
         if client.has("UIDPLUS"):
             client.expunge(uid)
+
+    def _find_filed(self, client: Client, message_id: str) -> list[FiledItem]:
+        words = quoted(message_id)
+        if words is None:
+            return []
+        found = []
+        for name in client.filing_folders(self._folder_name(client), _FOLDERS_MAX):
+            try:
+                folder = client.select(name, anew=True)
+            except ItemGoneError:
+                continue
+            uids = client.search(b"UNDELETED HEADER Message-ID " + words)[:_FOUND_MAX]
+            for uid, told in (client.fetch(uids, [_FIELDS, *_versions(client)]) if uids else {}).items():
+                header = next((value for key, value in told.items() if key.startswith(b"BODY[")), b"")
+                item = found_item(_ref(folder, uid, _State.of(told)), header) if isinstance(header, bytes) else None
+                if item is not None and item.message_id == message_id:
+                    found.append(FiledItem(ItemRef(f"{item.ref.id}/{name}", item.ref.change_key), name))
+        return found
+
+    def _put_mark(self, client: Client, ref: ItemRef, mark: FiledMark) -> ItemRef:
+        """A category becomes a keyword; a link has no place in a message that never changes."""
+        numbers, _, name = ref.id.partition("/")
+        validity, _, uid = numbers.partition(".")
+        folder = client.select(name)
+        if validity != str(folder.uid_validity) or not uid.isdecimal():
+            raise ItemGoneError("uid-validity", "the folder was made anew")
+        _state(client, int(uid))
+        keywords = folder.takes(flags_of(Marks(is_read=False, categories=(mark.category,))))
+        if keywords:
+            client.store(int(uid), "+", keywords, "")
+        return ItemRef(ref.id, _state(client, int(uid)).version)
 
     def _place_of(self, client: Client, ref: ItemRef) -> tuple[Selected, int]:
         """Raises ItemGoneError where the folder was made anew: then UIDs mean nothing any more (RFC 3501 §2.3.1.1)."""

@@ -31,6 +31,7 @@ from mta.config.mailbox_schema import MaildirMailboxes
 from mta.message.parse import parse
 from mta.model.address import AddressError, parse_address
 from mta.model.mailbox_item import FoundItem, ItemRef, Marks, NewItem, Removal, SentItem, stamped_job
+from mta.model.writeback import FiledItem, FiledMark
 from mta.ports.mailbox import (
     NO_FOLDER_YET,
     ConflictError,
@@ -45,6 +46,8 @@ T = TypeVar("T")
 _NEWEST = 5000
 """So many messages are looked through for one; what was just sent is among the newest."""
 _TRASH = ".Trash"
+_UNFILED = (".Trash", ".Drafts", ".Junk")
+_FOLDERS_MAX = 1000
 _PLACEHOLDER = re.compile(r"\{(?:domain|local)\}")
 _STORED_NEAR = timedelta(days=1)
 
@@ -99,6 +102,12 @@ class MaildirSentItems:
     async def remove(self, mailbox: str, ref: ItemRef, how: Removal, *, is_fresh: bool = False) -> None:
         await self._run(self._remove, mailbox, ref, how)
 
+    async def find_filed(self, mailbox: str, message_id: str) -> Sequence[FiledItem]:
+        return await self._run(self._find_filed, mailbox, message_id)
+
+    async def put_mark(self, mailbox: str, ref: ItemRef, mark: FiledMark) -> ItemRef:
+        return await self._run(self._put_mark, mailbox, ref, mark)
+
     # --- in a thread --------------------------------------------------------------------------------------------------
 
     async def _run(self, work: Callable[..., T], mailbox: str, *arguments: object) -> T:
@@ -151,6 +160,43 @@ class MaildirSentItems:
                     modified = datetime.fromtimestamp(message.state.st_mtime, UTC)
                     return sent_item(as_crlf(data), Kept(_ref(message), flags, modified))
         raise ConflictError("renamed", "it is being renamed again and again")
+
+    def _find_filed(self, mailbox: str, message_id: str) -> list[FiledItem]:
+        word = message_id.encode("utf-8", "replace")
+        found = []
+        with self._mailbox(mailbox) as root:
+            for place in self._filing_places(root):
+                with suppress(FileNotFoundError), self._filing_folder(root, place) as folder:
+                    for name in folder.newest(_NEWEST):
+                        header = folder.header(name, (word,))
+                        item = None if header is None else _found(folder, name, header)
+                        if item is not None and item.message_id == message_id:
+                            ref = ItemRef(f"{place}/{item.ref.id}", item.ref.change_key)
+                            found.append(FiledItem(ref, place or "INBOX"))
+        return found
+
+    def _put_mark(self, mailbox: str, ref: ItemRef, mark: FiledMark) -> ItemRef:
+        """A category becomes a keyword; a link has no place in a message that never changes."""
+        place, _, unique = ref.id.rpartition("/")
+        with self._mailbox(mailbox) as root, self._filing_folder(root, place) as folder:
+            message = _present(folder, ItemRef(unique, ref.change_key))
+            keywords = flags_of(Marks(is_read=False, categories=(mark.category,)))
+            name = message.name.with_letters({*message.name.letters, *folder.flags().letters(keywords)})
+            renamed = message if name == message.name else folder.rename(message, name)
+            if renamed is None:
+                raise _changed()
+            return ItemRef(ref.id, renamed.version)
+
+    def _filing_places(self, root: Directory) -> list[str]:
+        """The mailbox itself, and its folders; not those of what was deleted or is a draft."""
+        names = sorted(name for name in root.names() if name.startswith(".") and not name.startswith(_UNFILED))
+        return ["", *names[:_FOLDERS_MAX]]
+
+    @contextmanager
+    def _filing_folder(self, root: Directory, place: str) -> Iterator[Folder]:
+        with ExitStack() as stack:
+            directory = stack.enter_context(root.folder(place, make=False)) if place else root
+            yield stack.enter_context(Folder(directory))
 
     def _create(self, mailbox: str, item: NewItem) -> ItemRef:
         data = stamped(item).replace(b"\r\n", b"\n")

@@ -9,6 +9,19 @@ SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(va
 FROM json_each(?) WHERE true
 ON CONFLICT (id) DO NOTHING
 
+-- A mark that is another one now is put on once more; a leased job's is put on when its attempt is over.
+-- name: make_marks
+INSERT INTO sent_job (id, mailbox, organisation, message_id, is_id_ours, state, created_at, due_at, mark)
+SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
+       json_extract(value, '$[3]'), 0, 'waiting', json_extract(value, '$[4]'), json_extract(value, '$[5]'),
+       json_extract(value, '$[6]')
+FROM json_each(?) WHERE true
+ON CONFLICT (id) DO UPDATE
+SET mark = excluded.mark, state = 'waiting', ended_at = NULL, attempts = 0, reason = '', detail = '',
+    created_at = excluded.created_at,
+    due_at = CASE WHEN lease_owner IS NULL THEN excluded.due_at ELSE due_at END
+WHERE mark IS NOT excluded.mark
+
 -- A copy's later recipients join it, and need its bytes again only where they make it one that went outside. A program
 -- that gives all its mail one Message-ID and Date must not make a job that fills the memory: `copies_max`.
 -- name: add_copies
@@ -72,7 +85,7 @@ RETURNING number
 
 -- name: load_jobs
 SELECT number, id, mailbox, organisation, message_id, date, is_id_ours, state, created_at, due_at, attempts, reason,
-       detail, endpoint, placed, lease_owner IS NOT NULL
+       detail, endpoint, placed, lease_owner IS NOT NULL, mark
 FROM sent_job WHERE number IN (SELECT value FROM json_each(?))
 
 -- name: load_copies
@@ -88,7 +101,7 @@ SELECT message, variant, edits, is_changed FROM variant
 WHERE (message, variant) IN (SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?))
 
 -- name: leased_jobs
-SELECT number, attempts, reason, id FROM sent_job
+SELECT number, attempts, reason, mark, id FROM sent_job
 WHERE id IN (SELECT value FROM json_each(?)) AND lease_owner = ?
 
 -- name: copies_of
