@@ -7,8 +7,10 @@ from mta.ports.record_sink import RecordSink
 
 
 def open_sink(settings: Sink) -> RecordSink:
-    """The sink; asks nobody yet. Raises OSError, KeyError where a secret or file can't be read, LookupError where a
-    plug-in isn't there, and whatever that raises when it is loaded or made."""
+    """The sink; asks nobody yet.
+
+    Raises OSError or KeyError where a secret or file can't be read, LookupError where a plug-in can't be had.
+    """
     if isinstance(settings, WebhookSink):
         from mta.adapters.records.webhook import Webhook
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from mta.adapters.records.entry_points import load
+from mta.adapters.records.entry_points import PluginFailedError, asked, load
 from mta.model import task_reasons as reasons
 from mta.plugin_threads import PluginThreads
 from mta.ports.record_sink import COLUMNS, Refuse, Retry
@@ -34,15 +34,15 @@ class PluggedColumns:
     async def of(self, record: Mapping[str, Any]) -> Mapping[str, Value]:
         """Names and values for this record. Raises TryAgainError, TargetDownError, RefusedTaskError."""
         try:
-            made = await self._threads.within(WITHIN_S, lambda: dict(self._plugin(record)))
+            made = await self._threads.within(WITHIN_S, lambda: asked(lambda: dict(self._plugin(record))))
         except Retry as exc:
             raise TryAgainError(reasons.PLUGIN_ASKS, retry_after=exc.after) from exc
         except Refuse as exc:
             raise RefusedTaskError(reasons.REFUSED) from exc
         except TimeoutError as exc:
             raise TargetDownError(reasons.PLUGIN_SLOW, f"no end within {WITHIN_S:g} s") from exc
-        except (Exception, SystemExit) as exc:
-            raise TryAgainError(reasons.PLUGIN_FAILED, type(exc).__name__) from exc
+        except PluginFailedError as exc:
+            raise TryAgainError(reasons.PLUGIN_FAILED, str(exc)) from exc
         return _checked(made)
 
 

@@ -6,10 +6,11 @@ import asyncio
 import inspect
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from mta import events
-from mta.adapters.records.entry_points import load
+from mta.adapters.records.entry_points import PluginFailedError, asked, load
 from mta.config.tracking_schema import PluginSink
 from mta.model import task_reasons as reasons
 from mta.model.printable import in_a_line
@@ -37,7 +38,7 @@ class PluggedSink:
             raise TargetDownError(reasons.PLUGIN_STUCK, f"{STUCK_MAX} calls hang")
         event = {**json.loads(call.payload), "idempotency_key": call.key}
         try:
-            await self._threads.within(self._within_s, lambda: _called(self._plugin, event))
+            await self._threads.within(self._within_s, lambda: asked(lambda: _call(self._plugin, event)))
         except Retry as exc:
             raise TryAgainError(
                 reasons.PLUGIN_ASKS, in_a_line(str(exc), _SAID_MAX), retry_after=exc.after
@@ -46,18 +47,18 @@ class PluggedSink:
             raise RefusedTaskError(reasons.REFUSED, in_a_line(str(exc), _SAID_MAX)) from exc
         except TimeoutError as exc:
             raise TryAgainError(reasons.PLUGIN_SLOW, f"no end within {self._within_s:g} s") from exc
-        except (Exception, SystemExit) as exc:
-            # Without its text, which may hold parts of the record.
-            raise TryAgainError(reasons.PLUGIN_FAILED, type(exc).__name__) from exc
+        except PluginFailedError as exc:
+            raise TryAgainError(reasons.PLUGIN_FAILED, str(exc)) from exc
 
     async def close(self) -> None:
-        """Threads are daemons, and have nothing to do."""
+        """Let the plug-in end, where it has a `close`; threads that hang end with the process."""
         close = getattr(self._plugin, "close", None)
         if callable(close):
-            await self._threads.within(self._within_s, close)
+            with suppress(TimeoutError, Retry, Refuse, PluginFailedError):  # nothing hangs on it any more
+                await self._threads.within(self._within_s, lambda: asked(close))
 
 
-def _called(plugin: Callable[[Mapping[str, Any]], Awaitable[None] | None], event: Mapping[str, Any]) -> None:
+def _call(plugin: Callable[[Mapping[str, Any]], Awaitable[None] | None], event: Mapping[str, Any]) -> None:
     """In a thread, with a loop of its own for a coroutine."""
     result = plugin(event)
     if inspect.isawaitable(result):

@@ -18,8 +18,8 @@ from mta.tracking.sink.target import Done
 
 OpenSink = Callable[[Sink], RecordSink]
 OpenAccount = Callable[[OutgoingAccount], MailAccount]
-"""Both ask nobody. They raise OSError or KeyError where a secret or file can't be read, LookupError and whatever a
-plug-in raises where it can't be loaded."""
+"""Both ask nobody, and raise OSError or KeyError where a secret or file can't be read, LookupError where a plug-in can't
+be had."""
 WriteBack = Callable[[Task], Awaitable[None]]
 """Raises TaskError."""
 _TOLD = 3

@@ -32,6 +32,7 @@ LARGEST_ANSWER = 40 * 1024 * 1024
 """An item with its body, but without attachments."""
 LARGEST_OCTETS = 150_000_000
 """Of an attachment that is only passed over."""
+_JSON = "application/json"
 _LONGEST_CONNECT_S = 20.0
 _LONGEST_PAUSE = timedelta(seconds=10)
 _MOST_PAUSES = 3
@@ -137,7 +138,7 @@ class Connection:
         url = path if path.startswith(f"{self.root}/") else self.root + path
         headers = {"Accept": "application/json"}
         if body:
-            headers["Content-Type"] = "application/json"
+            headers["Content-Type"] = content_type
         if prefer:
             headers["Prefer"] = prefer
         if if_match:
