@@ -1,4 +1,4 @@
-"""The configured spool and its Sent Items jobs.
+"""The configured spool, its Sent Items jobs, and what tracking keeps in it.
 
 Apart from `app`, so that commands which only look at the queue don't load the whole relay.
 """
@@ -9,9 +9,11 @@ import sys
 
 from mta.adapters.store.sentitems import SqliteSentItemJobs
 from mta.adapters.store.sqlite import SqliteSpool
+from mta.adapters.store.tracking import SqliteTrackingStore
 from mta.config.schema import Configuration
 from mta.ports.sentitem_jobs import SentItemJobs
 from mta.ports.spool import Spool
+from mta.ports.tracking_store import TrackingStore
 
 
 async def open_spool(configuration: Configuration, *, slot: int | None) -> Spool:
@@ -33,3 +35,9 @@ async def open_spool(configuration: Configuration, *, slot: int | None) -> Spool
 async def open_sent_item_jobs(configuration: Configuration, *, works: bool) -> SentItemJobs:
     """The jobs in the configured spool; `works`: for the process that works on them. Raises StoreError."""
     return await SqliteSentItemJobs.open(configuration.spool.folder, works=works, patient=works)
+
+
+async def open_tracking_store(configuration: Configuration, *, works: bool) -> TrackingStore:
+    """What tracking keeps in the configured spool; `works`: for the tracking process. Raises StoreError."""
+    settings = configuration.spool
+    return await SqliteTrackingStore.open(settings.folder, works=works, patient=works, reserve=settings.reserve)

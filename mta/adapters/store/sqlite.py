@@ -17,7 +17,6 @@ from pathlib import Path
 
 from mta import events
 from mta.adapters.store import database
-from mta.adapters.store.access import Access
 from mta.adapters.store.administration import (
     Change,
     conditions,
@@ -26,20 +25,18 @@ from mta.adapters.store.administration import (
     take,
     without_leased_siblings,
 )
+from mta.adapters.store.conversations import ConversationAccess
 from mta.adapters.store.operations import Accept, GiveBack, Key, Lease, Settle, Statement, SweepFiles
 from mta.adapters.store.room import Room
 from mta.adapters.store.rows import Ids, MessageRows, claim_keys, message_rows, microseconds
 from mta.adapters.store.sent_rows import copy_rows
 from mta.adapters.store.slots import dead_slots
 from mta.adapters.store.statements import json_list
-from mta.adapters.store.tracking_conversations import OpenTransaction
-from mta.adapters.store.tracking_rows import fresh_nonce
 from mta.crash import crash_point
 from mta.model.delivery import Accepted, AcceptedMessage, Body, LeasedDelivery, Settlement, Spawned, State
 from mta.model.queue import Breakdown, Draining, FrozenHop, QueueCount, QueueEntry, QueueFilter, SummaryRow
 from mta.model.reply import INTERNAL_ERROR, MailError, TemporaryError
 from mta.model.sentitem import Switch
-from mta.model.transaction import Opening, Transaction
 from mta.ports.clock import Clock, SystemClock
 from mta.ports.spool import LEASE, LeaseLostError, NewHop, SpoolFullError, Tell
 
@@ -59,7 +56,7 @@ class Times:
     hold_for: timedelta | None
 
 
-class SqliteSpool(Access):
+class SqliteSpool(ConversationAccess):
     """The port `Spool`; open it with `await SqliteSpool.open(...)`, end it with `await spool.close()`."""
 
     @classmethod
@@ -197,8 +194,8 @@ class SqliteSpool(Access):
         """The caller has gone before the answer: nobody will deliver under that lease, so it ends."""
         await self._writer.submit(GiveBack(queue_id, None, self._now(), self._owner))
 
-    async def open_transaction(self, opening: Opening) -> Transaction:
-        return await self._writer.submit(OpenTransaction(opening, fresh_nonce()))
+    async def transaction(self, organisation: str, module: str, number: int) -> Transaction | None:
+        return await self._look(lambda cursor: tracking_reader.numbered(cursor, organisation, module, number))
 
     async def claimed(self, keys: Collection[str]) -> frozenset[str]:
         if not keys:

@@ -16,15 +16,15 @@ from pathlib import Path
 
 from mta import events
 from mta.adapters.store import tracking_reader
-from mta.adapters.store.access import Access
+from mta.adapters.store.conversations import ConversationAccess
 from mta.adapters.store.operations import Statement
 from mta.adapters.store.room import Room
 from mta.adapters.store.rows import microseconds, moment, storable
 from mta.adapters.store.statements import SQL, json_list
-from mta.adapters.store.tracking_conversations import Merge, OpenTransaction
+from mta.adapters.store.tracking_conversations import Merge
 from mta.adapters.store.tracking_operations import CHUNK, AddTasks, DecidePending, Take
 from mta.adapters.store.tracking_reader import LoadedTask, record_conditions, task_conditions
-from mta.adapters.store.tracking_rows import StoredOctets, fresh_nonce, microseconds_or_none
+from mta.adapters.store.tracking_rows import StoredOctets, microseconds_or_none
 from mta.adapters.store.tracking_work import (
     BeginMessage,
     ForgetTracking,
@@ -48,7 +48,7 @@ from mta.model.tracking import (
     TaskState,
     TaskTarget,
 )
-from mta.model.transaction import Opening, Transaction
+from mta.model.transaction import Transaction
 from mta.ports.clock import Clock, SystemClock
 from mta.ports.spool import SpoolFullError
 
@@ -61,7 +61,7 @@ _NOTES_EXPORTED = 2000
 """Notes in one step, where a record alone doesn't have more."""
 
 
-class SqliteTrackingStore(Access):
+class SqliteTrackingStore(ConversationAccess):
     """The port `TrackingStore`; open it with `await SqliteTrackingStore.open(...)`, end it with `close`."""
 
     @classmethod
@@ -106,26 +106,11 @@ class SqliteTrackingStore(Access):
         )  # fmt: skip
         return found[0] if found else None
 
-    async def transaction(self, organisation: str, module: str, number: int) -> Transaction | None:
-        return await self._look(lambda cursor: tracking_reader.numbered(cursor, organisation, module, number))
-
-    async def current(self, transaction: Transaction) -> Transaction | None:
-        return await self._look(lambda cursor: tracking_reader.current(cursor, transaction))
-
-    async def transactions_of(self, organisation: str, message_ids: Collection[str]) -> Mapping[str, Transaction]:
-        return await self._look(lambda cursor: tracking_reader.of_messages(cursor, organisation, message_ids))
-
-    async def participants(self, transaction: Transaction) -> frozenset[str]:
-        return await self._look(lambda cursor: tracking_reader.participants(cursor, transaction))
-
     async def count_today(self, organisation: str, address: str, now: datetime) -> int:
         values = (organisation, storable(address), microseconds(now - timedelta(days=1)))
         return await self._look(lambda cursor: int(cursor.execute(SQL["counted_since"], values).fetchone()[0]))
 
     # --- transactions and messages -----------------------------------------------------------------------------------
-
-    async def open_transaction(self, opening: Opening) -> Transaction:
-        return await self._writer.submit(OpenTransaction(opening, fresh_nonce()))
 
     async def merge(self, gone: Transaction, into: Transaction, at: datetime) -> None:
         await self._writer.submit(Merge(gone, into, microseconds(at)))
