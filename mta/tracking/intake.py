@@ -15,6 +15,7 @@ from mta.model.transaction import Transaction
 from mta.ports.tracking_store import TrackingStore
 from mta.tracking.correlate import Outcome, correlate
 from mta.tracking.desk import Desk
+from mta.tracking.entry import entry_of
 from mta.tracking.filter import judge
 from mta.tracking.incoming import Incoming
 from mta.tracking.read import read_incoming
@@ -65,25 +66,6 @@ async def intake_of(incoming: Incoming, desk: Desk, store: TrackingStore, now: d
         if reason:
             return Intake(entry_of(incoming, EntryState.FILTERED, reason, now))
     return await changes_for(incoming, correlation, desk, store, now)
-
-
-def entry_of(
-    incoming: Incoming, state: EntryState, reason: str, now: datetime, transaction: Transaction | None = None
-) -> Entry:
-    """The row that says what became of a message."""
-    return Entry(
-        key=incoming.key,
-        organisation=incoming.organisation,
-        mailbox=incoming.mailbox,
-        message_id=incoming.message_id,
-        content_hash=incoming.content_hash,
-        state=state,
-        reason=reason,
-        at=now,
-        sender=incoming.author_key,
-        direction="sent" if incoming.is_sent else "received",
-        transaction=transaction,
-    )
 
 
 def _taken(entry: Entry, *, is_new: bool) -> Taken:

@@ -2,15 +2,180 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import ValidationError
+
+from mta.config.load import validate
+from mta.config.problems import ConfigurationError, Problem
 from mta.config.tracking_schema import TrackingSettings
+from mta.config.yaml_values import Document, Loc, read_document
+from mta.tracking.record.actions import Action
+from mta.tracking.record.compile_actions import ActionCompiler
+from mta.tracking.record.compile_conditions import ConditionCompiler
+from mta.tracking.record.conditions import All, Always, Condition, Not, Times
+from mta.tracking.record.draft import Draft
+from mta.tracking.record.schema import Conditions, RuleEntry, RuleFile
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule, ready to run."""
+
+    name: str
+    file: Path
+    line: int
+    condition: Condition
+    actions: tuple[Action, ...]
+    enabled: bool
+    audit: bool
+    stop: bool
+    named: frozenset[str]
+    """Kinds, outcomes and directions that its conditions ask for by name."""
+    times: Times | None = None
+    """Of a time-triggered rule."""
+    mark: str = ""
+    """Names the rule as it is written: by it the store knows for which records it was carried out."""
+
+    def is_for(self, draft: Draft) -> bool:
+        """Whether it may touch such a message: what programs wrote, what one of us sent and what strangers hold a
+        reference to are for rules that say so."""
+        message = draft.message
+        if message is None:
+            return True
+        return (
+            (message.is_personal or not message.kinds.isdisjoint(self.named))
+            and (not message.incoming.is_sent or "sent" in self.named)
+            and (draft.outcome != "pending" or "pending" in self.named)
+        )
 
 
 class BusinessRules:
     """The rules of one organisation in their order; immutable."""
 
+    def __init__(self, rules: Collection[Rule]) -> None:
+        self.rules = tuple(rules)
+        self.by_message = tuple(rule for rule in rules if rule.enabled and rule.times is None)
+        self.by_time = tuple(rule for rule in rules if rule.enabled and rule.times is not None)
 
-def load_business_rules(folder: Path, settings: TrackingSettings) -> BusinessRules:
-    """Read all rules of a folder. Raises ConfigurationError with every problem of all files."""
-    raise NotImplementedError(folder, settings)
+    def __len__(self) -> int:
+        return len(self.rules)
+
+
+def load_business_rules(
+    folder: Path, settings: TrackingSettings, templates: Collection[str] | None = None
+) -> BusinessRules:
+    """Read all rules of a folder. `templates`: names of those that are there; None where nobody looked.
+
+    Raises ConfigurationError with every problem of all files.
+    """
+    loader = _Loader(settings, templates)
+    rules = [rule for path in rule_files(folder) for rule in loader.file(path)]
+    if loader.problems:
+        raise ConfigurationError(sorted(set(loader.problems)))
+    return BusinessRules(rules)
+
+
+def rule_files(folder: Path) -> list[Path]:
+    """The rule files of a folder, in order. Raises ConfigurationError."""
+    try:
+        paths = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError as exc:
+        raise ConfigurationError([Problem(folder, 0, 0, f"cannot read: {exc.strerror}", "correct the path")]) from exc
+    wrong = [path for path in paths if path.suffix == ".yml"]
+    if wrong:
+        raise ConfigurationError([
+            Problem(path, 0, 0, "would not be read", f"rename it to {path.stem}.yaml") for path in wrong
+        ])  # fmt: skip
+    return [path for path in paths if path.suffix == ".yaml"]
+
+
+class _Loader:
+    def __init__(self, settings: TrackingSettings, templates: Collection[str] | None) -> None:
+        self._settings = settings
+        self._templates = templates
+        self._names: dict[str, str] = {}
+        self.problems: list[Problem] = []
+
+    def file(self, path: Path) -> list[Rule]:
+        """The rules of one file; where a rule doesn't fit the schema, the others are looked at all the same."""
+        try:
+            document = read_document(path)
+        except ConfigurationError as exc:
+            self.problems += exc.problems
+            return []
+        try:
+            entries = dict(enumerate(validate(document, RuleFile).value.rules))
+        except ConfigurationError as exc:
+            self.problems += exc.problems
+            entries = _sound_entries(document.value)
+        return [self._rule(document, entry, ("rules", n)) for n, entry in entries.items()]
+
+    def _rule(self, document: Document, entry: RuleEntry, loc: Loc) -> Rule:
+        def report(where: Loc, what: str, mend: str) -> None:
+            self.problems.append(document.problem(where, what, mend))
+
+        line, _ = document.place((*loc, "name"))
+        if entry.name in self._names:
+            report((*loc, "name"), f"rule {entry.name!r} stands in {self._names[entry.name]} too", "rename one")
+        self._names[entry.name] = f"{document.file.name}, line {line}"
+        times = _times(entry.when)
+        conditions = ConditionCompiler(self._settings, report, by_time=times is not None)
+        actions = ActionCompiler(self._settings, self._templates, report, by_time=times is not None)
+        if not entry.actions and entry.on_match != "stop":
+            report(loc, "does nothing", "write actions, or on_match: stop")
+        return Rule(
+            entry.name,
+            document.file,
+            line,
+            _condition(conditions, entry, loc),
+            tuple(actions.compile(entry.actions, (*loc, "actions"))),
+            entry.enabled,
+            entry.mode == "audit",
+            entry.on_match == "stop",
+            frozenset(_named(entry.when)) if entry.when is not None else frozenset(),
+            times,
+            f"{entry.name}#{hashlib.sha256(entry.model_dump_json().encode()).hexdigest()[:8]}",
+        )
+
+
+def _condition(compiler: ConditionCompiler, entry: RuleEntry, loc: Loc) -> Condition:
+    parts: list[Condition] = []
+    if entry.when is not None:
+        parts.append(compiler.compile(entry.when, (*loc, "when")))
+    if entry.unless is not None:
+        parts.append(Not(compiler.compile(entry.unless, (*loc, "unless")), "unless"))
+    if not parts:
+        return Always()
+    return parts[0] if len(parts) == 1 else All(parts)
+
+
+def _times(written: Conditions | None) -> Times | None:
+    if written is None or (written.older_than is None and written.unchanged_for is None):
+        return None
+    return Times(written.older_than, written.unchanged_for, written.state or (), written.module or ())
+
+
+def _named(written: Conditions) -> Iterator[str]:
+    """What a condition asks for; what is behind `not` is not asked for."""
+    yield from written.kind or ()
+    yield from written.outcome or ()
+    yield from written.direction or ()
+    for part in (*(written.all or ()), *(written.any or ())):
+        yield from _named(part)
+
+
+def _sound_entries(value: object) -> dict[int, RuleEntry]:
+    """The rules of a file that fit the schema by themselves, by position."""
+    written = value.get("rules") if isinstance(value, dict) else None
+    entries: dict[int, RuleEntry] = {}
+    for n, entry in enumerate(written if isinstance(written, list) else []):
+        with suppress(ValidationError):
+            entries[n] = RuleEntry.model_validate(entry)
+    return entries
+
+
