@@ -27,11 +27,13 @@ from mta.cli.command import CommandFailedError, ExitCode, bad_configuration, new
 from mta.cli.demo_checks import Copy, faults, find_copies, read_events, treatments
 from mta.cli.demo_messages import DemoMessage, demo_messages
 from mta.cli.demo_sent_items import SentFolder, is_stamped, item_faults, settled
+from mta.cli.demo_tracking import Desk, converse
 from mta.config.delivery_schema import MaildirHop
 from mta.config.listener_schema import Listener
 from mta.config.load import examine_configuration
 from mta.config.problems import ConfigurationError
 from mta.config.schema import Configuration
+from mta.config.tracking_schema import MaildirMailbox
 
 SENDER = "jane.doe@example.com"
 COLLEAGUE = "john.roe@example.com"
@@ -68,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
     shutil.rmtree(var, ignore_errors=True)
     _make_secrets(configuration)
     with _relay(path, var, configuration.listeners):
-        return asyncio.run(_show(configuration, var))
+        return asyncio.run(_show(configuration, path, var))
 
 
 def _read(path: Path) -> Configuration:
@@ -85,6 +87,9 @@ def _own_folder(path: Path, configuration: Configuration) -> Path:
     hops = [hop.folder for hop in configuration.next_hops if isinstance(hop, MaildirHop)]
     sent = SentFolder.of(configuration)
     mailboxes = [Path(sent.mailboxes)] if sent is not None else []
+    for organisation in configuration.every_organisation:
+        tracked = organisation.tracking.mailboxes if organisation.tracking is not None else ()
+        mailboxes += [mailbox.path for mailbox in tracked if isinstance(mailbox, MaildirMailbox)]
     for folder in (configuration.spool.folder, configuration.logs.folder, configuration.control.socket, *hops,
                    *mailboxes):  # fmt: skip
         if not folder.is_relative_to(var):
@@ -93,9 +98,11 @@ def _own_folder(path: Path, configuration: Configuration) -> Path:
 
 
 def _make_secrets(configuration: Configuration) -> None:
-    """Mark and DKIM keys where there are none yet."""
+    """Keys of mark, tracking and DKIM where there are none yet."""
     (organisation,) = configuration.every_organisation
     wanted = [(key.file, secrets.token_hex(32).encode()) for key in organisation.mark.keys]
+    tracking = organisation.tracking.keys if organisation.tracking is not None else ()
+    wanted += [(key.file, secrets.token_hex(32).encode()) for key in tracking]
     wanted += [(entry.key.file, b"") for entry in organisation.dkim]
     for path, content in wanted:
         if path is not None and not path.exists():
@@ -149,7 +156,7 @@ class _Sent:
     queue_id: str
 
 
-async def _show(configuration: Configuration, var: Path) -> int:
+async def _show(configuration: Configuration, path: Path, var: Path) -> int:
     person = (await open_directory(configuration.every_organisation[0].directory).people([SENDER]))[SENDER]
     name, signature = person.attributes["displayName"], person.attributes["telephoneNumber"]
     messages = demo_messages(SENDER, name, colleague=COLLEAGUE, customers=CUSTOMERS)
@@ -166,6 +173,12 @@ async def _show(configuration: Configuration, var: Path) -> int:
     trouble = _report(sent, copies, configuration, signature)
     if sent_folder is not None:
         trouble += await _report_sent_items(sent, sent_folder, configuration, signature)
+    desk = Desk.of(configuration, path, Path(str(folder).partition("{")[0]))
+    if desk is not None:
+        rows, faults_of_it = await converse(desk)
+        trouble += faults_of_it
+        print()
+        print_table(["conversation", "became", "by", "record"], rows)
     if not trouble:
         print(f"\nAll as it should be. The messages lie in {var}; the log in {configuration.logs.folder}.")
         return ExitCode.OK
