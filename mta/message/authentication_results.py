@@ -162,7 +162,7 @@ def stated_results(message: Message, trusted_ids: frozenset[str]) -> Authenticat
     """What the topmost field of a trusted server says; empty results where there is none."""
     ids = frozenset("" if name == EXCHANGE_ONLINE else name for name in trusted_ids)
     fields = fields_of(message, ids)
-    return _read_results(message.raw(fields[0])) if fields else AuthenticationResults()
+    return read_results(message.raw(fields[0])) if fields else AuthenticationResults()
 
 
 def failed_authentication(trace: bytes, domain: str) -> bool:
@@ -173,7 +173,7 @@ def failed_authentication(trace: bytes, domain: str) -> bool:
     value = results_on_top(trace)
     if value is None or (b"spf=fail" not in value and b"dmarc=fail" not in value):  # so we write it; most have neither
         return False
-    results = _read_results(value)
+    results = read_results(value)
     return results.dmarc == "fail" or (results.spf == "fail" and not results.vouches_for(domain))
 
 
@@ -185,11 +185,12 @@ def proved_reverse_path(trace: bytes, domain: str) -> bool:
     value = results_on_top(trace)
     if value is None:
         return False
-    results = _read_results(value)
+    results = read_results(value)
     return results.spf == "pass" and not results.spf_of_helo and results.spf_domain == domain
 
 
-def _read_results(value: bytes) -> AuthenticationResults:
+def read_results(value: bytes) -> AuthenticationResults:
+    """What a field's value says; empty results where it is too long to be read."""
     stated = read_field(value)
     if stated is None:
         return AuthenticationResults()

@@ -74,6 +74,8 @@ class TrackingCopy:
     """Whose copy it is; `transaction` says the same."""
     is_intact: bool = True
     """The message inside is octet by octet the one that was put in; found out in reading."""
+    by: str = ""
+    """How the relay knew the transaction: `Tracked.by`. One that the message `opened` may turn out to be an older one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +210,7 @@ def _stated(copy: TrackingCopy) -> dict[str, Any]:
         "sha256": copy.sha256,
         "accepted_at": copy.accepted_at.astimezone(UTC).isoformat(),
         "authenticated": copy.authenticated,
+        "by": copy.by,
     }  # fmt: skip
 
 
@@ -304,4 +307,5 @@ def _copy_of(stated: Mapping[str, Any]) -> TrackingCopy:
         accepted_at,
         stated["authenticated"] if isinstance(stated["authenticated"], bool) else None,
         organisation,
+        by=str(stated.get("by", "")),
     )

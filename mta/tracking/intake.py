@@ -60,7 +60,14 @@ async def take(data: bytes, mailbox: MonitoredMailbox, desk: Desk, store: Tracki
 
 async def intake_of(incoming: Incoming, desk: Desk, store: TrackingStore, now: datetime) -> Intake:
     """Everything that follows from a message that was not taken before."""
-    correlation = await correlate(incoming, store, desk.settings, accepted_domains=desk.accepted_domains)
+    correlation = await correlate(
+        incoming,
+        store,
+        desk.settings,
+        keys=desk.keys,
+        people=desk.people,
+        accepted_domains=desk.accepted_domains,
+    )
     if correlation.outcome in FILTERED_OUTCOMES:
         reason = await judge(incoming, desk.settings.filters, desk.people, store, now)
         if reason:

@@ -92,7 +92,7 @@ class _Some:
 
 
 def without_tag(address_key: str) -> str:
-    """An address key without the tag that people put behind their name: `jane+shop@example.com` is Jane's (RFC 5233)."""
+    """An address key without the tag behind a person's name: `jane+shop@example.com` is Jane's (RFC 5233)."""
     local, at, domain = address_key.rpartition("@")
     base, plus, _ = local.partition("+")
     return f"{base}@{domain}" if at and plus and base else address_key

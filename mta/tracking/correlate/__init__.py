@@ -1,1 +1,10 @@
-"""To which conversation a message belongs."""
+"""To which conversation a message belongs.
+
+`order` holds the steps, `signs` what a message carries that may name a conversation, `tokens` the unsigned ones,
+`belonging` says who takes part, `reports` what bounces and receipts are about.
+"""
+
+from mta.tracking.correlate.correlation import Correlation, Outcome
+from mta.tracking.correlate.order import correlate
+
+__all__ = ["Correlation", "Outcome", "correlate"]

@@ -1,0 +1,121 @@
+"""Who takes part in a conversation, and whom a message brings into it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from enum import Enum
+
+from mta.config.tracking_schema import TrackingSettings
+from mta.model.transaction import Transaction
+from mta.ports.tracking_store import Conversations
+from mta.tracking.incoming import Automatic, Incoming
+from mta.tracking.people import KnownPeople
+
+PARTICIPANTS_MAX = 100
+"""That one message brings."""
+
+
+class Standing(Enum):
+    OURS = "ours"
+    """Sent by one of ours, by the relay's word."""
+    PARTICIPANT = "participant"
+    COLLEAGUE = "colleague"
+    """One of ours, who does not take part yet."""
+    STRANGER = "stranger"
+    FORGED = "forged"
+    """Whoever it says to be from, did not send it."""
+
+    @property
+    def takes_part(self) -> bool:
+        return self in (Standing.OURS, Standing.PARTICIPANT)
+
+    @property
+    def may_join(self) -> bool:
+        """Given what only the conversation's mails carry."""
+        return self.takes_part or self is Standing.COLLEAGUE
+
+
+class Belonging:
+    """How the author of one message stands to conversations; each is looked up once."""
+
+    def __init__(
+        self,
+        incoming: Incoming,
+        conversations: Conversations,
+        settings: TrackingSettings,
+        people: KnownPeople,
+        accepted_domains: Collection[str],
+    ) -> None:
+        self._incoming = incoming
+        self._conversations = conversations
+        self._settings = settings
+        self._people = people
+        self._accepted = accepted_domains
+        self._standings: dict[Transaction, Standing] = {}
+        self._is_colleague: bool | None = None
+
+    async def in_(self, transaction: Transaction) -> Standing:
+        standing = self._standings.get(transaction)
+        if standing is None:
+            standing = self._standings[transaction] = await self._standing(transaction)
+        return standing
+
+    async def _standing(self, transaction: Transaction) -> Standing:
+        incoming = self._incoming
+        if incoming.is_sent:
+            return Standing.OURS
+        if incoming.is_authenticated is False:
+            return Standing.FORGED
+        participants = await self._conversations.participants(transaction)
+        for key in self._author_keys():
+            if await self._people.is_one_of(key, participants):
+                return Standing.PARTICIPANT
+        if self._is_colleague is None:
+            self._is_colleague = await self._works_here()
+        return Standing.COLLEAGUE if self._is_colleague else Standing.STRANGER
+
+    def _author_keys(self) -> list[str]:
+        """From, and who sent in his name: the domain that answers for From answers for a Sender of its own.
+
+        Reply-To proves nothing. Our own mailboxes are nobody: what they send is known by the relay's word.
+        """
+        incoming = self._incoming
+        keys = [incoming.author_key] if incoming.author is not None else []
+        sender, author = incoming.sender, incoming.author
+        if sender is not None and author is not None and sender.address.domain_key == author.address.domain_key:
+            keys.append(sender.address.key)
+        own = own_addresses(self._settings)
+        return [key for key in keys if key not in own]
+
+    async def _works_here(self) -> bool:
+        """In a domain of ours if a server vouches for it, or if the directory knows the person; or a technician."""
+        author = self._incoming.author
+        if author is None:
+            return False
+        role = await self._people.role(author.address.key)
+        if role.is_technician:
+            return True
+        if author.address.domain_key not in self._accepted:
+            return False
+        if self._incoming.is_authenticated:
+            return True
+        person = await self._people.person(author.address.key)
+        return person is not None and not person.is_contact
+
+    def brings(self) -> tuple[str, ...]:
+        """Address keys of those who take part by this message. Who is not to be believed brings nobody but himself."""
+        incoming = self._incoming
+        if incoming.automatic not in (Automatic.NO, Automatic.MEETING, Automatic.GENERATED):
+            return ()
+        named = [incoming.author] if incoming.author is not None else []
+        if incoming.is_authenticated is not False:
+            named += [*incoming.reply_to, *incoming.to, *incoming.cc]
+        own = own_addresses(self._settings)
+        keys = dict.fromkeys(mailbox.address.key for mailbox in named)
+        return tuple(key for key in keys if key not in own)[:PARTICIPANTS_MAX]
+
+
+def own_addresses(settings: TrackingSettings) -> frozenset[str]:
+    """Of the processing mailbox and the monitored ones, in lower case."""
+    written = (settings.processing_mailbox, *(mailbox.address for mailbox in settings.mailboxes))
+    return frozenset(address.lower() for address in written if address)

@@ -1,0 +1,39 @@
+"""The words for how a message was correlated, each with what it means."""
+
+from __future__ import annotations
+
+from typing import Final
+
+KNOWN: Final = "known"
+"""It was taken before, by this mailbox or another."""
+OWN_NOTICE: Final = "own-notice"
+BOUNCE: Final = "bounce"
+RECEIPT: Final = "receipt"
+OF_NOTHING_SENT: Final = "report-of-nothing-sent"
+"""A bounce or receipt about nothing that we know to have sent."""
+TRACKED_COPY: Final = "tracked-copy"
+"""The relay's copy of what one of ours sent says which."""
+SIGNED_REFERENCE: Final = "signed-reference"
+COLLEAGUE: Final = "colleague"
+"""Carries a signed reference or answers a known message, and its author is one of ours who did not take part before."""
+MESSAGE_ID: Final = "message-id"
+"""Its own Message-ID names the conversation: the relay opened it, or an answer was here before."""
+KNOWN_REFERENCE: Final = "known-reference"
+"""It answers a message of the conversation."""
+SUBJECT_TOKEN: Final = "subject-token"  # noqa: S105
+BODY_TOKEN: Final = "body-token"  # noqa: S105
+THREAD_INDEX: Final = "thread-index"
+OTHER_TICKET: Final = "other-ticket"
+STRANGER: Final = "stranger"
+"""Names the conversation by what only its mails carry, and its author does not take part."""
+FORGED_SENDER: Final = "forged-sender"
+"""The same, and servers that are believed say that its author did not send it."""
+REUSED_MESSAGE_ID: Final = "reused-message-id"
+"""Somebody who does not take part gave it the Message-ID of one of the conversation's messages."""
+NO_REFERENCE: Final = "no-reference"
+"""Nothing names a conversation."""
+UNPROVEN: Final = "unproven"
+"""A token, an Exchange conversation, another system's number, or a message that was only named by others, tells of a
+conversation; anybody can write these, and its author does not take part."""
+GONE: Final = "gone"
+"""It names a conversation that isn't kept any more, or is of a module that isn't there any more."""
