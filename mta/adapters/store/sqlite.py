@@ -194,9 +194,6 @@ class SqliteSpool(ConversationAccess):
         """The caller has gone before the answer: nobody will deliver under that lease, so it ends."""
         await self._writer.submit(GiveBack(queue_id, None, self._now(), self._owner))
 
-    async def transaction(self, organisation: str, module: str, number: int) -> Transaction | None:
-        return await self._look(lambda cursor: tracking_reader.numbered(cursor, organisation, module, number))
-
     async def claimed(self, keys: Collection[str]) -> frozenset[str]:
         if not keys:
             return frozenset()
