@@ -75,7 +75,7 @@ class TrackingCopy:
     is_intact: bool = True
     """The message inside is octet by octet the one that was put in; found out in reading."""
     by: str = ""
-    """How the relay knew the transaction: `Tracked.by`. One that the message `opened` may turn out to be an older one."""
+    """How the relay knew the transaction, as `Tracked.by`; one that was `opened` may turn out to be an older one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,7 +124,7 @@ def _status(fields: str, text: str) -> str:
     """The gravest one that it states; without any, a failure of no known kind."""
     stated = [status for status in _STATUS.findall(fields) if status[0] != "2"]
     if stated:
-        return max(stated, key=lambda status: status[0])
+        return str(max(stated, key=lambda status: status[0]))
     found = _STATUS_IN_TEXT.search(text)
     return str(found[1]) if found else _FAILED
 
