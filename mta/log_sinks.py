@@ -121,12 +121,23 @@ class FileSink(_CountingSink):
 
     def _delete_old(self, day: str) -> None:
         oldest = (date.fromisoformat(day) - timedelta(days=self._keep_days - 1)).isoformat()
-        ours = re.compile(rf"{re.escape(self._component)}_(\d{{4}}-\d\d-\d\d)\.log\Z")
-        for entry in self._folder.iterdir():
-            match = ours.match(entry.name)
-            if match and match[1] < oldest:
-                with suppress(OSError):  # another worker may have been faster
-                    entry.unlink()
+        _delete_before(oldest, self._folder, re.escape(self._component))
+
+
+def forget_old_logs(folder: Path, beginning: str, *, keep_days: int) -> None:
+    """Delete old files of all components with this beginning: nobody may write to them any more, and see to it."""
+    oldest = (date.today() - timedelta(days=keep_days - 1)).isoformat()  # noqa: DTZ011 - the files' days are local
+    with suppress(OSError):
+        _delete_before(oldest, folder, re.escape(beginning) + "[a-z0-9-]*")
+
+
+def _delete_before(oldest: str, folder: Path, component: str) -> None:
+    ours = re.compile(rf"{component}_(\d{{4}}-\d\d-\d\d)\.log\Z")
+    for entry in folder.iterdir():
+        match = ours.match(entry.name)
+        if match and match[1] < oldest:
+            with suppress(OSError):  # another worker may have been faster
+                entry.unlink()
 
 
 class _SocketSink(_CountingSink):

@@ -34,6 +34,14 @@ class Life(Protocol):
         """For `stampline status`."""
         ...
 
+    def answer(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What the command line asks: JSON values, `ok`, and `error` where that is false. Waits for nothing."""
+        ...
+
+
+NO_SUCH_REQUEST: Mapping[str, Any] = {"ok": False, "error": "no such request"}
+"""The answer of those whom nobody asks."""
+
 
 class Companion:
     """A life as the supervisor sees it (`supervise.Worker`): it has no say in a reload, and goes on without one."""
@@ -71,6 +79,9 @@ class Companion:
 
     def report(self) -> Mapping[str, Any]:
         return self._life.report()
+
+    def answer(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        return self._life.answer(request)
 
 
 async def run_companion(

@@ -12,7 +12,7 @@ from mta import events
 from mta.adapters.directory import open_directory
 from mta.adapters.mailbox import open_server
 from mta.adapters.store.sentitems import SqliteSentItemJobs
-from mta.app.companion import run_companion
+from mta.app.companion import NO_SUCH_REQUEST, run_companion
 from mta.config.mailbox_schema import EwsMailboxes, MailboxServer
 from mta.config.schema import Configuration
 from mta.ports.clock import SystemClock
@@ -70,6 +70,9 @@ class SentItemsProcess:
 
     def report(self) -> Mapping[str, Any]:
         return self._runner.report()
+
+    def answer(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        return NO_SUCH_REQUEST
 
 
 def _warn(server: MailboxServer) -> None:

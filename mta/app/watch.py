@@ -10,7 +10,7 @@ from typing import Any
 
 from mta.adapters.notification.mail import MailChannel
 from mta.adapters.store.look import look, look_at_sent_items
-from mta.app.companion import run_companion
+from mta.app.companion import NO_SUCH_REQUEST, run_companion
 from mta.config.delivery_schema import MaildirHop
 from mta.config.mailbox_schema import MaildirMailboxes
 from mta.config.schema import Configuration
@@ -119,6 +119,9 @@ class WatchProcess:
     def report(self) -> Mapping[str, Any]:
         """How many troubles there are."""
         return {"alerts": len(self._watch.board.current)}
+
+    def answer(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        return NO_SUCH_REQUEST
 
 
 async def run_watch(channel_fd: int) -> int:

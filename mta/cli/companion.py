@@ -1,4 +1,4 @@
-"""`stampline _watch`, `stampline _sentitems`: what runs beside the workers; started by the supervisor, never by people.
+"""`stampline _watch`, `_sentitems`, `_tracking`: what runs beside the workers; the supervisor starts them, not people.
 
 What all processes that the supervisor starts have in common stands here, too.
 """
@@ -22,6 +22,7 @@ def add_parser(subparsers: Any) -> None:
     for name, description, life in (
         ("watch", "Watches the relay", _watch),
         ("sentitems", "Writes to senders' Sent Items", _sentitems),
+        ("tracking", "Monitors mailboxes and keeps records", _tracking),
     ):
         parser = add_process_parser(subparsers, name, description)
         parser.set_defaults(run=_run, name=name, life=life)
@@ -65,3 +66,9 @@ def _sentitems(channel_fd: int) -> Coroutine[Any, Any, int]:
     from mta.app.sentitems import run_sentitems
 
     return run_sentitems(channel_fd)
+
+
+def _tracking(channel_fd: int) -> Coroutine[Any, Any, int]:
+    from mta.app.tracking import run_tracking
+
+    return run_tracking(channel_fd)

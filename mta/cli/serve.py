@@ -27,6 +27,10 @@ COMPANIONS = {
         (sys.executable, "-m", "mta", "_sentitems"),
         is_wanted=lambda configuration: bool(configuration.mailbox_servers),
     ),
+    "tracking": Companion(
+        (sys.executable, "-m", "mta", "_tracking"),
+        is_wanted=lambda configuration: any(each.tracking is not None for each in configuration.every_organisation),
+    ),
 }
 """What runs beside the workers. There is nothing to watch yet when they begin."""
 

@@ -9,11 +9,13 @@ From the supervisor:
 - `{"do": "commit"}`: use it; said only after every worker has prepared the same. What runs beside the workers is told
   without having prepared, and gets the `"configuration"` with it, as with its hello.
 - `{"do": "bypass", "bypass": …}`, `{"do": "wake"}`, `{"do": "drain"}`.
+- `{"do": "ask", "id": N, "request": {…}}`: what the command line wants to know of this process.
 
 From the worker:
 - `{"is": "alive", "report": {…}}`: every few seconds, from its event loop.
 - `{"is": "ready", "snapshot": NAME}`: it accepts connections.
 - `{"is": "prepared", "id": N, "snapshot": NAME, "problems": […]}`.
+- `{"is": "answered", "id": N, "answer": {…}}`.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from mta import events
 from mta.config.problems import ConfigurationError, Problem
@@ -80,6 +82,16 @@ class Worker(Protocol):
     def report(self) -> Mapping[str, Any]:
         """Figures for `stampline status`, e.g. sessions and messages in hand; JSON values."""
         ...
+
+
+@runtime_checkable
+class Answering(Protocol):
+    """A worker that the command line can ask something, through the supervisor."""
+
+    def answer(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        """JSON values: `ok`, and `error` where that is false. Waits for nothing."""
+        ...
+
 
 
 def bypass_to_json(bypass: Bypass) -> dict[str, Any]:
@@ -185,6 +197,18 @@ class WorkerChannel:
                 await worker.wake()
             case "drain":
                 await worker.drain()
+            case "ask":
+                await self._say({"is": "answered", "id": order["id"], "answer": _answer(worker, order["request"])})
+
+
+def _answer(worker: Worker, request: Mapping[str, Any]) -> Mapping[str, Any]:
+    if not isinstance(worker, Answering):
+        return {"ok": False, "error": "no such request"}
+    try:
+        return worker.answer(request)
+    except Exception as exc:  # noqa: BLE001 - the process's edge: somebody waits for an answer
+        events.internal_error("worker-answer", error=repr(exc), traceback=traceback.format_exc())
+        return {"ok": False, "error": f"it failed: {type(exc).__name__}; the log has the details"}
 
 
 async def _prepared(worker: Worker) -> dict[str, Any]:

@@ -40,6 +40,10 @@ class Companions:
     def lives(self) -> list[asyncio.Task[None]]:
         return list(self._lives.values())
 
+    def of(self, name: str) -> Slot | None:
+        """The slot of one that is wanted now."""
+        return self._running.get(name)
+
     def attend(self, configuration: Configuration) -> None:
         """Begin those that the configuration wants, and end the others. Mail flows by now."""
         for name, kind in self._kinds.items():

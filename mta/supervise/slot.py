@@ -61,7 +61,8 @@ class WorkerProcess:
     is_ready: bool = False
     has_beaten: bool = False
     report: Mapping[str, Any] = field(default_factory=dict)
-    answers: dict[int, asyncio.Future[Prepared | None]] = field(default_factory=dict)
+    answers: dict[int, asyncio.Future[Any]] = field(default_factory=dict)
+    """What is waited for, by the number of the order; None where it dies before."""
 
     def say(self, order: Mapping[str, Any]) -> None:
         """Send an order; one that has gone gets none."""
@@ -76,7 +77,7 @@ class WorkerProcess:
 class Slot:
     """Keeps one worker running: `keep_running` is the slot's life, `stop` ends it."""
 
-    _prepare_ids = itertools.count(1)
+    _order_ids = itertools.count(1)
 
     def __init__(
         self, index: int, sockets: SlotSockets, command: Sequence[str], config: Path,
@@ -142,13 +143,22 @@ class Slot:
 
     async def prepare(self) -> Prepared | None:
         """Have the worker load the configuration anew; None where there is none, or it dies over it."""
+        prepared: Prepared | None = await self._answer_to({"do": "prepare"})
+        return prepared
+
+    async def ask(self, request: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """What its process answers to a request of the command line; None where there is none, or it dies over it."""
+        answer: Mapping[str, Any] | None = await self._answer_to({"do": "ask", "request": request})
+        return answer
+
+    async def _answer_to(self, order: Mapping[str, Any]) -> Any:
         worker = self.worker
         if worker is None:
             return None
-        number = next(self._prepare_ids)
-        answer: asyncio.Future[Prepared | None] = asyncio.get_running_loop().create_future()
+        number = next(self._order_ids)
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         worker.answers[number] = answer
-        worker.say({"do": "prepare", "id": number})
+        worker.say({**order, "id": number})
         try:
             return await answer
         finally:
@@ -229,10 +239,10 @@ class Slot:
                 )
                 self._on_ready(self)
             case "prepared":
-                answer = worker.answers.get(message["id"])
-                if answer is not None and not answer.done():
-                    problems = tuple(problem_from_json(problem) for problem in message["problems"])
-                    answer.set_result(Prepared(message["snapshot"], problems))
+                problems = tuple(problem_from_json(problem) for problem in message["problems"])
+                _give(worker, message["id"], Prepared(message["snapshot"], problems))
+            case "answered":
+                _give(worker, message["id"], message["answer"])
 
     def _after_death(self, lived_s: float) -> float:
         self.deaths += 1
@@ -248,6 +258,12 @@ class Slot:
             return
         with suppress(TimeoutError):
             await asyncio.wait_for(self._start_now.wait(), delay_s)
+
+
+def _give(worker: WorkerProcess, number: int, result: object) -> None:
+    answer = worker.answers.get(number)
+    if answer is not None and not answer.done():
+        answer.set_result(result)
 
 
 def _worker_environment() -> dict[str, str]:

@@ -31,6 +31,8 @@ TICK_S = 1.0
 OVERSLEPT_S = 5.0
 """A tick that comes so late: the machine was asleep, and the workers' silence is no sign of anything."""
 PREPARE_MAX_S = 60.0
+ASK_MAX_S = 30.0
+"""How long a companion may take to answer the command line."""
 AFTER_DRAIN_S = 5.0
 """Workers end their drain by themselves; this much later they are killed."""
 HOPELESS_DEATHS = 4
@@ -159,6 +161,8 @@ class Supervisor:
                 return {"ok": True}
             case "bypass":
                 return self._answer_bypass(request)
+            case "ask":
+                return await self._answer_of_companion(request)
         return {"ok": False, "error": "no such request"}
 
     def status(self) -> dict[str, Any]:
@@ -330,6 +334,17 @@ class Supervisor:
         except TimeoutError:
             return [Problem(self._config, 0, 0, "a worker takes too long to load it", "try again, or restart")]
         return _disagreements(self._config, fresh.name, [answer for answer in answers if answer is not None])
+
+    async def _answer_of_companion(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        slot = self._companions.of(str(request.get("companion")))
+        inner = request.get("request")
+        if not isinstance(inner, dict):
+            return {"ok": False, "error": "no such request"}
+        answer: Mapping[str, Any] | None = None
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ASK_MAX_S):
+                answer = await slot.ask(inner) if slot is not None else None
+        return answer if answer is not None else {"ok": False, "error": "that process does not run", "runs": False}
 
     def _answer_bypass(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         if "bypass" in request:

@@ -79,6 +79,11 @@ class Monitors:
     def names(self) -> Collection[str]:
         return self._monitors.keys()
 
+    @property
+    def in_hand(self) -> Sequence[asyncio.Task[None]]:
+        """Polls."""
+        return [each.in_hand for each in self._every if each.in_hand is not None]
+
     def wake(self) -> None:
         """Look at once."""
         self._look_now.set()
@@ -120,11 +125,9 @@ class Monitors:
         """Begin no poll, let those in hand end after their message; how many had to be broken off."""
         self._is_draining = True
         self.wake()
-        tasks = []
         for monitor in self._every:
             monitor.end_soon()
-            if monitor.in_hand is not None:
-                tasks.append(monitor.in_hand)
+        tasks = self.in_hand
         late: set[asyncio.Task[None]] = set()
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=limit_s)

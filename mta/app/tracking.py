@@ -1,0 +1,246 @@
+"""Composition root of the process that monitors mailboxes, keeps records and tells other systems."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import traceback
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from mta import events
+from mta.adapters.directory import open_directory
+from mta.adapters.mailbox import open_reader
+from mta.adapters.outgoing import open_account
+from mta.adapters.records import open_sink
+from mta.adapters.store.tracking import SqliteTrackingStore
+from mta.app.companion import NO_SUCH_REQUEST, run_companion
+from mta.app.desks import MAILBOX_LOG, Directories, desks_of, directories_of, set_aside_folder
+from mta.config.schema import Configuration
+from mta.config.tracking_schema import MonitoredMailbox
+from mta.events import Sink
+from mta.log_sinks import forget_old_logs, sinks_from
+from mta.model.reply import MailError
+from mta.ports.clock import SystemClock
+from mta.ports.mailbox_reader import MailboxReader
+from mta.relay.clock_watch import ClockWatch
+from mta.tracking.desk import Desk
+from mta.tracking.intake import take
+from mta.tracking.monitor import Assignment, Monitors
+from mta.tracking.notify import digests_due
+from mta.tracking.record import overdue_work
+from mta.tracking.sink.runner import TaskRunner
+
+HOUSE_EVERY_S = 60.0
+"""How late time-triggered rules and digests may be."""
+FORGET_EVERY_S = 600.0
+FORGET_AT_ONCE = 1000
+
+
+@dataclass(slots=True)
+class _Equipped:
+    """What one configuration came to."""
+
+    desks: Mapping[str, Desk]
+    directories: Directories
+
+
+class MailboxLogs:
+    """A log of its own for each monitored mailbox; the same sinks for the same name and settings."""
+
+    def __init__(self) -> None:
+        self._configuration: Configuration | None = None
+        self._open: dict[str, Sequence[Sink]] = {}
+
+    def equip(self, configuration: Configuration) -> None:
+        """`logs` can't change while we run."""
+        self._configuration = configuration
+
+    def __call__(self, name: str) -> Sequence[Sink]:
+        assert self._configuration is not None
+        if name not in self._open:
+            self._open[name] = sinks_from(self._configuration.logs, MAILBOX_LOG.format(name=name))
+        return self._open[name]
+
+    def forget(self) -> None:
+        """Old files of mailboxes that write no more; those that do see to their own."""
+        if self._configuration is not None:
+            logs = self._configuration.logs
+            forget_old_logs(logs.folder, MAILBOX_LOG.format(name=""), keep_days=logs.keep_days)
+
+
+class TrackingProcess:
+    """What the supervisor asks of it is `app.companion.Life`."""
+
+    def __init__(self, store: SqliteTrackingStore, configuration: Configuration) -> None:
+        self._store = store
+        self._clock = SystemClock()
+        self._logs = MailboxLogs()
+        self._monitors = Monitors(
+            store, take, partial(reader_of, configuration.spool.folder), self._clock, self._logs
+        )  # fmt: skip
+        self._runner = TaskRunner(
+            store, open_sink, partial(open_account, hostname=configuration.hostname), None, self._clock, ClockWatch()
+        )  # fmt: skip
+        self._equipped = _Equipped({}, {})
+        self._drain_s = 0.0
+        self._closing: set[asyncio.Task[None]] = set()
+        self._house = asyncio.Lock()
+        """Held while rules and digests go by what is equipped."""
+
+    # --- its life -----------------------------------------------------------------------------------------------------
+
+    async def serve(self, draining: asyncio.Event) -> None:
+        await self._monitors.begin()
+        lives = [asyncio.create_task(life) for life in (self._monitors.run(), self._runner.run(), self._keep_house())]
+        for life in lives:
+            life.add_done_callback(lambda task: draining.set())
+        await draining.wait()
+        left, undone = await asyncio.gather(
+            self._monitors.drain(self._drain_s), self._runner.drain(self._drain_s)
+        )  # fmt: skip
+        lives[-1].cancel()
+        ended = await asyncio.gather(*lives, return_exceptions=True)
+        await self.close()
+        for outcome in ended:
+            if isinstance(outcome, Exception):
+                raise outcome
+        events.stopped("tracking", left=left + undone)
+
+    async def close(self) -> None:
+        """End connections, and let go of the store."""
+        await self._monitors.close()
+        await self._runner.close()
+        await asyncio.gather(*self._closing, return_exceptions=True)
+        for _, directory in self._equipped.directories.values():
+            await directory.close()
+        await self._store.close()
+
+    async def equip(self, configuration: Configuration) -> None:
+        """Raises ConfigurationError, OSError, KeyError where rules, templates, a directory or a key have become bad."""
+        former = self._equipped
+        # In a thread: large directories and many templates take their time.
+        fresh = await asyncio.to_thread(_equipped, configuration, former.directories)
+        self._logs.equip(configuration)
+        self._equipped = fresh
+        self._drain_s = configuration.drain.total_seconds()
+        in_hand = self._monitors.in_hand
+        self._monitors.equip(assignments_of(configuration, fresh.desks))
+        self._runner.equip(fresh.desks)
+        kept = {id(directory) for _, directory in fresh.directories.values()}
+        retired = [directory for _, directory in former.directories.values() if id(directory) not in kept]
+        if retired:
+            closing = asyncio.create_task(self._close_behind(in_hand, retired))
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
+        gc.collect()
+
+    async def _close_behind(self, in_hand: Sequence[asyncio.Task[None]], directories: Iterable[Any]) -> None:
+        """Polls end by what they began with."""
+        if in_hand:
+            await asyncio.wait(in_hand)
+        async with self._house:
+            for directory in directories:
+                await directory.close()
+
+    def wake(self) -> None:
+        self._monitors.wake()
+        self._runner.wake()
+
+    # --- what is asked of it ------------------------------------------------------------------------------------------
+
+    def report(self) -> Mapping[str, Any]:
+        tasks = self._runner.report()
+        return {**self._monitors.summary(), "tasks_in_hand": tasks["in_hand"], "tasks": tasks}
+
+    def answer(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        """`mailboxes`: how each stands. `poll`: now, these `names`. `hold`: begin no poll of `name` for `for_s`."""
+        match request.get("do"):
+            case "mailboxes":
+                return {"ok": True, "mailboxes": self._monitors.report()}
+            case "poll":
+                names = [name for name in request.get("names", ()) if name in self._monitors.names]
+                return {"ok": True, "polls": self._monitors.ask(names)}
+            case "hold":
+                name = request.get("name")
+                if name not in self._monitors.names:
+                    return {"ok": True, "is_free": True}
+                return {"ok": True, "is_free": self._monitors.hold(str(name), float(request.get("for_s", 0.0)))}
+        return NO_SUCH_REQUEST
+
+    # --- beside the monitors ------------------------------------------------------------------------------------------
+
+    async def _keep_house(self) -> None:
+        """Each minute what time does to records, and digests; now and then what may be forgotten."""
+        loop = asyncio.get_running_loop()
+        forget_at_s = loop.time()
+        while True:
+            async with self._house:
+                for desk in self._equipped.desks.values():
+                    await self._by_time(desk)
+                if loop.time() >= forget_at_s:
+                    is_more = await self._forget()
+                    forget_at_s = loop.time() + (0.0 if is_more else FORGET_EVERY_S)
+            await asyncio.sleep(HOUSE_EVERY_S)
+
+    async def _by_time(self, desk: Desk) -> None:
+        for work in (overdue_work, digests_due):
+            try:
+                if await work(desk, self._store, self._clock.now()):
+                    self._runner.wake()
+            except MailError:
+                pass  # the monitors tell of a store that can't be used; it is done a minute later
+            except Exception as exc:  # noqa: BLE001 - one organisation's rules are not to stop the others'
+                where = "".join(traceback.format_tb(exc.__traceback__))
+                events.internal_error(f"tracking {desk.name}", error=type(exc).__name__, traceback=where)
+
+    async def _forget(self) -> bool:
+        """Whether there is more."""
+        keep = max((desk.settings.keep for desk in self._equipped.desks.values()), default=timedelta.max)
+        if keep == timedelta.max:
+            return False
+        forgotten = 0
+        with suppress(MailError):
+            forgotten = await self._store.forget(self._clock.now() - keep, FORGET_AT_ONCE)
+        if forgotten:
+            events.tracking_forgotten(forgotten)
+        await asyncio.to_thread(self._logs.forget)
+        return forgotten >= FORGET_AT_ONCE
+
+
+def _equipped(configuration: Configuration, former: Directories) -> _Equipped:
+    directories = directories_of(configuration, former, open_directory)
+    return _Equipped(desks_of(configuration, directories), directories)
+
+
+def assignments_of(configuration: Configuration, desks: Mapping[str, Desk]) -> list[Assignment]:
+    """The monitored mailboxes of all organisations."""
+    return [
+        Assignment(mailbox, desks[organisation.name])
+        for organisation in configuration.every_organisation
+        if organisation.tracking is not None
+        for mailbox in organisation.tracking.mailboxes
+    ]
+
+
+def reader_of(spool: Path, settings: MonitoredMailbox) -> MailboxReader:
+    """Raises OSError or KeyError where a secret or file can't be read."""
+    return open_reader(settings, set_aside_folder=set_aside_folder(spool, settings.name))
+
+
+async def begin_tracking(configuration: Configuration) -> TrackingProcess:
+    """Raises StoreError, ConfigurationError, OSError, KeyError."""
+    store = await SqliteTrackingStore.open(configuration.spool.folder, works=True, patient=True)
+    process = TrackingProcess(store, configuration)
+    await process.equip(configuration)
+    return process
+
+
+async def run_tracking(channel_fd: int) -> int:
+    """The life of the process; returns its exit code. Raises what keeps it from beginning."""
+    return await run_companion("tracking", channel_fd, begin_tracking)
