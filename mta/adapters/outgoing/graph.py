@@ -1,8 +1,8 @@
 """Mails by Microsoft Graph's sendMail, as the sender's mailbox: MIME in base64.
 
 https://learn.microsoft.com/graph/outlook-send-mime-message. Graph sends to those whom the header names, and keeps a
-copy in the mailbox's Sent Items: of MIME it can't be left out. Who is in no header is added as Bcc, which Exchange takes
-out again.
+copy in the mailbox's Sent Items: of MIME it can't be left out. Who is in no header is added as Bcc, which Exchange
+takes out again.
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import binascii
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -18,6 +20,7 @@ from mta.adapters.mailbox.graph.errors import error_of
 from mta.adapters.mailbox.oauth import TokenSource
 from mta.adapters.mailbox.tls import client_context, tls_failure
 from mta.config.mailbox_schema import GraphMailboxes
+from mta.config.tracking_schema import GraphMailbox
 from mta.model.printable import in_a_line
 from mta.ports.mailbox import (
     EndpointDownError,
@@ -32,7 +35,6 @@ LARGEST_ANSWER = 40 * 1024 * 1024
 """An item with its body, but without attachments."""
 LARGEST_OCTETS = 150_000_000
 """Of an attachment that is only passed over."""
-_JSON = "application/json"
 _LONGEST_CONNECT_S = 20.0
 _LONGEST_PAUSE = timedelta(seconds=10)
 _MOST_PAUSES = 3
@@ -49,12 +51,14 @@ class Answer:
     headers: Mapping[str, str] = field(repr=False)
     sha256: str = ""
     """Of the octets that came, where these alone were asked for."""
+    octets: bytes = field(default=b"", repr=False)
+    """What came, where it was asked for as it is."""
 
 
 class Connection:
     """To one cloud's Graph; safe for many tasks of one loop."""
 
-    def __init__(self, settings: GraphMailboxes) -> None:
+    def __init__(self, settings: GraphMailboxes | GraphMailbox, *, connections: int) -> None:
         """Raises OSError or KeyError if a secret or a file can't be read."""
         places = CLOUDS[settings.oauth.cloud]
         root = settings.url.rstrip("/").removesuffix("/v1.0") or places.graph
@@ -69,18 +73,43 @@ class Connection:
             # Shorter than the whole: where connecting takes too long, it is known that nothing was sent.
             timeout=httpx.Timeout(self._timeout_s, connect=min(_LONGEST_CONNECT_S, self._timeout_s / 2)),
             limits=httpx.Limits(
-                max_connections=settings.connections,
-                max_keepalive_connections=settings.connections,
-                keepalive_expiry=60.0,
+                max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=60.0
             ),
             follow_redirects=False,
             trust_env=False,
             headers={"User-Agent": "stampline", "Accept-Encoding": "identity"},
         )
 
-    async def token(self) -> str:
-        """The token that requests carry."""
-        return await self._tokens.token()
+    async def roles(self) -> str:
+        """What our token allows, in words."""
+        return _roles(await self._tokens.token())
+
+    async def entries(
+        self, path: str, *, most: int, most_pages: int, prefer: str = ""
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Those of a list, page after page. Pages may be empty; the next one is asked for only where our token may go.
+
+        Raises EndpointDownError for a list that has more than so many, or more pages.
+        """
+        count = 0
+        for _ in range(most_pages):
+            answer = await self.get(path, prefer=prefer)
+            page = answer.data.get("value")
+            if not isinstance(page, list):
+                raise EndpointDownError("bad-answer", f"{self.host} gives a list without values")
+            for entry in page:
+                if isinstance(entry, dict):
+                    yield entry
+            following = answer.data.get("@odata.nextLink")
+            if following is None:
+                return
+            if not isinstance(following, str) or not following.startswith(f"{self.root}/"):
+                raise EndpointDownError("bad-answer", f"{self.host} names a next page elsewhere")
+            count += len(page)
+            if count > most:
+                break
+            path = following
+        raise EndpointDownError("bad-answer", f"{self.host} gives a list without end")
 
     async def get(self, path: str, *, prefer: str = "") -> Answer:
         """`path` begins with a slash and is quoted; or it is an address that a page of Graph's named."""
@@ -90,11 +119,15 @@ class Connection:
         """Of what is there, in hexadecimal; the octets themselves are not kept."""
         return (await self._ask("GET", path, writes=False, digests=True)).sha256
 
-    async def post(self, path: str, body: bytes) -> Answer:
-        return await self._ask("POST", path, body=body)
+    async def octets(self, path: str, most: int, *, prefer: str = "") -> bytes:
+        """What is there, as it is. Raises RefusedError where it is more than `most`."""
+        return (await self._ask("GET", path, prefer=prefer, writes=False, most=most)).octets
 
-    async def patch(self, path: str, body: bytes, *, if_match: str = "") -> Answer:
-        return await self._ask("PATCH", path, body=body, if_match=if_match)
+    async def post(self, path: str, body: bytes, *, prefer: str = "") -> Answer:
+        return await self._ask("POST", path, body=body, prefer=prefer)
+
+    async def patch(self, path: str, body: bytes, *, if_match: str = "", prefer: str = "") -> Answer:
+        return await self._ask("PATCH", path, body=body, if_match=if_match, prefer=prefer)
 
     async def at_upload_address(self, method: str, url: str, headers: Mapping[str, str], body: bytes = b"") -> Answer:
         """A request at an upload session's address, which is a secret and takes no token.
@@ -133,12 +166,12 @@ class Connection:
         prefer: str = "",
         if_match: str = "",
         writes: bool = True,
-        digests: bool = False,
+        **what: Any,
     ) -> Answer:
         url = path if path.startswith(f"{self.root}/") else self.root + path
         headers = {"Accept": "application/json"}
         if body:
-            headers["Content-Type"] = content_type
+            headers["Content-Type"] = "application/json"
         if prefer:
             headers["Prefer"] = prefer
         if if_match:
@@ -148,7 +181,7 @@ class Connection:
             headers["Authorization"] = f"Bearer {token}"
             try:
                 async with self._errors(writes=writes):
-                    return await self._exchange(method, url, headers, body, writes=writes, digests=digests)
+                    return await self._exchange(method, url, headers, body, writes=writes, **what)
             except _UnauthorizedError as exc:
                 # Tokens may be withdrawn before they end; a new one is asked for once.
                 self._tokens.forget(token)
@@ -157,11 +190,14 @@ class Connection:
         raise AssertionError
 
     async def _exchange(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes, *, writes: bool, digests: bool = False
-    ) -> Answer:
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes, *, writes: bool, digests: bool = False,
+        most: int | None = None,
+    ) -> Answer:  # fmt: skip
         async with self._client.stream(method, url, headers=headers, content=body or None) as answer:
             if digests and answer.status_code == 200:
                 return Answer(200, {}, answer.headers, await _sha256(answer))
+            if most is not None and answer.status_code == 200:
+                return Answer(200, {}, answer.headers, octets=await _octets(answer, most))
             read = await _content(answer)
             if read is None:
                 what = f"{self.host} answers with more than we take"
@@ -213,6 +249,19 @@ async def _content(answer: httpx.Response) -> bytes | None:
     return bytes(body)
 
 
+async def _octets(answer: httpx.Response, most: int) -> bytes:
+    told = answer.headers.get("content-length", "")
+    body = bytearray()
+    if not told.isdecimal() or int(told) <= most:
+        async for piece in answer.aiter_raw():
+            body += piece
+            if len(body) > most:
+                break
+        else:
+            return bytes(body)
+    raise RefusedError("too-large", f"more than {most} octets")
+
+
 async def _sha256(answer: httpx.Response) -> str:
     found, length = sha256(), 0
     async for piece in answer.aiter_raw():
@@ -230,3 +279,14 @@ def _parsed(body: bytes) -> Any:
         return json.loads(body)
     except (ValueError, RecursionError):
         return None
+
+
+def _roles(token: str) -> str:
+    """The permissions that a token carries (RFC 7519 §3), for an administrator to read; nothing is decided by it."""
+    try:
+        payload = token.split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        roles = sorted(str(role) for role in claims["roles"])
+    except (IndexError, ValueError, KeyError, TypeError, RecursionError, binascii.Error):
+        return "no roles in its token: rights by role assignments only"
+    return f"roles {', '.join(roles)[:200]}"

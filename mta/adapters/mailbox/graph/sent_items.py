@@ -9,9 +9,6 @@ moved elsewhere since it was found is gone for us, and stays as it is.
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
-import json
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -33,7 +30,6 @@ from mta.model.writeback import FiledItem, FiledMark
 from mta.ports.mailbox import (
     ConflictError,
     EndpointBusyError,
-    EndpointDownError,
     ItemGoneError,
     MailboxError,
     MailboxUnavailableError,
@@ -69,12 +65,12 @@ class GraphSentItems:
         """Raises OSError or KeyError if a secret or a file can't be read."""
         self._client_id = settings.oauth.client_id
         self._knows_permanent_delete = settings.oauth.cloud == "global"
-        self._connection = Connection(settings)
-        self._filed = FiledMessages(self._connection, self._pages)
+        self._connection = Connection(settings, connections=settings.connections)
+        self._filed = FiledMessages(self._connection, self._all)
 
     async def sign_in(self, mailbox: str) -> str:
         """As the port says."""
-        roles = _roles(await self._connection.token())
+        roles = await self._connection.roles()
         folder = await self._in_mailbox(self._connection.get(f"{_folder(mailbox)}?$select=id,totalItemCount"))
         count = folder.data.get("totalItemCount")
         items = f"Sent Items of {count} items" if isinstance(count, int) else "Sent Items"
@@ -132,7 +128,7 @@ class GraphSentItems:
         if reading.is_plain(message):
             plain = await self._connection.get(f"{path}?$select=id,changeKey,body", prefer=_AS_TEXT)
             message = {**message, "body": plain.data.get("body")}
-        listed = await self._pages(
+        listed = await self._all(
             f"{_message(mailbox, ref)}/attachments?$select={reading.ATTACHMENT_FIELDS}", _MOST_ATTACHMENTS
         )
         item = reading.sent_item(message, listed)
@@ -219,26 +215,10 @@ class GraphSentItems:
             f"{_folder(mailbox)}/messages?$filter={quote(condition, safe=_IN_QUERY)}&$select={reading.FOUND_FIELDS}"
             f"&$expand={quote(expand, safe=_IN_QUERY)}&$top={_PAGE}"
         )
-        return await self._in_mailbox(self._pages(first, _PAGE * _MOST_PAGES))
+        return await self._in_mailbox(self._all(first, _PAGE * _MOST_PAGES))
 
-    async def _pages(self, path: str, most: int) -> list[dict[str, Any]]:
-        """All entries of a list. Pages may be empty; the next one is asked for only where our token may go."""
-        entries: list[dict[str, Any]] = []
-        for _ in range(_MOST_PAGES):
-            answer = await self._connection.get(path)
-            page = answer.data.get("value")
-            if not isinstance(page, list):
-                raise EndpointDownError("bad-answer", f"{self._connection.host} gives a list without values")
-            entries += [entry for entry in page if isinstance(entry, dict)]
-            following = answer.data.get("@odata.nextLink")
-            if following is None:
-                return entries
-            if not isinstance(following, str) or not following.startswith(f"{self._connection.root}/"):
-                raise EndpointDownError("bad-answer", f"{self._connection.host} names a next page elsewhere")
-            if len(entries) > most:
-                break
-            path = following
-        raise EndpointDownError("bad-answer", f"{self._connection.host} gives a list without end")
+    async def _all(self, path: str, most: int) -> list[dict[str, Any]]:
+        return [entry async for entry in self._connection.entries(path, most=most, most_pages=_MOST_PAGES)]
 
     async def _in_mailbox(self, request: Awaitable[_T]) -> _T:
         """The outcome of a request that names no item: what isn't there is the mailbox, or its folder.
@@ -325,14 +305,3 @@ def _made(answer: Answer) -> ItemRef:
 def _is_abandoned(message: dict[str, Any]) -> bool:
     created = known.moment(message.get("createdDateTime"))
     return created is not None and datetime.now(UTC) - created > _ABANDONED
-
-
-def _roles(token: str) -> str:
-    """The permissions that a token carries (RFC 7519 §3), for an administrator to read; nothing is decided by it."""
-    try:
-        payload = token.split(".")[1]
-        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-        roles = sorted(str(role) for role in claims["roles"])
-    except (IndexError, ValueError, KeyError, TypeError, RecursionError, binascii.Error):
-        return "no roles in its token: rights by role assignments only"
-    return f"roles {', '.join(roles)[:200]}"
