@@ -27,10 +27,14 @@ class Settings:
     largest_item: int = 150 * 1024 * 1024
     largest_request: int = 65_536_000
     """Octets; beyond it IIS answers 404.13 ("Configure client-specific message size limits": 64,000 KB for EWS)."""
+    largest_page: int = 1000
+    """EWSFindCountLimit of Exchange 2013 and later ("EWS throttling in Exchange")."""
     stale_code: str = "ErrorIrresolvableConflict"
     """Of UpdateItem with an old key; "ResponseCode" names ErrorStaleObject, too."""
     checks_key_of_delete: bool = False
     """DeleteItem of a stale key is ErrorStaleObject; Microsoft's page of ItemId asked for that once, and no longer."""
+    refuses_mime_of_others: bool = True
+    """GetItem of a task's or a contact's MIME is ErrorUnsupportedMimeConversion; else there is none in the answer."""
     redirects: dict[str, str] = field(default_factory=dict)
 
     @property

@@ -43,7 +43,7 @@ class PeerItem:
     id: str
     change_key: str
     folder: str
-    """Distinguished name, or the display name of a user's own folder."""
+    """Distinguished name, or the path of a user's own folder."""
     item_class: str
     subject: str
     message_id: str
@@ -121,8 +121,12 @@ class EwsServer:
         keeps_deleted: bool = True,
         on_hold: bool = False,
         find_delay_s: float = 0,
+        folder_names: Mapping[str, str] | None = None,
     ) -> None:
-        """A user's mailbox. `keeps_deleted` is single item recovery; an infinite `find_delay_s` ends by `release`."""
+        """A user's mailbox. `keeps_deleted` is single item recovery; an infinite `find_delay_s` ends by `release`.
+
+        `folder_names` are those of distinguished folders in another language.
+        """
         self._call(
             "add_mailbox",
             address=address,
@@ -132,6 +136,7 @@ class EwsServer:
             keeps_deleted=keeps_deleted,
             on_hold=on_hold,
             find_delay_s=find_delay_s,
+            folder_names=dict(folder_names or {}),
         )
 
     def change_mailbox(self, address: str, **settings: Any) -> None:
@@ -192,6 +197,7 @@ class EwsServer:
         categories: Sequence[str] = (),
         item_class: str = "",
         sent_at: datetime | None = None,
+        received_at: datetime | None = None,
         properties: Mapping[str, Any] | None = None,
     ) -> str:
         """An item as Outlook would have put it there; gives its id. Seen by FindItem at once."""
@@ -206,6 +212,7 @@ class EwsServer:
                 categories=list(categories),
                 item_class=item_class,
                 sent_at=sent_at,
+                received_at=received_at,
                 properties=dict(properties or {}),
             )
         )
@@ -236,8 +243,16 @@ class EwsServer:
         )
 
     def move_item(self, item: str, folder: str) -> str:
-        """Into a folder by its distinguished name, or by the name of one made below the top; gives the new id."""
+        """Into a folder by its distinguished name, or by the path of one that is made; gives the new id."""
         return str(self._call("move_item", item=item, folder=folder))
+
+    def add_folder(self, mailbox: str, path: str, folder_class: str = "IPF.Note") -> None:
+        """`inbox/Tickets`: below a distinguished one, or the top; made with those above it."""
+        self._call("add_folder", mailbox=mailbox, path=path, folder_class=folder_class)
+
+    def remove_folder(self, mailbox: str, path: str) -> None:
+        """With what is in it."""
+        self._call("remove_folder", mailbox=mailbox, path=path)
 
     def delete_item(self, item: str) -> None:
         """For good, past every retention."""
@@ -253,6 +268,14 @@ class EwsServer:
     def item(self, item: str) -> PeerItem | None:
         entry = self._call("item", item=item)
         return None if entry is None else PeerItem(**(entry | {"attachments": _attachments(entry)}))
+
+    def folders(self, mailbox: str) -> list[str]:
+        """Paths, as in `PeerItem.folder`."""
+        return list(self._call("folders", mailbox=mailbox))
+
+    def receipts(self, mailbox: str) -> list[tuple[str, str]]:
+        """Read receipts that went out of it: Message-ID, and `read` or `not-read`."""
+        return [(message_id, what) for message_id, what in self._call("receipts", mailbox=mailbox)]
 
     def release(self, mailbox: str) -> None:
         """FindItem sees everything of the mailbox now."""
@@ -300,9 +323,9 @@ class EwsServer:
         """Change settings of the whole server.
 
         `per_budget` requests at a time for one mailbox or account (0: any number), `in_all`, `over_code` (what one too
-        many is answered), `latency_s`, `largest_item` and `largest_request` octets, `stale_code` (of UpdateItem with an
-        old key), `checks_key_of_delete`, `offers` (of `basic`, `ntlm`, `bearer`), `redirects` of Autodiscover (from
-        address or domain to address or URL).
+        many is answered), `latency_s`, `largest_item` and `largest_request` octets, `largest_page` of searches,
+        `stale_code` (of UpdateItem with an old key), `checks_key_of_delete`, `refuses_mime_of_others`, `offers` (of
+        `basic`, `ntlm`, `bearer`), `redirects` of Autodiscover (from address or domain to address or URL).
         """
         self._call("limit", **limits)
 

@@ -84,6 +84,7 @@ class Control:
         categories: Sequence[str],
         item_class: str,
         sent_at: datetime | None,
+        received_at: datetime | None,
         properties: dict[str, Any],
     ) -> str:
         box = self._mailbox(mailbox)
@@ -97,6 +98,8 @@ class Control:
             item.properties[p.CLASS] = item_class
         if sent_at is not None:
             item.properties |= {p.SUBMIT_TIME: sent_at, p.DELIVERY_TIME: sent_at}
+        if received_at is not None:
+            item.properties[p.DELIVERY_TIME] = received_at
         item.properties.setdefault(p.DELIVERY_TIME, item.properties.get(p.SUBMIT_TIME, datetime.now(UTC)))
         item.properties |= _stored(properties)
         item.complete(datetime.now(UTC))
@@ -143,8 +146,14 @@ class Control:
 
     def move_item(self, item: str, folder: str) -> str:
         box, found = self._store.item(item)
-        target = box.folder_named(folder) or box.add_folder(folder, box.by_distinguished["msgfolderroot"].id)
-        return self._store.move(box, found, box, target).id
+        return self._store.move(box, found, box, box.make_folder(folder)).id
+
+    def add_folder(self, mailbox: str, path: str, folder_class: str) -> None:
+        self._mailbox(mailbox).make_folder(path).folder_class = folder_class
+
+    def remove_folder(self, mailbox: str, path: str) -> None:
+        box = self._mailbox(mailbox)
+        del box.folders[self._folder(box, path).id]
 
     def delete_item(self, item: str) -> None:
         box, found = self._store.item(item)
@@ -162,6 +171,13 @@ class Control:
             return _shown(*self._store.item(item))
         except EwsError:
             return None
+
+    def folders(self, mailbox: str) -> list[str]:
+        box = self._mailbox(mailbox)
+        return [box.path_of(folder) for folder in box.folders.values() if not box.is_recoverable(folder)]
+
+    def receipts(self, mailbox: str) -> list[tuple[str, str]]:
+        return list(self._mailbox(mailbox).receipts)
 
     def release(self, mailbox: str) -> None:
         box = self._mailbox(mailbox)
@@ -226,7 +242,7 @@ def _shown(box: Mailbox, item: Item) -> dict[str, Any]:
     return {
         "id": item.id,
         "change_key": change_key("item", item.change),
-        "folder": folder.distinguished or folder.name,
+        "folder": box.path_of(folder),
         "item_class": item.item_class,
         "subject": item.subject,
         "message_id": str(item.properties.get(p.MESSAGE_ID, "")),

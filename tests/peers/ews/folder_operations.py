@@ -97,15 +97,28 @@ def find_folder(call: Call) -> Element:
         def fill(message: Element) -> None:
             mailbox, folder, _ = open_folder(node, call.caller, call.store)
             found = [other for other in _below(mailbox, folder, deep=deep) if _matches(call, other)]
-            attributes = {"TotalItemsInView": str(len(found)), "IncludesLastItemInRange": "true"}
-            root = add(message, "m:RootFolder", **attributes, IndexedPagingOffset=str(len(found)))
+            start, end = _view(call, len(found))
+            is_last = str(end >= len(found)).lower()
+            attributes = {"TotalItemsInView": str(len(found)), "IncludesLastItemInRange": is_last}
+            root = add(message, "m:RootFolder", **attributes, IndexedPagingOffset=str(end))
             folders = add(root, "t:Folders")
-            for other in found:
+            for other in found[start:end]:
                 _write(folders, mailbox, other, asked, extended)
 
         return fill
 
     return call.answer([one(node) for node in children(find(call.request, "m:ParentFolderIds"))])
+
+
+def _view(call: Call, count: int) -> tuple[int, int]:
+    """IndexedPageFolderView's part, never more than the server gives ([MS-OXWSSRCH] 2.2.4.20)."""
+    view = find(call.request, "m:IndexedPageFolderView")
+    if view is None:
+        return 0, min(count, call.settings.largest_page)
+    offset, most = int(view.get("Offset")), int(view.get("MaxEntriesReturned", call.settings.largest_page))
+    if offset < 0 or most < 1 or view.get("BasePoint") != "Beginning":
+        raise EwsError("ErrorInvalidPagingMaxRows" if most < 1 else "ErrorInvalidIndexedPagingParameters")
+    return offset, min(offset + min(most, call.settings.largest_page), count)
 
 
 def _below(mailbox: Mailbox, folder: Folder, *, deep: bool) -> list[Folder]:

@@ -17,13 +17,11 @@ from tests.peers.ews.ids import change_of_key
 from tests.peers.ews.items import Item
 from tests.peers.ews.mailboxes import Disposal, Folder, Mailbox
 from tests.peers.ews.restrictions import sorted_by, test_of
-from tests.peers.ews.shapes import Shape, element_name, shape_from, write_item
+from tests.peers.ews.shapes import Shape, asks_for_mime, element_name, has_mime, shape_from, write_item
 from tests.peers.ews.writing import changes_content, fill_new, touched, update
 from tests.peers.ews.xml import Element, add, children, find, is_true, local_name
 
 Filler = Callable[[Element], None]
-_LARGEST_PAGE = 1000
-"""EWSFindCountLimit of Exchange 2013 and later ("EWS throttling in Exchange")."""
 
 
 def _only_id(parent: Element, item: Item) -> None:
@@ -40,6 +38,8 @@ def get_item(call: Call) -> Element:
                 raise EwsError("ErrorInvalidId")
             mailbox, item, rights = call.item(item_id)
             check_available(mailbox)
+            if asks_for_mime(shape) and not has_mime(item) and call.settings.refuses_mime_of_others:
+                raise EwsError("ErrorUnsupportedMimeConversion", "The item's class has no MIME.")
             write_item(add(message, "m:Items"), item, shape, rights=rights)
 
         return fill
@@ -99,12 +99,12 @@ def _page(call: Call, message: Element, found: list[Item]) -> list[Item]:
         find(call.request, f"m:{name}") is not None for name in ("FractionalPageItemView", "CalendarView", "GroupBy")
     ):
         raise EwsError("ErrorInvalidOperation", "This server has none of the other views.")
-    start, end = 0, min(len(found), _LARGEST_PAGE)
+    start, end = 0, min(len(found), call.settings.largest_page)
     if view is not None:
-        offset, most = int(view.get("Offset")), int(view.get("MaxEntriesReturned", _LARGEST_PAGE))
+        offset, most = int(view.get("Offset")), int(view.get("MaxEntriesReturned", call.settings.largest_page))
         if offset < 0 or most < 1:
             raise EwsError("ErrorInvalidPagingMaxRows" if most < 1 else "ErrorInvalidIndexedPagingParameters")
-        most = min(most, _LARGEST_PAGE)
+        most = min(most, call.settings.largest_page)
         if view.get("BasePoint") == "Beginning":
             start, end = offset, min(offset + most, len(found))
         else:
@@ -263,11 +263,20 @@ def _update(call: Call, node: Element, how: str) -> Item:
         mailbox.check_room(draft.size - item.size)
     if any(changes_content(change) for change in updates):
         call.store.keep_version(mailbox, item)
+    if draft.is_read and not item.is_read:
+        _tell_sender(call, mailbox, draft, "read")
     mailbox.take(item)
     mailbox.put(draft)
     call.store.changed(mailbox, draft, names)
     draft.properties[p.MODIFIER] = (call.caller.acting_as or mailbox).name
     return draft
+
+
+def _tell_sender(call: Call, mailbox: Mailbox, item: Item, what: str) -> None:
+    """Unless SuppressReadReceipts says otherwise (UpdateItem, DeleteItem: since Exchange 2013), and once."""
+    if item.wants_receipt and call.request.get("SuppressReadReceipts") not in ("true", "1"):
+        item.is_receipt_sent = True
+        mailbox.receipts.append((str(item.properties.get(p.MESSAGE_ID, "")), what))
 
 
 def _check_conflict(call: Call, item: Item, key: str | None, how: str, names: list[str]) -> None:
@@ -302,6 +311,8 @@ def delete_item(call: Call) -> Element:
                 key = node.get("ChangeKey")
                 if not key or change_of_key(key) != item.change:
                     raise EwsError("ErrorStaleObject")
+            if not item.is_read:
+                _tell_sender(call, mailbox, item, "not-read")
             call.store.delete(mailbox, item, how)
 
         return fill

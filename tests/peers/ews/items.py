@@ -61,6 +61,7 @@ class Item:
     """The change at which a property was set last, by what stands for it in conflicts."""
     visible_at: float = 0
     """Monotonic: before it FindItem doesn't show the item."""
+    is_receipt_sent: bool = False
 
     # --- content ---
 
@@ -144,6 +145,11 @@ class Item:
         total += sum(len(attachment.content) + 200 for attachment in self.attachments)
         total += sum(60 + 2 * len(who.address + who.name) for people in self.recipients.values() for who in people)
         return total + sum(_value_size(value) for value in self.properties.values())
+
+    @property
+    def wants_receipt(self) -> bool:
+        """Whether Exchange would tell its sender that it was read, or deleted unread."""
+        return bool(self.properties.get(p.READ_RECEIPT)) and not self.is_draft and not self.is_receipt_sent
 
     def value(self, key: Key) -> Any:
         """A property, also of those that are worked out; None where it has none."""

@@ -60,6 +60,10 @@ class Mailbox:
     find_delay_s: float = 0
     unavailable: str = ""
     """A response code that each access is answered with."""
+    folder_names: dict[str, str] = field(default_factory=dict)
+    """Display names of distinguished folders that aren't English: `inbox` to `Posteingang`."""
+    receipts: list[tuple[str, str]] = field(default_factory=list)
+    """Read receipts that Exchange has sent, as Message-ID and `read` or `not-read`."""
     folders: dict[str, Folder] = field(default_factory=dict)
     by_distinguished: dict[str, Folder] = field(default_factory=dict)
     used: int = 0
@@ -68,7 +72,8 @@ class Mailbox:
     def __post_init__(self) -> None:
         for distinguished, (name, parent) in DISTINGUISHED.items():
             above = self.by_distinguished[parent].id if parent else ""
-            folder = self.add_folder(name, above, _FOLDER_CLASSES.get(distinguished, "IPF.Note"))
+            shown = self.folder_names.get(distinguished, name)
+            folder = self.add_folder(shown, above, _FOLDER_CLASSES.get(distinguished, "IPF.Note"))
             folder.distinguished = distinguished
             self.by_distinguished[distinguished] = folder
 
@@ -78,9 +83,21 @@ class Mailbox:
         return folder
 
     def folder_named(self, name: str) -> Folder | None:
-        """By distinguished id, else by display name."""
+        """By distinguished id, else by what `path_of` gives."""
         found = self.by_distinguished.get(name)
-        return found or next((folder for folder in self.folders.values() if folder.name == name), None)
+        return found or next((folder for folder in self.folders.values() if self.path_of(folder) == name), None)
+
+    def path_of(self, folder: Folder) -> str:
+        """Its distinguished id, or its name, behind those of the folders above it: `inbox/Tickets`."""
+        if folder.distinguished:
+            return folder.distinguished
+        above = self.path_of(self.folders[folder.parent])
+        return folder.name if above == "msgfolderroot" else f"{above}/{folder.name}"
+
+    def make_folder(self, path: str) -> Folder:
+        """The folder of this path, made where it isn't there, those above it too."""
+        above, _, last = path.rpartition("/")
+        return self.folder_named(path) or self.add_folder(last, self.make_folder(above or "msgfolderroot").id)
 
     def is_recoverable(self, folder: Folder) -> bool:
         return folder.distinguished.startswith("recoverableitems")

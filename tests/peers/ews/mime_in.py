@@ -30,6 +30,7 @@ _UNREADABLE = (LookupError, UnicodeError, binascii.Error, HeaderParseError)
 _CRLF = email.policy.compat32.clone(linesep="\r\n")
 _KEPT = ("x-", "content-class", "list-", "auto-submitted", "precedence")
 """Fields without a property of their own become named ones ([MS-OXCMAIL] 2.1.3.2)."""
+_REPORTS = {"disposition-notification": "REPORT.IPM.Note.IPNRN"}
 _FIELD = re.compile(rb"\A[!-9;-~]+[ \t]*:")
 
 
@@ -47,8 +48,10 @@ def read_mime(item: Item, data: bytes) -> None:
     else:
         _read_part(item, message, kind, is_related=False)
         _check_bodies(item)
-        if item.item_class.startswith("IPM.Schedule"):
-            item.exact_mime = data  # no calendars are kept here
+        if kind == "multipart/report":
+            item.properties[p.CLASS] = _REPORTS.get(str(message.get_param("report-type")), "REPORT.IPM.Note.NDR")
+        if item.item_class.startswith(("IPM.Schedule", "REPORT.")):
+            item.exact_mime = data  # no calendars are kept here, and no recipients' statuses
     if VIRUS in data or any(VIRUS in attachment.content for attachment in item.attachments):
         raise EwsError("ErrorVirusDetected")
 

@@ -23,7 +23,15 @@ _CLASSES = (
     ("IPM.Schedule.Meeting.Request", "t:MeetingRequest"),
     ("IPM.Schedule.Meeting.Resp", "t:MeetingResponse"),
     ("IPM.Schedule.Meeting.Canceled", "t:MeetingCancellation"),
+    ("IPM.Post", "t:PostItem"),
+    ("IPM.Appointment", "t:CalendarItem"),
+    ("IPM.Contact", "t:Contact"),
+    ("IPM.Task", "t:Task"),
 )
+_NO_MIME = frozenset({"t:Contact", "t:Task"})
+_NO_MESSAGES = _NO_MIME | {"t:CalendarItem"}
+_OF_POSTS = frozenset(f"message:{name}" for name in ("InternetMessageId", "IsRead"))
+"""As far as they are looked at here ([MS-OXWSPOST] 2.2.4.1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +97,22 @@ def element_name(item: Item) -> str:
     return next((name for start, name in _CLASSES if item.item_class.upper().startswith(start.upper())), "t:Message")
 
 
+def asks_for_mime(shape: Shape) -> bool:
+    return any(field.uri == "item:MimeContent" for field in shape.fields)
+
+
+def has_mime(item: Item) -> bool:
+    return element_name(item) not in _NO_MIME
+
+
+def _is_had(field: Field, name: str) -> bool:
+    """Whether items that come as `name` have such a field."""
+    if field.uri == "item:MimeContent":
+        return name not in _NO_MIME
+    is_of_messages = field.uri.startswith("message:")
+    return not is_of_messages or (name not in _NO_MESSAGES and (name != "t:PostItem" or field.uri in _OF_POSTS))
+
+
 def write_item(parent: Element, item: Item, shape: Shape, *, rights: str = "full", name: str = "") -> Element:
     """The item, in the shape."""
     name = name or element_name(item)
@@ -100,7 +124,8 @@ def write_item(parent: Element, item: Item, shape: Shape, *, rights: str = "full
         if order > EXTENDED_AFTER and not extended_written:
             _write_extended(node, item, shape)
             extended_written = True
-        field.write(node, item, showing)
+        if _is_had(field, name):
+            field.write(node, item, showing)
     if not extended_written:
         _write_extended(node, item, shape)
     if shape.headers and find(node, "t:InternetMessageHeaders") is None:

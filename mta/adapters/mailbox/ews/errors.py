@@ -49,7 +49,8 @@ _BY_CLASS: Mapping[type[MailboxError], str] = MappingProxyType({
     " ErrorFolderNotFound ErrorImpersonateUserDenied ErrorImpersonationDenied ErrorNotDelegate"
     " ErrorUserNotAllowedByPolicy",
     NoMailboxError: "ErrorInvalidMailbox ErrorInvalidSmtpAddress ErrorInvalidUserPrincipalName"
-    " ErrorMailRecipientNotFound ErrorNameResolutionNoMailbox ErrorNameResolutionNoResults ErrorNonExistentMailbox",
+    " ErrorMailRecipientNotFound ErrorNameResolutionNoMailbox ErrorNameResolutionNoResults ErrorNonExistentMailbox"
+    " ErrorNonPrimarySmtpAddress",
     MailboxUnavailableError: "ErrorClientDisconnected ErrorConnectionFailed ErrorConnectionFailedTransientError"
     " ErrorCrossSiteRequest ErrorInternalServerError ErrorInternalServerTransientError ErrorMailboxConfiguration"
     " ErrorMailboxFailover ErrorMailboxLogonFailed ErrorMailboxMoveInProgress ErrorMailboxStoreUnavailable"
@@ -60,7 +61,7 @@ _BY_CLASS: Mapping[type[MailboxError], str] = MappingProxyType({
     " ErrorProxyTokenExpired ErrorRequestAborted ErrorServiceDiscoveryFailed ErrorTimeoutExpired",
     ConflictError: "ErrorChangeKeyRequired ErrorChangeKeyRequiredForWriteOperations ErrorInvalidChangeKey"
     " ErrorIrresolvableConflict ErrorObjectTypeChanged ErrorStaleObject",
-    ItemGoneError: "ErrorItemNotFound",
+    ItemGoneError: "ErrorInvalidId ErrorInvalidIdEmpty ErrorInvalidIdMalformed ErrorItemNotFound",
     QuotaError: "ErrorQuotaExceeded",
     RefusedError: "ErrorAttachmentSizeLimitExceeded ErrorContentConversionFailed ErrorCorruptData"
     " ErrorDataSizeLimitExceeded ErrorInvalidExtendedProperty ErrorInvalidExtendedPropertyValue"

@@ -69,6 +69,8 @@ _BY_CODE: Mapping[str, type[MailboxError]] = MappingProxyType({
     "ErrorChangeKeyRequired": ConflictError,
     "ErrorChangeKeyRequiredForWriteOperations": ConflictError,
     "ErrorItemNotFound": ItemGoneError,
+    "ErrorInvalidIdMalformed": ItemGoneError,
+    "ErrorInvalidId": ItemGoneError,
     "ErrorQuotaExceeded": QuotaError,
     "ErrorMailboxSizeLimitExceeded": QuotaError,
     "ErrorMessageSizeExceeded": RefusedError,
