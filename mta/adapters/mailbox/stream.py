@@ -65,19 +65,20 @@ class Stream:
             self._receive()
         return self._taken(end + 1)
 
-    def read_to(self, end: bytes, *, keep: int) -> tuple[bytes, bool]:
-        """What has come, up to `end`, and whether that has come, too, which is then taken away.
-
-        Of the last octets so many are held back until more has come: it may be the beginning of `end`.
-        """
-        if (at := self._held.find(end)) < 0 and len(self._held) <= keep:
+    def read_to(self, end: bytes) -> tuple[bytes, bool]:
+        """What has come, up to `end`, and whether that has come, too, which is then taken away."""
+        held = self._held
+        if len(held) < len(end):
             self._receive()
-            at = self._held.find(end)
-        if at < 0:
-            return self._taken(max(0, len(self._held) - keep)), False
-        data = self._taken(at)
-        self._taken(len(end))
-        return data, True
+        if (at := held.find(end)) >= 0:
+            data = self._taken(at)
+            self._taken(len(end))
+            return data, True
+        return self._taken(max(0, len(held) - len(end) + 1)), False  # the rest may be its beginning
+
+    def unread(self, data: bytes) -> None:
+        """As if it came next."""
+        self._held[:0] = data
 
     def send(self, data: bytes) -> None:
         view = memoryview(data)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ import trustme
 from imapclient import imap_utf7
 
 from mta.adapters.mailbox import open_reader
-from mta.config.tracking_schema import ImapMailbox
+from mta.config.tracking_schema import ImapMailbox, Pop3Mailbox
 from mta.ports.mailbox_reader import MailboxReader
 from tests.contract.readers.harness import Fault, Lying, Trait, message_id
 from tests.servers.dovecot import PASSWORD, Dovecot, missing, running_dovecot
@@ -25,8 +26,11 @@ _MAILBOXES = 200
 _SEEN = re.compile(rb"FLAGS \([^)]*\\Seen")
 
 
-class OnDovecot:
+class OnDovecot(ABC):
     """What IMAP and POP3 share."""
+
+    @abstractmethod
+    def open(self, mailbox: str, **settings: Any) -> MailboxReader: ...
 
     def __init__(self) -> None:
         if reason := missing():
@@ -60,6 +64,9 @@ class OnDovecot:
     def restart(self) -> None:
         self.dovecot.restart()
 
+    def fault(self, fault: Fault, mailbox: str) -> AbstractContextManager[MailboxReader]:
+        return _with(self.open(mailbox, **_FAULTS[fault](self.folder)))
+
     def on_server(self, mailbox: str, folder: str) -> list[Lying]:
         name = imap_utf7.encode(folder.replace("/", ".")).decode() or "INBOX"
         with self.dovecot.session(mailbox) as session:
@@ -86,8 +93,29 @@ class ImapMailboxes(OnDovecot):
     def lying(self, mailbox: str, folder: str = "") -> list[Lying]:
         return self.on_server(mailbox, folder)
 
-    def fault(self, fault: Fault, mailbox: str) -> AbstractContextManager[MailboxReader]:
-        return _with(self.open(mailbox, **_FAULTS[fault](self.folder)))
+
+class Pop3Mailboxes(OnDovecot):
+    """Fulfils `Harness`."""
+
+    traits = frozenset({Trait.SAME_BYTES, Trait.SERVER})
+    faults = frozenset(Fault) - {Fault.NO_FOLDER}
+
+    def open(self, mailbox: str, **settings: Any) -> MailboxReader:
+        own = {
+            "kind": "pop3", "name": "desk", "address": mailbox, "host": "127.0.0.1", "port": self.dovecot.pop3s,
+            "tls": {"ca_file": str(self.dovecot.ca_file)}, "password": {"file": str(self.folder / "password")},
+        }  # fmt: skip
+        return open_reader(Pop3Mailbox.model_validate({**own, **settings}), set_aside_folder=self.aside(mailbox))
+
+    def lying(self, mailbox: str, folder: str = "") -> list[Lying]:
+        if not folder:
+            return self.on_server(mailbox, "")
+        files = sorted(self.aside(mailbox).glob("new/*"), key=lambda file: file.stat().st_mtime_ns)
+        return [Lying(message_id(file.read_bytes())) for file in files]
+
+    def aside(self, mailbox: str) -> Path:
+        """The Maildir for those set aside."""
+        return self.folder / "aside" / mailbox
 
 
 _FAULTS: dict[Fault, Any] = {

@@ -9,12 +9,8 @@ from tests.contract.readers.harness import Fault, Harness
 from tests.contract.readers.maildir import Maildirs
 
 KINDS: dict[str, type[Harness]] = {
-    "ews": Ews,
-    "ews-other": OtherEws,
-    "graph": Graph,
-    "imap": ImapMailboxes,
-    "maildir": Maildirs,
+    "ews": Ews, "ews-other": OtherEws, "graph": Graph, "imap": ImapMailboxes, "maildir": Maildirs,
     "pop3": Pop3Mailboxes,
-}
+}  # fmt: skip
 """Each starts its server when called."""
 FAULTS = [(kind, fault) for kind, made in sorted(KINDS.items()) for fault in Fault if fault in made.faults]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -84,14 +84,14 @@ class Directory:
             raise FileNotFoundError(f"no plain file: {name!r}")
         return state
 
-    def write(self, name: str, data: bytes, modified_ns: int | None) -> os.stat_result:
+    def write(self, name: str, pieces: Iterable[bytes], modified_ns: int | None) -> os.stat_result:
         """A new file, on disk when this returns; none is left where that fails."""
         mode = (os.fstat(self.descriptor).st_mode & 0o060) | 0o600
         descriptor = os.open(name, _NEW, 0o600, dir_fd=self.descriptor)
         try:
             with open(descriptor, "wb") as file:  # noqa: PTH123 (a descriptor, not a path)
                 self.give(descriptor, mode)
-                file.write(data)
+                file.writelines(pieces)
                 file.flush()
                 if modified_ns is not None:
                     os.utime(descriptor, ns=(modified_ns, modified_ns))

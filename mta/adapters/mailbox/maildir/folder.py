@@ -151,7 +151,7 @@ class Folder:
         """A new message, on disk when this returns; where that fails, it is not there."""
         name = Name("cur", new_unique(len(data)), "").with_letters(letters)
         tmp, cur = self._places["tmp"], self._places["cur"]
-        state = tmp.write(name.unique, data, modified_ns)
+        state = tmp.write(name.unique, (data,), modified_ns)
         tmp.rename(name.unique, cur, name.file)
         try:
             cur.sync()

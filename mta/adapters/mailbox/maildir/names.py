@@ -20,7 +20,8 @@ _KEYWORD_LINE = re.compile(r"(\d{1,2}) (\S{1,200})\Z")
 _BEGINS_WITH_TIME = re.compile(r"\d{1,12}(?=\.)")
 _TIME = re.compile(r"(\d{1,12})\.(?:M(\d{1,6})P\d{1,10}(?:Q(\d{1,10}))?)?")
 """Seconds, microseconds, and the number that a process gives its deliveries."""
-_HOST = socket.gethostname().replace("/", "\\057").replace(":", "\\072")
+HOST = socket.gethostname().replace("/", "\\057").replace(":", "\\072")
+"""This machine's name as names of files have it."""
 _made = itertools.count(1)
 
 
@@ -72,7 +73,7 @@ def name_of(folder: str, file: str) -> Name | None:
 def new_unique(octets: int) -> str:
     """A name that nobody has had; with its size, which servers with quotas want to know without asking the disk."""
     now = time.time_ns()
-    return f"{now // 10**9}.M{now // 1000 % 10**6}P{os.getpid()}Q{next(_made)}.{_HOST},S={octets}"
+    return f"{now // 10**9}.M{now // 1000 % 10**6}P{os.getpid()}Q{next(_made)}.{HOST},S={octets}"
 
 
 class Flags:
