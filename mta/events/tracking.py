@@ -4,6 +4,28 @@ from __future__ import annotations
 
 from mta.events.log import emit
 
+# --- in the relay ----------------------------------------------------------------------------------------------------
+
+
+def tracked(queue_id: str, *, transaction: str, by: str, rule: str, message_id: str, organisation: str) -> None:
+    """A message opens a conversation, or goes on with one that it names (`by`); without one it is correlated later."""
+    emit(
+        "info", "tracked", queue_id=queue_id, transaction=transaction, by=by, rule=rule, message_id=message_id,
+        organisation=organisation,
+    )  # fmt: skip
+
+
+def tracking_copy_queued(queue_id: str, *, copy: str, transaction: str, to: object, next_hop: str) -> None:
+    """A copy for the processing mailbox follows from a delivery, unless one was made before."""
+    emit(
+        "info", "tracking-copy", queue_id=queue_id, copy=copy, transaction=transaction, to=str(to), next_hop=next_hop
+    )  # fmt: skip
+
+
+def tracking_copy_left_out(queue_id: str, *, reason: str) -> None:
+    emit("warning", "tracking-copy-left-out", queue_id=queue_id, reason=reason)
+
+
 # --- monitored mailboxes ---------------------------------------------------------------------------------------------
 
 
@@ -124,3 +146,46 @@ def tracking_forgotten(rows: int) -> None:
 def tracking_cautious(since: str) -> None:
     """The process died the last time: messages are taken one at a time until each mailbox was polled once."""
     emit("warning", "tracking-cautious", since=since, what="one message at a time until each mailbox was polled once")
+
+
+# --- records ----------------------------------------------------------------------------------------------------------
+
+
+def tracking_rule_failed(record: str, *, message_id: str, rule: str, action: str, reason: str) -> None:
+    """An action could not be carried out; the others were, and the message is on record all the same."""
+    emit(
+        "warning", "tracking-rule-failed", record=record, message_id=message_id, rule=rule, failed=action, reason=reason
+    )  # fmt: skip
+
+
+def tracking_rule_audited(record: str, *, message_id: str, rule: str, actions: str) -> None:
+    """A rule in mode audit matched: what it would have done."""
+    emit("info", "tracking-rule-audited", record=record, message_id=message_id, rule=rule, would=actions)
+
+
+def tracking_notice_left_out(record: str, *, rule: str, recipient: str, reason: str) -> None:
+    """Somebody whom a rule names is rightly not written to."""
+    emit("info", "tracking-notice-left-out", record=record, rule=rule, recipient=recipient, reason=reason)
+
+
+def tracking_template_failed(record: str, *, rule: str, template: str, error: str) -> None:
+    """A notice is written in our own words instead; where they fail, too, it is not written."""
+    emit("warning", "tracking-template-failed", record=record, rule=rule, template=template, error=error)
+
+
+def tracking_pending(record: str, *, message_id: str, sender: str, entry: str) -> None:
+    """Somebody who does not take part holds a valid reference: his message waits for the record's owner."""
+    emit(
+        "warning", "tracking-pending", record=record, message_id=message_id, sender=sender, entry=entry,
+        mend="stampline records accept ENTRY, or decline",
+    )  # fmt: skip
+
+
+def tracking_rule_timed(record: str, *, rule: str) -> None:
+    """A time-triggered rule was carried out."""
+    emit("info", "tracking-rule-timed", record=record, rule=rule)
+
+
+def tracking_digest(digest: str, *, records: int, recipients: int) -> None:
+    """A digest was made."""
+    emit("info", "tracking-digest", digest=digest, records=records, recipients=recipients)

@@ -159,9 +159,7 @@ class Notify(_OfRecord):
     sender: str
 
     def _change(self, draft: Draft, rule: str) -> None:
-        draft.wishes.append(
-            NoticeWish(rule, self.to, self.template, self.subject.of(draft), self.account, self.sender)
-        )
+        draft.wishes.append(NoticeWish(rule, self.to, self.template, self.subject.of(draft), self.account, self.sender))
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,4 +227,3 @@ def _owner(draft: Draft, module: str) -> str:
     if message is not None and message.incoming.is_sent and message.incoming.author_key:
         return message.incoming.author_key
     return draft.defaults.owners.get(module, "")
-

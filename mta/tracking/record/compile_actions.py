@@ -10,8 +10,8 @@ from mta.config.tracking_schema import OutgoingAccount, TrackingSettings
 from mta.config.yaml_values import Loc
 from mta.message.patterns.text_patterns import FieldPattern, PatternError
 from mta.model.address import AddressError, parse_address
-from mta.tracking.record import actions
 from mta.tracking.record import action_schema as written
+from mta.tracking.record import actions
 from mta.tracking.record.compile_conditions import Report
 from mta.tracking.record.note import PlannedNote
 from mta.tracking.record.schema import FIELD_NAME

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
 
 from mta.config.explain_errors import closest
 from mta.config.texts import listed
@@ -40,8 +39,8 @@ _OF_MESSAGES = (
 )  # fmt: skip
 
 
-class Report(Protocol):
-    def __call__(self, loc: Loc, what: str, mend: str) -> None: ...
+Report = Callable[[Loc, str, str], None]
+"""(place, what is wrong, how to mend it)"""
 
 
 class ConditionCompiler:
@@ -65,9 +64,7 @@ class ConditionCompiler:
         if written.all is not None:
             parts += [self.compile(part, (*loc, "all", n), depth + 1) for n, part in enumerate(written.all)]
         if written.any is not None:
-            parts.append(
-                Any([self.compile(part, (*loc, "any", n), depth + 1) for n, part in enumerate(written.any)])
-            )
+            parts.append(Any([self.compile(part, (*loc, "any", n), depth + 1) for n, part in enumerate(written.any)]))
         if written.not_ is not None:
             parts.append(Not(self.compile(written.not_, (*loc, "not"), depth + 1)))
         return parts[0] if len(parts) == 1 else All(parts)
@@ -183,9 +180,7 @@ class ConditionCompiler:
     def _body(self, written: BodyTests, loc: Loc) -> Iterator[Condition]:
         return self._text(f"body ({written.within})", written, loc, _text_of(written.within))
 
-    def _text(
-        self, name: str, written: TextTests, loc: Loc, text: Callable[[Draft], Text]
-    ) -> Iterator[Condition]:
+    def _text(self, name: str, written: TextTests, loc: Loc, text: Callable[[Draft], Text]) -> Iterator[Condition]:
         compilers: Sequence[tuple[str, Callable[[Sequence[str]], Pattern]]] = (
             ("phrase", compile_phrases), ("keywords", compile_keywords)
         )  # fmt: skip
@@ -223,7 +218,7 @@ class ConditionCompiler:
 # --- tests ------------------------------------------------------------------------------------------------------------
 
 
-def _word(value: bool) -> str:  # noqa: FBT001
+def _word(value: bool) -> str:
     return "true" if value else "false"
 
 
@@ -347,6 +342,4 @@ def _within(number: int, over: int | None, under: int | None) -> bool:
 
 
 def _limits(over: int | None, under: int | None) -> str:
-    return ", ".join(
-        f"{word} {limit}" for word, limit in (("over", over), ("under", under)) if limit is not None
-    )
+    return ", ".join(f"{word} {limit}" for word, limit in (("over", over), ("under", under)) if limit is not None)

@@ -43,6 +43,8 @@ class NoticeWish:
     """Name; "" for the one that fits."""
     sender: str = ""
     """From; "" for the one that fits."""
+    once: str = ""
+    """Where not empty: such a notice is made once, and not once for each occasion."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,18 +137,29 @@ class Draft:
         """What differs from how the record stands becomes one change."""
         record = self.record
         assert record is not None
-        given = {"state": state, "title": title, "owner": owner, "requester": requester}
-        changed = {name: value for name, value in given.items() if value not in (None, getattr(record, name))}
         new = {name: value for name, value in (fields or {}).items() if record.fields.get(name) != value}
         room = FIELDS_MAX - len(record.fields.keys() - new.keys())
-        new = dict(list(new.items())[: max(room, 0)])
-        if not changed and not new:
+        change = UpdateRecord(
+            record.transaction,
+            _changed(state, record.state),
+            _changed(title, record.title),
+            _changed(owner, record.owner),
+            _changed(requester, record.requester),
+            dict(list(new.items())[: max(room, 0)]),
+        )
+        if change == UpdateRecord(record.transaction):
             return
-        self.changes.append(UpdateRecord(record.transaction, fields=new, **changed))
-        closed_at = record.closed_at if state is None else self.facts.now if state == CLOSED else None
+        self.changes.append(change)
         self.record = replace(
-            record, **changed, fields={**record.fields, **new}, closed_at=closed_at, updated_at=self.facts.now
-        )  # type: ignore[arg-type]
+            record,
+            state=state if state is not None else record.state,
+            title=title if title is not None else record.title,
+            owner=owner if owner is not None else record.owner,
+            requester=requester if requester is not None else record.requester,
+            fields={**record.fields, **change.fields},
+            closed_at=record.closed_at if state is None else self.facts.now if state == CLOSED else None,
+            updated_at=self.facts.now,
+        )
 
     def delete(self) -> None:
         assert self.record is not None
@@ -157,3 +170,8 @@ class Draft:
         self.changes.append(note)
         if self.record is not None:
             self.record = replace(self.record, notes=self.record.notes + 1, updated_at=self.facts.now)
+
+
+def _changed(wanted: str | None, there: str) -> str | None:
+    """None where it is so already."""
+    return None if wanted == there else wanted

@@ -177,5 +177,3 @@ def _sound_entries(value: object) -> dict[int, RuleEntry]:
         with suppress(ValidationError):
             entries[n] = RuleEntry.model_validate(entry)
     return entries
-
-
