@@ -1,4 +1,4 @@
-"""Whether what signs can sign: DKIM keys, the key of the ARC seal, the keys of our mark."""
+"""Whether what signs can sign: DKIM keys, the key of the ARC seal, the keys of our mark and of tracking."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from mta.config.delivery_schema import MaildirHop
 from mta.config.findings import Finding, secret_value
 from mta.config.schema import Configuration, DkimKey
 from mta.config.signing_keys import RSA_BITS_USUAL, DkimKeyError, PrivateKey, arc_key, private_key
+from mta.config.types import Secret
 from mta.config.yaml_values import Loc
 from mta.model.address import AddressError, domain_key, parse_address
 
@@ -92,7 +93,7 @@ def signing_surroundings(configuration: Configuration) -> Iterator[Finding]:
             read(pem)
         except DkimKeyError as exc:
             yield Finding(loc, f"the key {exc}", _MADE_BY)
-    yield from _mark_keys(configuration)
+    yield from _secret_keys(configuration)
     yield from _mark_tokens(configuration)
 
 
@@ -137,20 +138,24 @@ def _keys(
             yield (*place, "arc", "key"), organisation.arc, arc_key
 
 
-def _mark_keys(configuration: Configuration) -> Iterator[Finding]:
-    keys = [
-        ((*place, "mark", "keys", index), secret)
-        for place, organisation in configuration.placed_organisations
-        for index, secret in enumerate(organisation.mark.keys)
-    ]
-    for loc, secret in keys:
+def _secret_keys(configuration: Configuration) -> Iterator[Finding]:
+    """Of HMACs: of our mark, of references and copies of tracked mail."""
+    for place, organisation in configuration.placed_organisations:
+        yield from _long_enough((*place, "mark", "keys"), "mark", organisation.mark.keys)
+        if organisation.tracking is not None:
+            yield from _long_enough((*place, "tracking", "keys"), "tracking", organisation.tracking.keys)
+
+
+def _long_enough(place: Loc, whose: str, keys: tuple[Secret, ...]) -> Iterator[Finding]:
+    for index, secret in enumerate(keys):
+        loc = (*place, index)
         value = secret_value(loc, secret)
         if isinstance(value, Finding):
             yield value
         elif len(value) < MARK_KEY_MIN_OCTETS:
             yield Finding(
                 loc,
-                f"the mark's key has {len(value)} octets, but needs {MARK_KEY_MIN_OCTETS} or more",
+                f"the {whose}'s key has {len(value)} octets, but needs {MARK_KEY_MIN_OCTETS} or more",
                 "make one with: openssl rand -hex 32",
             )
 

@@ -189,3 +189,8 @@ def tracking_rule_timed(record: str, *, rule: str) -> None:
 def tracking_digest(digest: str, *, records: int, recipients: int) -> None:
     """A digest was made."""
     emit("info", "tracking-digest", digest=digest, records=records, recipients=recipients)
+
+
+def mark_without_columns(record: str, *, mailbox: str, plugin: str, reason: str) -> None:
+    """The copies of a filed message get category and link, but no columns."""
+    emit("warning", "mark-without-columns", record=record, mailbox=mailbox, plugin=plugin, reason=reason)

@@ -45,12 +45,24 @@ def _alternatives(words: tuple[str, ...]) -> str:
     return "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
 
 
+_PREFIXES_MAX = 20
 _SIGN = re.compile(
     rf"\s*+(?>(?:\[[^\]]{{0,60}}\]\s*+){{0,5}})(?:(?P<AWAY>{_alternatives(_AWAY)})"
     rf"|(?:(?P<FORWARD>{_alternatives(_FORWARD)})|(?P<REPLY>{_alternatives(_REPLY)}))"
     r"(?:\s?(?:[\[(^]\d{1,3}[\])]?|\d{1,3}))?\s?[:：])",
     re.IGNORECASE,
 )
+
+
+def prefix_end(subject: str) -> int:
+    """Where the subject itself begins, behind `Re:` and its like; tags before them belong to what stands in front."""
+    position = 0
+    for _ in range(_PREFIXES_MAX):
+        match = _SIGN.match(subject, position)
+        if match is None or match.lastgroup == "AWAY":
+            break
+        position = match.end()
+    return position + len(subject[position:]) - len(subject[position:].lstrip()) if position else 0
 
 
 def subject_sign(subject: str) -> SubjectSign | None:

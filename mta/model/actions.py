@@ -292,14 +292,49 @@ class AutoRespond(Action):
     on_error: OnError = OnError.DELIVER_UNSTAMPED
 
 
-ONCE = (Archive, Notify, AutoRespond)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Track(Action):
+    """The message opens a tracked conversation, or goes on with one, once per original. `CarryId` is what comes of it.
+
+    Before the 250 the conversation is found or opened, so this never stands in a recipient's list.
+    """
+
+    kind: ClassVar[str] = "track"
+    module: str
+    """Kind of the record that it opens; it goes on with one of any kind."""
+    opens: bool = True
+    """False: it only goes on with a conversation."""
+    copies: bool = True
+    """The processing mailbox gets a copy."""
+    carries: bool = True
+    """False: the message is of a kind that nothing is put into, because it never is or the rule doesn't name it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CarryId(Action):
+    """The copy carries the id of the conversation that it belongs to; messages that may not be touched do in header
+    fields that nobody reads."""
+
+    kind: ClassVar[str] = "carry-id"
+    changes_content: ClassVar[bool] = True
+    reference: str
+    """Signed; without brackets and domain."""
+    domain: str
+    """Makes a Message-ID of it."""
+    in_subject: str = ""
+    """The token that the subject gets; "" for none."""
+    in_text: str = "none"
+    """How the text gets the reference: "none", "visible" or "hidden"."""
+
+
+ONCE = (Archive, Notify, AutoRespond, Track)
 """Done once for an original message, at acceptance: they shape nobody's copy."""
 ACTION_KINDS: dict[str, type[Action]] = {
     cls.kind: cls
     for cls in (
         Stamp, TagSubject, SetHeader, RemoveHeader, SetReplyTo, RewriteSender, ReplaceText, RemoveStamps, AddAttachment,
         StripAttachments, Reject, Defer, Drop, Hold, Route, RequireTls, SignWith, AddRecipients, NameRecipients,
-        Redirect, Archive, Notify, AutoRespond,
+        Redirect, Archive, Notify, AutoRespond, Track, CarryId,
     )
 }  # fmt: skip
 _FIELDS = {cls: tuple(each.name for each in fields(cls)) for cls in ACTION_KINDS.values()}

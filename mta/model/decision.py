@@ -5,12 +5,13 @@ A decision is committed with the message and carried out from there; nothing her
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Any
 
 from mta.model.actions import Action, Reject, action_from_json, action_to_json
 from mta.model.address import Address, parse_address
+from mta.model.transaction import Tracked, Transaction
 
 
 class Direction(Enum):
@@ -83,6 +84,8 @@ class Decision:
     already_processed: bool = False
     """It came with our own valid mark: relayed as it is, mark included."""
     once: tuple[OnceFor, ...] = ()
+    tracked: Tracked | None = None
+    """The conversation that it belongs to."""
 
     @property
     def is_ours(self) -> bool:
@@ -113,6 +116,8 @@ class Decision:
             data["by_rules"] = by_rules
         if self.once:
             data["once"] = [[action_to_json(each.action), each.recipients] for each in self.once]
+        if self.tracked is not None:
+            data["tracked"] = asdict(self.tracked)
         return data
 
     @classmethod
@@ -127,4 +132,10 @@ class Decision:
             for number, (address, direction, role, group, next_hop) in enumerate(data["recipients"])
         )  # fmt: skip
         once = tuple(OnceFor(action_from_json(action), tuple(indexes)) for action, indexes in data.get("once", ()))
-        return cls(recipients, data["organisation"], data["sender"], data["already_processed"], once)
+        tracked = _tracked(data["tracked"]) if "tracked" in data else None
+        return cls(recipients, data["organisation"], data["sender"], data["already_processed"], once, tracked)
+
+
+def _tracked(data: dict[str, Any]) -> Tracked:
+    transaction = Transaction(**data["transaction"]) if data["transaction"] is not None else None
+    return Tracked(**{**data, "transaction": transaction})

@@ -35,3 +35,23 @@ class Opening:
     """The transaction whose signed reference it carries, or whose token a sender of ours wrote; None opens one."""
     participants: tuple[str, ...] = ()
     """Address keys: who takes part from now on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tracked:
+    """That a message belongs to a conversation, and whether the processing mailbox gets a copy; committed with the
+    decision."""
+
+    transaction: Transaction | None
+    """None: a rule wants the copy, and correlation decides."""
+    rule: str
+    by: str
+    """`opened`, or how it was known: `in-reply-to`, `references`, `header`, `body`, `subject`; "" where it wasn't."""
+    key: str = ""
+    """Names the original: its parts, attempts and copies share it."""
+    copy_to: str = ""
+    """The processing mailbox; "" for no copy."""
+    next_hop: str = ""
+    """By which the copy goes."""
+    is_authenticated: bool | None = None
+    """What was found out about From; None where nobody looked."""

@@ -53,6 +53,10 @@ class Spool(Protocol):
         """The tracked conversation of a message; see `TrackingStore.open_transaction`. Raises TemporaryError."""
         ...
 
+    async def transaction(self, organisation: str, module: str, number: int) -> Transaction | None:
+        """The one that this number names now; see `Conversations.transaction`. Raises TemporaryError."""
+        ...
+
     async def claimed(self, keys: Collection[str]) -> frozenset[str]:
         """Those of the keys that somebody has claimed, and whose time isn't over. Raises TemporaryError."""
         ...

@@ -12,6 +12,7 @@ from mta.ports.directory import Directory, DirectoryDownError
 from mta.relay.decide import OrganisationFacts, Policy, Readers, RuleSet
 from mta.relay.sign import Sealer, Signer
 from mta.relay.stamp.templates.template_set import TemplateSet
+from mta.relay.track import Tracking
 
 
 async def people_of(directory: Directory, keys: Collection[str]) -> Mapping[str, Person]:
@@ -49,6 +50,8 @@ class Book:
     """How deciding looks at quotes and stamps."""
     authserv_ids: frozenset[str]
     """The names by which our own Authentication-Results go, in lower case."""
+    tracking: Tracking | None = None
+    """None where the organisation tracks nothing."""
 
     @property
     def name(self) -> str:

@@ -34,6 +34,7 @@ from mta.model.queue import is_frozen
 from mta.model.reply import INTERNAL_ERROR, MailError, Reply
 from mta.ports.spool import LeaseLostError
 from mta.relay.book import Book, people_of
+from mta.relay.conversing import with_tracking_copy
 from mta.relay.copies import Original, finished, stamped
 from mta.relay.deliver.attempt import Copy, NoForm, attempt
 from mta.relay.deliver.settle import Settler, set_aside
@@ -276,6 +277,9 @@ async def _deliver_one(equipment: Equipment, departure: Departure, delivery: Lea
     )
     if departure.changed and equipment.makes_sent_items:
         settlement = _with_sent_copies(departure, delivery, settlement, now)
+    if delivery.message.decision.tracked is not None:
+        settlement = await with_tracking_copy(equipment, departure.original, departure.edits, settlement, now)
+        crash_point("tracking-copy-made")
     await _conclude(equipment, delivery, settlement, began)
 
 
@@ -322,6 +326,6 @@ async def _settle(equipment: Equipment, settlement: Settlement) -> bool:
             events.settle_failed(settlement.queue_id, error=str(exc), again_in_s=wait_s)
             await asyncio.sleep(wait_s)
         else:
-            if settlement.spawned:
+            if settlement.spawned or settlement.copies:
                 equipment.queue_changed.set()
             return True

@@ -42,9 +42,20 @@ def log_settlement(delivery: LeasedDelivery, settlement: Settlement, now: dateti
     for dsn in settlement.spawned:
         (entry,) = dsn.recipients
         events.dsn_queued(message.queue_id, dsn=dsn.queue_id, to=entry.address, next_hop=entry.next_hop)
+    for copy in settlement.copies:
+        (entry,) = copy.message.recipients
+        events.tracking_copy_queued(
+            message.queue_id, copy=copy.message.queue_id, transaction=_conversation(delivery), to=entry.address,
+            next_hop=entry.next_hop,
+        )  # fmt: skip
     dropped = [entry.address for entry in delivery.recipients if settlement.final.get(entry.index) is State.DROPPED]
     if dropped:
         events.dropped(message.queue_id, recipients=dropped, reason="rule")
+
+
+def _conversation(delivery: LeasedDelivery) -> str:
+    tracked = delivery.message.decision.tracked
+    return str(tracked.transaction or "") if tracked is not None else ""
 
 
 _Fate = tuple[int, State | None, str, str]

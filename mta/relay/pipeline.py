@@ -15,7 +15,7 @@ from mta.model.envelope import Client, Envelope
 from mta.model.queue_id import new_queue_id
 from mta.model.reply import DRAINING, STORAGE_FULL, MailError, Reply
 from mta.ports.spool import LEASE
-from mta.relay import acceptance, arrival, departure
+from mta.relay import acceptance, arrival, conversing, departure
 from mta.relay.arrival import Arrival
 from mta.relay.arrival_log import log_refusal
 from mta.relay.departure import Departure
@@ -36,6 +36,7 @@ BEFORE_THE_REPLY = (
     arrival.look_up,
     arrival.decide,
     acceptance.follow,
+    conversing.track,
     acceptance.commit,
 )
 AFTER_THE_REPLY = (

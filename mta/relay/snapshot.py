@@ -27,6 +27,7 @@ from mta.relay.foreign_fields import token_field
 from mta.relay.sign import DkimKeyError, Sealer, Signer
 from mta.relay.stamp.readers import earlier_stamps, newest_texts
 from mta.relay.stamp.templates.template_set import TemplateSet, load_templates
+from mta.relay.track import Tracking
 
 T = TypeVar("T")
 OpenDirectory = Callable[[DirectorySettings], Directory]
@@ -112,6 +113,7 @@ def _book(
     rules, templates, directory = _content(
         loading, organisation.rules, organisation.templates, organisation.directory, organisation.attributes, hops,
         frozenset(key.selector for key in organisation.dkim),
+        tuple(module.name for module in organisation.tracking.modules) if organisation.tracking is not None else (),
     )  # fmt: skip
     marks = loading.attempt(lambda: _quote_marks(located, place, organisation.quote_separators))
     if directory is not None and organisation.sent_items is not None:
@@ -141,6 +143,9 @@ def _book(
             lambda message: earlier_stamps(message, templates.names()),
         ),
         configuration.authserv_ids,
+        Tracking.of(organisation.name, organisation.accepted_domains[0], organisation.tracking)
+        if organisation.tracking is not None
+        else None,
     )
 
 
@@ -152,6 +157,7 @@ def _content(
     values: dict[str, str] | None,
     next_hops: frozenset[str] | None,
     dkim_selectors: frozenset[str] | None,
+    modules: tuple[str, ...] | None,
 ) -> tuple[RuleSet | None, TemplateSet | None, Directory | None]:
     """Directory, then templates, then rules: each is checked against those before it, where these could be read."""
     directory = None
@@ -162,7 +168,7 @@ def _content(
         loading.attempt(lambda: load_templates(templates, attributes, values)) if templates.is_dir() else None
     )
     groups = directory.group_names() if directory is not None else None
-    surroundings = Surroundings(template_set, groups, next_hops, attributes, values, dkim_selectors)
+    surroundings = Surroundings(template_set, groups, next_hops, attributes, values, dkim_selectors, modules)
     rule_set = loading.attempt(lambda: load_rules(rules, surroundings)) if rules.is_dir() else None
     return rule_set, template_set, directory
 
@@ -183,7 +189,7 @@ def _problems_around(path: Path, open_directory: OpenDirectory) -> list[Problem]
             written = TypeAdapter[DirectorySettings](DirectorySettings).validate_python(organisation["directory"])
         except (KeyError, TypeError, ValidationError):
             continue
-        _content(loading, rules, templates, absolute(written, base), None, None, None)
+        _content(loading, rules, templates, absolute(written, base), None, None, None, None)
     return _in_order(loading.problems)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from mta.relay.decide.actions.makers import ActionMaker
 from mta.relay.decide.actions.plugins import PluginMaker
 from mta.relay.decide.conditions.compile import FIRST_CONTACT, HIDDEN_COUNT, ConditionCompiler
 from mta.relay.decide.conditions.condition import All, Always, Condition, Not
-from mta.relay.decide.conditions.schema import Conditions
+from mta.relay.decide.conditions.schema import named_kinds
 from mta.relay.decide.facts import Facts
 from mta.relay.decide.rule_schema import RuleEntry, RuleFile
 from mta.relay.decide.schedule import Schedule, compile_schedule
@@ -162,7 +162,7 @@ class _RuleCompiler:
             entry.on_no_match == "stop",
             OnError(entry.on_error),
             self._schedule(document, entry.active, (*loc, "active")),
-            frozenset(_named_kinds(entry.when)) if entry.when is not None else frozenset(),
+            named_kinds(entry.when),
             entry.splitting == "on",
             frozenset(self._conditions.asks),
             frozenset(group.lower() for group in entry.pilot or ()),
@@ -209,10 +209,3 @@ def _sound_entries(value: object) -> dict[int, RuleEntry]:
         with suppress(ValidationError):
             entries[n] = RuleEntry.model_validate(entry)
     return entries
-
-
-def _named_kinds(written: Conditions) -> Iterator[str]:
-    """Kinds that a condition asks for; those behind `not` are not asked for."""
-    yield from written.kind or ()
-    for part in (*(written.all or ()), *(written.any or ())):
-        yield from _named_kinds(part)

@@ -35,3 +35,5 @@ class Surroundings:
     """The organisation's attributes."""
     dkim_selectors: frozenset[str] | None = None
     """Of the organisation's DKIM keys."""
+    modules: tuple[str, ...] | None = None
+    """Kinds of records that the organisation tracks; () where it tracks none."""

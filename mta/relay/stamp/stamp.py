@@ -15,11 +15,11 @@ from mta.message.classify import Classification
 from mta.message.edit import CannotEditError, Edit, combine, composed, joined
 from mta.message.parse import Message, parse
 from mta.message.place.quote_marks import DEFAULT_MARKS, QuoteMarks
-from mta.model.actions import Action, AddAttachment, RemoveStamps, ReplaceText, Stamp, StripAttachments
+from mta.model.actions import Action, AddAttachment, CarryId, RemoveStamps, ReplaceText, Stamp, StripAttachments
 from mta.relay.stamp.bodies import ShownBody, TextView
 from mta.relay.stamp.body_edits import BodyEdits
 from mta.relay.stamp.content.changes import Content, PartActions, TextAction, changed, merged, on_error_of
-from mta.relay.stamp.content.header_actions import header_edits
+from mta.relay.stamp.content.header_actions import header_edits, untouched_edits
 from mta.relay.stamp.content.part_actions import change_parts
 from mta.relay.stamp.content.text_actions import replace_text, replaced_subject
 from mta.relay.stamp.content.uncovered import uncovered
@@ -47,9 +47,10 @@ def stamp_message(
     A message that must not be touched gets none. A stamp is put into every alternative that it is for, or into none.
     """
     if classification.untouchable:
-        return StampOutcome(skipped=_untouched(actions, classification.untouchable))
+        kept = combine(untouched_edits(message, actions))
+        return StampOutcome(kept, skipped=_untouched(actions, classification.untouchable))
     edits, failed = header_edits(message, actions)
-    if not any(type(action) in _OF_THE_BODY for action in actions):
+    if not any(_is_of_the_body(action) for action in actions):
         return StampOutcome(combine(edits), failed=tuple(failed))
     bodies = [ShownBody(body) for body in displayed(message)]
     content = Content(message, classification, context, templates, marks, bodies)
@@ -61,7 +62,7 @@ def stamp_message(
     stamping = texts.stamping
     return StampOutcome(
         done,
-        tuple(entry.action.template for entry in stamping.planned),
+        tuple(entry.action.template for entry in stamping.planned if entry.action.template),
         tuple(stamping.skipped),
         (*failed, *stamping.failed, *part_failures),
     )
@@ -82,6 +83,10 @@ def _is_no_mask(action: Action) -> bool:
 
 
 _OF_THE_BODY = frozenset((Stamp, *TEXT_ACTIONS, *PART_ACTIONS))
+
+
+def _is_of_the_body(action: Action) -> bool:
+    return type(action) in _OF_THE_BODY or (isinstance(action, CarryId) and action.in_text != "none")
 
 
 def _untouched(actions: Sequence[Action], reason: str) -> tuple[Skipped, ...]:
@@ -126,6 +131,9 @@ class _Texts:
         self.stamping.makes_html = any(stamp.make_html and "html" in stamp.formats for stamp in stamps)
         for stamp in stamps:
             self.stamping.plan(stamp)
+        for action in actions:
+            if isinstance(action, CarryId) and action.in_text != "none":
+                self.stamping.plan_reference(action)
         if self.stamping.makes_html:
             self.stamping.settle()
         if self.stamping.present and self.stamping.planned:

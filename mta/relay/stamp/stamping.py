@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from mta.message.place.placement import Placement
 from mta.message.structure import Picture
-from mta.model.actions import Once, Place, Stamp
+from mta.model.actions import CarryId, Once, Place, Stamp
 from mta.relay.stamp.bodies import Reading, ShownBody, TextView, choose, place_in, readings
 from mta.relay.stamp.content.changes import Content
 from mta.relay.stamp.context import Failed, Skipped
@@ -19,6 +19,7 @@ from mta.relay.stamp.templates.template_set import RenderError
 
 _OF_SENDER = frozenset(("sender", "manager"))
 _BELONGS_TOGETHER = frozenset(("multipart/alternative", "multipart/related"))
+_HIDDEN = '<div style="display:none;mso-hide:all;font-size:0;line-height:0;max-height:0;overflow:hidden">{}</div>'
 _HTML_MAX = 1_000_000
 """Characters of a text that HTML is made of."""
 
@@ -44,6 +45,14 @@ class Planned:
     pictures: tuple[Picture, ...]
     order: int
     """Among the stamps of the rules."""
+
+
+def reference_text(carried: CarryId, *, is_html: bool) -> str:
+    """A reference as it stands in a text; "" where it can't be hidden."""
+    if carried.in_text == "visible":
+        text = f"Ref: {carried.reference}"
+        return f'<p style="font-size:11px;color:#767676">{text}</p>' if is_html else text
+    return _HIDDEN.format(carried.reference) if is_html else ""
 
 
 def can_be_html(content: Content, body: ShownBody) -> bool:
@@ -107,6 +116,20 @@ class Stamping:
         else:
             insertions = self._insertions(action, rendered, targets)
             self.planned.append(Planned(action, insertions, rendered.pictures, self.seen))
+
+    def plan_reference(self, carried: CarryId) -> None:
+        """A conversation's reference in the text, under the newest reply, where it does not stand yet."""
+        self.seen += 1
+        if any(carried.reference in body.text for body in self.content.bodies):
+            return
+        action = Stamp(rule=carried.rule, template="", place=Place.REPLY)
+        insertions = []
+        for body in self._targets(action):
+            text = reference_text(carried, is_html=body.is_html)
+            if text:
+                insertions.append(Insertion(body, self._placement(body, action.place), text))
+        if insertions:
+            self.planned.append(Planned(action, tuple(insertions), (), self.seen))
 
     def html_is_made(self, body: ShownBody) -> bool:
         """Whether a plain body gets an HTML alternative, which some stamp in it asks for."""

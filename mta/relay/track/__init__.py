@@ -1,1 +1,18 @@
-"""Tracked conversations in the relay: ids on what goes out and comes in, and copies for the processing mailbox."""
+"""Tracked conversations on the way through the relay.
+
+Before the 250, `known` finds the conversation whose signed reference a message carries, and `original` says by what the
+message is noted and who takes part by it; the store opens or continues. `carried` makes the decision say that every
+copy carries the id (the edits are `stamp`'s). With the settlement, `copy` makes the copy for the processing mailbox.
+`settings` is what all of them know of the organisation.
+"""
+
+from mta.relay.track.carried import track_of, with_id
+from mta.relay.track.copy import CopyPlan, make_copy
+from mta.relay.track.known import Named, named_in, tokens_of
+from mta.relay.track.original import copy_claim, is_authenticated, key_of, participants
+from mta.relay.track.settings import Tracking
+
+__all__ = [
+    "CopyPlan", "Named", "Tracking", "copy_claim", "is_authenticated", "key_of", "make_copy", "named_in",
+    "participants", "tokens_of", "track_of", "with_id",
+]  # fmt: skip

@@ -17,7 +17,7 @@ from mta.relay.decide.actions.compile_address import AddressActions
 from mta.relay.decide.actions.compile_content import ContentActions
 from mta.relay.decide.actions.header_values import ActionError
 from mta.relay.decide.actions.known_fields import IMPORTANCE, SENSITIVITY, classification_fields
-from mta.relay.decide.actions.makers import Fixed, RenderedHeader, StampForRecipient, is_protected
+from mta.relay.decide.actions.makers import Fixed, RenderedHeader, StampForRecipient, Tracker, is_protected
 from mta.relay.decide.actions.plugins import PluginMaker, load_plugin
 from mta.relay.decide.actions.rule_actions import Makers
 from mta.relay.decide.actions.schema import (
@@ -37,6 +37,7 @@ from mta.relay.decide.actions.schema import (
     SetSensitivityAction,
     StampAction,
     TagSubjectAction,
+    TrackAction,
 )
 from mta.relay.decide.conditions.message_tests import is_field_name
 from mta.relay.decide.rule_schema import RuleEntry
@@ -173,6 +174,16 @@ class _OfRule(AddressActions, ContentActions):
             mend = closest(written.selector, known) if known else "give the organisation keys under dkim"
             self._problem((*loc, "selector"), f"no DKIM key has the selector {written.selector!r}", mend)
         yield Fixed(model.SignWith(rule=self._rule, selector=written.selector), f"dkim-key: {written.selector}")
+
+    def track(self, written: TrackAction, loc: Loc) -> Makers:
+        known = self._surroundings.modules
+        if known == ():
+            self._problem(loc, "the organisation tracks nothing", "give it a section tracking, or remove the action")
+        elif known is not None and written.module and written.module not in known:
+            what = f"tracking has no module {written.module!r}"
+            self._problem((*loc, "module"), what, closest(written.module, known))
+        action = model.Track(rule=self._rule, module=written.module, opens=written.open, copies=written.copy_)
+        yield Tracker(action, self._kinds)
 
     def plugin(self, written: PluginAction, loc: Loc) -> Makers:
         try:

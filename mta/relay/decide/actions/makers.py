@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Protocol
 
+from mta.message.classify import Kind
 from mta.model.actions import (
     ONCE,
     Action,
@@ -17,10 +18,12 @@ from mta.model.actions import (
     Route,
     SetHeader,
     Stamp,
+    Track,
 )
 from mta.relay.decide.actions.header_values import HeaderValue
 from mta.relay.decide.facts import Facts
 
+_REPORTS = frozenset({Kind.DSN, Kind.MDN, Kind.JOURNAL})
 FINAL = (Reject, Defer, Drop)
 """Actions that end the walk through the rules."""
 ASIDE = (Route, RequireTls, AddRecipients, Redirect, *ONCE)
@@ -30,7 +33,7 @@ STEERING = (*FINAL, *ASIDE)
 
 _CONTENT_FIELDS = ("mime-version", "subject", "sender", "from", "to", "cc", "bcc", "reply-to", "date", "message-id")
 _THREAD_FIELDS = ("references", "in-reply-to", "thread-index", "thread-topic")
-_TRACE_FIELDS = ("received", "return-path", "dkim-signature", "x-stampline-processed")
+_TRACE_FIELDS = ("received", "return-path", "dkim-signature", "x-stampline-processed", "x-stampline-transaction")
 PROTECTED_FIELDS = frozenset((*_CONTENT_FIELDS, *_THREAD_FIELDS, *_TRACE_FIELDS))
 PROTECTED_PREFIXES = ("content-", "resent-", "arc-")
 
@@ -90,6 +93,26 @@ class StampForRecipient:
 
     def make(self, facts: Facts, index: int) -> Action:
         return replace(self.action, recipient=facts.recipients[index].key)
+
+
+class Tracker:
+    """Tracks the message; of a kind that nothing is put into, only what is known already, and without a trace in it."""
+
+    __slots__ = ("_kinds", "_silent", "_whole", "source")
+    changes_content = False
+    personal = False
+
+    def __init__(self, action: Track, kinds: frozenset[str]) -> None:
+        self._whole = action
+        self._silent = replace(action, opens=False, carries=False)
+        self._kinds = kinds
+        """Those that the rule names."""
+        self.source = f"track: {action.module}" if action.module else "track"
+
+    def make(self, facts: Facts, index: int) -> Action:
+        by_name = facts.asked_by_name
+        is_report = facts.classification.kind in _REPORTS
+        return self._silent if is_report or (by_name and by_name.isdisjoint(self._kinds)) else self._whole
 
 
 class RenderedHeader:

@@ -30,6 +30,7 @@ from mta.model.actions import (
     Action,
     AddRecipients,
     AutoRespond,
+    CarryId,
     Defer,
     NameRecipients,
     Notify,
@@ -191,6 +192,8 @@ def _sound(action: Action) -> Action:
         AutoRespondAction(template=sound.template, limit=sound.limit, period=timedelta(seconds=sound.period_s))
     elif isinstance(sound, SetHeader | RemoveHeader) and not is_field_name(sound.name):
         raise ValueError("no header name")
+    elif isinstance(sound, CarryId):
+        raise ValueError("only we give ids")
     elif isinstance(sound, NameRecipients) and sound.header not in ("to", "cc"):
         raise ValueError("a header that names nobody")
     elif isinstance(sound, AddRecipients | NameRecipients | Redirect | Notify) and not list(_named(sound)):

@@ -11,6 +11,7 @@ from mta.model import actions as model
 from mta.relay.decide.actions.address_values import AddressValue, compile_address
 from mta.relay.decide.actions.header_values import ActionError, HeaderValue, compile_value
 from mta.relay.decide.actions.makers import ActionMaker
+from mta.relay.decide.conditions.schema import named_kinds
 from mta.relay.decide.rule_schema import RuleEntry
 from mta.relay.decide.surroundings import Surroundings
 
@@ -28,6 +29,7 @@ class RuleActions:
         self._document = document
         self._rule = entry.name
         self._on_error = model.OnError(entry.on_error)
+        self._kinds = named_kinds(entry.when)
 
     def _problem(self, loc: Loc, what: str, mend: str) -> None:
         self._problems.append(self._document.problem(loc, what, mend))

@@ -135,12 +135,21 @@ class SetClassificationAction(Strict):
     """Replies and forwards keep the classification."""
 
 
+class TrackAction(Strict):
+    module: str = ""
+    """Kind of the record; empty: the first of the organisation's modules."""
+    open: bool = True
+    """false: only what belongs to a conversation already is tracked; the processing mailbox gets the rest, too."""
+    copy_: Annotated[bool, Field(alias="copy")] = True
+    """The processing mailbox gets a copy."""
+
+
 class PluginAction(Strict):
     name: str
     options: dict[str, Any] = {}
 
 
-BareAction = Literal["reject", "defer", "drop", "hold", "require-tls", "strip-attachments"]
+BareAction = Literal["reject", "defer", "drop", "hold", "require-tls", "strip-attachments", "track"]
 _BARE = get_args(BareAction)
 
 
@@ -191,6 +200,7 @@ class ActionEntry(Strict):
     archive: Annotated[ArchiveAction | None, ShortFor("to")] = None
     notify: NotifyAction | None = None
     auto_respond: Annotated[AutoRespondAction | None, ShortFor("template"), Field(alias="auto-respond")] = None
+    track: Annotated[TrackAction | None, ShortFor("module")] = None
     plugin: Annotated[PluginAction | None, ShortFor("name")] = None
 
     @model_validator(mode="after")

@@ -223,3 +223,11 @@ class Conditions(Tests):
     client: ClientTests | None = None
     authentication: AuthenticationTests | None = None
     """What authenticating inbound mail came to."""
+
+
+def named_kinds(written: Conditions | None) -> frozenset[str]:
+    """Kinds of message that conditions ask for; those behind `not` are not asked for."""
+    if written is None:
+        return frozenset()
+    parts = (*(written.all or ()), *(written.any or ()))
+    return frozenset(written.kind or ()).union(*map(named_kinds, parts))

@@ -10,9 +10,13 @@ from mta.message.headers import Mailbox, addresses, format_field, remove_header,
 from mta.message.mailboxes import address_field, with_more
 from mta.message.parse import Message
 from mta.message.part_header import value_end
+from mta.message.reference import HEADER as TRANSACTION_HEADER
+from mta.message.references import with_reference
 from mta.message.subject import has_tag
+from mta.message.subject_token import name_conversation, with_token
 from mta.model.actions import (
     Action,
+    CarryId,
     NameRecipients,
     RemoveHeader,
     ReplaceText,
@@ -45,6 +49,10 @@ class _Wanted:
     suffixes: list[str] = field(default_factory=list)
     named: dict[str, list[Address]] = field(default_factory=dict)
     """To and Cc → who is to be named there too."""
+    token: str = ""
+    """Of the conversation; stands behind `Re:` and before the rest of the subject."""
+    others: list[Edit] = field(default_factory=list)
+    """Of fields that only one action changes."""
 
 
 def header_edits(message: Message, actions: Sequence[Action]) -> tuple[list[Edit], list[Failed]]:
@@ -63,7 +71,19 @@ def header_edits(message: Message, actions: Sequence[Action]) -> tuple[list[Edit
         edits += remove_header(message, name) if whole is None else set_field(message, name, whole)
     for name, added in wanted.named.items():
         edits += _name(message, name, added)
-    return edits, failed
+    return edits + wanted.others, failed
+
+
+def untouched_edits(message: Message, actions: Sequence[Action]) -> list[Edit]:
+    """What a message gets that must not be touched: the conversation's id, where no reader sees it and no signature of
+    its content covers it."""
+    wanted = _Wanted(message)
+    for action in actions:
+        if isinstance(action, CarryId):
+            _carry(wanted, action)
+    return [edit for name, whole in wanted.fields.items() if whole for edit in set_field(message, name, whole)] + (
+        wanted.others
+    )
 
 
 def _set(wanted: _Wanted, action: SetHeader) -> None:
@@ -137,9 +157,21 @@ def _tag(wanted: _Wanted, action: TagSubject) -> None:
         texts.append(tag)
 
 
+def _carry(wanted: _Wanted, action: CarryId) -> None:
+    """Whatever else calls itself the conversation's id goes."""
+    reference = f"<{action.reference}@{action.domain}>"
+    wanted.fields[TRANSACTION_HEADER.lower()] = format_field(TRANSACTION_HEADER, reference)
+    wanted.others += with_reference(wanted.message, reference.encode())
+    wanted.token = action.in_subject
+
+
 def _subject_edits(message: Message, wanted: _Wanted) -> list[Edit]:
-    """The subject's tags; the first rule's stands outermost."""
+    """The subject's token and tags; the first rule's stands outermost."""
     prefix, suffix = " ".join(wanted.prefixes), " ".join(reversed(wanted.suffixes))
+    if wanted.token:
+        if not prefix and not suffix and wanted.subject is None:
+            return name_conversation(message, wanted.token)
+        wanted.subject = with_token(message.subject if wanted.subject is None else wanted.subject, wanted.token)
     if not prefix and not suffix:
         if not wanted.subject:
             return []
@@ -175,4 +207,5 @@ _CARRY_OUT: dict[type[Action], Callable[..., None]] = {
     NameRecipients: _named,
     ReplaceText: _replace,
     TagSubject: _tag,
+    CarryId: _carry,
 }

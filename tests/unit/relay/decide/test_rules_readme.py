@@ -83,6 +83,7 @@ def test_every_action_that_names_somebody_has_an_example() -> None:
     assert shown == {
         "add-recipients", "forward-copy", "redirect", "archive", "require-tls", "set-reply-to", "rewrite-sender",
         "dkim-key", "set-importance", "set-sensitivity", "set-classification", "notify", "auto-respond",
+        "track",
     }  # fmt: skip
 
 

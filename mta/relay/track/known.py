@@ -1,0 +1,57 @@
+"""Which conversation a message names, and by what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mta.message.body_text import displayed
+from mta.message.parse import Message
+from mta.message.reference import HEADER, references_in
+from mta.message.tokens import tokens_in
+from mta.model.transaction import Transaction
+from mta.relay.track.settings import Tracking
+
+LOOKED_AT = 20_000
+"""Octets at the end of each header field."""
+_HEADER = HEADER.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A conversation whose signed reference the message carries."""
+
+    transaction: Transaction
+    by: str
+    """`in-reply-to`, `references`, `header` or `body`."""
+
+
+def named_in(message: Message, tracking: Tracking) -> Named | None:
+    """The conversation that a valid reference names: in In-Reply-To, in References from the right, in our own field,
+    in the text from its beginning, where the newest is. Those of modules that are gone count for nothing.
+    """
+    for name, by, latest in (
+        ("in-reply-to", "in-reply-to", False),
+        ("references", "references", True),
+        (_HEADER, "header", False),
+    ):
+        for field in message.fields_named(name):
+            text = message.raw(field)[-LOOKED_AT:].decode("latin_1")
+            found = list(_valid(text, tracking))
+            if found:
+                return Named(found[-1] if latest else found[0], by)
+    for body in displayed(message):
+        for transaction in _valid(body.text, tracking):
+            return Named(transaction, "body")
+    return None
+
+
+def _valid(text: str, tracking: Tracking) -> Iterator[Transaction]:
+    for transaction in references_in(text, tracking.keys, tracking.organisation):
+        if transaction.module in tracking.styles:
+            yield transaction
+
+
+def tokens_of(message: Message, tracking: Tracking) -> tuple[tuple[str, int], ...]:
+    """(module, number) of the tokens in the subject, which prove nothing: anybody can write them."""
+    return tuple(dict.fromkeys(tokens_in(message.subject, tracking.expressions)))

@@ -1,0 +1,68 @@
+"""What an organisation tracks mail by, ready for use."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mta.config.tracking_schema import TrackingSettings
+from mta.message.reference import make_reference
+from mta.message.tokens import TokenStyle
+from mta.model.actions import CarryId
+from mta.model.address import Address, parse_address
+from mta.model.transaction import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Tracking:
+    """Worked out once for each configuration."""
+
+    organisation: str
+    domain: str
+    """Makes Message-IDs of references."""
+    keys: tuple[bytes, ...]
+    """The first one signs, all verify."""
+    styles: Mapping[str, TokenStyle]
+    """By module, in the order of the configuration."""
+    in_text: Mapping[str, str]
+    """Module → how its references are put into texts."""
+    expressions: tuple[tuple[str, re.Pattern[str]], ...]
+    """What finds each module's tokens."""
+    copy_to: Address | None
+    next_hop: str
+
+    @classmethod
+    def of(cls, organisation: str, domain: str, settings: TrackingSettings) -> Tracking:
+        """Reads the keys. Raises ConfigurationError."""
+        styles = {
+            module.name: TokenStyle(
+                module.name, module.label or module.name.capitalize(), module.digits, module.subject_token
+            )
+            for module in settings.modules
+        }
+        found = ((name, style.expression()) for name, style in styles.items())
+        return cls(
+            organisation,
+            domain,
+            tuple(secret.read() for secret in settings.keys),
+            styles,
+            {module.name: module.body_token for module in settings.modules},
+            tuple((name, expression) for name, expression in found if expression is not None),
+            parse_address(settings.processing_mailbox) if settings.processing_mailbox else None,
+            settings.next_hop,
+        )
+
+    def module(self, named: str) -> str:
+        """The module that a rule names; the first one where it names none, or one that is gone."""
+        return named if named in self.styles else next(iter(self.styles))
+
+    def carry(self, transaction: Transaction, rule: str) -> CarryId:
+        """What makes a message carry the conversation's id."""
+        return CarryId(
+            rule=rule,
+            reference=make_reference(self.keys[0], transaction),
+            domain=self.domain,
+            in_subject=self.styles[transaction.module].write(transaction.number),
+            in_text=self.in_text[transaction.module],
+        )
