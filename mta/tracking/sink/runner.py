@@ -18,7 +18,6 @@ from mta import events
 from mta.config.outgoing_checks import allowed_senders
 from mta.config.settings_digest import digest_of
 from mta.config.tracking_schema import TrackingSettings
-from mta.crash import crash_point
 from mta.model import task_reasons as reasons
 from mta.model.reply import MailError
 from mta.model.tracking import Task, TaskFilter, TaskKind, TaskOutcome, TaskState, TaskTarget
@@ -244,7 +243,6 @@ class TaskRunner:
                 retry_after = timedelta(seconds=AFTER_OWN_FAULT_S)
                 outcome = self._after(TaskError(reasons.INTERNAL_ERROR, retry_after=retry_after), task, target)
             else:
-                crash_point("task-done")
                 await self._pass_on(done)
                 outcome = TaskOutcome(task.number, TaskState.DONE, done.reason, done.detail)
             await self._settle(task, outcome)

@@ -18,8 +18,8 @@ from mta.tracking.sink.target import Done
 
 OpenSink = Callable[[Sink], RecordSink]
 OpenAccount = Callable[[OutgoingAccount], MailAccount]
-"""Both ask nobody, and raise OSError or KeyError where a secret or file can't be read, LookupError where a plug-in can't
-be had."""
+"""Both ask nobody, and raise OSError or KeyError where a secret or file can't be read, LookupError where there is no
+plug-in."""
 WriteBack = Callable[[Task], Awaitable[None]]
 """Raises TaskError."""
 _TOLD = 3
