@@ -18,6 +18,8 @@ from mta.adapters.directory import open_directory
 from mta.adapters.mailbox import open_reader
 from mta.adapters.outgoing import open_account
 from mta.adapters.records import open_sink
+from mta.adapters.records.columns import PluggedColumns
+from mta.adapters.store.sentitems import SqliteSentItemJobs
 from mta.adapters.store.tracking import SqliteTrackingStore
 from mta.app.companion import NO_SUCH_REQUEST, run_companion
 from mta.app.desks import MAILBOX_LOG, Directories, desks_of, directories_of, set_aside_folder
@@ -35,6 +37,7 @@ from mta.tracking.monitor import Assignment, Monitors
 from mta.tracking.notify import digests_due
 from mta.tracking.record import overdue_work
 from mta.tracking.sink.runner import TaskRunner
+from mta.tracking.writeback.mark_copies import MarkCopies
 
 HOUSE_EVERY_S = 60.0
 """How late time-triggered rules and digests may be."""
@@ -84,8 +87,12 @@ class TrackingProcess:
         self._monitors = Monitors(
             store, take, partial(reader_of, configuration.spool.folder), self._clock, self._logs
         )  # fmt: skip
+        self._marks = MarkCopies(
+            partial(SqliteSentItemJobs.open, configuration.spool.folder), PluggedColumns, self._clock
+        )  # fmt: skip
         self._runner = TaskRunner(
-            store, open_sink, partial(open_account, hostname=configuration.hostname), None, self._clock, ClockWatch()
+            store, open_sink, partial(open_account, hostname=configuration.hostname), self._marks, self._clock,
+            ClockWatch(),
         )  # fmt: skip
         self._equipped = _Equipped({}, {})
         self._drain_s = 0.0
@@ -116,6 +123,7 @@ class TrackingProcess:
         """End connections, and let go of the store."""
         await self._monitors.close()
         await self._runner.close()
+        await self._marks.close()
         await asyncio.gather(*self._closing, return_exceptions=True)
         for _, directory in self._equipped.directories.values():
             await directory.close()
@@ -131,6 +139,7 @@ class TrackingProcess:
         self._drain_s = configuration.drain.total_seconds()
         in_hand = self._monitors.in_hand
         self._monitors.equip(assignments_of(configuration, fresh.desks))
+        self._marks.equip(fresh.desks)
         self._runner.equip(fresh.desks)
         kept = {id(directory) for _, directory in fresh.directories.values()}
         retired = [directory for _, directory in former.directories.values() if id(directory) not in kept]
