@@ -101,7 +101,7 @@ async def _tracked(
         module = transaction.module if transaction is not None else tracking.module(action.module)
         opening = Opening(tracking.organisation, module, key, arrival.now, transaction, brought)
         transaction = await equipment.spool.open_transaction(opening)
-        crash_point("transaction-opened")
+        crash_point("tracking-opened")
     copies = action.copies and tracking.copy_to is not None
     return transaction, Tracked(
         transaction, action.rule, named.by if named is not None else "opened" if transaction is not None else "", key,

@@ -37,6 +37,11 @@ ADMINISTRATORS = {
 """Points that mail doesn't pass; test_crash_at_work has them."""
 OF_SENT_ITEMS = {"before-job-settle", "after-job-settle", "recovering-jobs"}
 """So are these and all that begin with `sentitem-`; tests/e2e/sentitems has them."""
+OF_TRACKING = {
+    "before-open-transaction", "after-open-transaction", "before-merge", "after-merge", "before-take", "after-take",
+    "before-task-settle", "after-task-settle", "task-done", "message-fetched", "message-taken", "message-moved",
+}  # fmt: skip
+"""And these, with all that begin with `tracking-`."""
 CRASH_POINTS = sorted(
     {
         name
@@ -44,10 +49,11 @@ CRASH_POINTS = sorted(
         for name in re.findall(
             r'(?:crash_point\(|crash_(?:before|after): ClassVar\[str\] = )"([a-z-]+)"', path.read_text()
         )
-        if not name.startswith("sentitem-")
+        if not name.startswith(("sentitem-", "tracking-"))
     }
     - ADMINISTRATORS
     - OF_SENT_ITEMS
+    - OF_TRACKING
 )
 
 
