@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -156,7 +156,7 @@ class Bench:
         """Oldest first."""
         return tuple(reversed(await self.store.tasks(TaskFilter(**which), limit=20_000)))
 
-    async def states(self) -> Mapping[str, tuple[TaskState, str]]:
+    async def states(self) -> dict[str, tuple[TaskState, str]]:
         return {task.key: (task.state, task.reason) for task in await self.tasks()}
 
     async def transaction(self, message_id: str) -> Transaction:

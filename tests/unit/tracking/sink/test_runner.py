@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import pytest
 
 from mta.model.tracking import NewTask, Task, TaskFilter, TaskKind, TaskState
 from mta.ports.outgoing import Sent
-from mta.ports.task_errors import RefusedTaskError, TargetDownError, TryAgainError
+from mta.ports.task_errors import RefusedTaskError, TargetDownError, TaskError, TryAgainError
 from tests.unit.tracking.sink.desks import NOON, NOTICE, Bench, Desk, bench, call, notice, settings
 
 WAITING, DONE, DEAD = TaskState.WAITING, TaskState.DONE, TaskState.DEAD
@@ -214,7 +214,9 @@ async def test_a_sender_that_is_not_allowed_any_more_is_refused(desk: Bench) -> 
 
 async def test_recipients_who_are_put_off_get_it_later_and_nobody_gets_it_twice(desk: Bench) -> None:
     jane, joe, jim = "jane@example.net", "joe@example.net", "jim@example.net"
-    answers = iter([Sent({joe: "450 later"}, {jim: "550 unknown"}), TryAgainError("deferred"), Sent()])
+    answers: Iterator[Sent | TaskError] = iter(
+        [Sent({joe: "450 later"}, {jim: "550 unknown"}), TryAgainError("deferred"), Sent()]
+    )
     desk.other.answers["post"] = lambda: next(answers)
     await desk.add(notice("a", jane, joe, jim))
     for _ in range(3):
