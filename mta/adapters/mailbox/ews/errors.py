@@ -66,7 +66,8 @@ _BY_CLASS: Mapping[type[MailboxError], str] = MappingProxyType({
     RefusedError: "ErrorAttachmentSizeLimitExceeded ErrorContentConversionFailed ErrorCorruptData"
     " ErrorDataSizeLimitExceeded ErrorInvalidExtendedProperty ErrorInvalidExtendedPropertyValue"
     " ErrorInvalidPropertySet ErrorInvalidPropertyUpdateSentMessage ErrorInvalidRecipients"
-    " ErrorInvalidValueForProperty ErrorItemCorrupt ErrorMessageSizeExceeded ErrorMimeContentConversionFailed"
+    " ErrorInvalidValueForProperty ErrorItemCorrupt ErrorItemSave ErrorItemSavePropertyError"
+    " ErrorCannotDeleteObject ErrorMessageSizeExceeded ErrorMoveCopyFailed ErrorMimeContentConversionFailed"
     " ErrorMimeContentInvalid ErrorMimeContentInvalidBase64String ErrorPropertyValidationFailure"
     " ErrorRequestStreamTooBig ErrorSchemaValidation ErrorUnsupportedMimeConversion ErrorUpdatePropertyMismatch"
     " ErrorVirusDetected ErrorVirusMessageDeleted",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import TypeVar
 
 from mta.adapters.mailbox.ews import fetching
 from mta.adapters.mailbox.ews.calls import Answer
@@ -11,11 +13,13 @@ from mta.adapters.mailbox.ews.fetching import Seen
 from mta.adapters.mailbox.ews.folders import Folders, is_last
 from mta.adapters.mailbox.ews.names import Element
 from mta.adapters.mailbox.mime_item import as_crlf
+from mta.adapters.mailbox.stubborn import Stubborn, refusal
 from mta.config.tracking_schema import EwsMailbox
 from mta.model.printable import in_a_line
 from mta.ports.mailbox import ConflictError, ItemGoneError, MailboxError, RefusedError
 from mta.ports.mailbox_reader import WaitingMessage
 
+_T = TypeVar("_T")
 _PAGE = 200
 _MORE_PAGES = 20
 """For drafts that somebody has left among the messages: they are passed over."""
@@ -37,6 +41,7 @@ class EwsReader:
         self._endpoint = Endpoint(settings, connections=1, impersonates=impersonates)
         self._folders = Folders(self._call, "" if impersonates else settings.shared_mailbox)
         self._seen: dict[str, Seen] = {}
+        self._stubborn = Stubborn()
 
     async def sign_in(self) -> str:
         """As the port says."""
@@ -62,24 +67,20 @@ class EwsReader:
 
     async def fetch(self, ref: str, largest: int) -> bytes:
         """As the port says. RefusedError also for what Exchange has no MIME of: tasks, contacts, broken items."""
-        return await self._endpoint.run(lambda: self._fetch(ref, largest))
+        return await self._endpoint.run(lambda: self._at_message(ref, lambda: self._fetch(ref, largest)))
 
     async def mark_read(self, ref: str) -> None:
         """As the port says; no read receipt leaves for it."""
-        await self._endpoint.run(lambda: self._unless_gone(lambda: self._mark_read(ref)))
+        await self._end_with(ref, lambda: self._mark_read(ref))
 
     async def delete(self, ref: str) -> None:
         """As the port says: at once; recoverable by its owner, unless the settings want it purged."""
         request = fetching.delete(ref, for_good=self._settings.after.purge)
-        await self._endpoint.run(lambda: self._unless_gone(lambda: self._call(request)))
+        await self._end_with(ref, lambda: self._call(request))
 
     async def move(self, ref: str, folder: str) -> None:
         """As the port says."""
-
-        def ask() -> object:
-            return self._at(folder, lambda place: fetching.move(ref, place), make=True)
-
-        await self._endpoint.run(lambda: self._unless_gone(ask))
+        await self._end_with(ref, lambda: self._at(folder, lambda place: fetching.move(ref, place), make=True))
 
     async def end_session(self, *, purge: bool) -> None:
         """As the port says; `delete` has done all that `purge` is about."""
@@ -91,7 +92,22 @@ class EwsReader:
         """As the port says."""
         await self._endpoint.close()
 
+    async def _end_with(self, ref: str, ask: Callable[[], object]) -> None:
+        with suppress(ItemGoneError):
+            await self._endpoint.run(lambda: self._at_message(ref, ask))
+
     # --- in a thread ---
+
+    def _at_message(self, ref: str, ask: Callable[[], _T]) -> _T:
+        try:
+            answer = ask()
+        except MailboxError as exc:
+            if not self._stubborn.blames(ref, exc):
+                raise
+            self._call(fetching.look(ref))  # which fails where it isn't the message's own fault
+            raise refusal(exc) from exc
+        self._stubborn.went_well(ref)
+        return answer
 
     def _oldest(self, limit: int) -> list[Seen]:
         found: dict[str, Seen] = {}
@@ -138,13 +154,6 @@ class EwsReader:
                 raise ItemGoneError("no-item", "the server answered without one")
             self._seen[ref] = found
         return self._seen[ref]
-
-    @staticmethod
-    def _unless_gone(ask: Callable[[], object]) -> None:
-        try:
-            ask()
-        except ItemGoneError:
-            return
 
     def _in_folder(self, request: Callable[[Element], Element]) -> Answer:
         return self._at(self._settings.folder, request)

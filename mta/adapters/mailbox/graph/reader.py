@@ -10,13 +10,21 @@ from contextlib import suppress
 from typing import Any, TypeVar
 from urllib.parse import quote
 
+from mta.adapters.mailbox.graph import properties as known
 from mta.adapters.mailbox.graph.connection import Connection
 from mta.adapters.mailbox.graph.folders import Folders
-from mta.adapters.mailbox.graph.properties import moment
 from mta.adapters.mailbox.graph.writing import encoded
 from mta.adapters.mailbox.mime_item import as_crlf
+from mta.adapters.mailbox.stubborn import Stubborn, refusal
 from mta.config.tracking_schema import GraphMailbox
-from mta.ports.mailbox import ConflictError, ItemGoneError, MailboxUnavailableError, NoMailboxError, RefusedError
+from mta.ports.mailbox import (
+    ConflictError,
+    ItemGoneError,
+    MailboxError,
+    MailboxUnavailableError,
+    NoMailboxError,
+    RefusedError,
+)
 from mta.ports.mailbox_reader import WaitingMessage
 
 _T = TypeVar("_T")
@@ -44,6 +52,7 @@ class GraphReader:
         self._folders = Folders(self._connection, self._mailbox)
         self._wants_receipt: dict[str, bool] = {}
         """By ref: whether its sender asked for a read receipt."""
+        self._stubborn = Stubborn()
 
     async def sign_in(self) -> str:
         """As the port says."""
@@ -61,30 +70,42 @@ class GraphReader:
         """As the port says; drafts wait for whoever is writing them."""
         listed = await self._in_folder(lambda folder: self._oldest(folder, limit))
         self._wants_receipt = {each["id"]: each.get("isReadReceiptRequested") is not False for each in listed}
-        return [WaitingMessage(each["id"], received_at=moment(each.get("receivedDateTime"))) for each in listed]
+        return [
+            WaitingMessage(
+                each["id"], max(0, known.Properties(each).integer(known.SIZE) or 0),
+                known.moment(each.get("receivedDateTime")),
+            )
+            for each in listed
+        ]  # fmt: skip
 
     async def fetch(self, ref: str, largest: int) -> bytes:
         """As the port says."""
-        path = f"{await self._message(ref)}/$value"
-        mime = await self._connection.octets(path, largest, prefer=_IMMUTABLE)
-        if not mime:
-            raise RefusedError("no-mime", "Microsoft Graph gives no MIME of it")
-        return as_crlf(mime)
+
+        async def ask(path: str) -> bytes:
+            mime = await self._connection.octets(f"{path}/$value", largest, prefer=_IMMUTABLE)
+            if not mime:
+                raise RefusedError("no-mime", "Microsoft Graph gives no MIME of it")
+            return as_crlf(mime)
+
+        return await self._at_message(ref, ask)
 
     async def mark_read(self, ref: str) -> None:
         """As the port says; no read receipt leaves for it."""
-        with suppress(ItemGoneError):
-            path = await self._message(ref)
+
+        async def ask(path: str) -> None:
             await self._without_receipt(path, ref)
             await self._changed(path, {"isRead": True})
+
+        with suppress(ItemGoneError):
+            await self._at_message(ref, ask)
 
     async def delete(self, ref: str) -> None:
         """As the port says: at once; recoverable by its owner, unless the settings want it purged.
 
         Not by DELETE, of which no document says where it puts what it deletes.
         """
-        with suppress(ItemGoneError):
-            path = await self._message(ref)
+
+        async def ask(path: str) -> None:
             await self._without_receipt(path, ref)
             if self._settings.after.purge and self._knows_permanent_delete:
                 # In the global cloud only (https://learn.microsoft.com/graph/api/message-permanentdelete).
@@ -92,18 +113,22 @@ class GraphReader:
             else:
                 await self._moved(path, "recoverableitemsdeletions")
 
+        with suppress(ItemGoneError):
+            await self._at_message(ref, ask)
+
     async def move(self, ref: str, folder: str) -> None:
         """As the port says."""
-        target = await self._folders.place(folder, make=True)
-        try:
-            await self._moved(await self._message(ref), target)
-        except ItemGoneError:
-            # Whether it is the message or the folder isn't told.
-            with suppress(ItemGoneError):
-                self._folders.forget()
-                path = await self._message(ref)
-                await self._connection.get(f"{path}?$select=id", prefer=_IMMUTABLE)
+
+        async def ask(path: str) -> None:
+            try:
                 await self._moved(path, await self._folders.place(folder, make=True))
+            except ItemGoneError:  # the message, or the folder: that isn't told
+                self._folders.forget()
+                await self._look(await self._message(ref))
+                await self._moved(await self._message(ref), await self._folders.place(folder, make=True))
+
+        with suppress(ItemGoneError):
+            await self._at_message(ref, ask)
 
     async def end_session(self, *, purge: bool) -> None:
         """As the port says; `delete` has done all that `purge` is about."""
@@ -121,9 +146,10 @@ class GraphReader:
         """
         unread = " and isRead eq false" if self._settings.after.do == "mark-read" else ""
         top = min(_PAGE, limit)
+        condition = quote(f"receivedDateTime ge {_EPOCH}{unread}", safe=":")
         path = (
-            f"{folder}/messages?$filter={quote(f'receivedDateTime ge {_EPOCH}{unread}', safe=':')}"
-            f"&$orderby=receivedDateTime&$select=id,receivedDateTime,isDraft,isReadReceiptRequested&$top={top}"
+            f"{folder}/messages?$filter={condition}&$orderby=receivedDateTime&$top={top}"
+            f"&$select=id,receivedDateTime,isDraft,isReadReceiptRequested&$expand={_SIZE}"
         )
         found: dict[str, dict[str, Any]] = {}
         pages = limit // top + _MORE_PAGES
@@ -134,11 +160,25 @@ class GraphReader:
                 break
         return list(found.values())
 
+    async def _at_message(self, ref: str, ask: Callable[[str], Awaitable[_T]]) -> _T:
+        path = await self._message(ref)
+        try:
+            answer = await ask(path)
+        except MailboxError as exc:
+            if not self._stubborn.blames(ref, exc):
+                raise
+            await self._look(path)  # which fails where it isn't the message's own fault
+            raise refusal(exc) from exc
+        self._stubborn.went_well(ref)
+        return answer
+
+    async def _look(self, path: str) -> dict[str, Any]:
+        return (await self._connection.get(f"{path}?$select=id,isReadReceiptRequested", prefer=_IMMUTABLE)).data
+
     async def _without_receipt(self, path: str, ref: str) -> None:
         """Exchange answers a request for a receipt when a message is marked as read, or deleted unread."""
         if ref not in self._wants_receipt:
-            answer = await self._connection.get(f"{path}?$select=id,isReadReceiptRequested", prefer=_IMMUTABLE)
-            self._wants_receipt[ref] = answer.data.get("isReadReceiptRequested") is not False
+            self._wants_receipt[ref] = (await self._look(path)).get("isReadReceiptRequested") is not False
         if self._wants_receipt[ref]:
             await self._changed(path, {"isReadReceiptRequested": False})
             self._wants_receipt[ref] = False
@@ -173,3 +213,4 @@ class GraphReader:
 
 
 _COUNTS = "totalItemCount,unreadItemCount"
+_SIZE = quote(known.expand(known.SIZE), safe="$=()'")
