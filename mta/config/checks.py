@@ -16,6 +16,7 @@ from mta.config.listener_checks import listener_consistency, listener_surroundin
 from mta.config.schema import Configuration
 from mta.config.sentitems_checks import sent_items_consistency, sent_items_surroundings
 from mta.config.signing_checks import signing_consistency, signing_surroundings
+from mta.config.tracking_checks import tracking_consistency, tracking_surroundings
 from mta.config.yaml_values import Loc
 from mta.model.address import AddressError, domain_key, parse_address
 
@@ -32,6 +33,7 @@ def check_consistency(configuration: Configuration) -> list[Finding]:
         *signing_consistency(configuration),
         *alert_consistency(configuration),
         *sent_items_consistency(configuration),
+        *tracking_consistency(configuration),
     ]
 
 
@@ -45,6 +47,7 @@ def check_surroundings(configuration: Configuration) -> list[Finding]:
         *directory_surroundings(configuration),
         *alert_surroundings(configuration),
         *sent_items_surroundings(configuration),
+        *tracking_surroundings(configuration),
     ]
 
 

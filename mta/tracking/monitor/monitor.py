@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from mta import events
+from mta.config.mailbox_hours import Schedule
 from mta.config.settings_digest import digest_of
 from mta.config.tracking_schema import MonitoredMailbox
 from mta.events import Sink
@@ -25,7 +26,6 @@ from mta.tracking.monitor.leftovers import Leftovers
 from mta.tracking.monitor.mends import NOT_OPENED, mend_of
 from mta.tracking.monitor.pauses import PAUSE_MAX, SIGN_IN_ERRORS, TROUBLE_AFTER, pause_after
 from mta.tracking.monitor.poll import Poll, Progress, Take
-from mta.tracking.monitor.schedule import Schedule
 from mta.tracking.monitor.sign_in_trouble import SignInTrouble
 from mta.tracking.monitor.turns import Turns
 
