@@ -10,9 +10,21 @@ import pytest
 from tests.contract.directories import LDIF
 from tests.contract.sentitem_jobs import jobs, mail, open_jobs
 from tests.contract.spools import clock, open_spool, spool
+from tests.contract.tracking import arrivals, open_tracking, tracking
 from tests.servers.samba import Samba, running_samba
 
-__all__ = ["clock", "jobs", "mail", "open_jobs", "open_spool", "samba", "spool"]
+__all__ = [
+    "arrivals",
+    "clock",
+    "jobs",
+    "mail",
+    "open_jobs",
+    "open_spool",
+    "open_tracking",
+    "samba",
+    "spool",
+    "tracking",
+]
 
 
 @pytest.fixture(scope="session")

@@ -19,12 +19,12 @@ from mta.adapters.store import tracking_reader
 from mta.adapters.store.conversations import ConversationAccess
 from mta.adapters.store.operations import Statement
 from mta.adapters.store.room import Room
-from mta.adapters.store.rows import microseconds, moment, storable
+from mta.adapters.store.rows import microseconds, moment
 from mta.adapters.store.statements import SQL, json_list
 from mta.adapters.store.tracking_conversations import Merge
 from mta.adapters.store.tracking_operations import CHUNK, AddTasks, DecidePending, Take
 from mta.adapters.store.tracking_reader import LoadedTask, record_conditions, task_conditions
-from mta.adapters.store.tracking_rows import StoredOctets, microseconds_or_none
+from mta.adapters.store.tracking_rows import StoredOctets, microseconds_or_none, storable
 from mta.adapters.store.tracking_work import (
     BeginMessage,
     ForgetTracking,

@@ -12,8 +12,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from mta.adapters.store.rows import microseconds, storable
+from mta.adapters.store.rows import microseconds
 from mta.adapters.store.statements import SQL, json_list
+from mta.adapters.store.tracking_rows import storable
 from mta.adapters.store.writer import Operation
 from mta.model.transaction import Opening, Transaction
 

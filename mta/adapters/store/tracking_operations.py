@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from mta.adapters.store.rows import microseconds, storable
+from mta.adapters.store.rows import microseconds
 from mta.adapters.store.statements import SQL, json_answer, json_list
 from mta.adapters.store.tracking_conversations import add_participants, restored, see
-from mta.adapters.store.tracking_rows import MINUTE, StoredOctets, entry_row, fields_json
+from mta.adapters.store.tracking_rows import MINUTE, StoredOctets, entry_row, fields_json, storable
 from mta.adapters.store.writer import Operation
 from mta.model.record import AddNote, Change, CreateRecord, DeleteRecord, NoteRule, UpdateRecord
 from mta.model.reply import INTERNAL_ERROR, TemporaryError

@@ -10,10 +10,18 @@ from typing import Any, TypeVar
 
 from mta import events
 from mta.adapters.store.administration import can_be_stored, pattern
-from mta.adapters.store.rows import microseconds, storable
+from mta.adapters.store.rows import microseconds
 from mta.adapters.store.statements import SQL, json_list
 from mta.adapters.store.tracking_conversations import found
-from mta.adapters.store.tracking_rows import UNDECODABLE, entry_of, mailbox_notes_of, note_of, record_of, task_of
+from mta.adapters.store.tracking_rows import (
+    UNDECODABLE,
+    entry_of,
+    mailbox_notes_of,
+    note_of,
+    record_of,
+    storable,
+    task_of,
+)
 from mta.model.record import Note, Record, RecordAttachment, RecordFilter
 from mta.model.tracking import Entry, MailboxNotes, Task, TaskFilter, TaskKind, TaskTarget
 from mta.model.transaction import Transaction

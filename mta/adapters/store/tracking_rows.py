@@ -11,7 +11,8 @@ from hashlib import sha256
 from secrets import token_bytes
 from typing import Any
 
-from mta.adapters.store.rows import microseconds, moment, storable
+from mta.adapters.store import rows
+from mta.adapters.store.rows import microseconds, moment
 from mta.adapters.store.statements import to_json
 from mta.model.record import Note, Record, RecordAttachment
 from mta.model.tracking import Entry, EntryState, MailboxNotes, Task, TaskKind, TaskState
@@ -20,6 +21,11 @@ from mta.model.transaction import Transaction
 UNDECODABLE = (ValueError, OverflowError, TypeError)
 """Rows that a damage or another hand has left."""
 MINUTE = 60_000_000
+
+
+def storable(text: str) -> str:
+    """As of messages, and without NUL, at which SQLite's functions end a text."""
+    return rows.storable(text.replace("\0", "\N{REPLACEMENT CHARACTER}") if "\0" in text else text)
 
 
 def fresh_nonce() -> str:

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from mta.adapters.store.rows import storable
 from mta.adapters.store.statements import SQL, json_list
 from mta.adapters.store.tracking_conversations import restored
 from mta.adapters.store.tracking_operations import unnamed
-from mta.adapters.store.tracking_rows import microseconds_or_none
+from mta.adapters.store.tracking_rows import microseconds_or_none, storable
 from mta.adapters.store.writer import Operation
 from mta.model.tracking import MailboxNotes, TaskOutcome, TaskState
 
