@@ -7,7 +7,7 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from secrets import token_urlsafe
@@ -59,6 +59,9 @@ class OAuthServer:
         self.resources: set[str] = set()
         """Resources besides those that an app has roles for."""
         self._apps: dict[str, App] = {}
+        self.rotates = False
+        """Whether each refresh token is good for one time, and comes with the next one (RFC 6749 §6)."""
+        self._grants: dict[str, tuple[App, str]] = {}
         self._faults: list[Response] = []
         self._lock = threading.Lock()
         self._https = HttpsServer(self._answer, authority.ca, port=port, largest_body=100_000)
@@ -118,6 +121,22 @@ class OAuthServer:
         lifetime = self.lifetime_s if lifetime_s is None else lifetime_s
         return self.key.access_token(app, self.tenant, self._token_issuer, audience, lifetime)
 
+    @property
+    def plain_token_url(self) -> str:
+        """Of an authority that isn't Microsoft's: errors as RFC 6749 §5.2 has them, and refresh tokens."""
+        return f"{self.url}/token"
+
+    def grant(self, app: App, user: str) -> str:
+        """A refresh token: the user has let the app have his mail. Tokens say who he is in `email`."""
+        token = token_urlsafe(30)
+        with self._lock:
+            self._grants[token] = (app, user)
+        return token
+
+    def revoke(self, refresh_token: str) -> None:
+        with self._lock:
+            del self._grants[refresh_token]
+
     def throttle(self, times: int = 1, *, retry_after_s: int = 5) -> None:
         """The next requests for a token are answered with 429."""
         body = json.dumps({"error": "temporarily_unavailable", "error_description": "Too many requests"}).encode()
@@ -141,6 +160,8 @@ class OAuthServer:
         with self._lock:
             if parts[1:] == ("oauth2", "v2.0", "token"):
                 return self._token_endpoint(request, parts[0])
+            if parts == ("token",):
+                return self._plain_token_endpoint(request)
             if request.method != "GET":
                 return Response(405)
             if parts[1:] in ((".well-known", "openid-configuration"), ("v2.0", ".well-known", "openid-configuration")):
@@ -190,6 +211,34 @@ class OAuthServer:
         self._note(tenant, form, 0)
         answer = {"token_type": "Bearer", "expires_in": self.lifetime_s, "ext_expires_in": self.lifetime_s}
         return _json(200, {**answer, "access_token": token}, {"Cache-Control": "no-store, no-cache"})
+
+    def _plain_token_endpoint(self, request: Request) -> Response:
+        """RFC 6749 §4.4 and §6."""
+        if request.method != "POST":
+            return Response(405)
+        form = dict(parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True))
+        self._note("", form, 0)
+        if self._faults:
+            return self._faults.pop(0)
+        app = self._apps.get(form.get("client_id", ""))
+        if app is None or form.get("client_secret") != app.secret:
+            return _json(401, {"error": "invalid_client", "error_description": "Unauthorized"})
+        answer: dict[str, object] = {"token_type": "Bearer", "expires_in": self.lifetime_s}
+        if form.get("grant_type") == "client_credentials":
+            user = ""
+        elif form.get("grant_type") == "refresh_token":
+            owner, user = self._grants.get(form.get("refresh_token", ""), (None, ""))
+            if owner is not app:
+                return _json(400, {"error": "invalid_grant", "error_description": "Token has been revoked."})
+            if self.rotates:
+                del self._grants[form["refresh_token"]]
+                answer["refresh_token"] = token_urlsafe(30)
+                self._grants[str(answer["refresh_token"])] = (app, user)
+        else:
+            return _json(400, {"error": "unsupported_grant_type"})
+        shown = replace(app, claims={**app.claims, "email": user}) if user else app
+        token = self.key.access_token(shown, "", f"{self.url}/", form.get("scope", "mail"), self.lifetime_s)
+        return _json(200, {**answer, "access_token": token}, {"Cache-Control": "no-store"})
 
     def _note(self, tenant: str, form: dict[str, str], error: int) -> None:
         by = "certificate" if "client_assertion" in form else "secret" if "client_secret" in form else ""

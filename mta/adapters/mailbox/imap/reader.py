@@ -13,6 +13,7 @@ from mta.adapters.mailbox.imap.client import Client
 from mta.adapters.mailbox.imap.folder_names import Namespace
 from mta.adapters.mailbox.mime_item import as_crlf
 from mta.adapters.mailbox.session import Session
+from mta.adapters.mailbox.unreadable import Unreadable
 from mta.config.tracking_schema import ImapMailbox
 from mta.ports.mailbox import ItemGoneError, MailboxError, NoMailboxError, OutcomeUnknownError, RefusedError
 from mta.ports.mailbox_reader import WaitingMessage
@@ -36,6 +37,7 @@ class ImapReader:
         self._settings = settings
         self._access = Access(settings, ports=_PORTS)
         self._session = Session(self._connected, name="imap")
+        self._unreadable = Unreadable()
 
     async def close(self) -> None:
         self._session.close()
@@ -54,7 +56,7 @@ class ImapReader:
         return await self._session.run(lambda folder: folder.waiting(limit, is_unread_only=unread))
 
     async def fetch(self, ref: str, largest: int) -> bytes:
-        return await self._session.run(lambda folder: folder.fetch(ref, largest))
+        return await self._session.run(lambda folder: self._fetch(folder, ref, largest))
 
     async def mark_read(self, ref: str) -> None:
         await self._session.run(lambda folder: folder.mark_read(ref))
@@ -72,6 +74,10 @@ class ImapReader:
 
     def _greeting(self, folder: MonitoredFolder) -> str:
         return f"{folder.client.greeting()} at {self._access.place}, folder {self._settings.folder}"
+
+    def _fetch(self, folder: MonitoredFolder, ref: str, largest: int) -> bytes:
+        with self._unreadable.reading(ref):
+            return folder.fetch(ref, largest)
 
     def _connected(self) -> MonitoredFolder:
         access = self._access

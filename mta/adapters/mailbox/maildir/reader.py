@@ -19,6 +19,7 @@ from mta.adapters.mailbox.maildir.folder_names import INBOX, directory_names, wr
 from mta.adapters.mailbox.maildir.names import Name, new_unique
 from mta.adapters.mailbox.maildir.quota import Quota
 from mta.adapters.mailbox.mime_item import as_crlf
+from mta.adapters.mailbox.unreadable import Unreadable
 from mta.config.tracking_schema import MaildirMailbox
 from mta.ports.mailbox import ConflictError, ItemGoneError, NoMailboxError, RefusedError
 from mta.ports.mailbox_reader import WaitingMessage
@@ -39,6 +40,7 @@ class MaildirReader:
         self._settings = settings
         self._seen: dict[str, Name] = {}
         """Where the messages of this session were last seen: a look there is cheaper than one at the whole folder."""
+        self._unreadable = Unreadable()
         self._deleted: list[Name] = []
         """By us, in this session."""
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="maildir")
@@ -104,7 +106,7 @@ class MaildirReader:
             return [_waiting(folder, ref, name) for ref, name in found.items()]
 
     def _fetch(self, ref: str, largest: int) -> bytes:
-        with self._folder() as folder:
+        with self._folder() as folder, self._unreadable.reading(ref):
             for _ in range(_TRIES):
                 message = self._look(folder, ref)
                 if message is None:
@@ -115,6 +117,8 @@ class MaildirReader:
                     data = folder.read(message)
                 except PermissionError as exc:  # of this file alone
                     raise RefusedError("EACCES", "the file can't be read by this account") from exc
+                except OSError as exc:
+                    raise failure(exc) from exc
                 if data is not None:
                     return as_crlf(data)
         raise ConflictError("renamed", "it is being renamed again and again")

@@ -9,6 +9,7 @@ from mta.adapters.mailbox.access import Access
 from mta.adapters.mailbox.pop3.client import Client
 from mta.adapters.mailbox.pop3.maildrop import Maildrop
 from mta.adapters.mailbox.session import Session
+from mta.adapters.mailbox.unreadable import Unreadable
 from mta.config.tracking_schema import Pop3Mailbox
 from mta.ports.mailbox_reader import WaitingMessage
 
@@ -28,6 +29,7 @@ class Pop3Reader:
         self._set_aside_folder = set_aside_folder
         self._access = Access(settings, ports=_PORTS)
         self._session = Session(self._connected, name="pop3")
+        self._unreadable = Unreadable()
 
     async def close(self) -> None:
         self._session.close()
@@ -43,7 +45,7 @@ class Pop3Reader:
         return await self._session.run(lambda maildrop: maildrop.waiting(limit))
 
     async def fetch(self, ref: str, largest: int) -> bytes:
-        return await self._session.run(lambda maildrop: maildrop.fetch(ref, largest))
+        return await self._session.run(lambda maildrop: self._fetch(maildrop, ref, largest))
 
     async def mark_read(self, ref: str) -> None:
         """Which is to delete it here."""
@@ -63,6 +65,10 @@ class Pop3Reader:
     async def end_session(self, *, purge: bool) -> None:
         """`purge` or not: POP3 knows nothing between deleted and gone."""
         await self._session.end(lambda maildrop: maildrop.leave())
+
+    def _fetch(self, maildrop: Maildrop, ref: str, largest: int) -> bytes:
+        with self._unreadable.reading(ref):
+            return maildrop.fetch(ref, largest)
 
     def _connected(self) -> Maildrop:
         access = self._access
