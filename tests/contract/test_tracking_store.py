@@ -307,8 +307,10 @@ async def test_changes_that_were_made_before_a_merge_reach_the_one_that_goes_on(
 
 
 async def test_there_is_one_tracking_process_and_any_number_of_administrators(
-    tracking: TrackingStore, open_tracking: OpenTracking, arrivals: Arrivals, tmp_path: Path
-) -> None:
+    tracking: TrackingStore, open_tracking: OpenTracking, arrivals: Arrivals, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("mta.adapters.store.slots._PATIENCE_S", 0.1)
     await arrivals.ticket()
     administrator = await open_tracking(False)
     assert len(await administrator.entries()) == 1
