@@ -58,5 +58,16 @@ def hours_of(text: str) -> tuple[time, time]:
     return begin, end
 
 
+def time_of(text: str) -> time:
+    """A time of day as `07:00`. Raises ScheduleError."""
+    hour, colon, minute = text.partition(":")
+    try:
+        if not colon or len(minute) != 2 or not (hour + minute).isdecimal():
+            raise ValueError(text)
+        return time(int(hour), int(minute))
+    except ValueError as exc:
+        raise ScheduleError("at", f"{text!r} is no time of day", "write 07:00") from exc
+
+
 def _clock(hour: str, minute: str) -> time:
     return time(0, 0) if (int(hour), int(minute)) == (24, 0) else time(int(hour), int(minute))

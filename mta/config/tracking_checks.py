@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from mta.config.clock_words import ScheduleError, time_of, zone_of
 from mta.config.explain_errors import closest
 from mta.config.findings import Finding
 from mta.config.monitored_checks import monitored_mailbox, monitored_mailbox_surroundings, place_of
@@ -93,6 +94,14 @@ def _digests(loc: Loc, settings: TrackingSettings) -> Iterator[Finding]:
         if counts[digest.name] > 1:
             yield Finding((*where, "name"), f"two digests are called {digest.name!r}", "give each its own name")
         yield from _named((*where, "account"), "account", digest.account, [each.name for each in settings.accounts])
+        try:
+            time_of(digest.at)
+            if digest.timezone:
+                zone_of(digest.timezone)
+        except ScheduleError as exc:
+            yield Finding((*where, exc.key), str(exc), exc.mend)
+        if not digest.weekdays:
+            yield Finding((*where, "weekdays"), "it would never come", "name a day")
         for number, module in enumerate(digest.modules):
             yield from _named((*where, "modules", number), "module", module, modules)
         for number, address in enumerate(digest.to):

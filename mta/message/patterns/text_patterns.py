@@ -113,6 +113,30 @@ def compile_regex(text: str) -> Pattern:
         raise PatternError(f"regex {text!r}: {reason}", "see RE2's syntax page") from exc
 
 
+class FieldPattern:
+    """A regex whose groups have names: those of the values that it finds."""
+
+    __slots__ = ("_compiled", "names")
+
+    def __init__(self, text: str) -> None:
+        """Raises PatternError, as `compile_regex` does, and for a regex without a named group."""
+        compile_regex(text)
+        self._compiled: Any = re2.compile(text, _options())
+        self.names: tuple[str, ...] = tuple(
+            name.decode() if isinstance(name, bytes) else name for name in self._compiled.groupindex
+        )
+        if not self.names:
+            raise PatternError(f"regex {text!r} has no group with a name", "write (?P<order>[0-9]+)")
+
+    def groups_in(self, text: Text) -> dict[str, str]:
+        """The groups of the first match that took part in it, by name."""
+        match = self._compiled.search(text.octets)
+        if match is None:
+            return {}
+        found = ((name, match.group(name)) for name in self.names)
+        return {name: value.decode("utf-8", "replace") for name, value in found if value is not None}
+
+
 class _Regex:
     """A compiled pattern; text without any of `needed` (case folded) has no match. Empty: nothing is known."""
 

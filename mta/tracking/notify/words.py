@@ -21,6 +21,7 @@ _EVENTS = {
     "record.deleted": "was deleted",
     "record.updated": "has changed",
     "note.added": "has a new note",
+    "record.overdue": "is overdue",
     "record.pending": "has mail of somebody who does not take part",
 }
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from mta.model.printable import in_a_line
+from mta.model.record import Record
 from mta.tracking.record.draft import Draft
 
 _SHOWN = 80
@@ -99,5 +100,14 @@ class Times:
     older_than: timedelta | None
     unchanged_for: timedelta | None
     states: tuple[str, ...]
+    """By these the store looks for records."""
     modules: tuple[str, ...]
-    """Both empty for all; else what the rule says of them plainly, by which the store looks."""
+    """Empty for all."""
+
+    def are_over(self, record: Record, now: datetime) -> bool:
+        return (
+            record.state in self.states
+            and (not self.modules or record.transaction.module in self.modules)
+            and (self.older_than is None or now - record.created_at >= self.older_than)
+            and (self.unchanged_for is None or now - record.updated_at >= self.unchanged_for)
+        )

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -14,6 +15,7 @@ from mta.config.load import validate
 from mta.config.problems import ConfigurationError, Problem
 from mta.config.tracking_schema import TrackingSettings
 from mta.config.yaml_values import Document, Loc, read_document
+from mta.model.record import Record
 from mta.tracking.record.actions import Action
 from mta.tracking.record.compile_actions import ActionCompiler
 from mta.tracking.record.compile_conditions import ConditionCompiler
@@ -64,6 +66,10 @@ class BusinessRules:
 
     def __len__(self) -> int:
         return len(self.rules)
+
+    def is_overdue(self, record: Record, now: datetime) -> bool:
+        """Whether the time of a time-triggered rule has come for it, carried out or not."""
+        return any(rule.times is not None and rule.times.are_over(record, now) for rule in self.by_time)
 
 
 def load_business_rules(
@@ -126,6 +132,10 @@ class _Loader:
         times = _times(entry.when)
         conditions = ConditionCompiler(self._settings, report, by_time=times is not None)
         actions = ActionCompiler(self._settings, self._templates, report, by_time=times is not None)
+        if times is not None and not times.states:
+            report(
+                (*loc, "when"), "a rule with older_than or unchanged_for has to say for which states", "add state: open"
+            )
         if not entry.actions and entry.on_match != "stop":
             report(loc, "does nothing", "write actions, or on_match: stop")
         return Rule(
