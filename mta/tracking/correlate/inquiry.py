@@ -63,17 +63,9 @@ class Inquiry:
         return any(module.name == transaction.module for module in self.settings.modules)
 
     async def current(self, transaction: Transaction) -> Transaction | None:
-        """The conversation that a signed name means now; None where it isn't kept, or its module is gone.
-
-        After a loss of data a number may have been given again: the name's random part tells the two apart.
-        """
-        found = await self.conversations.transaction(transaction.organisation, transaction.module, transaction.number)
-        is_named = (transaction.module, transaction.number)
-        if found is None or not self.has_module(found):
-            return None
-        if found == transaction or (found.module, found.number) != is_named:
-            return found
-        return transaction if await self.conversations.participants(transaction) else None
+        """The conversation that a signed name means now; None where it isn't kept, or its module is gone."""
+        found = await self.conversations.current(transaction)
+        return found if found is not None and self.has_module(found) else None
 
     async def is_seen(self, message_id: str) -> bool:
         """Whether a message with this id was taken, and not only named by others."""
