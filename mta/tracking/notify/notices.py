@@ -168,8 +168,12 @@ class Notifier:
         return key_of(mailboxes[0].address) if mailboxes else ""
 
     def _sender(self, wish: NoticeWish, account: OutgoingAccount) -> str:
+        """What a rule says; else the address that was written to, where the account may send from it."""
         senders = {key_of(each): each for each in account.senders}
-        return senders.get(key_of(wish.sender)) or senders.get(self._mailbox) or account.senders[0]
+        message = self._occasion.message
+        written_to = [each.address.key for each in (*message.incoming.to, *message.incoming.cc)] if message else []
+        wanted = [key_of(wish.sender), *written_to, self._mailbox]
+        return next((senders[each] for each in wanted if each in senders), account.senders[0])
 
     # --- what ---------------------------------------------------------------------------------------------------------
 
@@ -245,7 +249,6 @@ class Notifier:
         name = person.attributes.get("displayName", "") if person is not None else ""
         fields = [
             format_field("Subject", self._subject(wish, letter)),
-            *self._reply_to(sender),
             *self._threading(),
             self._auto_submitted(address),
             b"X-Auto-Response-Suppress: All\r\n",
@@ -261,13 +264,6 @@ class Notifier:
         subject = " ".join((letter.subject or wish.subject or self._occasion.record.title).split())[:_SUBJECT_MAX]
         token = style_of(self._module, self._occasion.transaction.module).write(self._occasion.transaction.number)
         return subject if not token or has_tag(subject, token) else f"{token} {subject}"
-
-    def _reply_to(self, sender: str) -> list[bytes]:
-        """Answers have to come to a monitored mailbox."""
-        monitored = {key_of(each.address): each.address for each in self._desk.settings.mailboxes}
-        if key_of(sender) in monitored or self._mailbox not in monitored:
-            return []
-        return [f"Reply-To: {parse_address(monitored[self._mailbox])}\r\n".encode("ascii", "strict")]
 
     def _threading(self) -> list[bytes]:
         """The signed reference, where mail programs carry it on, and what the notice answers."""
