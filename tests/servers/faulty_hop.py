@@ -32,6 +32,10 @@ class Conversation:
             raise ConnectionError
         return line.decode("latin-1").rstrip("\r\n")
 
+    def read(self, length: int) -> bytes:
+        """So many octets, fewer at the end."""
+        return self._file.read(length)
+
     def greet(self, *extensions: str) -> None:
         """220, and the answer to EHLO."""
         self.say("220 faulty.example ESMTP")
