@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import traceback
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,9 +20,9 @@ from mta.adapters.outgoing import open_account
 from mta.adapters.records import open_sink
 from mta.adapters.records.columns import PluggedColumns
 from mta.adapters.store.sentitems import SqliteSentItemJobs
-from mta.adapters.store.tracking import SqliteTrackingStore
 from mta.app.companion import NO_SUCH_REQUEST, run_companion
 from mta.app.desks import MAILBOX_LOG, Directories, desks_of, directories_of, set_aside_folder
+from mta.app.spool import open_tracking_store
 from mta.config.schema import Configuration
 from mta.config.tracking_schema import MonitoredMailbox
 from mta.events import Sink
@@ -30,6 +30,7 @@ from mta.log_sinks import forget_old_logs, sinks_from
 from mta.model.reply import MailError
 from mta.ports.clock import SystemClock
 from mta.ports.mailbox_reader import MailboxReader
+from mta.ports.tracking_store import TrackingStore
 from mta.relay.clock_watch import ClockWatch
 from mta.tracking.desk import Desk
 from mta.tracking.intake import take
@@ -43,6 +44,10 @@ HOUSE_EVERY_S = 60.0
 """How late time-triggered rules and digests may be."""
 FORGET_EVERY_S = 600.0
 FORGET_AT_ONCE = 1000
+TELL_EVERY_S = 0.5
+
+Report = Mapping[str, Mapping[str, Any]]
+"""By a mailbox's name, what `Monitor.report` says."""
 
 
 @dataclass(slots=True)
@@ -80,7 +85,7 @@ class MailboxLogs:
 class TrackingProcess:
     """What the supervisor asks of it is `app.companion.Life`."""
 
-    def __init__(self, store: SqliteTrackingStore, configuration: Configuration) -> None:
+    def __init__(self, store: TrackingStore, configuration: Configuration) -> None:
         self._store = store
         self._clock = SystemClock()
         self._logs = MailboxLogs()
@@ -244,10 +249,48 @@ def reader_of(spool: Path, settings: MonitoredMailbox) -> MailboxReader:
 
 async def begin_tracking(configuration: Configuration) -> TrackingProcess:
     """Raises StoreError, ConfigurationError, OSError, KeyError."""
-    store = await SqliteTrackingStore.open(configuration.spool.folder, works=True, patient=True)
+    store = await open_tracking_store(configuration, works=True)
     process = TrackingProcess(store, configuration)
     await process.equip(configuration)
     return process
+
+
+async def poll_here(configuration: Configuration, names: Collection[str], tell: Callable[[Report], None]) -> Report:
+    """Poll these mailboxes in this process, where no tracking process runs, until nothing waits; how each one ended.
+
+    `tell` is called now and then with how they stand. Raises StoreError where another process works on the store,
+    ConfigurationError, OSError, KeyError.
+    """
+    store = await open_tracking_store(configuration, works=True)
+    logs = MailboxLogs()
+    logs.equip(configuration)
+    monitors = Monitors(store, take, partial(reader_of, configuration.spool.folder), SystemClock(), logs)
+    equipped = _Equipped({}, {})
+    try:
+        equipped = await asyncio.to_thread(_equipped, configuration, {})
+        monitors.equip(each for each in assignments_of(configuration, equipped.desks) if each.settings.name in names)
+        await monitors.begin()
+        monitors.ask(names)
+        while True:
+            await monitors.look()
+            report = monitors.report()
+            tell(report)
+            if all(is_polled(each, 0) for each in report.values()):
+                return report
+            await asyncio.wait(monitors.in_hand or [asyncio.create_task(asyncio.sleep(0))], timeout=TELL_EVERY_S)
+    finally:
+        await monitors.drain(0.0)
+        await monitors.close()
+        for _, directory in equipped.directories.values():
+            await directory.close()
+        await store.close()
+
+
+def is_polled(report: Mapping[str, Any], polls_before: int) -> bool:
+    """Whether a mailbox was polled since so many polls of it had ended, until nothing waits or it failed."""
+    progress = report["progress"]
+    is_over = report["polls"] > polls_before and (progress is None or progress["is_over"])
+    return is_over and (bool(report["failure"]) or progress is None or not progress["has_more"])
 
 
 async def run_tracking(channel_fd: int) -> int:

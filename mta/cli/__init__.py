@@ -30,12 +30,15 @@ COMMANDS = {
     "drain": ("mta.cli.drain", "take no mail on this node, and deliver what it has"),
     "undrain": ("mta.cli.undrain", "take mail again, after `drain`"),
     "sentitems": ("mta.cli.sentitems", "see and work the copies for senders' Sent Items, and set them up"),
+    "mailbox": ("mta.cli.mailbox", "see, try, poll, pause and resume monitored mailboxes"),
+    "records": ("mta.cli.records", "see the records of tracking, and decide about strangers' messages"),
     "trace": ("mta.cli.trace", "tell a message's whole life, from the logs and the queue"),
     "bypass": ("mta.cli.bypass", "relay everything unstamped, at once"),
     "demo": ("mta.cli.demo", "show the relay at work on sample mail"),
     "_worker": ("mta.cli.worker", ""),
     "_watch": ("mta.cli.companion", ""),
     "_sentitems": ("mta.cli.companion", ""),
+    "_tracking": ("mta.cli.companion", ""),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 
 from mta.model.tracking import Entry, EntryState
@@ -14,6 +15,8 @@ FAILS = "fails"
 KILLS = "kills-us"
 """The process died over it twice."""
 
+_MESSAGE_ID = re.compile(rb"^message-id[ \t]*:\s*(<[\x21-\x3b\x3d\x3f-\x7e]{1,990}>)", re.IGNORECASE | re.MULTILINE)
+_LOOKED_AT = 65_536
 ATTEMPTS_MAX = 2
 """Attempts that were begun and not ended, after which a message is not looked into again."""
 
@@ -27,3 +30,9 @@ def aside_entry(
         content_hash="", state=EntryState.SET_ASIDE, reason=f"{reason}: {detail}" if detail else reason, at=at,
         sender="", direction="received",
     )  # fmt: skip
+
+
+def message_id_of(data: bytes) -> str:
+    """The Message-ID of what can't be read otherwise, so that it is found in logs; "" for none."""
+    match = _MESSAGE_ID.search(data[:_LOOKED_AT])
+    return match[1].decode("ascii") if match is not None else ""

@@ -36,7 +36,7 @@ class Leftovers:
         self._again_at_s: dict[str, tuple[int, float]] = {}
         self._deleted: dict[str, Leftover] = {}
         """Marked as deleted in this session: they go with its end."""
-        self._faults: dict[str, str] = {}
+        self._faults: dict[str, tuple[str, str]] = {}
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -88,12 +88,12 @@ class Leftovers:
 
     # --- faults of our own --------------------------------------------------------------------------------------------
 
-    def note_fault(self, ref: str, kind: str) -> None:
-        self._faults[ref] = kind
+    def note_fault(self, ref: str, kind: str, message_id: str) -> None:
+        self._faults[ref] = (kind, message_id)
 
-    def fault(self, ref: str) -> str:
-        """What kind of fault it was, "" for none that this process knows of."""
-        return self._faults.get(ref, "")
+    def fault(self, ref: str) -> tuple[str, str] | None:
+        """What kind of fault it was, and the Message-ID; None for none that this process knows of."""
+        return self._faults.get(ref)
 
 
 def is_of_the_message(error: Exception) -> bool:

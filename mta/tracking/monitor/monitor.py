@@ -68,7 +68,8 @@ class Monitor:
         self._others = 0
         """Failures since the last good poll that somebody's mending would not help."""
         self._told = ""
-        """The code of the failure that was told of last."""
+        """The code of the failure that was told of last; "" once a poll went well."""
+        self._mend = ""
         self._next_s = means.steady_s()
         self._held_until_s = 0.0
         self._forgiven: datetime | None = None
@@ -180,6 +181,8 @@ class Monitor:
             "polls": self.polls,
             "stays": len(self._leftovers),
             "failure": self._told,
+            "detail": self.notes.detail if self._told else "",
+            "mend": self._mend if self._told else "",
             "progress": None if progress is None else {
                 "of": progress.of, "done": progress.done, "taken": progress.taken, "known": progress.known,
                 "set_aside": progress.set_aside, "failed": progress.failed, "stays": progress.stays,
@@ -290,7 +293,7 @@ class Monitor:
             self.name, reason=reason, detail=detail, mend=mend, failures=failures,
             again_in_s=pause.length.total_seconds(), is_news=reason != self._told or 0 < failures <= TROUBLE_AFTER,
         )  # fmt: skip
-        self._told = reason
+        self._told, self._mend = reason, mend
         self._next_s = self._means.steady_s()
         notes = replace(
             self.notes, failures=failures, polled_at=now, reason=reason, detail=detail, resume_at=now + pause.length

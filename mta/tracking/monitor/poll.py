@@ -24,7 +24,7 @@ from mta.ports.directory import DirectoryDownError
 from mta.ports.mailbox import ItemGoneError, MailboxError, RefusedError
 from mta.ports.mailbox_reader import MailboxReader, WaitingMessage
 from mta.ports.tracking_store import TrackingStore
-from mta.tracking.monitor.aside import ATTEMPTS_MAX, FAILS, KILLS, REFUSED, TOO_LARGE, aside_entry
+from mta.tracking.monitor.aside import ATTEMPTS_MAX, FAILS, KILLS, REFUSED, TOO_LARGE, aside_entry, message_id_of
 from mta.tracking.monitor.assignment import Assignment
 from mta.tracking.monitor.leftovers import Leftover, Leftovers, is_of_the_message
 from mta.tracking.monitor.turns import Turns
@@ -146,7 +146,7 @@ class Poll:
         attempt = await self.store.begin_message(self.name, ref)
         if attempt > ATTEMPTS_MAX:
             fault = self.leftovers.fault(ref)
-            await self._set_aside(ref, FAILS if fault else KILLS, fault)
+            await self._set_aside(ref, FAILS if fault else KILLS, *(fault or ()))
             return
         try:
             data = await self.reader.fetch(ref, settings.largest)
@@ -180,7 +180,7 @@ class Poll:
         try:
             return await self.take(data, self.assignment.settings, desk, self.store, self.clock.now())
         except CannotReadError as error:
-            await self._set_aside(ref, error.reason)
+            await self._set_aside(ref, error.reason, message_id=message_id_of(data))
         except (MailError, DirectoryDownError):
             await self.store.end_message(self.name, ref)  # it is not the message's fault
             raise
@@ -190,19 +190,20 @@ class Poll:
             events.mailbox_message_failed(
                 self.name, ref, attempt=attempt, error=type(exc).__name__, traceback=where
             )  # fmt: skip
-            self.leftovers.note_fault(ref, type(exc).__name__)
+            self.leftovers.note_fault(ref, type(exc).__name__, message_id_of(data))
             self.progress.failed += 1
         return None
 
-    async def _set_aside(self, ref: str, reason: str, detail: str = "") -> None:
+    async def _set_aside(self, ref: str, reason: str, detail: str = "", message_id: str = "") -> None:
         settings, desk = self.assignment.settings, self.assignment.desk
-        entry = aside_entry(desk.name, self.name, ref, reason=reason, detail=detail, at=self.clock.now())
+        now = self.clock.now()
+        entry = aside_entry(desk.name, self.name, ref, reason=reason, detail=detail, at=now, message_id=message_id)
         await self.store.take(Intake(entry))
         events.mailbox_message_set_aside(
-            self.name, ref, message_id="", reason=reason, detail=detail, folder=settings.after.set_aside
+            self.name, ref, message_id=message_id, reason=reason, detail=detail, folder=settings.after.set_aside
         )  # fmt: skip
         self.progress.set_aside += 1
-        await self._after(Leftover(ref, "", folder=settings.after.set_aside))
+        await self._after(Leftover(ref, message_id, folder=settings.after.set_aside))
 
     # --- what comes after ---------------------------------------------------------------------------------------------
 

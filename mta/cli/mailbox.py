@@ -1,0 +1,63 @@
+"""`stampline mailbox`: see, try, poll, pause and resume monitored mailboxes."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import Any
+
+from mta.cli import mailbox_list, mailbox_orders
+from mta.cli.command import add_config, add_word, new_parser, seconds_of
+
+EXIT_CODES = "exit codes: 0 done · 1 failed · 2 bad configuration or usage"
+
+
+def add_parser(subparsers: Any) -> None:
+    parser = new_parser(
+        subparsers, "mailbox", "see, try, poll, pause and resume monitored mailboxes",
+        "Mailboxes that tracking monitors: how they stand, whether they can be read, and orders to them.",
+        with_config=False,
+    )  # fmt: skip
+    words = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    listing = _word(words, "list", "show each mailbox: its state, its last poll, what it took", mailbox_list.run)
+    listing.add_argument("names", nargs="*", metavar="NAME", help="only these")
+    listing.add_argument(
+        "--set-aside", action="store_true", help="show the messages that were set aside, and why, instead"
+    )  # fmt: skip
+    test = _word(words, "test", "try a mailbox step by step: sign in, list, folders, send a test message", _test)
+    test.add_argument("name", metavar="NAME")
+    test.add_argument("--no-mail", action="store_true", help="send no test message")
+    test.add_argument("--account", default="", metavar="NAME", help="the outgoing account that sends it (default: the "
+        "one that may send from the mailbox's address, else the first)")  # fmt: skip
+    test.add_argument("--timeout", type=seconds_of, default=120.0, metavar="TIME", help="how long to wait for the test "
+        "message (default: 2m)")  # fmt: skip
+    for name, summary, run in (
+        ("poll", "poll mailboxes at once, also outside their hours, until nothing waits", _poll),
+        ("pause", "poll mailboxes no more until `resume`; a poll in hand ends", mailbox_orders.run),
+        ("resume", "poll mailboxes again, at once; also those that are left alone after failures", mailbox_orders.run),
+    ):
+        word = _word(words, name, summary, run)
+        word.add_argument("names", nargs="*", metavar="NAME")
+        word.add_argument("--all", action="store_true", help="every mailbox")
+        word.set_defaults(operation=name)
+
+
+def _test(arguments: argparse.Namespace) -> int:
+    from mta.cli import mailbox_trial  # brings mailbox servers, which the other words don't need
+
+    return mailbox_trial.run(arguments)
+
+
+def _poll(arguments: argparse.Namespace) -> int:
+    from mta.cli import mailbox_poll  # without a running process it is one
+
+    return mailbox_poll.run(arguments)
+
+
+def _word(words: Any, name: str, summary: str, run: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
+    word = add_word(words, name, summary)
+    word.epilog = EXIT_CODES
+    add_config(word)
+    word.add_argument("--json", action="store_true", help="print JSON")
+    word.set_defaults(run=run)
+    return word
