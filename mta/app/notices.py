@@ -29,7 +29,8 @@ class NoticeTemplates:
         message = context.message if context.message is not None else _NO_MESSAGE
         try:
             return render_mail(
-                self._templates.template(template), message, stamping, rule=context.rule, recipient=context.recipient
+                self._templates.template(template), message, stamping, rule=context.rule, recipient=context.recipient,
+                more=context.values,
             )  # fmt: skip
         except KeyError as exc:
             raise CannotWriteError(f"no template {template}") from exc

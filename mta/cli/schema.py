@@ -15,11 +15,13 @@ from mta.config.schema import Configuration
 from mta.relay.decide.patterns.dictionaries import DictionaryFile
 from mta.relay.decide.rule_schema import RuleFile
 from mta.relay.stamp.templates.settings import Settings
+from mta.tracking.record.schema import RuleFile as BusinessRuleFile
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 SCHEMAS: dict[str, tuple[type[BaseModel], str]] = {
     "configuration": (Configuration, "Stampline's configuration, stampline.yaml"),
     "rules": (RuleFile, "A file of rules"),
+    "tracking-rules": (BusinessRuleFile, "A file of business rules"),
     "template": (Settings, "A template's settings, template.yaml"),
     "dictionary": (DictionaryFile, "A dictionary: words with weights, for tests of the body"),
     "people": (DirectoryFile, "A directory of people and groups"),

@@ -16,6 +16,10 @@ class TemplateCatalogue(Protocol):
         """Whether the template speaks of the recipient, so that each recipient gets a copy of their own."""
         ...
 
+    def speaks_of_records(self, name: str) -> bool:
+        """Whether only notices of tracking can be made of it."""
+        ...
+
     def has_subject(self, name: str) -> bool:
         """Whether a mail can be written from the template that has a subject of its own."""
         ...

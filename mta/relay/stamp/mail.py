@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from markupsafe import escape
 
@@ -29,13 +30,16 @@ class RenderedMail(NamedTuple):
 
 
 def render_mail(
-    template: SignatureTemplate, message: Message, context: StampContext, *, rule: str = "", recipient: str = ""
-) -> RenderedMail:
-    """Write a mail about `message`. `recipient` is the address key of whom the template speaks.
+    template: SignatureTemplate, message: Message, context: StampContext, *, rule: str = "", recipient: str = "",
+    more: Mapping[str, Mapping[str, Any]] | None = None,
+) -> RenderedMail:  # fmt: skip
+    """Write a mail about `message`. `recipient` is the address key of whom the template speaks, `more` are names that
+    mails of the relay don't have: `record`, `note`, …
 
     The same message and context give the same mail. Raises RenderError.
     """
     renderer = Renderer(message, context)
+    renderer.more = more or {}
     rendered = renderer.render_for(template, rule, recipient)
     subject = " ".join(renderer.subject(template, rule, recipient).split())[:SUBJECT_MAX]
     html = document(rendered.html, renderer.language(template)) if rendered.html else ""

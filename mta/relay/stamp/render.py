@@ -20,7 +20,8 @@ from mta.relay.stamp.context import StampContext
 from mta.relay.stamp.templates.banners import Campaigns
 from mta.relay.stamp.templates.rendering import Period, PictureSource, Rendering
 from mta.relay.stamp.templates.template_set import RenderError, SignatureTemplate
-from mta.relay.stamp.templates.values import Missing, Values
+from mta.relay.stamp.templates.values import Missing, Values, values_of
+from mta.relay.stamp.templates.variables import RECORDS
 
 _TRAILING = re.compile(r"(?<!^--)[ \t]+$", re.MULTILINE)  # `-- ` on a line of its own keeps its space
 _BLANKS = re.compile(r"\n{3,}")
@@ -72,6 +73,8 @@ class Renderer:
         self.key = message_key(message)
         self.hide: Callable[[str], str] = str
         """What masks of this copy make of the subject."""
+        self.more: Mapping[str, Mapping[str, Any]] = {}
+        """Names that only notices of tracking have, with their attributes."""
 
     def render(self, action: Stamp, template: SignatureTemplate) -> Rendered:
         """Both formats, the one that the template lacks made from the other. Raises RenderError."""
@@ -156,6 +159,9 @@ class Renderer:
             "rule": Values("rule", lambda name: rule if name == "name" else "", missing),
             "now": rendering.now,
         }
+        for name in template.context & RECORDS:
+            if name in self.more:
+                values[name] = values_of(name, self.more[name], missing)
         if "banner" in template.context:
             values["banner"] = (template.campaigns or _NO_CAMPAIGNS).values_for(rendering)
         return values, rendering

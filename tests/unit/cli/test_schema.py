@@ -56,6 +56,7 @@ SAMPLES = [
     *(("configuration", path) for path in (ROOT / "conf" / "stampline.yaml", ROOT / "conf" / "demo.yaml")),
     ("people", ROOT / "conf" / "people.yaml"),
     *(("rules", path) for path in sorted((ROOT / "rules").glob("*.yaml"))),
+    *(("tracking-rules", path) for path in sorted((ROOT / "rules" / "tracking").glob("*.yaml"))),
     *(("template", path) for path in sorted((ROOT / "templates").glob("*/template.yaml"))),
 ]
 

@@ -39,6 +39,9 @@ class RuleActions:
         known = templates is None or name in templates.names()
         if templates is not None and not known:
             self._problem(loc, f"there is no template {name!r}", closest(name, templates.names()))
+        elif templates is not None and templates.speaks_of_records(name):
+            what = f"template {name!r} speaks of records, of which only business rules know"
+            self._problem(loc, what, "choose another, or name it in a rule of tracking")
         return known
 
     def _speaks_of_recipient(self, template: str) -> bool:

@@ -16,6 +16,13 @@ from mta.relay.stamp.templates.variables import Usage, with_files
 MESSAGE_VALUES = frozenset(("subject", "date", "from", "to", "cc", "message_id"))
 PERSON_VALUES = frozenset(("address", "mail"))
 PHOTO = "photo"
+RECORD_VALUES = frozenset((
+    "id", "number", "module", "label", "token", "title", "state", "requester", "owner", "source", "url", "created",
+    "updated", "closed", "fields",
+))  # fmt: skip
+NOTE_VALUES = frozenset(("author", "author_name", "kind", "text", "lines", "attachments"))
+DIGEST_VALUES = frozenset(("name", "total", "overdue", "shown", "records"))
+MAILBOX_VALUES = frozenset(("name", "address", "reason", "detail", "mend", "failures"))
 _PEOPLE = ("sender", "recipient", "manager")
 Known = Mapping[str, Collection[str] | None]
 """Attributes by name of the context; None where every attribute is accepted."""
@@ -31,6 +38,10 @@ def known_values(attributes: Collection[str] | None, organisation: Collection[st
         "message": MESSAGE_VALUES,
         "rule": frozenset(("name",)),
         "banner": BANNER_VALUES,
+        "record": RECORD_VALUES,
+        "note": NOTE_VALUES,
+        "digest": DIGEST_VALUES,
+        "mailbox": MAILBOX_VALUES,
     }
 
 

@@ -173,7 +173,7 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
     def getattr(self, obj: Any, attribute: str) -> Any:
         """An attribute from the lists above; anything else fails when it is used."""
         if type(obj) is Values:
-            return obj.get_value(attribute)
+            return obj.inner[attribute] if attribute in obj.inner else obj.get_value(attribute)
         allowed = _ATTRIBUTES.get(type(obj))
         if allowed is not None and attribute in allowed:
             return getattr(obj, attribute)

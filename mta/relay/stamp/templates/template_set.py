@@ -24,7 +24,7 @@ from mta.relay.stamp.templates.rendering import NAME, PictureSource, Rendering
 from mta.relay.stamp.templates.sandbox import TemplateEnvironment
 from mta.relay.stamp.templates.sources import Sources
 from mta.relay.stamp.templates.values import Missing
-from mta.relay.stamp.templates.variables import CONTEXT, Usage, Use, examine, with_files
+from mta.relay.stamp.templates.variables import CONTEXT, RECORDS, Usage, Use, examine, with_files
 
 _OF_EXPRESSIONS = (
     ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError, TypeError, ValueError
@@ -117,6 +117,10 @@ class TemplateSet:
     def uses_recipient(self, name: str) -> bool:
         """Whether the template speaks of the recipient, included files considered. Raises KeyError."""
         return "recipient" in self._context[name]
+
+    def speaks_of_records(self, name: str) -> bool:
+        """Whether only notices of tracking can be made of it. Raises KeyError."""
+        return not self._context[name].isdisjoint(RECORDS)
 
     def has_subject(self, name: str) -> bool:
         """Whether a mail can be written from the template that has a subject of its own. Raises KeyError."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
 
 from jinja2 import TemplateRuntimeError
 
@@ -51,9 +53,10 @@ class Missing:
 
 
 class Values:
-    """One name of a template's context, e.g. `sender`. Each attribute is one line of text, "" where there is none."""
+    """One name of a template's context, e.g. `sender`. Each attribute is one line of text, "" where there is none; but
+    for those in `inner`: lists of lines, and names of their own."""
 
-    __slots__ = ("known", "look_up", "missing", "name", "photo", "seen")
+    __slots__ = ("inner", "known", "look_up", "missing", "name", "photo", "seen")
 
     def __init__(
         self,
@@ -62,6 +65,7 @@ class Values:
         missing: Missing,
         known: Callable[[], bool] = lambda: True,
         photo: Callable[[], bytes] = lambda: b"",
+        inner: Mapping[str, Values | list[str] | list[Values]] = MappingProxyType({}),
     ) -> None:
         self.name = name
         self.look_up = look_up
@@ -69,6 +73,7 @@ class Values:
         self.known = known
         """Whether there is anything behind the name: a directory entry, a banner whose turn it is."""
         self.photo = photo
+        self.inner = inner
         self.seen: dict[str, str] = {}
 
     def get_value(self, attribute: str) -> str:
@@ -91,3 +96,20 @@ class Values:
 
     def __str__(self) -> str:
         raise TemplateRuntimeError(f"{self.name} can't be printed: print one of its attributes")
+
+
+def values_of(name: str, given: Mapping[str, Any], missing: Missing) -> Values:
+    """Of a text for each attribute; of lists of texts or of mappings, and of mappings, which hold texts only."""
+    lines = {key: value for key, value in given.items() if isinstance(value, str)}
+    inner: dict[str, Values | list[str] | list[Values]] = {}
+    for key, value in given.items():
+        if isinstance(value, Mapping):
+            inner[key] = values_of(key, value, missing)
+        elif not isinstance(value, str):
+            inner[key] = _rows(key, value, missing)
+    return Values(name, lambda attribute: lines.get(attribute, ""), missing, lambda: bool(given), inner=inner)
+
+
+def _rows(name: str, given: Sequence[Any], missing: Missing) -> list[str] | list[Values]:
+    rows = [each for each in given if isinstance(each, Mapping)]
+    return [values_of(name, each, missing) for each in rows] if rows else [one_line(str(each)) for each in given]

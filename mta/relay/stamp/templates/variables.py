@@ -10,7 +10,9 @@ from jinja2 import Environment, TemplateSyntaxError, meta, nodes
 from mta.relay.stamp.templates.filters.registry import OF_THE_DAY, argument_troubles
 from mta.relay.stamp.templates.html.masks import Trouble
 
-CONTEXT = frozenset(("sender", "recipient", "manager", "message", "organisation", "rule", "now", "banner"))
+RECORDS = frozenset(("record", "note", "digest", "mailbox"))
+"""What notices of tracking speak of, and nothing else does."""
+CONTEXT = RECORDS | {"sender", "recipient", "manager", "message", "organisation", "rule", "now", "banner"}
 _OF_THE_LANGUAGE = frozenset(("loop", "self", "super", "caller", "varargs", "kwargs", "range"))
 _FORBIDDEN: Mapping[type[nodes.Node], tuple[str, str]] = {
     nodes.Import: ("import is not available", "use include or extends"),

@@ -61,6 +61,9 @@ class Catalogue:
     def uses_recipient(self, name: str) -> bool:
         return name in self.personal
 
+    def speaks_of_records(self, name: str) -> bool:
+        return False
+
     def has_subject(self, name: str) -> bool:
         return name != "compact"
 
