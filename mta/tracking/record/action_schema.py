@@ -12,6 +12,7 @@ from mta.config.tracking_schema import Name
 from mta.config.types import Strict
 
 State = Annotated[Text, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
+States = Annotated[tuple[State, ...], Field(min_length=1), OrOne()]
 Title = Annotated[Text, Field(max_length=1000)]
 
 
@@ -57,7 +58,7 @@ class ReopenAction(Strict):
     """Only of a record that is in one of the states `from`."""
 
     state: State = "open"
-    from_: Annotated[tuple[State, ...], Field(alias="from", min_length=1), OrOne()] = ("closed",)
+    from_: Annotated[States, Field(alias="from")] = ("closed",)
 
 
 class DeleteAction(Strict):

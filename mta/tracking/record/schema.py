@@ -109,12 +109,12 @@ Fields = Annotated[tuple[FieldTests, ...], Field(min_length=1)]
 class Conditions(Tests):
     """Everything that is said has to hold; what a list names holds with any of it."""
 
-    kind: Annotated[tuple[Kind, ...] | None, Field(min_length=1), OrOne()] = None
+    kind: Annotated[tuple[Kind, ...], Field(min_length=1), OrOne()] | None = None
     """What nobody wrote (automatic, bounce, receipt, meeting) is only for rules that name it."""
-    outcome: Annotated[tuple[OutcomeName, ...] | None, Field(min_length=1), OrOne()] = None
+    outcome: Annotated[tuple[OutcomeName, ...], Field(min_length=1), OrOne()] | None = None
     """What correlation found: `joined` an open conversation, `new`, `report` of a message of ours; `pending`, a
     stranger with a valid reference, is only for rules that name it."""
-    direction: Annotated[tuple[Literal["received", "sent"], ...] | None, Field(min_length=1), OrOne()] = None
+    direction: Annotated[tuple[Literal["received", "sent"], ...], Field(min_length=1), OrOne()] | None = None
     """`sent`, a copy of what one of us wrote, is only for rules that name it."""
     mailbox: Texts | None = None
     """Names of monitored mailboxes."""
