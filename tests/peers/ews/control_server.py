@@ -6,7 +6,7 @@ import json
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -106,6 +106,13 @@ class Control:
         item.properties[p.MODIFIER] = box.name
         box.put(item)
         return item.id
+
+    def copy_item(self, item: str, count: int) -> None:
+        box, found = self._store.item(item)
+        folder = box.folders[found.folder]
+        for number in range(1, count + 1):
+            twin = self._store.copy(found, box, folder)
+            twin.properties[p.DELIVERY_TIME] = found.properties[p.DELIVERY_TIME] + timedelta(seconds=number)
 
     def change_item(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -182,6 +182,17 @@ class GraphServer:
             box.add(item)
             item.listed_from = 0.0
             return item.immutable_id
+
+    def copy_item(self, item: str, count: int) -> None:
+        """So many more of it in its folder, each received a second after the one before."""
+        with self._service.lock:
+            found = self._item(item)
+            received_at = _moment(found, DELIVERY_TIME)
+            assert received_at is not None
+            for number in range(1, count + 1):
+                twin = found.mailbox.copy(found, found.folder)
+                twin.properties[DELIVERY_TIME] = received_at + timedelta(seconds=number)
+                twin.listed_from = 0.0
 
     def change_item(
         self,
