@@ -8,6 +8,7 @@ takes out again.
 from __future__ import annotations
 
 import base64
+from contextlib import suppress
 from urllib.parse import quote
 
 from mta.adapters.mailbox.graph.attaching import LARGEST_REQUEST
@@ -20,7 +21,7 @@ from mta.message.mailboxes import address_field
 from mta.message.parse import parse
 from mta.model import task_reasons as reasons
 from mta.model.address import AddressError, parse_address
-from mta.ports.mailbox import MailboxError
+from mta.ports.mailbox import AccessDeniedError, MailboxError
 from mta.ports.outgoing import OutgoingMail, Sent
 from mta.ports.task_errors import RefusedTaskError
 
@@ -41,12 +42,14 @@ class GraphSender:
         self._connection = Connection(server, connections=CONNECTIONS)
 
     async def sign_in(self) -> str:
-        """As the port says: there is a token, and it may send mail."""
+        """As the port says. Mail.Send alone doesn't let us look at the mailbox: that it is denied is an answer, too."""
         try:
             roles = await self._connection.roles()
+            with suppress(AccessDeniedError):
+                await self._connection.get(f"/users/{quote(self._sender)}/mailFolders/inbox?$select=id")
         except MailboxError as exc:
             raise task_error_of(exc) from exc
-        return f"{self._connection.host} gives a token{roles and ' with '}{roles}"
+        return f"{self._connection.host} answers; {roles}"
 
     async def send(self, mail: OutgoingMail) -> Sent:
         """As the port says; who can't be reached is told of by a bounce, not by Graph's answer."""

@@ -35,6 +35,7 @@ LARGEST_ANSWER = 40 * 1024 * 1024
 """An item with its body, but without attachments."""
 LARGEST_OCTETS = 150_000_000
 """Of an attachment that is only passed over."""
+_JSON = "application/json"
 _LONGEST_CONNECT_S = 20.0
 _LONGEST_PAUSE = timedelta(seconds=10)
 _MOST_PAUSES = 3
@@ -123,8 +124,8 @@ class Connection:
         """What is there, as it is. Raises RefusedError where it is more than `most`."""
         return (await self._ask("GET", path, prefer=prefer, writes=False, most=most)).octets
 
-    async def post(self, path: str, body: bytes, *, prefer: str = "") -> Answer:
-        return await self._ask("POST", path, body=body, prefer=prefer)
+    async def post(self, path: str, body: bytes, *, prefer: str = "", content_type: str = _JSON) -> Answer:
+        return await self._ask("POST", path, body=body, prefer=prefer, content_type=content_type)
 
     async def patch(self, path: str, body: bytes, *, if_match: str = "", prefer: str = "") -> Answer:
         return await self._ask("PATCH", path, body=body, if_match=if_match, prefer=prefer)
@@ -163,6 +164,7 @@ class Connection:
         path: str,
         *,
         body: bytes = b"",
+        content_type: str = _JSON,
         prefer: str = "",
         if_match: str = "",
         writes: bool = True,
@@ -171,7 +173,7 @@ class Connection:
         url = path if path.startswith(f"{self.root}/") else self.root + path
         headers = {"Accept": "application/json"}
         if body:
-            headers["Content-Type"] = "application/json"
+            headers["Content-Type"] = content_type
         if prefer:
             headers["Prefer"] = prefer
         if if_match:
