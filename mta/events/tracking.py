@@ -194,3 +194,26 @@ def tracking_digest(digest: str, *, records: int, recipients: int) -> None:
 def mark_without_columns(record: str, *, mailbox: str, plugin: str, reason: str) -> None:
     """The copies of a filed message get category and link, but no columns."""
     emit("warning", "mark-without-columns", record=record, mailbox=mailbox, plugin=plugin, reason=reason)
+
+
+# --- records, by administrators --------------------------------------------------------------------------------------
+
+
+def pending_decided(
+    decision: str, *, by: str, record: str, message_id: str, sender: str, organisation: str
+) -> None:
+    """Somebody has let a stranger's message in (`accept`), or not (`decline`)."""
+    emit(
+        "warning", "pending-decided", decision=decision, by=by, record=record, message_id=message_id, sender=sender,
+        organisation=organisation,
+    )  # fmt: skip
+
+
+def records_merged(gone: str, into: str, *, by: str, organisation: str) -> None:
+    """Somebody has said that two records are one."""
+    emit("warning", "records-merged", gone=gone, into=into, by=by, organisation=organisation)
+
+
+def records_purged(*, by: str, which: str, records: int) -> None:
+    """Somebody has removed deleted records for good."""
+    emit("warning", "records-purged", by=by, which=which, records=records)

@@ -105,8 +105,10 @@ class TrackingStore(Conversations, Protocol):
         """Also one that was deleted, until it is purged."""
         ...
 
-    async def records(self, which: RecordFilter, *, after: int = 0, limit: int = 1000) -> Sequence[tuple[int, Record]]:
-        """In the order of making, each with its place in it; pages by `after`."""
+    async def records(
+        self, which: RecordFilter, *, after: int = 0, limit: int = 1000, newest_first: bool = False
+    ) -> Sequence[tuple[int, Record]]:
+        """In the order of making, or from its end; each with its place in it, and pages by `after`."""
         ...
 
     async def count_records(self, which: RecordFilter) -> Mapping[tuple[str, str, str], int]:

@@ -246,14 +246,15 @@ async def test_filters(arrivals: Arrivals, tracking: TrackingStore, which: Recor
     assert sum((await tracking.count_records(which)).values()) == len(titles)
 
 
-async def test_pages(arrivals: Arrivals, tracking: TrackingStore) -> None:
+@pytest.mark.parametrize("newest_first", [False, True])
+async def test_pages(arrivals: Arrivals, tracking: TrackingStore, newest_first: bool) -> None:
     for number in range(5):
         await arrivals.ticket(str(number), f"<{number}@x>")
     found, after = [], 0
-    while page := await tracking.records(EVERY_RECORD, after=after, limit=2):
+    while page := await tracking.records(EVERY_RECORD, after=after, limit=2, newest_first=newest_first):
         found += [record.title for _, record in page]
         after = page[-1][0]
-    assert found == ["0", "1", "2", "3", "4"]
+    assert found == sorted("01234", reverse=newest_first)
 
 
 async def test_counts(arrivals: Arrivals, tracking: TrackingStore) -> None:

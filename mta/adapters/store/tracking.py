@@ -204,9 +204,12 @@ class SqliteTrackingStore(ConversationAccess):
     async def record(self, transaction: Transaction) -> Record | None:
         return await self._look(lambda cursor: tracking_reader.record(cursor, transaction))
 
-    async def records(self, which: RecordFilter, *, after: int = 0, limit: int = 1000) -> Sequence[tuple[int, Record]]:
+    async def records(
+        self, which: RecordFilter, *, after: int = 0, limit: int = 1000, newest_first: bool = False
+    ) -> Sequence[tuple[int, Record]]:
         wanted = record_conditions(which, self._clock.now())
-        return await self._look(lambda cursor: tracking_reader.records(cursor, wanted, after, limit))
+        name = "records_newest_first" if newest_first else "records"
+        return await self._look(lambda cursor: tracking_reader.records(cursor, wanted, name, after, limit))
 
     async def count_records(self, which: RecordFilter) -> Mapping[tuple[str, str, str], int]:
         wanted = record_conditions(which, self._clock.now())

@@ -158,10 +158,10 @@ def record(cursor: sqlite3.Cursor, transaction: Transaction) -> Record | None:
     return next(iter(_decoded("record", rows, record_of)), None)
 
 
-def records(cursor: sqlite3.Cursor, which: Which, after: int, limit: int) -> list[tuple[int, Record]]:
-    """In the order of making, with their places."""
+def records(cursor: sqlite3.Cursor, which: Which, name: str, after: int, limit: int) -> list[tuple[int, Record]]:
+    """In the order of the named statement, with their places."""
     values = {**which.values, "after": after, "limit": limit}
-    rows = cursor.execute(which.statement("records"), values).fetchall()
+    rows = cursor.execute(which.statement(name), values).fetchall()
     return _decoded("record", rows, lambda row: (int(row[0]), record_of(row)))
 
 

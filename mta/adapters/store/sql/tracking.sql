@@ -212,6 +212,10 @@ source, record.created_at, updated_at, closed_at, fields, notes, is_deleted
 SELECT {record} FROM record JOIN conversation ON conversation.id = record.conversation
 WHERE record.id > :after AND {which} ORDER BY record.id LIMIT :limit
 
+-- name: records_newest_first
+SELECT {record} FROM record JOIN conversation ON conversation.id = record.conversation
+WHERE (:after = 0 OR record.id < :after) AND {which} ORDER BY record.id DESC LIMIT :limit
+
 -- name: count_records
 SELECT organisation, module, state, count(*) FROM record WHERE {which} GROUP BY organisation, module, state
 
