@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from email import message_from_bytes, policy
@@ -60,9 +59,7 @@ class Running:
     def send(self, name: str, *recipients: str, port: int = 0, sender: str = "jane@example.com", **fields: str) -> str:
         """Gives the queue id."""
         data = message(name, *recipients, sender=sender, **fields)
-        reply = send(port or self.relay.port, sender, list(recipients), data)
-        assert reply.code == 250, reply
-        return str(reply).rpartition(" ")[2].strip(")'\"")
+        return send(port or self.relay.port, sender, list(recipients), data).queue_id
 
     def copies(self, name: str) -> list[tuple[TrackingCopy, bytes]]:
         """What the processing mailbox got of that message, once everything has come."""
@@ -153,3 +150,109 @@ def test_what_no_rule_tracks_is_byte_identical(running: Running) -> None:
     data = arrived_for(running, "other", "a@customer.example")
     assert data.endswith(message("other", "a@customer.example", Subject="untracked"))
     assert b"stampline." not in data
+
+
+def test_parts_that_exchange_hands_over_one_by_one_are_one_conversation(running: Running) -> None:
+    header = "a@customer.example, c@customer.example"
+    for recipient in ("a@customer.example", "c@customer.example"):
+        data = message("parts", recipient, To=header)
+        assert send(running.relay.port, "jane@example.com", [recipient], data).code == 250
+    first, second = (arrived_for(running, "parts", f"{name}@customer.example") for name in "ac")
+    assert named(first) == named(second)
+    running.wait_for_copy("parts")
+    running.relay.wait_until_settled()
+    assert len(running.copies("parts")) == 1
+
+
+def test_a_customers_answer_goes_on_with_it_whatever_the_subject(running: Running) -> None:
+    running.send("asked", "a@customer.example")
+    sent = arrived_for(running, "asked", "a@customer.example")
+    references = str(opened(sent)["References"])
+    running.send(
+        "answer", "jane@example.com", port=running.relay.inbound_port, sender="a@customer.example",
+        Subject="Something else", References=f"{references} <asked@example.com>", In_Reply_To="<asked@example.com>",
+    )  # fmt: skip
+    received = arrived_for(running, "answer", "jane@example.com")
+    assert named(received) == named(sent)
+    assert str(opened(received)["References"]).count("stampline.") == 1
+    copy, inner = running.wait_for_copy("answer")
+    assert (copy.direction, str(copy.transaction), copy.authenticated) == ("received", named(sent), None)
+    assert b"stampline." not in inner.replace(references.encode(), b"")
+    assert b"X-Stampline" not in inner
+
+
+def test_hidden_recipients_are_in_no_copy(running: Running) -> None:
+    data = message("hidden", "a@customer.example", Bcc="spy@customer.example", To="a@customer.example")
+    recipients = ["spy@customer.example", "a@customer.example", "other-spy@partner.example"]
+    assert send(running.relay.port, "jane@example.com", recipients, data).code == 250
+    running.wait_for_copy("hidden")
+    (copy,) = [a.data for a in to(running.sink, PROCESSING) if b"<hidden@example.com>" in a.data]
+    assert b"spy" not in copy
+    assert b"STAMPED" not in copy
+
+
+def test_our_sender_goes_on_by_the_number_in_the_subject(running: Running) -> None:
+    running.send("numbered", "a@customer.example")
+    name = named(arrived_for(running, "numbered", "a@customer.example"))
+    number = int(name.partition("-")[2])
+    running.send("by-number", "d@customer.example", Subject=f"Fwd: [TICKET - {number}] Printer")
+    assert named_loosely(arrived_for(running, "by-number", "d@customer.example")) == name
+    # A stranger's number proves nothing.
+    running.send(
+        "by-stranger", "jane@example.com", port=running.relay.inbound_port, sender="evil@elsewhere.example",
+        Subject=f"[Ticket - {number:06}] Printer",
+    )  # fmt: skip
+    assert named_loosely(arrived_for(running, "by-stranger", "jane@example.com")) != name
+    # And a number that nobody has opened is none.
+    running.send("no-number", "a@customer.example", Subject="[Ticket - 999999] Printer")
+    assert named_loosely(arrived_for(running, "no-number", "a@customer.example")) != "ticket-999999"
+
+
+def named_loosely(data: bytes) -> str:
+    (transaction,) = references_in(str(opened(data)["X-Stampline-Transaction"]), [KEY], "default")
+    return str(transaction)
+
+
+def test_automatic_replies_open_nothing_and_stay_as_they_are(running: Running) -> None:
+    running.send(
+        "away", "jane@example.com", port=running.relay.inbound_port, sender="a@customer.example",
+        Subject="Automatic reply: Printer", Auto_Submitted="auto-replied",
+    )  # fmt: skip
+    data = arrived_for(running, "away", "jane@example.com")
+    assert b"stampline." not in data
+    copy, _ = running.wait_for_copy("away")
+    assert copy.transaction is None
+    assert copy.rule == "desk"
+
+
+def test_a_copy_that_comes_back_is_left_alone(running: Running) -> None:
+    running.send("returned", "a@customer.example")
+    running.wait_for_copy("returned")
+    (copy,) = [a for a in to(running.sink, PROCESSING) if b"<returned@example.com>" in a.data]
+    assert copy.mail_from == ""
+    before = len(running.relay.events("tracked"))
+    assert send(running.relay.port, "", [PROCESSING], copy.data).code == 250
+    running.relay.wait_until_settled()
+    assert len(running.relay.events("tracked")) == before
+
+
+def test_a_large_message_is_copied_octet_by_octet(running: Running) -> None:
+    data = message("large", "a@customer.example") + b"\xe4 \xc3\xa4 line\r\n" * 40_000
+    assert send(running.relay.port, "jane@example.com", ["a@customer.example"], data).code == 250
+    delivered = arrived_for(running, "large", "a@customer.example")
+    copy, inner = running.wait_for_copy("large")
+    assert inner == delivered
+    assert copy.is_intact
+    assert not [path for path in (running.relay.folder / "spool" / "bodies").rglob("*") if path.is_file()]
+
+
+def test_the_log_and_trace_name_conversation_and_copy(running: Running) -> None:
+    queue_id = running.send("traced", "a@customer.example")
+    running.wait_for_copy("traced")
+    event = running.relay.wait_for_event("tracked", queue_id=queue_id)
+    assert (event["by"], event["rule"]) == ("opened", "desk")
+    queued = running.relay.wait_for_event("tracking-copy", queue_id=queue_id)
+    assert queued["transaction"] == event["transaction"]
+    said = running.relay.cli("trace", queue_id).stdout
+    assert event["transaction"] in said
+    assert queued["copy"] in said
