@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from mta.adapters.notification.mail import MailChannel
-from mta.adapters.store.look import look, look_at_sent_items
+from mta.adapters.store.look import look, look_at_mailboxes, look_at_sent_items
 from mta.app.companion import NO_SUCH_REQUEST, run_companion
 from mta.config.delivery_schema import MaildirHop
 from mta.config.mailbox_schema import MaildirMailboxes
@@ -18,6 +18,7 @@ from mta.control.client import NotRunningError, ask
 from mta.ports.clock import SystemClock
 from mta.ports.notification import NotificationChannel
 from mta.watch.board import STATE_FILE
+from mta.watch.mailbox_watcher import MailboxWatcher
 from mta.watch.sentitems_watcher import SentItemsWatcher
 from mta.watch.watch import Equipment, Watch
 from mta.watch.watchers import CertificateWatcher, DiskWatcher, QueueWatcher, RelayWatcher, WatchedCertificate
@@ -38,6 +39,15 @@ def equipment_of(configuration: Configuration) -> Equipment:
     sent_items = SentItemsWatcher(
         partial(look_at_sent_items, spool), age=alerts.sent_items_age, forgotten=alerts.forgotten
     )  # fmt: skip
+    mailboxes = [
+        mailbox
+        for organisation in configuration.every_organisation
+        if organisation.tracking is not None
+        for mailbox in organisation.tracking.mailboxes
+    ]
+    monitored = MailboxWatcher(
+        partial(look_at_mailboxes, spool), mailboxes, age=alerts.mailbox_silent, forgotten=alerts.forgotten
+    )  # fmt: skip
     return Equipment(
         watchers=(
             QueueWatcher(partial(look, spool), age=alerts.queue_age, forgotten=alerts.forgotten),
@@ -45,6 +55,7 @@ def equipment_of(configuration: Configuration) -> Equipment:
             DiskWatcher((spool, configuration.logs.folder), alerts.disk_free),
             CertificateWatcher(watched_certificates(configuration), alerts.certificates),
             *((sent_items,) if configuration.mailbox_servers else ()),
+            *((monitored,) if mailboxes else ()),
         ),
         channels=channels_of(configuration),
         every=alerts.look_every,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mta.app.relay import read_snapshot
+from mta.app.validated import read_validated
 from mta.cli.command import CommandFailedError, ExitCode, new_parser, print_json, printable
 from mta.cli.directory_examined import examined
 from mta.config.listener_checks import listener_advice
@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.only and not arguments.online:
         raise CommandFailedError("--only goes with --online", ExitCode.BAD_CONFIGURATION)
     try:
-        snapshot = read_snapshot(arguments.config)
+        snapshot = read_validated(arguments.config)
     except ConfigurationError as exc:
         _show_problems(exc.problems, as_json=arguments.json)
         return ExitCode.BAD_CONFIGURATION

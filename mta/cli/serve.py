@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mta import events
-from mta.app.relay import read_snapshot
+from mta.app.validated import read_validated
 from mta.cli.command import CommandFailedError, ExitCode, bad_configuration, new_parser
 from mta.config.problems import ConfigurationError
 from mta.control.server import AlreadyRunningError
@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def validate(path: Path) -> Validated:
     """Load and check configuration, rules and templates. Raises ConfigurationError with every problem."""
-    snapshot = read_snapshot(path)
+    snapshot = read_validated(path)
     return Validated(snapshot.name, snapshot.configuration, snapshot.rules, snapshot.templates)
 
 

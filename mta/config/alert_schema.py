@@ -45,6 +45,8 @@ class Alerts(Strict):
     """On the disks of spool and logs."""
     sent_items_age: Duration = timedelta(hours=4)
     """How long a Sent Items job may wait for a mailbox server."""
+    mailbox_silent: Duration = timedelta(hours=4)
+    """How long a monitored mailbox may go without a good poll, in the hours in which it is polled."""
     certificates: tuple[Duration, ...] = (timedelta(days=30), timedelta(days=7), timedelta(days=1))
     """Before a certificate of ours expires."""
     look_every: Duration = timedelta(seconds=30)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -14,8 +14,10 @@ from mta.adapters.store.place import FILE
 from mta.adapters.store.reader import Reader
 from mta.adapters.store.rows import microseconds
 from mta.adapters.store.sent_reader import sent_items_look
+from mta.adapters.store.tracking_reader import mailboxes
 from mta.model.queue import QueueLook
 from mta.model.sentitem import SentItemsLook
+from mta.model.tracking import MailboxNotes
 
 HOPS_TOLD = 10
 MAILBOXES_TOLD = 20
@@ -35,6 +37,12 @@ def look_at_sent_items(folder: Path, late_since: datetime) -> SentItemsLook:
     """How Sent Items jobs stand; raises as `look`."""
     with _reader(folder) as reader, reader.snapshot() as cursor:
         return sent_items_look(cursor, reader.sent_items_switch(), microseconds(late_since), MAILBOXES_TOLD)
+
+
+def look_at_mailboxes(folder: Path) -> Mapping[str, MailboxNotes]:
+    """How monitored mailboxes stand, by name; raises as `look`."""
+    with _reader(folder) as reader, reader.snapshot() as cursor:
+        return mailboxes(cursor)
 
 
 @contextmanager
