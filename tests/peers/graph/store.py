@@ -286,8 +286,9 @@ class Mailbox:
 
     def check_room(self, octets: int) -> None:
         """Raises GraphError (learn.microsoft.com/graph/errors: 507)."""
-        used = sum(item.size for item in self.items.values())
-        if self.quota_octets is not None and used + octets > self.quota_octets:
+        if self.quota_octets is None:
+            return
+        if sum(item.size for item in self.items.values()) + octets > self.quota_octets:
             raise GraphError(507, "ErrorQuotaExceeded", "The mailbox has reached its storage quota.")
 
     def move(self, item: Item, folder: Folder) -> Item:
