@@ -22,6 +22,7 @@ from mta.config.load import examine_configuration, load_configuration, validate
 from mta.config.problems import ConfigurationError
 from mta.config.schema import Configuration, DirectorySettings
 from mta.config.yaml_values import parse_document
+from tests.servers.plugins import install_example
 
 CONF = Path(__file__).parents[3] / "conf"
 REFERENCE = CONF / "stampline.yaml"
@@ -34,7 +35,10 @@ def dkim_key() -> str:
 
 
 @pytest.fixture
-def secrets(monkeypatch: pytest.MonkeyPatch, dkim_key: str) -> None:
+def secrets(monkeypatch: pytest.MonkeyPatch, dkim_key: str, tmp_path: Path) -> None:
+    """All that the reference names outside itself: secrets, and the plug-ins of the documentation."""
+    install_example(tmp_path / "site")
+    monkeypatch.syspath_prepend(tmp_path / "site")
     monkeypatch.setenv("STAMPLINE_DKIM_KEY", dkim_key)
     monkeypatch.setenv("STAMPLINE_MARK_KEY", "0123456789abcdef" * 4)
     monkeypatch.setenv("STAMPLINE_MAILBOX_PASSWORD", "a password")
