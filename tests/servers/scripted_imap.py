@@ -6,12 +6,15 @@ import re
 import socket
 import ssl
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from tests.servers.wait import wait_until
 
+Answer = bytes | None | Callable[[bytes], Iterable[bytes]]
+"""`$` in it is the command's tag; b"" ends the connection, None says nothing at all. Or pieces, made from the command:
+they may be endless."""
 _LITERAL = re.compile(rb"\{(\d+)(\+?)\}\r\n\Z")
 DEFAULTS = {
     b"CAPABILITY": b"* CAPABILITY IMAP4rev1 AUTH=PLAIN UIDPLUS SPECIAL-USE\r\n$ OK done\r\n",
@@ -20,17 +23,19 @@ DEFAULTS = {
     b"SELECT": b"* 1 EXISTS\r\n* OK [UIDVALIDITY 1] it\r\n* OK [PERMANENTFLAGS (\\Seen \\*)] they\r\n"
     b"$ OK [READ-WRITE] done\r\n",
     b"SEARCH": b"* SEARCH\r\n$ OK done\r\n",
+    b"NAMESPACE": b'* NAMESPACE (("" "/")) NIL NIL\r\n$ OK done\r\n',
+    b"LOGOUT": b"* BYE see you\r\n$ OK done\r\n",
     b"NOOP": b"$ OK done\r\n",
 }
 
 
 @dataclass
 class ScriptedImap:
-    """`$` in an answer is the command's tag; an answer of b"" ends the connection, None says nothing at all."""
+    """Answers by the command's name, or by several words that all stand in it."""
 
     port: int
     greeting: bytes
-    answers: dict[bytes, bytes | None]
+    answers: dict[bytes, Answer]
     context: ssl.SSLContext | None
     """For STARTTLS."""
     refuse_for: bytes = b"\0"
@@ -72,7 +77,11 @@ class ScriptedImap:
                 self.commands.append(command)
                 tag, _, rest = command.partition(b" ")
                 name = rest.removeprefix(b"UID ").split(None, 1)[0].upper()
-                answer = self.answers.get(name, b"$ BAD what?\r\n")
+                answer = self._answer_to(name, rest)
+                if callable(answer):
+                    for piece in answer(rest):
+                        connection.sendall(piece.replace(b"$", tag))
+                    continue
                 if name == b"AUTHENTICATE" and answer:
                     connection.sendall(b"+ \r\n")
                     self.commands.append(stream.readline())
@@ -90,6 +99,12 @@ class ScriptedImap:
         with suppress(OSError):
             connection.shutdown(socket.SHUT_RDWR)
 
+    def _answer_to(self, name: bytes, rest: bytes) -> Answer:
+        for words, answer in self.answers.items():
+            if b" " in words and all(word in rest for word in words.split()):
+                return answer
+        return self.answers.get(name, b"$ BAD what?\r\n")
+
     @staticmethod
     def _command(stream: object, connection: socket.socket) -> bytes:
         command = bytes(stream.readline())  # type: ignore[attr-defined]
@@ -102,7 +117,7 @@ class ScriptedImap:
 
 @contextmanager
 def scripted_imap(
-    answers: Mapping[bytes, bytes | None] | None = None,
+    answers: Mapping[bytes, Answer] | None = None,
     *,
     greeting: bytes = b"* OK ready\r\n",
     context: ssl.SSLContext | None = None,

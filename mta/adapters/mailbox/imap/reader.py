@@ -15,11 +15,18 @@ from mta.adapters.mailbox.mime_item import as_crlf
 from mta.adapters.mailbox.session import Session
 from mta.adapters.mailbox.unreadable import Unreadable
 from mta.config.tracking_schema import ImapMailbox
-from mta.ports.mailbox import ItemGoneError, MailboxError, NoMailboxError, OutcomeUnknownError, RefusedError
+from mta.ports.mailbox import (
+    ItemGoneError,
+    MailboxError,
+    NoMailboxError,
+    OutcomeUnknownError,
+    QuotaError,
+    RefusedError,
+)
 from mta.ports.mailbox_reader import WaitingMessage
 
 _PORTS = (993, 143)
-_ANSWER_MAX = 4_000_000
+_ANSWER_MAX = 2_000_000
 """Octets of what is no message."""
 _PAGE = 20_000
 """So many messages are searched at a time, so that no answer is long, however many lie in the folder."""
@@ -170,7 +177,7 @@ class MonitoredFolder:
                     self.client.move(uid, target)
                     return
                 self.client.copy(uid, target)
-            except OutcomeUnknownError:
+            except (OutcomeUnknownError, QuotaError):
                 raise
             except MailboxError:
                 self._need(uid)  # there are servers that refuse to move what is gone
