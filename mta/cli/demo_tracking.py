@@ -194,6 +194,13 @@ async def _look(desk: Desk) -> _Seen:
         await store.close()
 
 
+def _shown(transaction: Transaction | None, seen: _Seen) -> str:
+    if transaction is None:
+        return "none"
+    notes = len(seen.notes.get(transaction, ()))
+    return f"{transaction}, {notes} note{'' if notes == 1 else 's'}"
+
+
 def _judged(conversation: Sequence[Told], seen: _Seen) -> tuple[list[list[str]], list[str]]:
     rows, wrong = [], []
     first = seen.entries.get(conversation[0].message_id)
@@ -206,9 +213,7 @@ def _judged(conversation: Sequence[Told], seen: _Seen) -> tuple[list[list[str]],
         has_joined = entry.state is EntryState.JOINED and entry.transaction == record
         if has_joined is not told.joins:
             wrong.append(f"{told.what}: {entry.state.value} by {entry.reason}")
-        of = entry.transaction
-        shown = f"{of}, {len(seen.notes.get(of, ()))} notes" if of is not None else "none"
-        rows.append([told.what, entry.state.value, entry.reason, shown])
+        rows.append([told.what, entry.state.value, entry.reason, _shown(entry.transaction, seen)])
     notes = seen.notes.get(record, ()) if record is not None else ()
     if len(notes) != 2:
         wrong.append(f"the record has {len(notes)} notes instead of two")

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,8 @@ def folder(tmp_path: Path) -> Path:
     for name in ("conf", "rules", "templates"):
         shutil.copytree(PROJECT / name, tmp_path / name)
     demo = tmp_path / "conf" / "demo.yaml"
-    demo.write_text(re.sub(r"(\bport: *)\d+", lambda match: f"{match[1]}{free_port()}", demo.read_text()))
+    ports: defaultdict[str, int] = defaultdict(free_port)
+    demo.write_text(re.sub(r"(\bport: *)(\d+)", lambda match: f"{match[1]}{ports[match[2]]}", demo.read_text()))
     return tmp_path
 
 
