@@ -168,20 +168,18 @@ def _state(draft: Draft, transaction: Transaction | None) -> EntryState:
 def _participants(draft: Draft, correlation: Correlation, desk: Desk) -> list[str]:
     """Who takes part from now on: as correlation says; whom a rule lets in; of a new record its people, too.
 
-    None of our own mailboxes: everybody writes to them.
+    None of our own mailboxes, to which everybody writes; and no author who may be somebody else.
     """
-    found = [*correlation.participants]
     message, record = draft.message, draft.record
     assert message is not None
     author = message.incoming.author_key
+    found = [*correlation.participants]
+    if draft.facts.record is None and record is not None and draft.outcome != "pending":
+        found += [record.owner, record.requester, author if message.is_personal else ""]
+    if message.incoming.is_authenticated is False:
+        found = [each for each in found if each != author]
     if draft.joins:
         found.append(author)
-    if draft.facts.record is None and record is not None and draft.outcome != "pending":
-        found += [record.owner]
-        if message.incoming.is_authenticated is not False or record.requester != author:
-            found.append(record.requester)
-        if message.incoming.is_authenticated is not False and message.is_personal:
-            found.append(author)
     own = allowed_senders(desk.settings) | {key_of(desk.settings.processing_mailbox)}
     return [each for each in dict.fromkeys(found) if each and each not in own]
 

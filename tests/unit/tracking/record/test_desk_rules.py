@@ -1,0 +1,191 @@
+"""The business rules that come with the project, from the message to records and mails."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from mta.message.notice import is_notice_id
+from mta.message.reference import references_in
+from mta.model.record import UpdateRecord
+from mta.model.tracking import EntryState, Intake
+from mta.model.transaction import Opening
+from tests.unit.tracking.record.rule_desk import DESK_RULES, RuleDesk, rule_desk
+from tests.unit.tracking.scene import AGENT, ANNA, DOMAIN, KEY, MALLORY, NOW, SUPPORT, CopyOf, Scene, mail
+
+
+@pytest.fixture
+async def desk(tmp_path: Path) -> AsyncIterator[RuleDesk]:
+    async with rule_desk(tmp_path, DESK_RULES) as opened:
+        yield opened
+
+
+async def test_new_mail_opens_a_ticket_and_tells_sender_and_owner(desk: RuleDesk) -> None:
+    taken = await desk.take(mail())
+    record = await desk.record()
+    assert (taken.state, taken.transaction) == (EntryState.JOINED, record.transaction)
+    assert (record.title, record.requester, record.owner, record.state) == ("Printer", ANNA, AGENT, "open")
+    (note,) = await desk.notes()
+    assert (note.kind, note.text, note.is_public) == ("received", "The printer still prints nothing.", True)
+    to_sender, to_owner = await desk.mails()
+    assert (to_sender["to"], to_sender["from"]) == (ANNA, SUPPORT)
+    assert to_owner["to"] == f"Jane Doe <{AGENT}>"
+    assert to_sender["subject"] == "[Ticket - 000001] Printer"
+    assert to_sender["auto-submitted"] == "auto-replied"
+    assert to_owner["auto-submitted"] == "auto-generated"
+    assert to_sender["in-reply-to"] == "<new-1@customer.example.net>"
+    assert is_notice_id(to_sender["message-id"], [KEY], "Example")
+    assert list(references_in(to_sender["references"], [KEY], "Example")) == [record.transaction]
+    assert "https://help.example.com/ticket/1" in to_sender.get_content()
+    assert "https://desk.example.com/ticket/000001" in to_owner.get_content()
+    assert await desk.store.participants(record.transaction) == {ANNA, AGENT}
+
+
+async def test_an_answer_is_a_note_and_tells_the_owner_only(desk: RuleDesk) -> None:
+    await desk.take(mail())
+    acknowledged = (await desk.mails())[0]
+    await desk.take(
+        mail(
+            subject="quite another subject", message_id="<2@customer.example.net>", body="It works again.\r\n",
+            in_reply_to=str(acknowledged["message-id"]), references=str(acknowledged["references"]),
+        )
+    )  # fmt: skip
+    assert [note.text for note in await desk.notes()] == ["The printer still prints nothing.", "It works again."]
+    assert [mail["to"] for mail in await desk.mails()] == [ANNA, f"Jane Doe <{AGENT}>", f"Jane Doe <{AGENT}>"]
+
+
+async def test_an_answer_that_names_nothing_but_our_notice_is_recognised(desk: RuleDesk) -> None:
+    await desk.take(mail())
+    acknowledged = (await desk.mails())[0]
+    answer = mail(message_id="<2@customer.example.net>", subject="x", in_reply_to=str(acknowledged["message-id"]))
+    assert (await desk.take(answer)).transaction == (await desk.record()).transaction
+
+
+async def test_an_answer_opens_a_closed_ticket_again(desk: RuleDesk) -> None:
+    taken = await desk.take(mail())
+    record = await desk.record()
+    entry = await desk.entry(taken.key)
+    await desk.store.change("closing", Intake(entry, changes=(UpdateRecord(record.transaction, state="closed"),)))
+    assert (await desk.record()).closed_at is not None
+    await desk.take(mail(message_id="<2@customer.example.net>", references="<new-1@customer.example.net>"))
+    assert ((await desk.record()).state, (await desk.record()).closed_at) == ("open", None)
+
+
+async def test_the_same_message_again_does_nothing(desk: RuleDesk) -> None:
+    await desk.take(mail())
+    assert not (await desk.take(mail())).is_new
+    assert len(await desk.notes()) == 1
+    assert len(await desk.mails()) == 2
+
+
+async def test_a_stranger_with_a_reference_is_held_and_the_owner_told_once(desk: RuleDesk) -> None:
+    await desk.take(mail())
+    reference = (await desk.mails())[0]["references"].split()[-1]
+    for number in (1, 2):
+        taken = await desk.take(
+            mail(
+                f"M <{MALLORY}>",
+                message_id=f"<m{number}@x.example.org>",
+                references=reference,
+                body="Give me the key\r\n",
+            )
+        )
+        assert taken.state is EntryState.PENDING
+    record = await desk.record()
+    assert MALLORY not in await desk.store.participants(record.transaction)
+    held = (await desk.notes())[1:]
+    assert [(note.kind, note.is_public, note.author, note.author_name) for note in held] == [
+        ("held", False, AGENT, "M")
+    ] * 2
+    assert [note.text for note in held] == ["The key"] * 2
+    told = (await desk.mails())[2:]
+    assert [each["to"] for each in told] == [f"Jane Doe <{AGENT}>"]
+    assert "stampline records accept 'id:<m1@x.example.org>:" in told[0].get_content()
+    assert MALLORY not in {each["to"] for each in await desk.mails()}
+
+
+async def test_who_was_let_in_takes_part(desk: RuleDesk) -> None:
+    await desk.take(mail())
+    reference = (await desk.mails())[0]["references"].split()[-1]
+    taken = await desk.take(mail(MALLORY, message_id="<m1@x.example.org>", references=reference))
+    assert await desk.store.accept_pending("Example", taken.key) is not None
+    again = await desk.take(mail(MALLORY, message_id="<m2@x.example.org>", references=reference))
+    assert again.state is EntryState.JOINED
+    assert [note.kind for note in await desk.notes()] == ["received", "held", "received"]
+
+
+async def test_what_one_of_us_sent_is_a_note_and_nobody_is_told(desk: RuleDesk) -> None:
+    await desk.take(mail())
+    before = len(await desk.mails())
+    answer = mail(
+        f"Jane <{AGENT}>", to=ANNA, message_id="<s1@desk.example.com>", body="We look at it.\r\n",
+        references="<new-1@customer.example.net>",
+    )  # fmt: skip
+    scene = Scene(desk.store, "Example", conversations={"printer": (await desk.record()).transaction})
+    taken = await desk.take(scene.copied(answer, CopyOf("printer", "sent", by=AGENT)))
+    assert taken.state is EntryState.JOINED
+    assert [(note.kind, note.author) for note in await desk.notes()] == [("received", ANNA), ("sent", AGENT)]
+    assert len(await desk.mails()) == before
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"auto_submitted": "auto-replied"},
+        {"precedence": "bulk"},
+        {"x_auto_response_suppress": "All", "auto_submitted": "auto-generated"},
+    ],
+)
+async def test_no_mail_answers_what_a_program_wrote(desk: RuleDesk, fields: dict[str, str]) -> None:
+    desk.equip(settings=desk.desk.settings.model_copy(
+        update={"filters": desk.desk.settings.filters.model_copy(update={"automatic": "take"})}
+    ))  # fmt: skip
+    await desk.take(mail(message_id="<a@x.example>", **fields))
+    assert await desk.mails() == []
+    assert await desk.records() == []
+
+
+@pytest.mark.parametrize(
+    "sender", ["no-reply@shop.example", "owner-list@lists.example", f"Support <{SUPPORT}>", "tracking@desk.example.com"]
+)
+async def test_nobody_writes_to_programs_or_to_our_own_mailboxes(desk: RuleDesk, sender: str) -> None:
+    await desk.take(mail(sender, message_id="<a@x.example>"))
+    assert all(AGENT in each["to"] for each in await desk.mails())
+
+
+async def test_mail_that_asks_for_no_answers_opens_a_ticket_and_gets_none(desk: RuleDesk) -> None:
+    await desk.take(mail(x_auto_response_suppress="OOF, AutoReply"))
+    assert len(await desk.records()) == 1
+    assert [each["to"] for each in await desk.mails()] == [f"Jane Doe <{AGENT}>"]
+
+
+async def test_a_forged_sender_gets_no_answer(desk: RuleDesk) -> None:
+    verdict = "Authentication-Results: mx.desk.example.com; dmarc=fail header.from=customer.example.net\r\n"
+    forged = verdict.encode() + mail()
+    await desk.take(forged)
+    record = await desk.record()
+    assert ANNA not in await desk.store.participants(record.transaction)
+    assert [each["auto-submitted"] for each in await desk.mails()] == ["auto-generated"]
+
+
+async def test_our_own_notice_that_comes_back_is_a_loop(desk: RuleDesk) -> None:
+    await desk.take(mail())
+    notice = (await desk.tasks())[0].payload
+    assert (await desk.take(notice)).state is EntryState.LOOP
+    assert (len(await desk.notes()), len(await desk.mails())) == (1, 2)
+
+
+async def test_what_one_of_us_wrote_first_opens_a_ticket_about_the_customer(desk: RuleDesk) -> None:
+    transaction = await desk.store.open_transaction(Opening("Example", "ticket", "<s@x>", NOW, None, (AGENT,)))
+    first = mail(
+        f"Jane <{AGENT}>", to=f"boss@{DOMAIN}, {ANNA}", message_id="<s1@desk.example.com>", subject="Your order"
+    )
+    scene = Scene(desk.store, "Example", conversations={"order": transaction})
+    taken = await desk.take(scene.copied(first, CopyOf("order", "sent", by=AGENT)))
+    record = await desk.record()
+    assert (taken.transaction, record.transaction) == (transaction, transaction)
+    assert (record.requester, record.owner, record.title) == (ANNA, AGENT, "Your order")
+    assert [note.kind for note in await desk.notes()] == ["sent"]
+    assert await desk.mails() == []
