@@ -135,15 +135,15 @@ class _Reading:
         return is_forward(self.message, wording, self.author, recipients)
 
     def _is_authenticated(self) -> bool | None:
-        """Who names several authors, or hides one from other readers, is nobody that we know."""
+        """Who names several authors, or one that other readers see and we don't, is nobody that we know."""
         if self.is_sent:
             return True
-        if len(self.message.fields_named("from")) > 1 or len(self.authors) > 1 or is_doubtful(self.message, "from"):
+        if self.author is None:
+            return None
+        if len(self.authors) > 1 or len(self.message.fields_named("from")) > 1 or is_doubtful(self.message, "from"):
             return False
         if self.copy is not None and self.copy.authenticated is not None:
             return self.copy.authenticated
-        if self.author is None:
-            return None
         return says_authentic(self.message, self.author.address.domain_key, self.authserv_ids, self.accepted)
 
 

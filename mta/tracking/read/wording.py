@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from mta.message.body_text import TextBody, displayed
@@ -41,7 +41,7 @@ def wording_of(message: Message, *, is_reply: bool) -> Wording:
     newest: list[str] = []
     quoted = ""
     is_inline = False
-    for body in _one_reading(displayed(message)):
+    for body in _one_reading(list(_bodies(message))):
         whole, own, below, inline = (_of_html if body.is_html else _of_plain)(body, is_reply)
         texts.append(whole)
         is_inline = is_inline or inline
@@ -51,6 +51,18 @@ def wording_of(message: Message, *, is_reply: bool) -> Wording:
     return Wording(
         text=_joined(texts), newest=_without_signature(_joined(newest)), quoted=quoted.strip("\n"), is_inline=is_inline
     )
+
+
+def _bodies(message: Message) -> Iterator[TextBody]:
+    """What readers see, inside clear-signed parts, too: these are only closed to changes."""
+    yield from displayed(message)
+    waiting = [message.root]
+    while waiting:
+        part = waiting.pop()
+        if part.content_type == "multipart/signed" and part.children:
+            yield from _bodies(Message(message.data, part.children[0], ()))
+        elif part.is_multipart:
+            waiting.extend(reversed(part.children))
 
 
 def _one_reading(bodies: Sequence[TextBody]) -> list[TextBody]:
@@ -132,7 +144,10 @@ def _of_html(body: TextBody, is_reply: bool) -> _Found:
     whole = text_of(source)
     position = html_reply.reply_position(BodyView(source), is_reply, DEFAULT_MARKS)
     if position is not None:
-        return whole, text_of(source[:position]), text_of(source[position : position + _QUOTED_HTML_MAX]), False
+        own, quoted = text_of(source[:position]), text_of(source[position : position + _QUOTED_HTML_MAX])
+        # An element that marks a quote may be around the author's words, too: then the lines tell where it begins.
+        below = None if own.strip() else place_plain.reply_position(BodyView(whole), is_reply)
+        return (whole, whole[:below], whole[below:], False) if below else (whole, own, quoted, False)
     if is_reply and (pieces := _outside_quotes(source)):
         return whole, _joined(pieces), "", True
     return whole, whole, "", False

@@ -359,8 +359,9 @@ def idle(name: str, message: bytes, **more: Any) -> Case:
 MINE = f"From: {AGENT}\r\nTo: {ANNA}\r\nMessage-ID: {SENT}\r\nSubject: Printer\r\n"
 RECEIVED: Mapping[str, Conversation] = {"T1": Conversation(messages=(SENT,), direction="received")}
 QMAIL = (
-    f"Hi. This is the qmail-send program at mx.example.net.\r\nI'm afraid I wasn't able to deliver.\r\n\r\n<{ANNA}>:\r\n"
-    f"Sorry, no mailbox here by that name. (#5.1.1)\r\n\r\n--- Below this line is a copy of the message.\r\n\r\n{MINE}\r\n"
+    "Hi. This is the qmail-send program at mx.example.net.\r\nI'm afraid I wasn't able to deliver.\r\n\r\n"
+    f"<{ANNA}>:\r\nSorry, no mailbox here by that name. (#5.1.1)\r\n\r\n"
+    f"--- Below this line is a copy of the message.\r\n\r\n{MINE}\r\n"
 )
 
 REPORTS = (
@@ -377,7 +378,8 @@ REPORTS = (
                                                  subject="Mail delivery failed", x_failed_recipients=ANNA,
                                                  body=f"5.1.1 unknown\r\n\r\n{MINE}\r\n")),
     told("a receipt of reading",
-         mail(subject="Read: Printer", content_type='multipart/report; report-type=disposition-notification; boundary="b"',
+         mail(subject="Read: Printer",
+              content_type='multipart/report; report-type=disposition-notification; boundary="b"',
               body="--b\r\n\r\nRead.\r\n--b\r\nContent-Type: message/disposition-notification\r\n\r\n"
                    f"Final-Recipient: rfc822;{ANNA}\r\nOriginal-Message-ID: {SENT}\r\n"
                    "Disposition: manual-action/MDN-sent-manually; displayed\r\n\r\n--b--\r\n"), "receipt", status=""),
@@ -397,7 +399,8 @@ FORWARD = (
     f"Date: Fri, 20 Nov 2026\r\nSubject: Offer\r\nTo: {ANNA}\r\n\r\nOur offer.\r\n"
 )
 FORWARDS = (
-    new("a forward of somebody else's mail", mail(subject="FW: Offer", body=FORWARD, references="<o@supplier.example>")),
+    new("a forward of somebody else's mail",
+        mail(subject="FW: Offer", body=FORWARD, references="<o@supplier.example>")),
     joined("a forward within the conversation", mail(body=FORWARD, references=REF), "signed-reference"),
     held("a forward to a stranger, who answers", mail(M, references=REF, body=FORWARD)),
     new("a forward without words of its own", mail(body=FORWARD.partition("\r\n\r\n")[2])),
