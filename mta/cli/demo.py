@@ -27,7 +27,7 @@ from mta.cli.command import CommandFailedError, ExitCode, bad_configuration, new
 from mta.cli.demo_checks import Copy, faults, find_copies, read_events, treatments
 from mta.cli.demo_messages import DemoMessage, demo_messages
 from mta.cli.demo_sent_items import SentFolder, is_stamped, item_faults, settled
-from mta.cli.demo_tracking import Desk, converse
+from mta.cli.demo_tracking import Desk, converse, make_mailbox
 from mta.config.delivery_schema import MaildirHop
 from mta.config.listener_schema import Listener
 from mta.config.load import examine_configuration
@@ -69,6 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
         os.execv(sys.executable, _command(path))  # noqa: S606 - no shell, our own program
     shutil.rmtree(var, ignore_errors=True)
     _make_secrets(configuration)
+    make_mailbox(configuration)
     with _relay(path, var, configuration.listeners):
         return asyncio.run(_show(configuration, path, var))
 

@@ -69,6 +69,15 @@ class Desk:
         return self.maildirs / domain / local
 
 
+def make_mailbox(configuration: Configuration) -> None:
+    """The Maildirs that are monitored, before anything is delivered there."""
+    for organisation in configuration.every_organisation:
+        for mailbox in organisation.tracking.mailboxes if organisation.tracking is not None else ():
+            if isinstance(mailbox, MaildirMailbox):
+                for each in ("cur", "new", "tmp"):
+                    (mailbox.path / each).mkdir(parents=True, exist_ok=True, mode=0o700)
+
+
 async def converse(desk: Desk) -> tuple[list[list[str]], list[str]]:
     """Have the conversation; rows (message, what became of it, by what, record) and everything that is wrong."""
     first = Told("the desk writes to a customer", _written(DESK, CUSTOMER, "Your order", "It leaves on Monday."), True)
