@@ -158,7 +158,7 @@ class SmtpSender:
 
     async def _authenticate(self, client: aiosmtplib.SMTP) -> None:
         """Once: another failure would bring the account nearer to being locked."""
-        methods = set(client.supported_auth_methods)
+        methods = set(client.server_auth_methods)
         try:
             if self._tokens is not None:
                 if "xoauth2" not in methods:
