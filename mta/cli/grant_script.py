@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from mta.cli.powershell import address_filter, comment, listed, quoted
 from mta.config.mailbox_schema import Cloud, EwsMailboxes, GraphMailboxes
 from mta.config.sentitems_schema import Scope, Senders
+from mta.config.tracking_schema import EwsMailbox, GraphMailbox
 
 _EWS_DEFAULT = 27
 """EWSMaxConcurrency of Exchange's default throttling policy."""
@@ -101,6 +102,7 @@ if (-not (Get-ServicePrincipal | Where-Object { $_.AppId -eq $appId })) {
 # Rights that were consented to in Entra hold for every mailbox, whatever the scope here says.
 $wide = @('e2a3a72e-5f79-4c64-b1b1-878b674786c9', '810c84a8-4a9e-49e6-bf7d-12d183f40d01',
     'dc890d15-9560-4a4c-9b7f-a736ec74ec40')  # Mail.ReadWrite, Mail.Read, full_access_as_app
+if ($roles -contains 'Application Mail.Send') { $wide += 'b633e1c5-b582-4048-a93e-9f11b44c7e96' }  # Mail.Send
 foreach ($consent in Get-MgServicePrincipalAppRoleAssignment -ServicePrincipalId $objectId -All) {
     if ($wide -contains [string]$consent.AppRoleId) {
         Write-Warning "Entra gives $appId a right to every mailbox ($($consent.AppRoleId)): remove that consent"
@@ -109,16 +111,20 @@ foreach ($consent in Get-MgServicePrincipalAppRoleAssignment -ServicePrincipalId
 """
 _ASSIGNMENT = """
 # --- the right to their mail, and to no more ---
-$held = @(Get-ManagementRoleAssignment -Role $role | Where-Object { $_.Name -eq $name })
-foreach ($other in $held | Where-Object { $_.RoleAssigneeName -ne $objectId }) {
-    Write-Warning "'$name' is $($other.RoleAssigneeName)'s: if that is another application, remove it first"
-}
-if ($held.Count -gt 0) {
-    Set-ManagementRoleAssignment -Identity $name -CustomResourceScope $name -WhatIf:$WhatIf
-} elseif ($WhatIf) {
-    Write-Host "What if: $appId would get '$role' within the scope '$name'."
-} else {
-    New-ManagementRoleAssignment -Name $name -App $objectId -Role $role -CustomResourceScope $name
+foreach ($role in $roles) {
+    $assignment = $name
+    if ($role -eq 'Application Mail.Send') { $assignment = $name + ' send' }
+    $held = @(Get-ManagementRoleAssignment -Role $role | Where-Object { $_.Name -eq $assignment })
+    foreach ($other in $held | Where-Object { $_.RoleAssigneeName -ne $objectId }) {
+        Write-Warning "'$assignment' is $($other.RoleAssigneeName)'s: if that is another application, remove it first"
+    }
+    if ($held.Count -gt 0) {
+        Set-ManagementRoleAssignment -Identity $assignment -CustomResourceScope $name -WhatIf:$WhatIf
+    } elseif ($WhatIf) {
+        Write-Host "What if: $appId would get '$role' within the scope '$name'."
+    } else {
+        New-ManagementRoleAssignment -Name $assignment -App $objectId -Role $role -CustomResourceScope $name
+    }
 }
 
 # --- have a look (a change can take up to two hours to reach every server) ---
@@ -136,18 +142,29 @@ _EWS_ONLINE = """
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What is granted: the rights that one mailbox server needs, for some senders."""
+    """What is granted: the rights to some mailboxes that one server, or monitored mailbox, needs."""
 
-    server: EwsMailboxes | GraphMailboxes
+    server: EwsMailboxes | GraphMailboxes | EwsMailbox | GraphMailbox
     senders: Scope
+    """Whose mailboxes."""
     name: str
     """Of scope and assignment; at most 64 characters."""
+    what: str
+    """`Sent Items at the mailbox server 'online'`"""
+    then: str
+    """Lines that say how to try it, each beginning with `#`."""
     account: str = ""
     """Instead of the configured `user`."""
+    sends: bool = False
+    """Also to send mail from them, in the cloud."""
+
+    @property
+    def is_graph(self) -> bool:
+        return isinstance(self.server, GraphMailboxes | GraphMailbox)
 
     @property
     def is_cloud(self) -> bool:
-        return isinstance(self.server, GraphMailboxes) or self.server.sign_in == "oauth"
+        return not isinstance(self.server, EwsMailboxes | EwsMailbox) or self.server.sign_in == "oauth"
 
 
 def script(grant: Grant) -> str:
@@ -158,7 +175,7 @@ def script(grant: Grant) -> str:
 
 def _on_premises(grant: Grant) -> Iterable[str]:
     server = grant.server
-    assert isinstance(server, EwsMailboxes)
+    assert isinstance(server, EwsMailboxes | EwsMailbox)
     account = grant.account or server.user
     if not account:
         raise ValueError("says no `user`; name the account with --account")
@@ -167,34 +184,35 @@ def _on_premises(grant: Grant) -> Iterable[str]:
     yield _filter(grant)
     if server.impersonate:
         yield _SCOPE + _IMPERSONATION
-        yield _throttling(server)
+        yield _throttling(server) if isinstance(server, EwsMailboxes) else ""
     else:
         yield _FULL_ACCESS
     yield _SHOW_ON_PREMISES
-    yield _then(grant)
+    yield f"\n{grant.then}\n"
 
 
 def _online(grant: Grant) -> Iterable[str]:
     server = grant.server
     assert server.oauth is not None
-    is_ews = isinstance(server, EwsMailboxes)
+    roles = ["Application Mail.ReadWrite" if grant.is_graph else "Application EWS.AccessAsApp"]
+    roles += ["Application Mail.Send"] if grant.sends else []
     yield _head(grant, "PowerShell 7, with the modules ExchangeOnlineManagement and Microsoft.Graph.Applications")
     yield f"$appId = {quoted(server.oauth.client_id)}\n$name = {quoted(grant.name)}\n"
-    yield f"$role = '{'Application EWS.AccessAsApp' if is_ews else 'Application Mail.ReadWrite'}'\n\n"
+    yield f"$roles = {listed(tuple(roles))}\n\n"
     exchange, graph = _EXCHANGE_ENVIRONMENT[server.oauth.cloud], _GRAPH_ENVIRONMENT[server.oauth.cloud]
     yield f"Connect-ExchangeOnline -ExchangeEnvironmentName {exchange} -ShowBanner:$false\n"
     yield f"Connect-MgGraph -Environment {graph} -TenantId {quoted(server.oauth.tenant)} `\n"
     yield "    -Scopes 'Application.Read.All' -NoWelcome\n\n"
     yield _filter(grant)
     yield _APPLICATION + _SCOPE + _ASSIGNMENT
-    if is_ews:
+    if not grant.is_graph:
         yield _EWS_ONLINE
-    yield _then(grant)
+    yield f"\n{grant.then}\n"
 
 
 def _head(grant: Grant, shell: str) -> str:
     return f"""\
-# Stampline: rights for Sent Items at the mailbox server {comment(repr(grant.server.name))}.
+# Stampline: rights for {comment(grant.what)}.
 # Read it, then run it in {shell},
 # as a member of Organization Management. Running it again brings rights to what the configuration says.
 # With -WhatIf it only says what it would do.
@@ -241,11 +259,4 @@ if (-not (Get-ThrottlingPolicy | Where-Object {{ $_.Name -eq $policy }})) {{
         -WhatIf:$WhatIf
 }}
 if (-not $WhatIf) {{ Set-ThrottlingPolicyAssociation -Identity $account -ThrottlingPolicy $policy }}
-"""
-
-
-def _then(grant: Grant) -> str:
-    return f"""
-# Then try it, with somebody inside and somebody outside:
-#   stampline sentitems check --server {comment(grant.server.name)} --mailbox ann@example.com --outside bob@example.com
 """

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
-from mta.cli import mailbox_list, mailbox_orders
+from mta.cli import mailbox_grant, mailbox_list, mailbox_orders
 from mta.cli.command import add_config, add_word, new_parser, seconds_of
 
 EXIT_CODES = "exit codes: 0 done · 1 failed · 2 bad configuration or usage"
@@ -31,6 +31,16 @@ def add_parser(subparsers: Any) -> None:
         "one that may send from the mailbox's address, else the first)")  # fmt: skip
     test.add_argument("--timeout", type=seconds_of, default=120.0, metavar="TIME", help="how long to wait for the test "
         "message (default: 2m)")  # fmt: skip
+    grant = add_word(words, "grant", "print PowerShell that lets Stampline read a mailbox; nothing is carried out")
+    grant.epilog = "exit codes: 0 printed · 1 nothing to grant, or a value can't stand in a script · 2 bad usage"
+    add_config(grant)
+    grant.add_argument("name", metavar="NAME")
+    grant.add_argument("--script", action="store_true", required=True, help="print the script, to be read and then run "
+        "by an administrator of Exchange")  # fmt: skip
+    grant.add_argument(
+        "--account", default="", metavar="NAME", help="the account at Exchange, where the configuration says no user"
+    )
+    grant.set_defaults(run=mailbox_grant.run)
     for name, summary, run in (
         ("poll", "poll mailboxes at once, also outside their hours, until nothing waits", _poll),
         ("pause", "poll mailboxes no more until `resume`; a poll in hand ends", mailbox_orders.run),

@@ -7,10 +7,12 @@ from typing import Any
 
 from mta.cli.command import CommandFailedError, ExitCode, add_config, add_word
 from mta.cli.grant_script import Grant, script
+from mta.cli.powershell import comment
 from mta.cli.queue_spool import read_configuration
 from mta.cli.sentitems_servers import require_mailbox_server
 from mta.config.mailbox_schema import EwsMailboxes, GraphMailboxes, MailboxServer
 from mta.config.schema import Configuration, Organisation
+from mta.config.sentitems_schema import Scope
 
 _LONGEST_NAME = 64
 """Of a management scope."""
@@ -45,11 +47,20 @@ def run(arguments: argparse.Namespace) -> int:
     assert organisation.sent_items is not None
     name = f"Stampline Sent Items {server.name}"[:_LONGEST_NAME].strip()
     try:
-        text = script(Grant(server, organisation.sent_items.senders, name, arguments.account))
+        text = script(_grant(server, organisation.sent_items.senders, name, arguments.account))
     except ValueError as error:
         raise CommandFailedError(f"{server.name}: {error}") from error
     print(text, end="")
     return ExitCode.OK
+
+
+def _grant(server: EwsMailboxes | GraphMailboxes, senders: Scope, name: str, account: str) -> Grant:
+    then = (
+        "# Then try it, with somebody inside and somebody outside:\n"
+        f"#   stampline sentitems check --server {comment(server.name)} --mailbox ann@example.com"
+        " --outside bob@example.com"
+    )
+    return Grant(server, senders, name, f"Sent Items at the mailbox server {server.name!r}", then, account)
 
 
 def _chosen(configuration: Configuration, name: str) -> tuple[Organisation, MailboxServer]:

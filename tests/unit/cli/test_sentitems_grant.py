@@ -98,8 +98,10 @@ def test_exchange_online(
 ) -> None:
     status, script = printed(tmp_path, capsys, [server], senders={"only": {"groups": ["Sales"]}})
     assert status == 0
-    assert f"$role = '{role}'" in script
-    assert "New-ManagementRoleAssignment -Name $name -App $objectId -Role $role -CustomResourceScope $name" in script
+    assert f"$roles = @('{role}')" in script
+    assert (
+        "New-ManagementRoleAssignment -Name $assignment -App $objectId -Role $role -CustomResourceScope $name" in script
+    )
     assert "Test-ServicePrincipalAuthorization" in script
     assert ("EwsAllowedAppIDs" in script) is is_ews
     assert "SECRET" not in script
