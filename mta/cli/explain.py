@@ -20,6 +20,7 @@ from mta.cli.command import (
     printable,
 )
 from mta.cli.explain_authentication import asked_results
+from mta.cli.explain_tracking import would_track
 from mta.cli.explain_view import as_json, as_text
 from mta.cli.explained import Explained, GroupCopy
 from mta.config.problems import ConfigurationError
@@ -110,6 +111,8 @@ def _explain(arguments: argparse.Namespace) -> list[Explained]:
         trace = Trace()
         outcome = decide(book.rules, facts, book.policy, trace)
         steps = [trace.steps(book.rules, index) for index in range(len(recipients))]
+        decision, tracked = would_track(book, message, outcome.decision)
+        outcome = replace(outcome, decision=decision)
         own = replace(envelope, recipients=recipients)
         explained.append(
             Explained(
@@ -126,6 +129,7 @@ def _explain(arguments: argparse.Namespace) -> list[Explained]:
                 steps,
                 authentication,
                 outside,
+                tracked,
             )
         )
     return explained

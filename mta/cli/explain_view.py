@@ -53,6 +53,8 @@ def as_text(explained: Explained, copies: dict[int, GroupCopy], derived: Derived
     yield from _added_lines(outcome.decision)
     yield from _group_lines(explained, copies)
     yield from _followers(derived)
+    if explained.tracked is not None:
+        yield f"tracks: {explained.tracked}"
     for failure in outcome.failures:
         yield f"failed: rule {failure.rule}: {failure.error} ({failure.on_error.value})"
     if outcome.too_many_variants:
@@ -161,6 +163,7 @@ def as_json(explained: Explained, copies: dict[int, GroupCopy], derived: Derived
             }
             for follower in derived.followers
         ],
+        "tracked": asdict(explained.tracked) if explained.tracked is not None else None,
         "left_out": [asdict(left_out) for left_out in derived.left_out],
         "groups": outcome.decision.to_json()["groups"],
         "files": {str(group): copy.file for group, copy in copies.items() if copy.file},

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from mta.cli.explain_tracking import WouldTrack
 from mta.message.classify import Classification
 from mta.message.parse import Message
 from mta.model.authentication import AuthenticationResults
@@ -37,6 +38,8 @@ class Explained:
     authentication: AuthenticationResults | None = None
     outside: str = ""
     """What tells that our own server passes it on for a stranger."""
+    tracked: WouldTrack | None = None
+    """None where no rule tracks it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,4 +22,5 @@ def demonstration(folder: Path) -> Path:
     secrets.mkdir(parents=True)
     (secrets / "dkim-example.com.pem").write_bytes(_KEY)
     (secrets / "mark.key").write_text("0123456789abcdef" * 4 + "\n")
+    (secrets / "tracking.key").write_text("0123456789abcdef" * 4 + "\n")
     return folder / "conf" / "demo.yaml"

@@ -33,6 +33,7 @@ def installation(tmp_path: Path, dkim_key: bytes) -> Path:
     secrets.mkdir(parents=True)
     (secrets / "dkim-example.com.pem").write_bytes(dkim_key)
     (secrets / "mark.key").write_text("0123456789abcdef" * 4 + "\n")
+    (secrets / "tracking.key").write_text("0123456789abcdef" * 4 + "\n")
     return tmp_path / "conf" / "demo.yaml"
 
 
