@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from mta.ports import mailbox as port
 
-_WAITS_S = (60.0, 300.0, 1800.0, 7200.0, 86400.0)
+_WAITS_S = (60.0, 300.0, 1800.0, 7200.0)
 LEFTOVERS_MAX = 1000
 """With so many nothing more is taken: what lies there would be fetched again after each restart."""
 
@@ -57,6 +57,12 @@ class Leftovers:
         wait_s = _WAITS_S[min(attempts, len(_WAITS_S) - 1)]
         self._again_at_s[ref] = (attempts + 1, self._clock_s() + wait_s)
         return wait_s
+
+    def settled(self, ref: str) -> None:
+        """It has gone from where it lay: what kept it there doesn't keep the others either."""
+        if ref in self._again_at_s:
+            self._again_at_s.clear()
+        self.remove(ref)
 
     def remove(self, ref: str) -> None:
         self._waiting.pop(ref, None)

@@ -217,6 +217,10 @@ class Monitor:
             self._next_s = means.steady_s() if progress.has_more else began_s + every.total_seconds()
             self._is_asked |= was_asked and progress.has_more
             await self._went_well(progress, progress.minus(before))
+        except DirectoryDownError as error:
+            progress.end()
+            await self._let_go()
+            await self._failed(error, assignment, progress.minus(before))
         except (asyncio.CancelledError, MailError):
             self._next_s = means.steady_s() + min(every.total_seconds(), 30.0)
             await self._let_go()

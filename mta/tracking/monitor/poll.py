@@ -20,7 +20,6 @@ from mta.crash import crash_point
 from mta.model.reply import MailError
 from mta.model.tracking import Intake
 from mta.ports.clock import Clock
-from mta.ports.directory import DirectoryDownError
 from mta.ports.mailbox import ItemGoneError, MailboxError, RefusedError
 from mta.ports.mailbox_reader import MailboxReader, WaitingMessage
 from mta.ports.tracking_store import TrackingStore
@@ -181,7 +180,7 @@ class Poll:
             return await self.take(data, self.assignment.settings, desk, self.store, self.clock.now())
         except CannotReadError as error:
             await self._set_aside(ref, error.reason, message_id=message_id_of(data))
-        except (MailError, DirectoryDownError):
+        except MailError:  # the store, or the directory
             await self.store.end_message(self.name, ref)  # it is not the message's fault
             raise
         except Exception as exc:  # noqa: BLE001 - the message's edge: others have to go on
@@ -225,7 +224,7 @@ class Poll:
                 )  # fmt: skip
             return
         crash_point("message-moved")
-        self.leftovers.remove(leftover.ref)
+        self.leftovers.settled(leftover.ref)
         if leftover.folder:
             await self.store.end_message(self.name, leftover.ref)
 
