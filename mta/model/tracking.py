@@ -146,6 +146,7 @@ class TaskFilter:
     state: TaskState | None = None
     module: str = ""
     record: int | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

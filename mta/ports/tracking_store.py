@@ -21,6 +21,7 @@ from mta.model.tracking import (
     TaskFilter,
     TaskKind,
     TaskOutcome,
+    TaskState,
     TaskTarget,
 )
 from mta.model.transaction import Opening, Transaction
@@ -173,6 +174,14 @@ class TrackingStore(Conversations, Protocol):
 
         Where the filter's state is WAITING: those that wait are due at once.
         """
+        ...
+
+    async def drop(self, which: TaskFilter) -> int:
+        """Waiting and dead ones are not to be done any more: they are done with, by an administrator; how many."""
+        ...
+
+    async def count_tasks(self, which: TaskFilter) -> Mapping[tuple[TaskTarget, TaskState], int]:
+        """How many there are of each."""
         ...
 
     async def forget(self, before: datetime, limit: int) -> int:

@@ -27,6 +27,7 @@ from mta.adapters.store.tracking_reader import LoadedTask, record_conditions, ta
 from mta.adapters.store.tracking_rows import StoredOctets, microseconds_or_none, storable
 from mta.adapters.store.tracking_work import (
     BeginMessage,
+    DropTasks,
     ForgetTracking,
     NoteMailbox,
     PurgeRecords,
@@ -326,6 +327,20 @@ class SqliteTrackingStore(ConversationAccess):
             total += done.found
             asked = replace(asked, after=done.last)
         return total
+
+    async def drop(self, which: TaskFilter) -> int:
+        wanted = task_conditions(which)
+        asked = DropTasks(wanted.statement("tasks_to_drop"), wanted.values, self._now(), CHUNK)
+        total = 0
+        while (done := await self._writer.submit(asked)).found:
+            await self._discard(self._paths(done.files))
+            total += done.found
+            asked = replace(asked, after=done.last)
+        return total
+
+    async def count_tasks(self, which: TaskFilter) -> Mapping[tuple[TaskTarget, TaskState], int]:
+        wanted = task_conditions(which)
+        return await self._look(lambda cursor: tracking_reader.count_tasks(cursor, wanted))
 
     async def forget(self, before: datetime, limit: int) -> int:
         done = await self._writer.submit(ForgetTracking(microseconds(before), self._now(), limit))

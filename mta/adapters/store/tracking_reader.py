@@ -23,7 +23,7 @@ from mta.adapters.store.tracking_rows import (
     task_of,
 )
 from mta.model.record import Note, Record, RecordAttachment, RecordFilter
-from mta.model.tracking import Entry, MailboxNotes, Task, TaskFilter, TaskKind, TaskTarget
+from mta.model.tracking import Entry, MailboxNotes, Task, TaskFilter, TaskKind, TaskState, TaskTarget
 from mta.model.transaction import Transaction
 
 Value = TypeVar("Value")
@@ -68,7 +68,7 @@ def record_conditions(which: RecordFilter, now: datetime) -> Which:
 
 def task_conditions(which: TaskFilter) -> Which:
     """Translate a filter."""
-    texts = {name: getattr(which, name) for name in ("organisation", "target", "module")}
+    texts = {name: getattr(which, name) for name in ("organisation", "target", "module", "reason")}
     if not all(map(can_be_stored, texts.values())):
         return _NONE
     wanted: dict[str, object] = {
@@ -238,6 +238,15 @@ def tasks(cursor: sqlite3.Cursor, which: Which, limit: int) -> list[Task]:
     """Newest first."""
     rows = cursor.execute(which.statement("tasks"), {**which.values, "limit": limit}).fetchall()
     return _decoded("task", rows, task_of)
+
+
+def count_tasks(cursor: sqlite3.Cursor, which: Which) -> dict[tuple[TaskTarget, TaskState], int]:
+    """By target and state."""
+    rows = cursor.execute(which.statement("count_tasks"), which.values).fetchall()
+    return {
+        (TaskTarget(TaskKind(kind), organisation, target), TaskState(state)): count
+        for kind, organisation, target, state, count in rows
+    }
 
 
 def mailboxes(cursor: sqlite3.Cursor) -> dict[str, MailboxNotes]:

@@ -12,6 +12,7 @@ from mta.adapters.store.tracking_conversations import restored
 from mta.adapters.store.tracking_operations import unnamed
 from mta.adapters.store.tracking_rows import microseconds_or_none, storable
 from mta.adapters.store.writer import Operation
+from mta.model.task_reasons import BY_ADMINISTRATOR
 from mta.model.tracking import MailboxNotes, TaskOutcome, TaskState
 
 _COUNTS_FOR = 2 * 86_400_000_000
@@ -81,6 +82,31 @@ class ReplayTasks(Operation[Worked]):
         lines = json_list({line for (line,) in cursor.execute(SQL["lines_of_tasks"], (which,)).fetchall()})
         cursor.execute(SQL["align_tasks"], {"numbers": which, "conversations": lines})
         return Worked(len(numbers), numbers[-1])
+
+
+@dataclass(frozen=True, slots=True)
+class DropTasks(Operation[Worked]):
+    """End the next matching tasks, those after `after`, without doing them."""
+
+    find: str
+    values: dict[str, object]
+    now: int
+    limit: int
+    after: int = 0
+
+    @classmethod
+    def run(cls, cursor: sqlite3.Cursor, batch: Sequence[DropTasks]) -> Sequence[Worked]:
+        return [op._run(cursor) for op in batch]
+
+    def _run(self, cursor: sqlite3.Cursor) -> Worked:
+        values = {**self.values, "after": self.after, "limit": self.limit}
+        numbers = [number for (number,) in cursor.execute(self.find, values).fetchall()]
+        if not numbers:
+            return Worked(0)
+        files = _files(cursor, "files_of_tasks", numbers)
+        dropped = {"numbers": json_list(numbers), "now": self.now, "reason": BY_ADMINISTRATOR}
+        cursor.execute(SQL["drop_tasks"], dropped)
+        return Worked(len(numbers), numbers[-1], unnamed(cursor, files))
 
 
 @dataclass(frozen=True, slots=True)

@@ -391,6 +391,22 @@ task.conversation IN (SELECT id FROM conversation WHERE module LIKE :module ESCA
 -- name: which_task_record
 task.conversation IN (SELECT coalesce(merged_into, id) FROM conversation WHERE number = :record)
 
+-- name: which_task_reason
+task.reason LIKE :reason ESCAPE '\'
+
+-- name: count_tasks
+SELECT kind, task.organisation, target, state, count(*) FROM task WHERE {which}
+GROUP BY kind, task.organisation, target, state
+
+-- name: tasks_to_drop
+SELECT task.number FROM task WHERE task.number > :after AND state <> 'done' AND {which}
+ORDER BY task.number LIMIT :limit
+
+-- name: drop_tasks
+UPDATE task
+SET state = 'done', reason = :reason, detail = '', due_at = NULL, ended_at = :now, octets = NULL
+WHERE number IN (SELECT value FROM json_each(:numbers))
+
 -- name: files_of_tasks
 SELECT DISTINCT file FROM task JOIN octets ON octets.id = task.octets
 WHERE number IN (SELECT value FROM json_each(?)) AND file IS NOT NULL

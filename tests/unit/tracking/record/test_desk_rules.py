@@ -99,7 +99,7 @@ async def test_a_stranger_with_a_reference_is_held_and_the_owner_told_once(desk:
     assert [(note.kind, note.is_public, note.author, note.author_name) for note in held] == [
         ("held", False, AGENT, "M")
     ] * 2
-    assert [note.text for note in held] == ["The key"] * 2
+    assert [note.text for note in held] == ["Give me the key"] * 2
     told = (await desk.mails())[2:]
     assert [each["to"] for each in told] == [f"Jane Doe <{AGENT}>"]
     assert "stampline records accept 'id:<m1@x.example.org>:" in told[0].get_content()

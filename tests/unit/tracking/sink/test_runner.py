@@ -328,3 +328,26 @@ async def test_new_tasks_are_found_while_it_runs(desk: Bench) -> None:
             await asyncio.sleep(0.001)
     await desk.runner.drain(1)
     await running
+
+
+async def test_what_an_administrator_drops_is_not_done_and_lets_the_next_one_go(desk: Bench) -> None:
+    record = await desk.transaction("<1@x>")
+    await desk.add(call("a", transaction=record), call("b", transaction=record), call("c", "other"))
+    desk.other.answers["desk"] = lambda: TryAgainError("status-500")
+    desk.other.answers["other"] = lambda: RefusedTaskError("status-404")
+    await desk.work()
+    assert await desk.store.drop(TaskFilter(reason="status-404")) == 1
+    assert await desk.store.drop(TaskFilter(number=1)) == 1
+    assert await desk.store.drop(TaskFilter(number=1)) == 0
+    assert await desk.store.replay(TaskFilter(), desk.clock.now()) == 0
+    desk.other.answers.clear()
+    await desk.work()
+    assert await desk.states() == {"a": (DONE, "by-administrator"), "b": (DONE, ""), "c": (DONE, "by-administrator")}
+    task = await desk.store.task(1)
+    assert task is not None
+    assert task.payload == b""
+    counts = await desk.store.count_tasks(TaskFilter(kind=TaskKind.CALL))
+    assert {(at.target, state): count for (at, state), count in counts.items()} == {
+        ("desk", DONE): 2,
+        ("other", DONE): 1,
+    }
