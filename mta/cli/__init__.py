@@ -32,6 +32,7 @@ COMMANDS = {
     "sentitems": ("mta.cli.sentitems", "see and work the copies for senders' Sent Items, and set them up"),
     "mailbox": ("mta.cli.mailbox", "see, try, poll, pause and resume monitored mailboxes"),
     "records": ("mta.cli.records", "see the records of tracking, and decide about strangers' messages"),
+    "tracking": ("mta.cli.tracking", "show what tracking would do with a message, and why"),
     "trace": ("mta.cli.trace", "tell a message's whole life, from the logs and the queue"),
     "bypass": ("mta.cli.bypass", "relay everything unstamped, at once"),
     "demo": ("mta.cli.demo", "show the relay at work on sample mail"),

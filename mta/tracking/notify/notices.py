@@ -78,8 +78,7 @@ class Notifier:
         if account is None:
             self._left_out(wish, "", "no-account")
             return Notices()
-        for address in self._recipients(wish):
-            reason = await self._why_not(address)
+        for address, reason in await self.recipients(wish):
             if reason:
                 self._left_out(wish, address, reason)
             else:
@@ -94,12 +93,12 @@ class Notifier:
 
     # --- who ----------------------------------------------------------------------------------------------------------
 
-    def _recipients(self, wish: NoticeWish) -> list[str]:
-        """Address keys, each once."""
+    async def recipients(self, wish: NoticeWish) -> list[tuple[str, str]]:
+        """Address keys, each once, with the reason for which it gets none; "" where it gets one."""
         found: dict[str, None] = {}
         for word in wish.to:
             found |= dict.fromkeys(each for each in self._people(word) if each)
-        return list(found)[:RECIPIENTS_MAX]
+        return [(address, await self._why_not(address)) for address in list(found)[:RECIPIENTS_MAX]]
 
     def _people(self, word: str) -> Iterator[str]:
         record, message = self._occasion.record, self._occasion.message

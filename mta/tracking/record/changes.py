@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from mta import events
 from mta.config.outgoing_checks import allowed_senders, key_of
-from mta.model.record import AddNote, Change
+from mta.model.record import AddNote, Change, Record
 from mta.model.tracking import EntryState, Intake
 from mta.model.transaction import Opening, Transaction
 from mta.ports.tracking_store import TrackingStore
@@ -193,19 +193,15 @@ async def _followed(
     store: TrackingStore,
     key: str,
 ) -> Following:
-    record = draft.record
-    if transaction is None or not draft.wishes:
-        return Following()
-    if record is None:  # held mail of a conversation without a record has nobody to be told
+    if transaction is None or draft.record is None or not draft.wishes:
         return Following()
     note = next((change for change in reversed(changes) if isinstance(change, AddNote)), None)
-    occasion = Occasion(
-        key,
-        "record.pending" if draft.outcome == "pending" else draft.event,
-        replace(record, transaction=transaction),
-        note,
-        draft.message,
-        draft.facts.participants | set(participants),
-        draft.facts.now,
-    )
+    occasion = occasion_of(draft, replace(draft.record, transaction=transaction), note, participants, key)
     return await following(draft.wishes, occasion, desk, store)
+
+
+def occasion_of(draft: Draft, record: Record, note: AddNote | None, participants: Sequence[str], key: str) -> Occasion:
+    """What notices and calls tell of."""
+    event = "record.pending" if draft.outcome == "pending" else draft.event
+    everybody = draft.facts.participants | set(participants)
+    return Occasion(key, event, record, note, draft.message, everybody, draft.facts.now)

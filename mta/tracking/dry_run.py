@@ -1,0 +1,81 @@
+"""What would become of a message, and why; nothing is opened, written or sent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from mta.config.tracking_schema import MonitoredMailbox
+from mta.model.record import AddNote
+from mta.model.tracking import Entry
+from mta.ports.tracking_store import TrackingStore
+from mta.tracking.correlate import Correlation, correlate
+from mta.tracking.desk import Desk
+from mta.tracking.filter import judge
+from mta.tracking.incoming import Incoming
+from mta.tracking.intake import FILTERED_OUTCOMES
+from mta.tracking.notify.notices import Notifier
+from mta.tracking.read import read_incoming
+from mta.tracking.record.changes import Worked, occasion_of, work_out
+from mta.tracking.record.draft import NoticeWish
+from mta.tracking.record.facts import OUTCOMES
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Somebody whom a rule names."""
+
+    rule: str
+    address: str
+    why_not: str
+    """"" where a notice would go out."""
+    template: str
+
+
+@dataclass(frozen=True, slots=True)
+class DryRun:
+    incoming: Incoming
+    known: Entry | None
+    """What became of it when it was taken; then nothing would be done."""
+    correlation: Correlation
+    filtered: str
+    """Why it would be left out; "" where it wouldn't."""
+    worked: Worked | None
+    """None where rules aren't asked."""
+    told: Sequence[Told] = ()
+
+
+async def dry_run(
+    data: bytes, mailbox: MonitoredMailbox, desk: Desk, store: TrackingStore, now: datetime
+) -> DryRun:
+    """As `take`, without doing anything. Raises CannotReadError, TemporaryError."""
+    incoming = read_incoming(
+        data, organisation=desk.name, mailbox=mailbox.name, keys=desk.keys, accepted_domains=desk.accepted_domains,
+        authserv_ids=desk.authserv_ids,
+    )  # fmt: skip
+    known = await store.entry(desk.name, incoming.key)
+    correlation = await correlate(
+        incoming, store, desk.settings, keys=desk.keys, people=desk.people, accepted_domains=desk.accepted_domains
+    )
+    filtered = ""
+    if correlation.outcome in FILTERED_OUTCOMES:
+        filtered = await judge(incoming, desk.settings.filters, desk.people, store, now)
+    if filtered or correlation.outcome not in OUTCOMES:
+        return DryRun(incoming, known, correlation, filtered, None)
+    worked = await work_out(incoming, correlation, desk, store, now, explained=True)
+    return DryRun(incoming, known, correlation, "", worked, await _told(worked, incoming, desk, store))
+
+
+async def _told(worked: Worked, incoming: Incoming, desk: Desk, store: TrackingStore) -> list[Told]:
+    draft = worked.draft
+    if draft.record is None:
+        return []
+    note = next((change for change in reversed(draft.changes) if isinstance(change, AddNote)), None)
+    notifier = Notifier(occasion_of(draft, draft.record, note, (), incoming.key), desk, store)
+    return [
+        Told(wish.rule, address, reason, wish.template)
+        for wish in draft.wishes
+        if isinstance(wish, NoticeWish)
+        for address, reason in await notifier.recipients(wish)
+    ]
