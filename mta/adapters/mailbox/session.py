@@ -7,7 +7,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, Protocol, TypeVar
 
-from mta.ports.mailbox import ItemGoneError, MailboxUnavailableError, QuotaError, RefusedError
+from mta.adapters.mailbox.stream import Stream
+from mta.ports.mailbox import ItemGoneError, QuotaError, RefusedError
 
 T = TypeVar("T")
 _HARMLESS = (ItemGoneError, QuotaError, RefusedError)
@@ -20,10 +21,6 @@ class Connection(Protocol):
         """It can't be used any more, though what was raised doesn't say so."""
         ...
 
-    def break_off(self) -> None:
-        """For another thread than the one that uses it, which sees the connection end."""
-        ...
-
     def close(self) -> None:
         """At once, without a word."""
         ...
@@ -33,11 +30,16 @@ C = TypeVar("C", bound=Connection)
 
 
 class Session(Generic[C]):
-    """After what broke its connection, the next call begins with a new one. `connect` raises MailboxError."""
+    """After what broke its connection, the next call begins with a new one.
 
-    def __init__(self, connect: Callable[[], C], *, name: str) -> None:
+    `connect` raises MailboxError; it tells of the stream as soon as that is open.
+    """
+
+    def __init__(self, connect: Callable[[Callable[[Stream], None]], C], *, name: str) -> None:
         self._connect = connect
         self._connection: C | None = None
+        self._stream: Stream | None = None
+        """The last one that was opened."""
         self._is_closed = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
 
@@ -53,9 +55,8 @@ class Session(Generic[C]):
         if self._is_closed:
             return
         self._is_closed = True
-        connection = self._connection
-        if connection is not None:
-            connection.break_off()
+        if self._stream is not None:
+            self._stream.break_off()
         self._thread.submit(self._drop)
         self._thread.shutdown(wait=False)
 
@@ -64,10 +65,7 @@ class Session(Generic[C]):
     def _work(self, work: Callable[[C], T]) -> T:
         connection = self._connection
         if connection is None:
-            connection = self._connection = self._connect()
-        if self._is_closed:
-            self._drop()
-            raise MailboxUnavailableError("closed", "the connection has been given up")
+            connection = self._connection = self._connect(self._opened)
         try:
             return work(connection)
         except _HARMLESS:
@@ -77,6 +75,11 @@ class Session(Generic[C]):
         except BaseException:
             self._drop()
             raise
+
+    def _opened(self, stream: Stream) -> None:
+        self._stream = stream
+        if self._is_closed:
+            stream.break_off()
 
     def _end(self, farewell: Callable[[C], None]) -> None:
         if self._connection is None:

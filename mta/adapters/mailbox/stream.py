@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import time
+from collections.abc import Callable
 from contextlib import suppress
 
 from mta.ports.mailbox import TlsFailedError
@@ -24,16 +25,25 @@ class Stream:
     All of it raises OSError: where the server can't be reached, time runs out, or more comes than there is room for.
     """
 
-    def __init__(self, host: str, port: int, *, name: str, context: ssl.SSLContext | None, timeout_s: float) -> None:
+    def __init__(
+        self, host: str, port: int, *, name: str, context: ssl.SSLContext | None, timeout_s: float,
+        opened: Callable[[Stream], None] | None = None,
+    ) -> None:  # fmt: skip
+        """`opened` is told as soon as there is a connection that can be broken off."""
         self._name = name
         self._timeout_s = timeout_s
         self._held = bytearray()
         self.begin(_LINE_MAX)
-        connection = socket.create_connection((host, port), self._left())
+        self.sock = socket.create_connection((host, port), self._left())
+        self._handle = self.sock.dup()
+        """The same connection for another thread, whatever TLS makes of the socket."""
         try:
-            self.sock = connection if context is None else self._wrapped(connection, context)
+            if opened is not None:
+                opened(self)
+            if context is not None:
+                self.sock = self._wrapped(self.sock, context)
         except BaseException:
-            connection.close()
+            self.close()
             raise
 
     def begin(self, room: int) -> None:
@@ -91,7 +101,7 @@ class Stream:
     def break_off(self) -> None:
         """End the connection below TLS, which another thread may be using; it stays that thread's to close."""
         with suppress(OSError):
-            socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
+            self._handle.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """At once, without a word."""
@@ -101,6 +111,7 @@ class Stream:
             pass  # it has gone already
         finally:
             self.sock.close()
+            self._handle.close()
 
     def _wrapped(self, connection: socket.socket, context: ssl.SSLContext) -> ssl.SSLSocket:
         connection.settimeout(self._left())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from imapclient.imapclient import SENT, TRASH
 from mta.adapters.mailbox.imap.failures import failures
 from mta.adapters.mailbox.imap.folder_names import Namespace
 from mta.adapters.mailbox.imap.wire import ANSWER_MAX, Wire
-from mta.adapters.mailbox.stream import TooMuchError
+from mta.adapters.mailbox.stream import Stream, TooMuchError
 from mta.model.printable import in_a_line
 from mta.ports.mailbox import (
     AccessDeniedError,
@@ -89,15 +89,16 @@ class Client:
 
     def __init__(
         self, host: str, port: int, *, name: str, implicit: bool, context: ssl.SSLContext | None, timeout_s: float,
-        room: int = ANSWER_MAX,
+        room: int = ANSWER_MAX, opened: Callable[[Stream], None] | None = None,
     ) -> None:  # fmt: skip
-        """`room`: octets that may answer a command."""
+        """`room`: octets that may answer a command. `opened`: as a Stream has it."""
         self.is_broken = False
         """In the midst of an answer that nobody reads any more."""
         with failures("connect"):
             self.wire = Wire(
-                host, port, name=name, context=context if implicit else None, timeout_s=timeout_s, room=room
-            )
+                host, port, name=name, context=context if implicit else None, timeout_s=timeout_s, room=room,
+                opened=opened,
+            )  # fmt: skip
         try:
             with failures("connect"):
                 self._imap = _Library(self.wire)

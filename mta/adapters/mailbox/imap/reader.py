@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import islice
@@ -13,6 +13,7 @@ from mta.adapters.mailbox.imap.client import Client
 from mta.adapters.mailbox.imap.folder_names import Namespace
 from mta.adapters.mailbox.mime_item import as_crlf
 from mta.adapters.mailbox.session import Session
+from mta.adapters.mailbox.stream import Stream
 from mta.adapters.mailbox.unreadable import Unreadable
 from mta.config.tracking_schema import ImapMailbox
 from mta.ports.mailbox import (
@@ -86,11 +87,11 @@ class ImapReader:
         with self._unreadable.reading(ref):
             return folder.fetch(ref, largest)
 
-    def _connected(self) -> MonitoredFolder:
+    def _connected(self, opened: Callable[[Stream], None]) -> MonitoredFolder:
         access = self._access
         client = Client(
             access.host, access.port, name=access.name, implicit=access.implicit, context=access.context,
-            timeout_s=access.timeout_s, room=_ANSWER_MAX,
+            timeout_s=access.timeout_s, room=_ANSWER_MAX, opened=opened,
         )  # fmt: skip
         try:
             access.sign_in(client.sign_in_by_password, client.sign_in_by_token)
@@ -119,9 +120,6 @@ class MonitoredFolder:
     @property
     def is_broken(self) -> bool:
         return self.client.is_broken
-
-    def break_off(self) -> None:
-        self.client.break_off()
 
     def close(self) -> None:
         self.client.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import imaplib
 import ssl
+from collections.abc import Callable
 from typing import Any
 
 from mta.adapters.mailbox.mime_item import LARGEST_OCTETS
@@ -21,9 +22,10 @@ class Wire(imaplib.IMAP4):
 
     def __init__(
         self, host: str, port: int, *, name: str, context: ssl.SSLContext | None, timeout_s: float,
-        room: int = ANSWER_MAX,
+        room: int = ANSWER_MAX, opened: Callable[[Stream], None] | None = None,
     ) -> None:  # fmt: skip
         self._name = name
+        self._opened = opened
         self._context = context
         self._timeout_s = timeout_s
         self.room = room
@@ -35,7 +37,9 @@ class Wire(imaplib.IMAP4):
 
     def open(self, host: str = "", port: int = 143, timeout: float | None = None) -> None:
         self.host, self.port = host, port
-        self._stream = Stream(host, port, name=self._name, context=self._context, timeout_s=self._timeout_s)
+        self._stream = Stream(
+            host, port, name=self._name, context=self._context, timeout_s=self._timeout_s, opened=self._opened
+        )
         self.sock = self._stream.sock
 
     def starttls(self, ssl_context: ssl.SSLContext | None = None) -> Any:

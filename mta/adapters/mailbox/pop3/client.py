@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from mta.adapters.mailbox.pop3.failures import Stage, failures, nonsense, refusal
 from mta.adapters.mailbox.stream import Stream
@@ -13,8 +13,8 @@ from mta.model.printable import in_a_line
 from mta.ports.mailbox import MailboxUnavailableError, SignInError, TlsFailedError
 
 _LINE_ROOM = 64_000
-_LIST_ROOM = 16_000_000
-"""Octets of a list; one of 100,000 messages, with the longest unique-ids, has 8 million."""
+_LIST_ROOM = 8_000_000
+"""Octets of a list, which is enough for 100,000 messages."""
 _END = b"\r\n.\r\n"
 _UNIQUE_ID = re.compile(r"(\d{1,9}) ([!-~]{1,200})\s*\Z")
 _SIZE = re.compile(r"(\d{1,9}) (\d{1,15})\b")
@@ -25,12 +25,16 @@ class Client:
     """Connected, over TLS where that is configured, not signed in. Raises MailboxError."""
 
     def __init__(
-        self, host: str, port: int, *, name: str, implicit: bool, context: ssl.SSLContext | None, timeout_s: float
-    ) -> None:
+        self, host: str, port: int, *, name: str, implicit: bool, context: ssl.SSLContext | None, timeout_s: float,
+        opened: Callable[[Stream], None] | None = None,
+    ) -> None:  # fmt: skip
+        """`opened`: as a Stream has it."""
         self.is_broken = False
         """In the midst of an answer that nobody reads any more."""
         with failures("connect"):
-            self._stream = Stream(host, port, name=name, context=context if implicit else None, timeout_s=timeout_s)
+            self._stream = Stream(
+                host, port, name=name, context=context if implicit else None, timeout_s=timeout_s, opened=opened
+            )
         try:
             with failures("connect"):
                 self.greeting = in_a_line(self._answer("connect"), 100)
@@ -44,10 +48,6 @@ class Client:
     def close(self) -> None:
         """At once, without a word: what was marked as deleted is not."""
         self._stream.close()
-
-    def break_off(self) -> None:
-        """For another thread than the one that uses it, which sees the connection end."""
-        self._stream.break_off()
 
     def _start_tls(self, context: ssl.SSLContext) -> None:
         """RFC 2595 §4. A server that refuses is left: somebody may be between."""
@@ -95,24 +95,26 @@ class Client:
 
     # --- the maildrop -------------------------------------------------------------------------------------------------
 
-    def unique_ids(self) -> list[tuple[int, str]]:
-        """Number and unique-id of each message."""
+    def unique_ids(self) -> Iterator[tuple[int, str]]:
+        """Number and unique-id of each message. To be read to its end."""
         with failures("read"):
             self._send("UIDL", _LIST_ROOM)
             line = self._stream.readline()
             if line.startswith(b"-ERR"):
                 raise MailboxUnavailableError("no-uidl", "the server has no UIDL, so messages can't be told apart")
             self._checked(line, "read")
-            found = [_UNIQUE_ID.match(told) for told in self._lines()]
-        return [(int(match[1]), match[2]) for match in found if match]
+            for told in self._lines():
+                if match := _UNIQUE_ID.match(told):
+                    yield int(match[1]), match[2]
 
-    def sizes(self) -> dict[int, int]:
-        """Octets of each message, by its number."""
+    def sizes(self) -> Iterator[tuple[int, int]]:
+        """Number and octets of each message. To be read to its end."""
         with failures("read"):
             self._send("LIST", _LIST_ROOM)
             self._answer("read")
-            found = [_SIZE.match(told) for told in self._lines()]
-        return {int(match[1]): int(match[2]) for match in found if match}
+            for told in self._lines():
+                if match := _SIZE.match(told):
+                    yield int(match[1]), int(match[2])
 
     def retrieve(self, number: int, room: int) -> Iterator[bytes]:
         """The message in pieces, CRLF line ends, without dot-stuffing; of no more than so many octets on the wire.

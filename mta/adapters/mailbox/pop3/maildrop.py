@@ -11,6 +11,8 @@ from mta.adapters.mailbox.stream import TooMuchError
 from mta.ports.mailbox import ItemGoneError, MailboxError, RefusedError
 from mta.ports.mailbox_reader import WaitingMessage
 
+_MESSAGES_MAX = 100_000
+"""More are not looked at before these have gone."""
 _SET_ASIDE_MAX = 2_000_000_000
 """Octets; more is left where it is."""
 
@@ -22,16 +24,18 @@ class Maildrop:
         self.client = client
         self._numbers: dict[str, list[int]] = {}
         """By unique-id, oldest first; of those not deleted. Copies of one message may share one (RFC 1939 §7)."""
+        self._sizes: dict[int, int] = {}
+        known: set[int] = set()
         for number, unique_id in client.unique_ids():
-            self._numbers.setdefault(unique_id, []).append(number)
-        self._sizes = client.sizes() if self._numbers else {}
+            if number not in known and len(known) < _MESSAGES_MAX:
+                known.add(number)
+                self._numbers.setdefault(unique_id, []).append(number)
+        if known:
+            self._sizes.update((number, size) for number, size in client.sizes() if number in known)
 
     @property
     def is_broken(self) -> bool:
         return self.client.is_broken
-
-    def break_off(self) -> None:
-        self.client.break_off()
 
     def close(self) -> None:
         self.client.close()

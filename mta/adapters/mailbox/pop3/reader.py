@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mta.adapters.mailbox.access import Access
 from mta.adapters.mailbox.pop3.client import Client
 from mta.adapters.mailbox.pop3.maildrop import Maildrop
 from mta.adapters.mailbox.session import Session
+from mta.adapters.mailbox.stream import Stream
 from mta.adapters.mailbox.unreadable import Unreadable
 from mta.config.tracking_schema import Pop3Mailbox
 from mta.ports.mailbox_reader import WaitingMessage
@@ -70,11 +71,11 @@ class Pop3Reader:
         with self._unreadable.reading(ref):
             return maildrop.fetch(ref, largest)
 
-    def _connected(self) -> Maildrop:
+    def _connected(self, opened: Callable[[Stream], None]) -> Maildrop:
         access = self._access
         client = Client(
             access.host, access.port, name=access.name, implicit=access.implicit, context=access.context,
-            timeout_s=access.timeout_s,
+            timeout_s=access.timeout_s, opened=opened,
         )  # fmt: skip
         try:
             access.sign_in(client.sign_in_by_password, client.sign_in_by_token)

@@ -7,7 +7,7 @@ import itertools
 import re
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -244,7 +244,7 @@ def _dripping(piece: bytes) -> Answer:
 @pytest.mark.parametrize(
     ("command", "answer"),
     [
-        (b"SEARCH", _endless(b"* SEARCH 1 2 3\r\n")),
+        (b"SEARCH", _endless(b"* SEARCH 1 2 3\r\n" * 4000)),
         (b"SEARCH", _endless(b"1" * 60_000)),
         (b"SEARCH", _endless(b"* SEARCH {900000}\r\n")),
         (b"SEARCH", _dripping(b"* SEARCH 1\r\n")),
@@ -255,7 +255,7 @@ def _dripping(piece: bytes) -> Answer:
         (b"SEARCH", b"$ NO not now\r\n"),
         (b"SEARCH", b"$ BAD never heard of\r\n"),
         (b"SEARCH", None),
-        (b"FETCH RFC822.SIZE", _endless(b"* 1 FETCH (UID 5 RFC822.SIZE 5)\r\n")),
+        (b"FETCH RFC822.SIZE", _endless(b"* 1 FETCH (UID 5 RFC822.SIZE 5)\r\n" * 2000)),
         (b"FETCH RFC822.SIZE", lambda _: [b"* 1 FETCH (UID 5 RFC822.SIZE {3}\r\nabc\r\n$ OK done\r\n"]),
         (b"FETCH RFC822.SIZE", lambda _: [b"* 1 FETCH NIL\r\n$ OK done\r\n"]),
         (b"FETCH RFC822.SIZE", lambda _: [b"\0\xff\xfe\r\n" * 100]),
@@ -269,7 +269,7 @@ async def test_a_server_that_breaks_off_is_told_and_the_next_call_begins_anew(
     tmp_path: Path, command: bytes, answer: Answer
 ) -> None:
     with scripted_imap({**_DONE, command: answer}) as server:
-        reader = _reader(server.port, tmp_path, timeout="1s")
+        reader = _reader(server.port, tmp_path, timeout=timedelta(milliseconds=300))
         with pytest.raises(MailboxUnavailableError):
             await reader.waiting(10)
         server.answers[command] = _DONE[command]
@@ -288,11 +288,12 @@ async def test_a_message_at_which_the_server_fails_is_refused_the_third_time(tmp
         await reader.close()
 
 
-async def test_an_adapter_that_is_closed_waits_for_nobody(tmp_path: Path) -> None:
-    with scripted_imap({**_DONE, b"SEARCH": None}) as server:
+@pytest.mark.parametrize("command", [b"CAPABILITY", b"SELECT", b"SEARCH"])
+async def test_an_adapter_that_is_closed_waits_for_nobody(tmp_path: Path, command: bytes) -> None:
+    with scripted_imap({**_DONE, command: None}) as server:
         reader = _reader(server.port, tmp_path, timeout="600s")
         waiting = asyncio.ensure_future(reader.waiting(10))
-        await asyncio.to_thread(server.wait_for, b"SEARCH")
+        await asyncio.to_thread(server.wait_for, command)
         await reader.close()
         with pytest.raises(MailboxError):
             await waiting
