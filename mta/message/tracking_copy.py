@@ -238,9 +238,11 @@ def read_copy(message: Message, keys: Sequence[bytes], organisation: str = "") -
     if copy is None or (organisation and copy.organisation != organisation):
         return None
     found = [_octets_of(part) for part in parts if part.content_type in _MESSAGES]
-    intact = next((inner for inner in found if sha256(inner).hexdigest() == copy.sha256), None)
-    if intact is not None:
-        return copy, intact
+    for inner in found:
+        # An empty part at the end of the message inside may share its line end with the delimiter behind it.
+        for octets in (inner, inner.removesuffix(b"\r\n")):
+            if sha256(octets).hexdigest() == copy.sha256:
+                return copy, octets
     if len(found) != 1 or not copy.message_id or _message_id_of(found[0]) != copy.message_id:
         return None
     return replace(copy, is_intact=False), found[0]
