@@ -173,7 +173,10 @@ class TrackingProcess:
         return {**self._monitors.summary(), "tasks_in_hand": tasks["in_hand"], "tasks": tasks}
 
     def answer(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
-        """`mailboxes`: how each stands. `poll`: now, these `names`. `hold`: begin no poll of `name` for `for_s`."""
+        """`mailboxes`: how each stands. `poll`: now, these `names`. `hold`: begin no poll of `name` for `for_s`.
+
+        `try-tasks`: whatever their targets are left alone for.
+        """
         match request.get("do"):
             case "mailboxes":
                 return {"ok": True, "mailboxes": self._monitors.report()}
@@ -185,6 +188,9 @@ class TrackingProcess:
                 if name not in self._monitors.names:
                     return {"ok": True, "is_free": True}
                 return {"ok": True, "is_free": self._monitors.hold(str(name), float(request.get("for_s", 0.0)))}
+            case "try-tasks":
+                self._runner.try_now()
+                return {"ok": True}
         return NO_SUCH_REQUEST
 
     # --- beside the monitors ------------------------------------------------------------------------------------------

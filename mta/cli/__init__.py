@@ -33,6 +33,7 @@ COMMANDS = {
     "mailbox": ("mta.cli.mailbox", "see, try, poll, pause and resume monitored mailboxes"),
     "records": ("mta.cli.records", "see the records of tracking, and decide about strangers' messages"),
     "tracking": ("mta.cli.tracking", "show what tracking would do with a message, and why"),
+    "outgoing": ("mta.cli.outgoing", "show the outgoing accounts of tracking, and try them"),
     "trace": ("mta.cli.trace", "tell a message's whole life, from the logs and the queue"),
     "bypass": ("mta.cli.bypass", "relay everything unstamped, at once"),
     "demo": ("mta.cli.demo", "show the relay at work on sample mail"),

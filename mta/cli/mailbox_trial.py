@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import secrets
-import sys
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from email.utils import format_datetime
+from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
-from mta.adapters.outgoing import open_account
 from mta.app.tracking import reader_of
-from mta.cli.command import CommandFailedError, ExitCode, print_json, printable
+from mta.cli.command import CommandFailedError, ExitCode, print_json
 from mta.cli.mailbox_names import ask_tracking, counted, mailboxes_of, require
+from mta.cli.outgoing_trial import opened, send, trial_message
 from mta.cli.queue_spool import read_configuration
+from mta.cli.steps import Say, Step, show
 from mta.config.explain_errors import closest
 from mta.config.schema import Configuration
 from mta.config.tracking_schema import MonitoredMailbox, OutgoingAccount, TrackingSettings
@@ -25,27 +22,12 @@ from mta.ports import mailbox as port
 from mta.ports.mailbox import MailboxError
 from mta.ports.mailbox_reader import MailboxReader
 from mta.ports.outgoing import OutgoingMail
-from mta.ports.task_errors import TaskError
 from mta.tracking.monitor.mends import NOT_OPENED, mend_of
 
 LISTED = 20_000
 LOOK_EVERY_S = 1.0
 TEST_OCTETS_MAX = 1_000_000
 """A larger message isn't ours."""
-_MARKS = {True: "✔", False: "✘", None: "–"}
-_COLOURS = {True: "\x1b[32m", False: "\x1b[31m", None: ""}
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    what: str
-    is_good: bool | None
-    """None: not tried."""
-    text: str = ""
-    mend: str = ""
-
-
-Say = Callable[[Step], None]
 
 
 class _BrokenOffError(Exception):
@@ -64,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     def say(step: Step) -> None:
         steps.append(step)
         if not arguments.json:
-            _show(step)
+            show(step)
 
     _hold(configuration, arguments.name, arguments.timeout + 60)
     trial = _Trial(configuration, settings, say)
@@ -95,18 +77,6 @@ def _account(settings: TrackingSettings, mailbox: MonitoredMailbox, name: str) -
         return accounts[name]
     own = [each for each in settings.accounts if mailbox.address.lower() in map(str.lower, each.senders)]
     return next(iter([*own, *settings.accounts]), None)
-
-
-def _show(step: Step) -> None:
-    mark = _MARKS[step.is_good]
-    if (sys.stdout.encoding or "").lower().replace("-", "") != "utf8":
-        mark = {True: "ok", False: "FAILED", None: "-"}[step.is_good]
-    if sys.stdout.isatty() and "NO_COLOR" not in os.environ and _COLOURS[step.is_good]:
-        mark = f"{_COLOURS[step.is_good]}{mark}\x1b[0m"
-    print(f"{mark} {printable(step.what)}{': ' if step.text else ''}{printable(step.text)}")
-    if step.mend:
-        print(f"  {printable(step.mend)}")
-    sys.stdout.flush()
 
 
 class _Trial:
@@ -203,34 +173,20 @@ class _Trial:
         mail = OutgoingMail(
             (own or settings.senders)[0], (address,), self._message((own or settings.senders)[0], token)
         )
-        what = f"send a test message by account {settings.name}"
+        account = await opened(settings, self._configuration.hostname, self._say)
+        if account is None:
+            raise _BrokenOffError
         try:
-            account = await asyncio.to_thread(open_account, settings, hostname=self._configuration.hostname)
-        except (OSError, KeyError) as exc:
-            self._say(Step(what, False, str(exc), "see that the account's secret is there, and can be read"))
-            raise _BrokenOffError from exc
-        try:
-            sent = await account.send(mail)
-        except TaskError as error:
-            self._say(Step(what, False, str(error), "see the account's host, password and senders"))
-            raise _BrokenOffError from error
+            is_sent = await send(account, mail, f"send a test message by account {settings.name}", self._say)
         finally:
             await account.close()
-        if refusal := {**sent.deferred, **sent.refused}.get(address):
-            self._say(Step(what, False, refusal, "see why the server doesn't take mail for this address"))
+        if not is_sent:
             raise _BrokenOffError
-        self._say(Step(what, True, f"from {mail.sender}"))
 
     def _message(self, sender: str, token: str) -> bytes:
-        """Programs that answer automatically leave it alone."""
-        lines = (
-            f"Date: {format_datetime(datetime.now(UTC))}", f"From: <{sender}>", f"To: <{self._settings.address}>",
-            f"Subject: Stampline test message {token}", f"Message-ID: <{token}@{self._configuration.hostname}>",
-            "Auto-Submitted: auto-generated", "X-Auto-Response-Suppress: All", "MIME-Version: 1.0",
-            "Content-Type: text/plain; charset=us-ascii", "",
-            f"`stampline mailbox test {self._settings.name}` sent this message, and removes it when it arrives.", "",
-        )  # fmt: skip
-        return "\r\n".join(lines).encode()
+        text = f"`stampline mailbox test {self._settings.name}` sent this message, and removes it when it arrives."
+        subject = f"Stampline test message {token}"
+        return trial_message(sender, self._settings.address, subject, text, self._configuration.hostname)
 
     async def _arrival(self, reader: MailboxReader, token: str, before: frozenset[str], timeout_s: float) -> None:
         began_s = asyncio.get_running_loop().time()

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
-from mta.cli import records_export, records_look, records_work
+from mta.cli import records_export, records_look, records_tasks, records_work
 from mta.cli.command import add_config, add_word, at_least_one, new_parser
 from mta.cli.records_filters import add_filters
 
@@ -52,6 +52,7 @@ def add_parser(subparsers: Any) -> None:
     add_filters(purge)
     purge.add_argument("--all", action="store_true", help="every deleted record; needed where no filter is given")
     purge.add_argument("--dry-run", action="store_true", help="say how many it would be, and remove none")
+    records_tasks.add_words(words, _word)
 
 
 def _add_record(parser: argparse.ArgumentParser, name: str, shown: str, *, with_organisation: bool = True) -> None:

@@ -24,6 +24,7 @@ PLUGIN_FAILED = "plugin-failed"
 PLUGIN_SLOW = "plugin-slow"
 PLUGIN_STUCK = "plugin-stuck"
 NOT_CONFIGURED = "not-configured"
+PAYLOAD_MISSING = "payload-missing"
 BY_ADMINISTRATOR = "by-administrator"
 INTERNAL_ERROR = "internal-error"
 
@@ -49,6 +50,7 @@ _MEANINGS = {
     PLUGIN_SLOW: "the plug-in did not end within its time",
     PLUGIN_STUCK: "too many calls of the plug-in hang; it is called again after the tracking process was restarted",
     NOT_CONFIGURED: "the configuration has no such sink or account (any more); the task waits for it",
+    PAYLOAD_MISSING: "what it says was lost when the database was recovered",
     BY_ADMINISTRATOR: "an administrator has dropped it with `records drop`",
     INTERNAL_ERROR: "a fault of ours; the log of component tracking has its traceback",
 }

@@ -103,6 +103,12 @@ class TaskRunner:
         """Look at once: there are new tasks, or an administrator has replayed some."""
         self._look_now.set()
 
+    def try_now(self) -> None:
+        """An administrator has mended something: leave no target alone."""
+        for target in self._targets.values():
+            target.try_now()
+        self.wake()
+
     async def drain(self, limit_s: float = 10.0) -> int:
         """Take no more, wait so long for what is in hand, break off the rest, which will be done again; how many."""
         self._is_draining = True
@@ -298,8 +304,7 @@ class TaskRunner:
             return
         events.clock_leapt(leap.total_seconds(), nothing_expires_for_s=3600.0 if leap > timedelta(0) else 0.0)
         if leap < timedelta(0):  # what was due would wait for times that are far ahead now
-            for target in self._targets.values():
-                target.try_now()
+            self.try_now()
             await self._store.replay(TaskFilter(state=TaskState.WAITING), self._clock.now())
 
     async def _keep_house(self) -> None:
