@@ -62,7 +62,7 @@ class Monitor:
         """It is in the configuration no more."""
         self._means = means
         self._schedule = Schedule.of(assignment.settings.schedule)
-        self._leftovers = Leftovers()
+        self._leftovers = Leftovers(means.steady_s)
         self._reader: MailboxReader | None = None
         self._reader_of = ""
         self._others = 0
@@ -231,6 +231,8 @@ class Monitor:
             await self._failed(error, assignment, progress.minus(before))
         finally:
             self.polls += 1
+            if self.assignment.settings != assignment.settings:  # changed meanwhile
+                self.hurry()
 
     async def close(self) -> None:
         """End its connections."""

@@ -7,6 +7,7 @@ says that it has it, and what comes after is done. What can't be taken is ended 
 
 from __future__ import annotations
 
+import asyncio
 import time
 import traceback
 from collections.abc import Awaitable, Callable
@@ -132,7 +133,11 @@ class Poll:
             if self.is_ending() or self.leftovers.are_too_many:
                 return
             async with self.turns.of(message.size_octets):
-                await self._one(message)
+                try:
+                    await self._one(message)
+                except asyncio.CancelledError:
+                    await self.store.end_message(self.name, message.ref)  # it was we who broke it off
+                    raise
             if time.monotonic() >= tell_at:
                 tell_at += PROGRESS_EVERY_S
                 progress = self.progress
