@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from mta.config.clock_words import ScheduleError, time_of, zone_of
+from mta.config.correlation_checks import correlation_consistency
 from mta.config.explain_errors import closest
 from mta.config.findings import Finding
 from mta.config.monitored_checks import monitored_mailbox, monitored_mailbox_surroundings, place_of
@@ -27,6 +28,7 @@ def tracking_consistency(configuration: Configuration) -> Iterator[Finding]:
         yield from _trouble(loc, settings)
         yield from _digests(loc, settings)
         yield from outgoing_consistency(loc, settings)
+        yield from correlation_consistency(loc, settings)
         for index, mailbox in enumerate(settings.mailboxes):
             where = (*loc, "mailboxes", index)
             if names[mailbox.name] > 1:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from mta.message.body_text import TextBody, displayed
+from mta.message.body_text import BODY_MAX, TextBody, displayed
 from mta.message.html.text import text_of
 from mta.message.parse import Message, Part
 from mta.message.place import html_reply, place_plain, quote_lines
@@ -15,6 +15,7 @@ from mta.message.place.quote_marks import DEFAULT_MARKS
 
 TEXT_MAX = 1_000_000
 """Characters of one body that are read. More is a log, which belongs into a file."""
+_TEXT = frozenset({"text/plain", "text/html"})
 _QUOTED_HTML_MAX = 100_000
 """Characters of quoted HTML of which text is made: a quote's beginning is what counts."""
 _BLOCKQUOTE = re.compile(r"<(/?)blockquote\b[^>]*+(?:>|\Z)", re.IGNORECASE)
@@ -63,6 +64,15 @@ def _bodies(message: Message) -> Iterator[TextBody]:
             yield from _bodies(Message(message.data, part.children[0], ()))
         elif part.is_multipart:
             waiting.extend(reversed(part.children))
+        elif part.content_type in _TEXT and part.body_end - part.body_start > BODY_MAX and not part.is_attachment:
+            yield TextBody(_beginning_of(part), message)
+
+
+def _beginning_of(part: Part) -> Part:
+    """Of a text that is too long to be shown whole."""
+    cut = Part(part.data, part.header_start, part.fields, part.parent)
+    cut.body_start, cut.body_end = part.body_start, part.body_start + BODY_MAX
+    return cut
 
 
 def _one_reading(bodies: Sequence[TextBody]) -> list[TextBody]:
@@ -126,13 +136,13 @@ def _unquoted(lines: Sequence[str]) -> str:
 
 def _drop_attribution(kept: list[str], folded: list[str]) -> None:
     """The attribution or header that ends the lines, if one does; and the blank lines behind it."""
-    end = len(folded)
-    while end and not folded[end - 1]:
-        end -= 1
-    if not end or len(folded) - end > 2:
+    last = len(folded)
+    end = next((index for index in range(last, max(last - 3, 0), -1) if folded[index - 1]), 0)
+    if not end:
         return
-    first = quote_lines.attribution_start(folded[:end][-5:], min(end, 5) - 1)
-    start = None if first is None else max(0, end - 5) + first
+    near = max(0, end - 5)
+    first = quote_lines.attribution_start(folded[near:end], end - near - 1)
+    start = None if first is None else near + first
     if start is None and quote_lines.label(folded[end - 1]):
         start = quote_lines.header_above(folded, end)
     if start is not None:
