@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -78,11 +79,14 @@ def run_recover(arguments: argparse.Namespace) -> int:
     wake(configuration)
     if arguments.json:
         found = {"brought_back": done.brought_back, "present": done.present, "unreadable": done.unreadable}
-        print_json({**found, "sent_items_jobs": done.jobs})
+        print_json({**found, "sent_items_jobs": done.jobs, "tracking": asdict(done.tracking)})
         return ExitCode.OK
     print(f"brought back: {len(done.brought_back)}, in the queue already: {len(done.present)}")
     if done.jobs:
         print(f"Sent Items jobs brought back: {len(done.jobs)}")
+    if any(asdict(done.tracking).values()):
+        kinds = (f"{count} {name.replace('_', ' ')}" for name, count in asdict(done.tracking).items())
+        print(f"tracking brought back: {', '.join(kinds)}")
     print(f"can't be read: {len(done.unreadable)}")
     for name in done.unreadable[:SHOWN_MAX]:
         print(f"  {name}")

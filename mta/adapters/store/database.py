@@ -6,13 +6,13 @@ import os
 import re
 import sqlite3
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from importlib.resources import files
 from pathlib import Path
 
 from mta.adapters.store.bodies import make_folders, sync_folder
 from mta.adapters.store.connection import Connection, open_database
-from mta.adapters.store.damage import EXAMINED_S, MARKER, damaged, examine, finish_setting_aside
+from mta.adapters.store.damage import EXAMINED_S, MARKER, damaged, examine, finish_setting_aside, set_aside_folders
 from mta.adapters.store.errors import DamagedError, StoreError, Trouble, described, trouble
 from mta.adapters.store.place import FILE
 from mta.adapters.store.turnstile import Turnstile
@@ -25,6 +25,8 @@ _BUSY_S = 5.0
 _CHECKPOINT_PAGES = 4000
 _CACHE_KB = 16_000
 _PAGES_SHRUNK = 2000
+_PASSED_OVER = 1000
+"""Numbers of records that are not given after a database was set aside."""
 _MIGRATION = re.compile(r"(\d{4})_\w+\.sql")
 Migration = tuple[int, str]
 """Its number, from 1, and its script."""
@@ -122,9 +124,27 @@ def _make(folder: Path, known: Sequence[Migration]) -> None:
         connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
         for number, script in known:
             _migrate(connection, number, script)
+        _go_on_numbering(connection, folder)
         connection.execute("PRAGMA journal_mode = WAL")
     new.rename(path)
     sync_folder(folder)
+
+
+def _go_on_numbering(new: sqlite3.Connection, folder: Path) -> None:
+    """Records of a database that was set aside may come back: no new one gets a number of theirs.
+
+    As far as it can still be read, as it stands without its log, and opened so that nothing in it changes. What the log
+    knew is less than the numbers passed over.
+    """
+    for aside in set_aside_folders(folder)[-1:]:
+        with suppress(sqlite3.Error):
+            uri = f"{(aside / FILE).absolute().as_uri()}?mode=ro&immutable=1"
+            with closing(sqlite3.connect(uri, uri=True)) as old:
+                numbers = old.execute("SELECT organisation, module, last FROM conversation_number").fetchall()
+            new.executemany(
+                "INSERT INTO conversation_number (organisation, module, last) VALUES (?, ?, ?)",
+                [(organisation, module, last + _PASSED_OVER) for organisation, module, last in numbers],
+            )
 
 
 def _bring_up_to_date(path: Path, known: Sequence[Migration]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -14,13 +14,15 @@ from mta.adapters.store.place import FILE
 from mta.adapters.store.reader import Reader
 from mta.adapters.store.rows import microseconds
 from mta.adapters.store.sent_reader import sent_items_look
+from mta.adapters.store.tracking_reader import look_at_tasks as tasks_look
 from mta.adapters.store.tracking_reader import mailboxes
 from mta.model.queue import QueueLook
 from mta.model.sentitem import SentItemsLook
-from mta.model.tracking import MailboxNotes
+from mta.model.tracking import MailboxNotes, TargetLook
 
 HOPS_TOLD = 10
 MAILBOXES_TOLD = 20
+TARGETS_TOLD = 50
 
 
 def look(folder: Path, late_since: datetime) -> QueueLook:
@@ -43,6 +45,12 @@ def look_at_mailboxes(folder: Path) -> Mapping[str, MailboxNotes]:
     """How monitored mailboxes stand, by name; raises as `look`."""
     with _reader(folder) as reader, reader.snapshot() as cursor:
         return mailboxes(cursor)
+
+
+def look_at_tasks(folder: Path, late_since: datetime) -> Sequence[TargetLook]:
+    """Targets whose tasks died, or wait since then or longer; raises as `look`."""
+    with _reader(folder) as reader, reader.snapshot() as cursor:
+        return tasks_look(cursor, microseconds(late_since), TARGETS_TOLD)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Brings messages of a database that was set aside back into the queue, and Sent Items jobs.
+"""Brings messages of a database that was set aside back into the queue, Sent Items jobs, and what tracking keeps.
 
 What was delivered in the last moments of the damaged one may be sent again: its end was perhaps not written down.
 """
@@ -8,17 +8,18 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby, islice
 from pathlib import Path
 
-from mta.adapters.store.bodies import Bodies, sync_folder
 from mta.adapters.store.database import connect
 from mta.adapters.store.errors import StoreError, described
 from mta.adapters.store.place import FILE
+from mta.adapters.store.recovered_bodies import bring_body
 from mta.adapters.store.rows import Ids
 from mta.adapters.store.salvage import Row, Salvaged, salvage
 from mta.adapters.store.statements import SQL
+from mta.adapters.store.tracking_recover import RecoveredTracking, Scratch, recover_tracking
 from mta.adapters.store.turnstile import Turnstile
 from mta.crash import crash_point
 
@@ -38,6 +39,7 @@ class Recovered:
     """Of which a part is missing: the body, the envelope, or who was still to get it."""
     jobs: tuple[str, ...] = ()
     """Ids of the Sent Items jobs that were brought back with what they need."""
+    tracking: RecoveredTracking = field(default_factory=RecoveredTracking)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +60,18 @@ class _Found:
 
 def recover(folder: Path, aside: Path, now: int) -> Recovered:
     """Read `aside` and queue what is whole in it; `now` in microseconds. Run again, it goes on. Raises StoreError."""
-    try:
-        found = salvage(aside / FILE)
-    except OSError as error:
-        raise StoreError(f"{aside / FILE} can't be read: {error.strerror}") from error
-    jobs = _unfinished(found)
-    needed = {copy[3] for _, copies in jobs for copy in copies}
-    whole, kept, unreadable = _put_together(found, aside / "bodies", needed)
-    messages = {int(each.message[0] or 0): each for each in (*whole, *kept)}
     brought_back: list[str] = []
     present: list[str] = []
     made: list[str] = []
-    rest, jobs_left = iter(whole), iter(jobs)
     try:
         with closing(Turnstile(folder)) as turn, closing(connect(folder)) as connection:
+            scratch = Scratch(aside, connection)
+            found = _salvaged(aside, scratch)
+            jobs = _unfinished(found)
+            needed = {copy[3] for _, copies in jobs for copy in copies}
+            whole, kept, unreadable = _put_together(found, aside / "bodies", needed)
+            messages = {int(each.message[0] or 0): each for each in (*whole, *kept)}
+            rest, jobs_left = iter(whole), iter(jobs)
             while some := list(islice(rest, CHUNK)):
                 with turn:
                     brought_back += _queue(connection, folder, aside, some, now)
@@ -79,9 +79,20 @@ def recover(folder: Path, aside: Path, now: int) -> Recovered:
             while some_jobs := list(islice(jobs_left, CHUNK)):
                 with turn:
                     made += _make_jobs(connection, folder, aside, some_jobs, messages, now)
+            tracking = recover_tracking(connection, turn, folder, aside, scratch)
     except (sqlite3.Error, OSError) as error:
         raise StoreError(f"after {len(brought_back)} messages: {described(error)}") from error
-    return Recovered(tuple(brought_back), tuple(present), tuple(unreadable), tuple(made))
+    return Recovered(tuple(brought_back), tuple(present), tuple(unreadable), tuple(made), tracking)
+
+
+def _salvaged(aside: Path, scratch: Scratch) -> Salvaged:
+    """Raises StoreError; sqlite3.Error where the scratch database can't be written."""
+    try:
+        found = salvage(aside / FILE, scratch.add)
+    except OSError as error:
+        raise StoreError(f"{aside / FILE} can't be read: {error.strerror}") from error
+    scratch.close()
+    return found
 
 
 _Job = tuple[Row, Sequence[Row]]
@@ -211,7 +222,7 @@ def _bring(
 ) -> None:  # fmt: skip
     """A message, its body first."""
     if found.file is not None:
-        _bring_body(folder / "bodies" / found.file, aside / "bodies" / found.file)
+        bring_body(folder / "bodies" / found.file, aside / "bodies" / found.file)
     _insert_message(connection, found, number, now)
 
 
@@ -233,15 +244,3 @@ def _insert(connection: sqlite3.Connection, table: str, row: Row) -> None:
     places = ", ".join("?" * len(columns))
     statement = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places})"  # noqa: S608 - names of our own schema
     connection.execute(statement, row[: len(columns)])
-
-
-def _bring_body(path: Path, source: Path) -> None:
-    """A second name for the file, which is durable already; a copy where it lies on another disk."""
-    if path.exists():
-        return
-    try:
-        path.hardlink_to(source)
-    except OSError:
-        Bodies(path.parent.parent, "admin:recover").write(path, source.read_bytes())
-        return
-    sync_folder(path.parent)

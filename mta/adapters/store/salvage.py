@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import mmap
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +23,14 @@ _LOG_HEADER = 32
 _LOG_MAGIC = (0x377F0682, 0x377F0683)
 _INTEGERS = {1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8}
 _FIELDS_MAX = 64
+MARKS = frozenset(
+    {
+        "attachment", "conversation", "conversation_message", "conversation_number", "counted_message",
+        "monitored_mailbox", "note", "octets", "participant", "record", "record_rule", "task", "tracked_bounce",
+        "tracked_entry", "tracking_run",
+    }
+)  # fmt: skip
+"""Tables of tracking, whose rows say of which they are."""
 _JOB_STATES = frozenset({"waiting", "done", "skipped", "given-up"})
 
 Value = int | float | str | bytes | None
@@ -48,8 +56,11 @@ class Salvaged:
     """By job, queue id and variant."""
 
 
-def salvage(database: Path) -> Salvaged:
-    """All rows that can be read in a database and the log beside it. Raises OSError."""
+def salvage(database: Path, marked: Callable[[str, int, Row], None] = lambda *_: None) -> Salvaged:
+    """All rows that can be read in a database and the log beside it; those of MARKS are handed on, one by one.
+
+    Raises OSError.
+    """
     log = database.with_name(database.name + "-wal")
     found = Salvaged()
     with database.open("rb") as file:
@@ -58,7 +69,10 @@ def salvage(database: Path) -> Salvaged:
         with closing(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)) as data:
             pages = _Pages(data, _committed(log.read_bytes()) if log.exists() else {})
             for is_table, rowid, row in pages.rows():
-                _sort(found, is_table, rowid, row)
+                if is_table and len(row) > 1 and row[0] is None and row[1] in MARKS:
+                    marked(str(row[1]), rowid, row)
+                else:
+                    _sort(found, is_table, rowid, row)
     return found
 
 

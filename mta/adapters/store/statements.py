@@ -28,7 +28,12 @@ def _load(file: str) -> dict[str, str]:
     return {name: _COMMENT.sub("", body).strip() for name, body in zip(parts[1::2], parts[2::2], strict=True)}
 
 
-SQL = {**_load("spool.sql"), **_load("sentitems.sql"), **_load("tracking.sql")}
+SQL = {
+    **_load("spool.sql"),
+    **_load("sentitems.sql"),
+    **_load("tracking.sql"),
+    **_load("tracking_recover.sql"),
+}
 """Statement by name. The texts never change, so that each connection prepares each of them once."""
 
 

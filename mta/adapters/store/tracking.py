@@ -383,9 +383,9 @@ def _inline_octets(contents: Sequence[StoredOctets]) -> int:
 def _by_notes(records: Sequence[Record]) -> list[list[Record]]:
     """In groups of so many notes that they may stand in memory together."""
     groups: list[list[Record]] = []
-    notes = _NOTES_EXPORTED
+    notes = 0
     for record in records:
-        if notes + record.notes > _NOTES_EXPORTED:
+        if not groups or notes + record.notes > _NOTES_EXPORTED:
             groups.append([])
             notes = 0
         groups[-1].append(record)

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from mta import events
 from mta.adapters.store.administration import can_be_stored, pattern
-from mta.adapters.store.rows import microseconds
+from mta.adapters.store.rows import microseconds, moment
 from mta.adapters.store.statements import SQL, json_list
 from mta.adapters.store.tracking_conversations import found
 from mta.adapters.store.tracking_rows import (
@@ -23,7 +23,7 @@ from mta.adapters.store.tracking_rows import (
     task_of,
 )
 from mta.model.record import Note, Record, RecordAttachment, RecordFilter
-from mta.model.tracking import Entry, MailboxNotes, Task, TaskFilter, TaskKind, TaskState, TaskTarget
+from mta.model.tracking import Entry, MailboxNotes, TargetLook, Task, TaskFilter, TaskKind, TaskState, TaskTarget
 from mta.model.transaction import Transaction
 
 Value = TypeVar("Value")
@@ -247,6 +247,15 @@ def count_tasks(cursor: sqlite3.Cursor, which: Which) -> dict[tuple[TaskTarget, 
         (TaskTarget(TaskKind(kind), organisation, target), TaskState(state)): count
         for kind, organisation, target, state, count in rows
     }
+
+
+def look_at_tasks(cursor: sqlite3.Cursor, late_since: int, limit: int) -> list[TargetLook]:
+    """Of targets with dead tasks, or with some that wait since then or longer."""
+    rows = cursor.execute(SQL["look_at_tasks"], {"late_since": late_since, "limit": limit}).fetchall()
+    return [
+        TargetLook(TaskTarget(TaskKind(kind), organisation, target), dead, late, None if at is None else moment(at))
+        for kind, organisation, target, dead, late, at in rows
+    ]
 
 
 def mailboxes(cursor: sqlite3.Cursor) -> dict[str, MailboxNotes]:

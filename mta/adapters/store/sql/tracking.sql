@@ -398,6 +398,13 @@ task.reason LIKE :reason ESCAPE '\'
 SELECT kind, task.organisation, target, state, count(*) FROM task WHERE {which}
 GROUP BY kind, task.organisation, target, state
 
+-- Mailboxes are many: those that are written back to are one target.
+-- name: look_at_tasks
+SELECT kind, organisation, CASE WHEN kind = 'write-back' THEN '' ELSE target END AS place, sum(state = 'dead'),
+    sum(state = 'waiting'), min(CASE WHEN state = 'waiting' THEN begun_at END)
+FROM task WHERE state = 'dead' OR (state = 'waiting' AND begun_at < :late_since)
+GROUP BY kind, organisation, place ORDER BY kind, organisation, place LIMIT :limit
+
 -- name: tasks_to_drop
 SELECT task.number FROM task WHERE task.number > :after AND state <> 'done' AND {which}
 ORDER BY task.number LIMIT :limit
