@@ -24,6 +24,9 @@ _CHANGE_MAX = timedelta(hours=3)
 _AHEAD_DAYS = 800
 """What doesn't come within so many days never comes: a yearly day has come twice by then."""
 
+_LAST_DAY = date(9990, 1, 1)
+"""The calendar ends soon after."""
+
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
@@ -70,10 +73,10 @@ class Schedule:
         if self.hours.start is not None and self.hours.start > day:
             day = self.hours.start
         for _ in range(_AHEAD_DAYS):
+            if day > _LAST_DAY:
+                return
             if self._is_day(day):
                 yield day
-            if day == date.max:
-                return
             day += _DAY
 
     def _moment(self, day: date, minutes: int) -> datetime:
