@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from mta.adapters.notification.mail import MailChannel
-from mta.adapters.store.look import look, look_at_mailboxes, look_at_sent_items
+from mta.adapters.store.look import look, look_at_mailboxes, look_at_sent_items, look_at_tasks
 from mta.app.companion import NO_SUCH_REQUEST, run_companion
 from mta.config.delivery_schema import MaildirHop
 from mta.config.mailbox_schema import MaildirMailboxes
@@ -20,6 +20,7 @@ from mta.ports.notification import NotificationChannel
 from mta.watch.board import STATE_FILE
 from mta.watch.mailbox_watcher import MailboxWatcher
 from mta.watch.sentitems_watcher import SentItemsWatcher
+from mta.watch.task_watcher import TaskWatcher
 from mta.watch.watch import Equipment, Watch
 from mta.watch.watchers import CertificateWatcher, DiskWatcher, QueueWatcher, RelayWatcher, WatchedCertificate
 
@@ -48,6 +49,7 @@ def equipment_of(configuration: Configuration) -> Equipment:
     monitored = MailboxWatcher(
         partial(look_at_mailboxes, spool), mailboxes, age=alerts.mailbox_silent, forgotten=alerts.forgotten
     )  # fmt: skip
+    is_tracked = any(organisation.tracking is not None for organisation in configuration.every_organisation)
     return Equipment(
         watchers=(
             QueueWatcher(partial(look, spool), age=alerts.queue_age, forgotten=alerts.forgotten),
@@ -56,6 +58,7 @@ def equipment_of(configuration: Configuration) -> Equipment:
             CertificateWatcher(watched_certificates(configuration), alerts.certificates),
             *((sent_items,) if configuration.mailbox_servers else ()),
             *((monitored,) if mailboxes else ()),
+            *((TaskWatcher(partial(look_at_tasks, spool), age=alerts.task_age),) if is_tracked else ()),
         ),
         channels=channels_of(configuration),
         every=alerts.look_every,

@@ -47,6 +47,8 @@ class Alerts(Strict):
     """How long a Sent Items job may wait for a mailbox server."""
     mailbox_silent: Duration = timedelta(hours=4)
     """How long a monitored mailbox may go without a good poll, in the hours in which it is polled."""
+    task_age: Duration = timedelta(hours=4)
+    """How long a task of tracking (a call, a notice, a write-back) may wait."""
     certificates: tuple[Duration, ...] = (timedelta(days=30), timedelta(days=7), timedelta(days=1))
     """Before a certificate of ours expires."""
     look_every: Duration = timedelta(seconds=30)

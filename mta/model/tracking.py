@@ -150,6 +150,18 @@ class TaskFilter:
 
 
 @dataclass(frozen=True, slots=True)
+class TargetLook:
+    """What went wrong with tasks for one target; of write-backs, for all mailboxes of an organisation."""
+
+    at: TaskTarget
+    dead: int
+    late: int
+    """That wait since the time asked for, or longer."""
+    oldest_at: datetime | None
+    """When the oldest late one was made, or replayed."""
+
+
+@dataclass(frozen=True, slots=True)
 class Intake:
     """Everything that follows from one message, in one transaction of the store; idempotent by the entry's key."""
 
