@@ -20,10 +20,10 @@ def directory_names(name: str) -> Sequence[str]:
     Raises RefusedError for what can't be a folder's name.
     """
     parts = [part for part in name.strip("/").lstrip(".").replace(".", "/").split("/") if part]
-    if not parts or "/".join(parts).upper() == INBOX:
+    if name == "" or "/".join(parts).upper() == INBOX:
         return ()
     plain = "." + ".".join(parts)
-    if not plain.isprintable() or len(plain.encode("utf-8", "surrogatepass")) > 200:
+    if not parts or not plain.isprintable() or len(plain.encode("utf-8", "surrogatepass")) > 200:
         raise RefusedError("no-name", "this can't be the name of a folder")
     encoded = "." + ".".join(map(_encoded, parts))
     return (encoded,) if encoded == plain else (encoded, plain)

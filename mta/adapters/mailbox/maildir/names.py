@@ -49,7 +49,7 @@ class Name(NamedTuple):
 
     def with_letters(self, letters: Iterable[str]) -> Name:
         """The same message with other flags, which only messages in `cur` have."""
-        return Name("cur", self.unique, "2," + "".join(sorted(letters)))
+        return Name("cur", self.unique.rstrip(":"), "2," + "".join(sorted(letters)))
 
     @property
     def moment(self) -> int | None:
@@ -67,7 +67,9 @@ class Name(NamedTuple):
 def name_of(folder: str, file: str) -> Name | None:
     """None for files that are no messages."""
     unique, _, info = file.partition(":")
-    return None if not unique or unique.startswith(".") else Name(folder, unique, info)
+    if not unique or unique.startswith("."):
+        return None
+    return Name(folder, unique if info else file, info)
 
 
 def new_unique(octets: int) -> str:

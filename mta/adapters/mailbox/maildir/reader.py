@@ -26,6 +26,8 @@ from mta.ports.mailbox_reader import WaitingMessage
 
 T = TypeVar("T")
 
+_NAME_MAX = 255
+"""Octets of a file's name."""
 _TRIES = 3
 """So often a message is looked for that others rename meanwhile."""
 
@@ -132,7 +134,10 @@ class MaildirReader:
                     return None
                 if letter in message.name.letters and message.name.folder == "cur":
                     return message.name
-                renamed = folder.rename(message, message.name.with_letters({*message.name.letters, letter}))
+                flagged = message.name.with_letters({*message.name.letters, letter})
+                if len(os.fsencode(flagged.file)) > _NAME_MAX:
+                    flagged = flagged._replace(unique=new_unique(message.state.st_size))
+                renamed = folder.rename(message, flagged)
                 if renamed is not None:
                     self._seen[ref] = renamed.name
                     return renamed.name
