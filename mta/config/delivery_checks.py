@@ -33,6 +33,7 @@ def delivery_consistency(configuration: Configuration) -> Iterator[Finding]:
         else:
             yield from _of_strangers(loc, hop)
     yield from _routing(configuration)
+    yield from _tracking_copies(configuration)
     yield from _routed_domains(configuration)
 
 
@@ -144,6 +145,20 @@ def _routing(configuration: Configuration) -> Iterator[Finding]:
         if size.over in sizes:
             yield Finding(("routing", "sizes", index, "over"), "this size stands here twice", "keep one")
         sizes.add(size.over)
+
+
+def _tracking_copies(configuration: Configuration) -> Iterator[Finding]:
+    names = [hop.name for hop in configuration.next_hops]
+    for place, organisation in configuration.placed_organisations:
+        settings, loc = organisation.tracking, (*place, "tracking")
+        if settings is None:
+            continue
+        if settings.next_hop and settings.next_hop not in names:
+            what = f"no next hop is called {settings.next_hop!r}"
+            yield Finding((*loc, "next_hop"), what, closest(settings.next_hop, names))
+        if not settings.processing_mailbox.isascii():
+            what = "the address is beyond ASCII, which not every server on the way takes"
+            yield Finding((*loc, "processing_mailbox"), what, "give the mailbox an address in ASCII")
 
 
 def _routed_domains(configuration: Configuration) -> Iterator[Finding]:

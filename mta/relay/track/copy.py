@@ -92,8 +92,8 @@ def make_copy(plan: CopyPlan, now: datetime, spill: Path | None) -> Spawned:
     spawned = AcceptedMessage(
         queue_id=queue_id,
         accepted_at=now,
-        # Nobody answers it, and its failure is nobody's bounce.
-        envelope=Envelope(None, (address,), body_8bit=True, smtputf8=message.envelope.smtputf8),
+        # Nobody answers it, and its failure is nobody's bounce. Its own header needs no SMTPUTF8.
+        envelope=Envelope(None, (address,), body_8bit=True),
         client=None,
         body=body,
         decision=decided.Decision((entry,), message.decision.organisation),

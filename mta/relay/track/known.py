@@ -14,6 +14,8 @@ from mta.relay.track.settings import Tracking
 
 LOOKED_AT = 20_000
 """Octets at the end of each header field."""
+TEXT_LOOKED_AT = 1_000_000
+"""Characters at the beginning of each text."""
 _HEADER = HEADER.lower()
 
 
@@ -41,7 +43,7 @@ def named_in(message: Message, tracking: Tracking) -> Named | None:
             if found:
                 return Named(found[-1] if latest else found[0], by)
     for body in displayed(message):
-        for transaction in _valid(body.text, tracking):
+        for transaction in _valid(body.text[:TEXT_LOOKED_AT], tracking):
             return Named(transaction, "body")
     return None
 

@@ -10,7 +10,7 @@ from mta.config.tracking_schema import TrackingSettings
 from mta.message.reference import make_reference
 from mta.message.tokens import TokenStyle
 from mta.model.actions import CarryId
-from mta.model.address import Address, parse_address
+from mta.model.address import Address, domain_key, parse_address
 from mta.model.transaction import Transaction
 
 
@@ -44,7 +44,7 @@ class Tracking:
         found = ((name, style.expression()) for name, style in styles.items())
         return cls(
             organisation,
-            domain,
+            domain_key(domain),
             tuple(secret.read() for secret in settings.keys),
             styles,
             {module.name: module.body_token for module in settings.modules},

@@ -97,7 +97,7 @@ def test_the_label_is_true_of_the_message_inside(inner: bytes, label: str) -> No
 
 def test_other_programs_read_it_too() -> None:
     message = message_from_bytes(written(INNER.replace(b"\xe4", b"")), policy=policy.default)
-    text, stated, inner = message.iter_parts()  # type: ignore[attr-defined]
+    text, stated, inner = message.iter_parts()
     assert "ticket-12" in text.get_content()
     assert json.loads(stated.get_content())["queue_id"] == "Q1"
     assert isinstance(inner.get_content(), EmailMessage)
