@@ -153,7 +153,7 @@ def _change(change: Change) -> str:
         files = "".join(f", {file.name} ({len(file.data)} octets)" for file in change.attachments)
         seen = "public" if change.is_public else "not public"
         text = in_a_line(change.text, _TEXT_SHOWN)
-        return f"note of kind {change.kind} by {change.author or 'nobody'}, {seen}{files}: {text}"
+        return f"note of kind {change.kind} by {change.author_name or change.author or 'nobody'}, {seen}{files}: {text}"
     if isinstance(change, UpdateRecord):
         return f"updates {name}: {', '.join(f'{key} = {value}' for key, value in _updated(change).items())}"
     return f"{'deletes' if isinstance(change, DeleteRecord) else 'changes'} {name}"

@@ -45,7 +45,7 @@ def rule_settings(**changes: Any) -> TrackingSettings:
 
 
 def write_rules(folder: Path, text: str, name: str = "10-test.yaml") -> Path:
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / name).write_text(text)
     return folder
 
