@@ -75,15 +75,16 @@ class Belonging:
         return Standing.COLLEAGUE if self._is_colleague else Standing.STRANGER
 
     def _author_keys(self) -> list[str]:
-        """From, and who sent in his name: the domain that answers for From answers for a Sender of its own.
+        """From; in our own domains who sent in that name, too, which Exchange sees to.
 
-        Reply-To proves nothing. Our own mailboxes are nobody: what they send is known by the relay's word.
+        Elsewhere Sender proves nothing, for at a large provider it is anybody's; nor does Reply-To anywhere. Our own
+        mailboxes are nobody: what they send is known by the relay's word.
         """
         incoming = self._incoming
         keys = [incoming.author_key] if incoming.author is not None else []
-        sender, author = incoming.sender, incoming.author
-        if sender is not None and author is not None and sender.address.domain_key == author.address.domain_key:
-            keys.append(sender.address.key)
+        people = (incoming.author, incoming.sender)
+        if incoming.sender is not None and all(each and each.address.domain_key in self._accepted for each in people):
+            keys.append(incoming.sender.address.key)
         own = own_addresses(self._settings)
         return [key for key in keys if key not in own]
 

@@ -45,9 +45,8 @@ def restricted_because(file: File, restricted: Sequence[str]) -> str:
         ending = extension(name.rstrip(". \t"))
         if ending in rules.endings:
             return f".{ending}"
-    declared = canonical(file.content_type)
-    if declared in rules.media_types:
-        return declared
+    if canonical(file.content_type) in rules.media_types:
+        return file.content_type
     if not rules.programs and not rules.media_types:
         return ""
     head = _head(file)
