@@ -81,6 +81,8 @@ def flags_of(marks: Marks) -> list[str]:
 
 def as_crlf(data: bytes) -> bytes:
     """Every line end as CRLF."""
+    if data.count(b"\n") == data.count(b"\r\n"):
+        return data  # as most are: no second copy of them is made
     return _LINE_END.sub(b"\r\n", data)
 
 

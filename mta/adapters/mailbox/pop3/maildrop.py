@@ -48,17 +48,18 @@ class Maildrop:
         number = self._number(ref)
         if (size := self._sizes.get(number, 0)) > largest:
             raise RefusedError("too-large", f"a message of {size} octets")
-        data = bytearray()
+        pieces, octets = [], 0
         try:
             for piece in self.client.retrieve(number, _on_the_wire(largest)):
-                data += piece
-                if len(data) > largest:
+                pieces.append(piece)
+                octets += len(piece)
+                if octets > largest:
                     raise RefusedError("too-large", "the message is larger than the server says")
         except MailboxError as exc:
             if isinstance(exc.__cause__, TooMuchError):
                 raise RefusedError("too-large", "the message is larger than the server says") from exc
             raise
-        return as_crlf(bytes(data))
+        return as_crlf(b"".join(pieces))
 
     def delete(self, ref: str) -> None:
         try:
