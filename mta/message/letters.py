@@ -67,11 +67,11 @@ def _body(letter: Letter) -> bytes:
     """MIME fields, an empty line, and the parts."""
     body = EmailMessage(policy=SMTP)
     if letter.text.strip() or not letter.html.strip():
-        body.set_content(letter.text, cte="quoted-printable")
+        body.set_content(_encodable(letter.text), cte="quoted-printable")
         if letter.html.strip():
-            body.add_alternative(letter.html, subtype="html", cte="quoted-printable")
+            body.add_alternative(_encodable(letter.html), subtype="html", cte="quoted-printable")
     else:
-        body.set_content(letter.html, subtype="html", cte="quoted-printable")
+        body.set_content(_encodable(letter.html), subtype="html", cte="quoted-printable")
     root = body.get_body(("html",))
     if root is not None:
         for picture in letter.pictures:
@@ -81,3 +81,8 @@ def _body(letter: Letter) -> bytes:
                 disposition="inline",
             )  # fmt: skip
     return body.as_bytes(policy=SMTP)
+
+
+def _encodable(text: str) -> str:
+    """Lone surrogates, which decoded mail may hold, become `?`."""
+    return text.encode("utf-8", "replace").decode()
