@@ -39,7 +39,11 @@ class Call:
     @property
     def item(self) -> Item:
         item = self.mailbox.item(self.route.item)
-        if self.route.folder and item.folder is not self.mailbox.folder(self.route.folder):
+        if (
+            self.settings.checks_folder
+            and self.route.folder
+            and item.folder is not self.mailbox.folder(self.route.folder)
+        ):
             raise not_found()
         return item
 

@@ -30,6 +30,8 @@ class Settings:
     takes_aliases: bool = False
     """Whether a mailbox is found by any of its addresses; documented are user principal name and object id."""
     honours_if_match: bool = True
+    checks_folder: bool = True
+    """Whether a message that is named below a folder has to lie there; the documents don't say."""
     keeps_message_ids: bool = True
     """Of mail that is sent; else Exchange writes one of its own, and the given one into a field beside it."""
     next_page_at: str = ""

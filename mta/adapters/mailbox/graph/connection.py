@@ -85,16 +85,14 @@ class Connection:
         """What our token allows, in words."""
         return _roles(await self._tokens.token())
 
-    async def entries(
-        self, path: str, *, most: int, most_pages: int, prefer: str = ""
-    ) -> AsyncIterator[dict[str, Any]]:
+    async def entries(self, path: str, *, most: int, most_pages: int) -> AsyncIterator[dict[str, Any]]:
         """Those of a list, page after page. Pages may be empty; the next one is asked for only where our token may go.
 
         Raises EndpointDownError for a list that has more than so many, or more pages.
         """
         count = 0
         for _ in range(most_pages):
-            answer = await self.get(path, prefer=prefer)
+            answer = await self.get(path)
             page = answer.data.get("value")
             if not isinstance(page, list):
                 raise EndpointDownError("bad-answer", f"{self.host} gives a list without values")
@@ -120,15 +118,15 @@ class Connection:
         """Of what is there, in hexadecimal; the octets themselves are not kept."""
         return (await self._ask("GET", path, writes=False, digests=True)).sha256
 
-    async def octets(self, path: str, most: int, *, prefer: str = "") -> bytes:
+    async def octets(self, path: str, most: int) -> bytes:
         """What is there, as it is. Raises RefusedError where it is more than `most`."""
-        return (await self._ask("GET", path, prefer=prefer, writes=False, most=most)).octets
+        return (await self._ask("GET", path, writes=False, most=most)).octets
 
-    async def post(self, path: str, body: bytes, *, prefer: str = "", content_type: str = _JSON) -> Answer:
-        return await self._ask("POST", path, body=body, prefer=prefer, content_type=content_type)
+    async def post(self, path: str, body: bytes, *, content_type: str = _JSON) -> Answer:
+        return await self._ask("POST", path, body=body, content_type=content_type)
 
-    async def patch(self, path: str, body: bytes, *, if_match: str = "", prefer: str = "") -> Answer:
-        return await self._ask("PATCH", path, body=body, if_match=if_match, prefer=prefer)
+    async def patch(self, path: str, body: bytes, *, if_match: str = "") -> Answer:
+        return await self._ask("PATCH", path, body=body, if_match=if_match)
 
     async def at_upload_address(self, method: str, url: str, headers: Mapping[str, str], body: bytes = b"") -> Answer:
         """A request at an upload session's address, which is a secret and takes no token.

@@ -31,15 +31,14 @@ _T = TypeVar("_T")
 _PAGE = 200
 _MORE_PAGES = 20
 """For drafts that somebody has left among the messages: they are passed over."""
-_IMMUTABLE = 'IdType="ImmutableId"'
-"""https://learn.microsoft.com/graph/outlook-immutable-id: a message keeps its id when the mailbox is moved."""
 _EPOCH = "1900-01-01T00:00:00Z"
 
 
 class GraphReader:
-    """Fulfils `mta.ports.mailbox_reader.MailboxReader`; a `ref` is an immutable id.
+    """Fulfils `mta.ports.mailbox_reader.MailboxReader`; a `ref` is an item's ordinary id.
 
-    Messages are named within the folder: what somebody has moved elsewhere since it was found is gone for us.
+    That changes when the message is moved, other than an immutable one: what somebody has moved elsewhere since it was
+    found is gone for us, and a move whose answer was lost isn't done twice.
     """
 
     def __init__(self, settings: GraphMailbox) -> None:
@@ -82,7 +81,7 @@ class GraphReader:
         """As the port says."""
 
         async def ask(path: str) -> bytes:
-            mime = await self._connection.octets(f"{path}/$value", largest, prefer=_IMMUTABLE)
+            mime = await self._connection.octets(f"{path}/$value", largest)
             if not mime:
                 raise RefusedError("no-mime", "Microsoft Graph gives no MIME of it")
             return as_crlf(mime)
@@ -109,7 +108,7 @@ class GraphReader:
             await self._without_receipt(path, ref)
             if self._settings.after.purge and self._knows_permanent_delete:
                 # In the global cloud only (https://learn.microsoft.com/graph/api/message-permanentdelete).
-                await self._connection.post(f"{path}/permanentDelete", b"", prefer=_IMMUTABLE)
+                await self._connection.post(f"{path}/permanentDelete", b"")
             else:
                 await self._moved(path, "recoverableitemsdeletions")
 
@@ -153,7 +152,7 @@ class GraphReader:
         )
         found: dict[str, dict[str, Any]] = {}
         pages = limit // top + _MORE_PAGES
-        async for each in self._connection.entries(path, most=pages * top, most_pages=pages, prefer=_IMMUTABLE):
+        async for each in self._connection.entries(path, most=pages * top, most_pages=pages):
             if isinstance(each.get("id"), str) and each.get("isDraft") is not True:
                 found[each["id"]] = each
             if len(found) >= limit:
@@ -173,7 +172,7 @@ class GraphReader:
         return answer
 
     async def _look(self, path: str) -> dict[str, Any]:
-        return (await self._connection.get(f"{path}?$select=id,isReadReceiptRequested", prefer=_IMMUTABLE)).data
+        return (await self._connection.get(f"{path}?$select=id,isReadReceiptRequested")).data
 
     async def _without_receipt(self, path: str, ref: str) -> None:
         """Exchange answers a request for a receipt when a message is marked as read, or deleted unread."""
@@ -184,10 +183,10 @@ class GraphReader:
             self._wants_receipt[ref] = False
 
     async def _changed(self, path: str, values: dict[str, Any]) -> None:
-        await self._connection.patch(path, encoded(values), prefer=_IMMUTABLE)
+        await self._connection.patch(path, encoded(values))
 
     async def _moved(self, path: str, target: str) -> None:
-        await self._connection.post(f"{path}/move", encoded({"destinationId": target}), prefer=_IMMUTABLE)
+        await self._connection.post(f"{path}/move", encoded({"destinationId": target}))
 
     async def _message(self, ref: str) -> str:
         return f"{await self._folder()}/messages/{quote(ref, safe='=')}"
