@@ -31,6 +31,8 @@ class Named:
 def named_in(message: Message, tracking: Tracking) -> Named | None:
     """The conversation that a valid reference names: in In-Reply-To, in References from the right, in our own field,
     in the text from its beginning, where the newest is. Those of modules that are gone count for nothing.
+
+    Reading the text costs more than all else, so it is read only where some module puts references into texts.
     """
     for name, by, latest in (
         ("in-reply-to", "in-reply-to", False),
@@ -42,7 +44,7 @@ def named_in(message: Message, tracking: Tracking) -> Named | None:
             found = list(_valid(text, tracking))
             if found:
                 return Named(found[-1] if latest else found[0], by)
-    for body in displayed(message):
+    for body in displayed(message) if tracking.looks_into_texts else ():
         for transaction in _valid(body.text[:TEXT_LOOKED_AT], tracking):
             return Named(transaction, "body")
     return None

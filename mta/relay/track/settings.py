@@ -53,6 +53,11 @@ class Tracking:
             settings.next_hop,
         )
 
+    @property
+    def looks_into_texts(self) -> bool:
+        """Whether some module puts its references there."""
+        return any(how != "none" for how in self.in_text.values())
+
     def module(self, named: str) -> str:
         """The module that a rule names; the first one where it names none, or one that is gone."""
         return named if named in self.styles else next(iter(self.styles))

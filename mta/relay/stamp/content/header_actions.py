@@ -168,7 +168,7 @@ def _carry(wanted: _Wanted, action: CarryId) -> None:
 def _subject_edits(message: Message, wanted: _Wanted) -> list[Edit]:
     """The subject's token and tags; the first rule's stands outermost."""
     prefix, suffix = " ".join(wanted.prefixes), " ".join(reversed(wanted.suffixes))
-    if wanted.token:
+    if wanted.token and wanted.token not in (*wanted.prefixes, *wanted.suffixes):
         if not prefix and not suffix and wanted.subject is None:
             return name_conversation(message, wanted.token)
         wanted.subject = with_token(message.subject if wanted.subject is None else wanted.subject, wanted.token)
