@@ -221,7 +221,6 @@ class GraphAccount(AccountSettings):
     kind: Literal["graph"]
     oauth: OAuth
     url: str = ""
-    save_to_sent_items: bool = False
     tls: Trust = Trust()
     timeout: Duration = timedelta(seconds=60)
 

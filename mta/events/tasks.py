@@ -37,6 +37,14 @@ def tracking_target_missing(target: str, *, kind: str, organisation: str) -> Non
     emit("warning", "tracking-target-missing", target=target, kind=kind, organisation=organisation)
 
 
+def tracking_target_unverified(target: str, *, organisation: str) -> None:
+    """Said of a sink or account at each start and reload."""
+    emit(
+        "warning", "tracking-target-unverified", target=target, organisation=organisation,
+        what="tls: verify: false, so anybody on the way can read and change everything, passwords too",
+    )  # fmt: skip
+
+
 def tracking_tasks_changed(operation: str, *, by: str, which: str, tasks: int) -> None:
     """An administrator has replayed or dropped tasks."""
     emit("warning", "tracking-tasks-changed", operation=operation, by=by, which=which, tasks=tasks)

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from mta import events
 from mta.config.outgoing_checks import allowed_senders
 from mta.config.settings_digest import digest_of
-from mta.config.tracking_schema import TrackingSettings
+from mta.config.tracking_schema import TrackingSettings, WebhookSink
 from mta.model import task_reasons as reasons
 from mta.model.reply import MailError
 from mta.model.tracking import Task, TaskFilter, TaskKind, TaskOutcome, TaskState, TaskTarget
@@ -97,7 +97,16 @@ class TaskRunner:
                 continue
             self._retired.append(target)
             self._to_hasten.add(at)
+        self._warn()
         self.wake()
+
+    def _warn(self) -> None:
+        """Of what is allowed and shouldn't be."""
+        for name, settings in self._branches.items():
+            webhooks = [sink for sink in settings.sinks if isinstance(sink, WebhookSink)]
+            for other in (*webhooks, *settings.accounts):
+                if not other.tls.verify:
+                    events.tracking_target_unverified(other.name, organisation=name)
 
     def wake(self) -> None:
         """Look at once: there are new tasks, or an administrator has replayed some."""
