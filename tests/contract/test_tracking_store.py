@@ -140,14 +140,16 @@ async def test_one_that_belongs_nowhere_is_remembered(arrivals: Arrivals, tracki
 
 
 async def test_siblings_that_overtake_their_original_fold_into_one(arrivals: Arrivals, tracking: TrackingStore) -> None:
-    first = await arrivals.open("<reply-1@x>")
+    first = await arrivals.open("<reply-1@x>", participants=(ANN,))
     await arrivals.take(first, message_id="<reply-1@x>", known_ids=("<original@x>", "<older@x>"))
     assert await tracking.transactions_of(DESK, ["<original@x>"]) == {"<original@x>": first}
     other = await arrivals.open("<elsewhere@x>")
     await arrivals.take(other, message_id="<elsewhere@x>", known_ids=("<original@x>", "<another@x>"))
     known = await tracking.transactions_of(DESK, ["<original@x>", "<another@x>"])
     assert known == {"<original@x>": first, "<another@x>": other}, "the first that names them owns them"
-    assert await arrivals.open("<original@x>", participants=(BOB,)) == first
+    assert await arrivals.open("<older@x>", participants=(BOB, ANN)) != first, "who writes it doesn't take part"
+    assert BOB not in await tracking.participants(first)
+    assert await arrivals.open("<original@x>", participants=(ANN, BOB)) == first
     assert BOB in await tracking.participants(first), "nobody had brought it before"
 
 

@@ -35,11 +35,15 @@ class OpenTransaction(Operation[Transaction]):
 
 
 def _open(cursor: sqlite3.Cursor, opening: Opening, nonce: str) -> Transaction:
-    """Who takes part is said by the first that brings the message: it is of their making, later ones may be forged."""
+    """Who takes part is said by the first that brings the message: it is of their making, later ones may be forged.
+
+    A message that was only named by others belongs to them if its author, who comes first, takes part: anybody who
+    knows such an id can write a message with it.
+    """
     message_id, at = storable(opening.message_id), microseconds(opening.at)
     noted = cursor.execute(SQL["message_of_conversation"], (opening.organisation, message_id)).fetchone()
     is_seen = bool(noted and noted[1] and message_id)
-    if noted and message_id:
+    if noted and message_id and (is_seen or _takes_part(cursor, int(noted[0]), opening.participants)):
         conversation = int(noted[0])
     elif opening.continues is not None:
         conversation = restored(cursor, opening.continues, at)
@@ -50,6 +54,10 @@ def _open(cursor: sqlite3.Cursor, opening: Opening, nonce: str) -> Transaction:
             see(cursor, opening.organisation, message_id, conversation)
         add_participants(cursor, conversation, opening.participants)
     return named(cursor, conversation)
+
+
+def _takes_part(cursor: sqlite3.Cursor, conversation: int, people: Sequence[str]) -> bool:
+    return any(address in people[:1] for (address,) in cursor.execute(SQL["participants"], (conversation,)))
 
 
 def see(cursor: sqlite3.Cursor, organisation: str, message_id: str, conversation: int) -> None:
