@@ -67,7 +67,7 @@ class Take(Operation[Taken]):
             add_participants(cursor, conversation, self.intake.participants)
             if entry.state is EntryState.JOINED and not self.once:
                 _know(cursor, self.intake, conversation)
-        _change(cursor, self.intake.changes, self.attachments, self.folder, at)
+        _change(cursor, self.intake.changes, self.attachments, self.folder, at, is_quiet=self.intake.is_quiet)
         _add_tasks(cursor, self.intake.tasks, self.payloads, self.folder, at)
         _count(cursor, self.intake, at)
         return Taken(True, unnamed(cursor, self.files))
@@ -111,11 +111,12 @@ def _count(cursor: sqlite3.Cursor, intake: Intake, at: int) -> None:
 
 def _change(
     cursor: sqlite3.Cursor, changes: Sequence[Change], attachments: Sequence[Sequence[StoredOctets]], folder: Path,
-    at: int,
+    at: int, *, is_quiet: bool,
 ) -> None:  # fmt: skip
     """In order; that rules were carried out, is noted for the record as it stands after all of them.
 
-    What a time-triggered rule itself changes doesn't make it, or another one, due again: two would go on for ever.
+    What a time-triggered rule itself changes doesn't make it, or another one, due again: two would go on for ever. Nor
+    does what is quiet.
     """
     conversations = {change.transaction: restored(cursor, change.transaction, at) for change in changes}
     by_rules = {conversations[change.transaction] for change in changes if isinstance(change, NoteRule)}
@@ -130,7 +131,7 @@ def _change(
                 cursor.execute(SQL["delete_record"], {"conversation": conversation, "at": at})
             case AddNote():
                 _add_note(cursor, conversation, change, attachments[place], folder, at)
-    for conversation in set(conversations.values()) - by_rules:
+    for conversation in () if is_quiet else set(conversations.values()) - by_rules:
         cursor.execute(SQL["touch_record"], {"conversation": conversation, "at": at})
     for change in changes:
         if isinstance(change, NoteRule):

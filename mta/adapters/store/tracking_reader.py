@@ -42,6 +42,8 @@ class Which:
 
 
 _NONE = Which(("false",), {})
+_EVER = 2**62
+"""Later than all times."""
 
 
 def statement(name: str) -> str:
@@ -62,6 +64,7 @@ def record_conditions(which: RecordFilter, now: datetime) -> Which:
         "unchanged_since": _before(now, which.unchanged_for_s),
         **{name: pattern(text) for name, text in texts.items()},
         "not_deleted": None if which.with_deleted else True,
+        **({"requester": None, "requester_is": which.requester or None} if "*" not in which.requester else {}),
     }
     return _asked("which_record_", wanted)
 
@@ -189,8 +192,11 @@ def notes_of(cursor: sqlite3.Cursor, transactions: Sequence[Transaction]) -> dic
 
 def overdue(cursor: sqlite3.Cursor, values: Mapping[str, object]) -> list[Record]:
     """Records that a time-triggered rule is for, the oldest first."""
-    name = "overdue_by_age" if values["created_before"] is not None else "overdue_by_rest"
-    return _decoded("record", cursor.execute(statement(name), values).fetchall(), record_of)
+    by_rest = values["created_before"] is None and values["unchanged_since"] is not None
+    name = "overdue_by_rest" if by_rest else "overdue_by_age"
+    created_before = _EVER if values["created_before"] is None else values["created_before"]
+    rows = cursor.execute(statement(name), {**values, "created_before": created_before}).fetchall()
+    return _decoded("record", rows, record_of)
 
 
 # --- tasks and mailboxes ---------------------------------------------------------------------------------------------

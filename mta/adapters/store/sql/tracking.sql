@@ -219,20 +219,20 @@ WHERE (:after = 0 OR record.id < :after) AND {which} ORDER BY record.id DESC LIM
 -- name: count_records
 SELECT organisation, module, state, count(*) FROM record WHERE {which} GROUP BY organisation, module, state
 
--- Forced indexes: the oldest first, and it ends early where many match.
+-- By the index that has the times: what is not old enough is not looked at.
 -- name: overdue_by_age
 SELECT {record} FROM record INDEXED BY record_state JOIN conversation ON conversation.id = record.conversation
-WHERE {overdue} ORDER BY record.created_at LIMIT :limit
+WHERE {overdue} AND record.created_at <= :created_before
+  AND (:unchanged_since IS NULL OR touched_at <= :unchanged_since)
+ORDER BY record.created_at LIMIT :limit
 
 -- name: overdue_by_rest
 SELECT {record} FROM record INDEXED BY record_touched JOIN conversation ON conversation.id = record.conversation
-WHERE {overdue} ORDER BY record.touched_at LIMIT :limit
+WHERE {overdue} AND touched_at <= :unchanged_since ORDER BY touched_at LIMIT :limit
 
 -- name: overdue
 is_deleted = 0 AND record.organisation = :organisation AND record.module = :module
 AND state IN (SELECT value FROM json_each(:states))
-AND (:created_before IS NULL OR record.created_at <= :created_before)
-AND (:unchanged_since IS NULL OR touched_at <= :unchanged_since)
 AND NOT EXISTS (SELECT 1 FROM record_rule AS done
                 WHERE done.conversation = record.conversation AND rule = :rule AND done.version = record.version)
 
@@ -250,6 +250,10 @@ record.state LIKE :state ESCAPE '\'
 
 -- name: which_record_requester
 record.requester LIKE :requester ESCAPE '\'
+
+-- By the index, which LIKE can't use.
+-- name: which_record_requester_is
+record.requester = :requester_is COLLATE NOCASE
 
 -- name: which_record_owner
 record.owner LIKE :owner ESCAPE '\'
@@ -333,17 +337,20 @@ WHERE due_at IS NOT NULL AND (
     number IN (SELECT value FROM json_each(:numbers))
     OR conversation IN (SELECT value FROM json_each(:conversations)))
 
--- A loose index scan, as that for next hops.
+-- A loose index scan, as that for next hops. In three steps, for SQLite compares rows by their first column only.
 -- name: due_targets
 WITH RECURSIVE line (kind, organisation, target) AS (
     SELECT * FROM (SELECT kind, organisation, target FROM task WHERE is_first = 1
                    ORDER BY kind, organisation, target LIMIT 1)
     UNION ALL
     SELECT following.kind, following.organisation, following.target FROM line JOIN task AS following
-    ON following.number = (
-        SELECT number FROM task
-        WHERE is_first = 1 AND (kind, organisation, target) > (line.kind, line.organisation, line.target)
-        ORDER BY kind, organisation, target LIMIT 1)
+    ON following.number = coalesce(
+        (SELECT number FROM task
+         WHERE is_first = 1 AND kind = line.kind AND organisation = line.organisation AND target > line.target
+         ORDER BY target LIMIT 1),
+        (SELECT number FROM task WHERE is_first = 1 AND kind = line.kind AND organisation > line.organisation
+         ORDER BY organisation, target LIMIT 1),
+        (SELECT number FROM task WHERE is_first = 1 AND kind > line.kind ORDER BY kind, organisation, target LIMIT 1))
 )
 SELECT kind, organisation, target, (
     SELECT min(due_at) FROM task
