@@ -18,7 +18,11 @@ _DEEPEST = 20
 def parts_of(path: str) -> tuple[str, ...]:
     """The folders' names from the top down. Raises RefusedError for what can't be a path."""
     parts = tuple(_ESCAPED.sub(r"\1", part).strip() for part in _PART.findall(path))
-    if not parts or len(parts) > _DEEPEST or not all(part and len(part) <= _LONGEST for part in parts):
+    if (
+        not parts
+        or len(parts) > _DEEPEST
+        or not all(part.isprintable() and 0 < len(part) <= _LONGEST for part in parts)
+    ):
         raise RefusedError("no-name", "this can't be the name of a folder")
     return parts
 

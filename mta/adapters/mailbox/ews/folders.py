@@ -14,6 +14,7 @@ from mta.ports.mailbox import EndpointDownError, MailboxError, NoMailboxError
 _TOP = "msgfolderroot"
 _PAGE = 500
 _MOST_PAGES = 20
+_DEEPEST = 50
 _MAIL = "ipf.note"
 
 
@@ -141,7 +142,7 @@ def _names(folder: _Found, found: dict[str, _Found]) -> list[str]:
     """From the top down; a server that names a folder as its own ancestor doesn't hold us."""
     names: list[str] = []
     at: _Found | None = folder
-    while at is not None and len(names) < _MOST_PAGES:
+    while at is not None and len(names) < _DEEPEST:
         names.append(at.name)
         at = found.get(at.parent)
     return names[::-1]

@@ -14,6 +14,7 @@ from mta.ports.mailbox import MailboxError, NoMailboxError
 _PAGE = 100
 _MOST_PAGES = 20
 _MOST_FOLDERS = 1000
+_DEEPEST = 50
 _TOP = ""
 
 
@@ -44,7 +45,7 @@ class Folders:
             async for each in self._below(place):
                 child = (*names, _text(each, "displayName"))
                 found.append(child)
-                if each.get("childFolderCount") != 0 and len(child) < _MOST_PAGES:
+                if each.get("childFolderCount") != 0 and len(child) < _DEEPEST:
                     above.append((_text(each, "id"), child))
         return sorted(map(path_of, found))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import email
+import gzip
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -26,8 +27,9 @@ from mta.ports.mailbox import (
     SignInError,
 )
 from tests.peers.ews import EwsServer, ews_server
-from tests.peers.https import Authority
+from tests.peers.https import Authority, Response
 from tests.peers.oauth import OAuthServer, oauth_server
+from tests.unit.adapters.mailbox.ews.conftest import Scripted, response
 
 _RECEIVED = datetime(2026, 11, 2, 10, 0, tzinfo=UTC)
 _LARGE = 50_000_000
@@ -211,10 +213,10 @@ async def test_the_oldest_come_first_and_no_more_than_asked_for(
     assert [each.ref for each in await reader.waiting(1)] == [old]
 
 
-async def test_a_folder_of_ten_thousand_is_asked_for_the_pages_that_are_wanted(
+async def test_a_folder_of_thousands_is_asked_for_the_pages_that_are_wanted(
     server: EwsServer, mailbox: str, reader: EwsReader
 ) -> None:
-    server.copy_item(deliver(server, mailbox), 9_999)
+    server.copy_item(deliver(server, mailbox), 2_999)
     server.forget()
     assert len({each.ref for each in await reader.waiting(450)}) == 450
     assert operations(server) == ["FindItem"] * 3
@@ -482,3 +484,61 @@ async def test_answers_that_are_none(server: EwsServer, mailbox: str, reader: Ew
     with pytest.raises(EndpointDownError):
         await reader.waiting(10)
     assert [each.ref for each in await reader.waiting(10)] == [item]
+
+
+# --- servers that answer what they like -------------------------------------------------------------------------------
+
+
+def found_folders(*folders: str, is_last: bool = True) -> str:
+    inside = f'<m:RootFolder IncludesLastItemInRange="{str(is_last).lower()}"><t:Folders>{"".join(folders)}</t:Folders>'
+    return response("FindFolder", f"{inside}</m:RootFolder>")
+
+
+def folder(identity: str, parent: str, name: str) -> str:
+    ids = f'<t:FolderId Id="{identity}"/><t:ParentFolderId Id="{parent}"/>'
+    return f"<t:Folder>{ids}<t:DisplayName>{name}</t:DisplayName></t:Folder>"
+
+
+async def test_folders_that_are_their_own_ancestors(scripted: Scripted, opened: Open) -> None:
+    scripted.answers = [found_folders(folder("a", "b", "A"), folder("b", "a", "B"), "<t:Folder/>")]
+    reader = opened(url=scripted.url, tls={"ca_file": str(scripted.authority.file)})
+    assert [path.count("/") for path in await reader.folders()] == [49, 49]
+
+
+async def test_a_list_of_folders_without_end(scripted: Scripted, opened: Open) -> None:
+    scripted.answers = [found_folders(folder("a", "", "A"), is_last=False)]
+    reader = opened(url=scripted.url, tls={"ca_file": str(scripted.authority.file)})
+    with pytest.raises(EndpointDownError, match="without end"):
+        await reader.folders()
+    assert len(scripted.asked) == 20
+
+
+async def test_a_page_that_comes_again_and_again(scripted: Scripted, opened: Open) -> None:
+    items = (
+        '<t:Message><t:ItemId Id="a" ChangeKey="b"/><t:Size>-5</t:Size><t:DateTimeReceived>soon</t:DateTimeReceived>'
+        "</t:Message><t:Message/><t:Message><t:ItemId/></t:Message>"
+    )
+    page = f'<m:RootFolder IncludesLastItemInRange="false"><t:Items>{items}</t:Items></m:RootFolder>'
+    scripted.answers = [response("FindItem", page)]
+    reader = opened(url=scripted.url, tls={"ca_file": str(scripted.authority.file)})
+    (waiting,) = await reader.waiting(100)
+    assert (waiting.ref, waiting.size_octets, waiting.received_at) == ("a", 0, None)
+    assert len(scripted.asked) <= 21
+
+
+@pytest.mark.parametrize("mime", ["", "<t:MimeContent>A</t:MimeContent>", "<t:MimeContent/>"])
+async def test_an_item_without_mime(scripted: Scripted, opened: Open, mime: str) -> None:
+    item = f'<m:Items><t:Message>{mime}<t:ItemId Id="a" ChangeKey="b"/></t:Message></m:Items>'
+    scripted.answers = [response("GetItem", item)]
+    reader = opened(url=scripted.url, tls={"ca_file": str(scripted.authority.file)})
+    with pytest.raises(RefusedError, match="no-mime"):
+        await reader.fetch("a", _LARGE)
+
+
+async def test_an_answer_that_is_larger_than_any_message_may_be_is_not_read(scripted: Scripted, opened: Open) -> None:
+    look = '<m:Items><t:Message><t:ItemId Id="a" ChangeKey="b"/><t:Size>1000</t:Size></t:Message></m:Items>'
+    bomb = gzip.compress(b"<?xml version='1.0'?>" + b" " * 100_000_000)
+    scripted.answers = [response("GetItem", look), Response(200, bomb, "text/xml", {"Content-Encoding": "gzip"})]
+    reader = opened(url=scripted.url, tls={"ca_file": str(scripted.authority.file)})
+    with pytest.raises(RefusedError, match="too-large"):
+        await reader.fetch("a", 1_000_000)

@@ -271,7 +271,7 @@ async def test_nobody_is_told_that_a_message_was_read_or_deleted(
     first, second, third = (deliver(graph, mailbox, message(wants_receipt=True)) for _ in range(3))
     reader, keeping = opened(after={"do": "delete"}), opened(after={"do": "delete", "purge": False})
     if is_listed:
-        await reader.waiting(10)
+        first, second, third = [each.ref for each in await reader.waiting(10)]
         await keeping.waiting(10)
     await reader.mark_read(first)
     await reader.delete(second)
