@@ -177,6 +177,8 @@ class Intake:
     """Message-ID of a sent entry → enhanced status code of the bounce that tells of it."""
     counted: tuple[str, ...] = ()
     """Address keys to which or from which this counts against the cap of a day."""
+    is_quiet: bool = False
+    """What programs wrote, and what is held, is no work: time-triggered rules don't begin anew by it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,6 +144,7 @@ async def _intake(
         tuple(followed.tasks),
         bounced,
         tuple(sorted(counted - {""})),
+        is_quiet=draft.outcome == "pending" or (draft.message is not None and not draft.message.is_personal),
     )
 
 

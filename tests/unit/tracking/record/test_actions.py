@@ -437,3 +437,17 @@ async def test_a_rule_by_time_in_audit_changes_nothing(tmp_path: Path) -> None:
         await desk.take(mail())
         assert await desk.by_time(timedelta(hours=2)) == 0
         assert (await desk.record()).state == "open"
+
+
+async def test_what_a_program_wrote_does_not_begin_the_time_anew(tmp_path: Path) -> None:
+    rules = CREATE + """- {name: away, when: {kind: automatic}, actions: [note]}
+- {name: late, when: {state: open, unchanged_for: 4h}, actions: [{notify: owner}]}
+"""
+    async with rule_desk(tmp_path, rules, filters={"automatic": "take"}) as desk:
+        await desk.take(mail())
+        desk.now += timedelta(hours=3)
+        answer = {"message_id": "<2@x.example>", "references": "<new-1@customer.example.net>"}
+        await desk.take(mail(auto_submitted="auto-replied", **answer))
+        assert [(note.kind, note.is_public) for note in await desk.notes()][1:] == [("automatic-reply", False)]
+        assert await desk.by_time(timedelta(hours=1)) == 1
+        assert await desk.by_time(timedelta(hours=9)) == 0
