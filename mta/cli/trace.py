@@ -153,12 +153,14 @@ def _tell_message(arguments: argparse.Namespace, sources: Sources, what: str) ->
     entries = sources.entries(filters, _MESSAGES_MAX)
     lives = lives_of(found, entries, sources.is_queue_known)
     roots = [life for life in lives.values() if life.queue_id in ids or life.message_id == what]
-    if not roots and not refusals:
+    message_id = what if what.startswith("<") else next((life.message_id for life in roots if life.message_id), "")
+    mailboxes = search.mailbox_lines(message_id) if message_id else []
+    if not roots and not refusals and not mailboxes:
         raise CommandFailedError(_nothing(arguments.what, sources))
     siblings = _siblings(sources, roots, lives) if not what.startswith("<") else []
     jobs = sources.jobs([life.queue_id for life in roots])
     notes = _notes(sources, is_cut=found.is_cut)
-    story = trace_view.Story(arguments.what, roots, lives, refusals, siblings, notes, jobs)
+    story = trace_view.Story(arguments.what, roots, lives, refusals, siblings, notes, jobs, mailboxes)
     print_json(trace_view.story_to_json(story)) if arguments.json else trace_view.print_story(story)
     return ExitCode.OK
 

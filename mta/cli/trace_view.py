@@ -32,6 +32,8 @@ class Story:
     notes: Sequence[str]
     jobs: Mapping[str, Sequence[SentItemJob]]
     """Unfinished Sent Items jobs by queue id."""
+    mailboxes: Sequence[LogLine] = ()
+    """What became of it in monitored mailboxes."""
 
     def children(self, life: Life) -> list[Life]:
         """Those that follow from a message, oldest first."""
@@ -46,6 +48,8 @@ def print_story(story: Story) -> None:
     for line in story.refusals:
         text = f"refused {_clock(line.at)}: {line.text('reply')} (client {line.text('client')}, {line.text('sender')})"
         print(printable(text))
+    for line in story.mailboxes:
+        print(printable(f"{_clock(line.at)}  {sentence(line)}"))
     if story.siblings:
         print("\nother messages with the same Message-ID")
         print_table(_HEADINGS, [row.cells() for row in rows_of(story.siblings, ())])
@@ -204,6 +208,7 @@ def story_to_json(story: Story) -> dict[str, Any]:
         "messages": [_life_to_json(story, life, 0) for life in story.roots],
         "refused": [_line_to_json(line) for line in story.refusals],
         "siblings": [row.to_json() for row in rows_of(story.siblings, ())],
+        "mailboxes": [_line_to_json(line) for line in story.mailboxes],
         "notes": list(story.notes),
     }
 

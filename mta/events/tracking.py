@@ -71,13 +71,15 @@ def mailbox_progress(mailbox: str, *, done: int, of: int, per_s: float) -> None:
 
 def mailbox_polled(
     mailbox: str, *, server: str, waiting: int, taken: int, known: int, set_aside: int, failed: int, stays: int,
-    took_s: float, per_s: float, more: bool,
+    took_s: float, per_s: float, more: bool, in_all: int,
 ) -> None:  # fmt: skip
-    """A poll that went well. One that found nothing is told at level debug."""
+    """A poll that went well. `in_all`: with those before it, where there was too much for one, as are the time and the
+    rate. One that found nothing is told at level debug."""
     emit(
-        "info" if waiting else "debug", "mailbox-polled", mailbox=mailbox, server=server, waiting=waiting, taken=taken,
+        "info" if waiting or in_all else "debug",
+        "mailbox-polled", mailbox=mailbox, server=server, waiting=waiting, taken=taken,
         known=known, set_aside=set_aside, failed=failed, stays=stays, took_s=round(took_s, 2), per_s=round(per_s, 1),
-        more=more or None,
+        more=more or None, in_all=in_all if in_all != waiting else None,
     )  # fmt: skip
 
 
@@ -199,9 +201,7 @@ def mark_without_columns(record: str, *, mailbox: str, plugin: str, reason: str)
 # --- records, by administrators --------------------------------------------------------------------------------------
 
 
-def pending_decided(
-    decision: str, *, by: str, record: str, message_id: str, sender: str, organisation: str
-) -> None:
+def pending_decided(decision: str, *, by: str, record: str, message_id: str, sender: str, organisation: str) -> None:
     """Somebody has let a stranger's message in (`accept`), or not (`decline`)."""
     emit(
         "warning", "pending-decided", decision=decision, by=by, record=record, message_id=message_id, sender=sender,

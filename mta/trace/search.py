@@ -17,6 +17,8 @@ ROUNDS = 6
 MESSAGES_MAX = 200
 CHILDREN = ("dsn", "spawned")
 """Fields of a message's line that name messages which follow from it."""
+MAILBOX_LOGS = "mailbox-"
+"""How the components of monitored mailboxes begin."""
 BIRTHS = ("dsn-queued", "followed")
 """Actions that tell of one such message, and for whom it is."""
 
@@ -98,6 +100,13 @@ class LogSearch:
             line for line in lines if line.action == "message-refused" and line.text("message_id") == message_id
         ]  # fmt: skip
 
+    def mailbox_lines(self, message_id: str) -> list[LogLine]:
+        """What became of a message with that Message-ID in monitored mailboxes, in the order of time."""
+        if not any(file.component.startswith(MAILBOX_LOGS) for file in self._files):
+            return []
+        lines = self._lines(Pattern([message_id]), None, of=MAILBOX_LOGS)
+        return sorted((line for line in lines if line.text("message_id") == message_id), key=lambda line: line.at)
+
     def of_address(self, address: str, limit: int) -> list[LogLine]:
         """Accepted and refused messages from or to an address, newest first; days are read from the newest back."""
         pattern, key = Pattern([address], any_case=True), address.lower()
@@ -110,8 +119,13 @@ class LogSearch:
                 return found[:limit]
         return found
 
-    def _lines(self, pattern: Pattern, since: date | None, on: date | None = None) -> Iterator[LogLine]:
+    def _lines(
+        self, pattern: Pattern, since: date | None, on: date | None = None, of: str = ""
+    ) -> Iterator[LogLine]:
+        """`of`: the beginning of the files' component."""
         for file in self._files:
+            if not file.component.startswith(of):
+                continue
             if (since is None or file.day >= since) and (on is None or file.day == on):
                 for line in matching_lines(file, pattern, self.scanned, self._progress):
                     try:

@@ -97,6 +97,17 @@ def _sent_item(line: LogLine) -> str:
     return f"Sent Items of {line.text('mailbox')}{server}: {line.text('state')}{reason}{detail}, job {line.text('job')}"
 
 
+def _mailbox_message(line: LogLine) -> str:
+    again = ", which was known already" if line.text("again") else ""
+    record = f", record {record}" if (record := line.text("record")) else ""
+    return f"mailbox {line.text('mailbox')}: {line.text('state')} ({line.text('reason')}){record}{again}"
+
+
+def _mailbox_aside(line: LogLine) -> str:
+    detail = f", {detail}" if (detail := line.text("detail")) else ""
+    return f"mailbox {line.text('mailbox')}: set aside in {line.text('folder')} ({line.text('reason')}{detail})"
+
+
 _WORDS: dict[str, Callable[[LogLine], str]] = {
     "accepted": _accepted,
     "decided": _decided,
@@ -107,6 +118,11 @@ _WORDS: dict[str, Callable[[LogLine], str]] = {
     "dsn-queued": _dsn_queued,
     "queue-changed": _changed,
     "sent-item": _sent_item,
+    "mailbox-message": _mailbox_message,
+    "mailbox-message-set-aside": _mailbox_aside,
+    "mailbox-message-stays": lambda line: (
+        f"mailbox {line.text('mailbox')}: taken, but {line.text('what')} fails ({line.text('reason')})"
+    ),
     "sent-item-left-out": lambda line: (
         f"Sent Items of {people(line.items('mailboxes'))}: left as they are ({line.text('reason')})"
     ),

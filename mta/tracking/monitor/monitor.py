@@ -266,7 +266,7 @@ class Monitor:
         events.mailbox_polled(
             self.name, server=progress.server, waiting=this.of, taken=this.taken, known=this.known,
             set_aside=this.set_aside, failed=this.failed, stays=this.stays, took_s=progress.took_s or 0.0,
-            per_s=progress.per_s, more=progress.has_more,
+            per_s=progress.per_s, more=progress.has_more, in_all=progress.of,
         )  # fmt: skip
         if self._told:
             events.mailbox_answers(self.name, reason=self._told)

@@ -18,6 +18,7 @@ class LogWriter:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.component = "relay"
         self.at = NOON
         self.as_json = False
 
@@ -38,7 +39,7 @@ class LogWriter:
 
     @property
     def path(self) -> Path:
-        return self.folder / f"relay_{self.at:%Y-%m-%d}.log"
+        return self.folder / f"{self.component}_{self.at:%Y-%m-%d}.log"
 
     def accepted(self, sender: str, *recipients: str, message_id: str = "<1@mail.example.com>") -> str:
         """A message comes in; gives its queue id."""
