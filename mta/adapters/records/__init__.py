@@ -9,7 +9,7 @@ from mta.ports.record_sink import RecordSink
 def open_sink(settings: Sink) -> RecordSink:
     """The sink; asks nobody yet.
 
-    Raises OSError or KeyError where a secret or file can't be read, LookupError where a plug-in can't be had.
+    Raises OSError or KeyError where a secret or file can't be read.
     """
     if isinstance(settings, WebhookSink):
         from mta.adapters.records.webhook import Webhook

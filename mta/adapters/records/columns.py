@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from mta.adapters.records.entry_points import PluginFailedError, asked, load
+from mta.adapters.records.entry_points import LoadedOnce, PluginFailedError, asked
 from mta.model import task_reasons as reasons
+from mta.model.printable import in_a_line
 from mta.plugin_threads import PluginThreads
 from mta.ports.record_sink import COLUMNS, Refuse, Retry
 from mta.ports.task_errors import RefusedTaskError, TargetDownError, TryAgainError
@@ -20,6 +21,8 @@ TEXT_MAX = 255
 _LARGEST = 2**31 - 1
 """PtypInteger32 (MS-OXCDATA 2.11.1)."""
 
+_SAID_MAX = 200
+
 Value = str | int | float | bool
 
 
@@ -27,14 +30,16 @@ class PluggedColumns:
     """Asks a plug-in in the group `stampline.columns`."""
 
     def __init__(self, name: str, settings: Mapping[str, Any]) -> None:
-        """Raises as `entry_points.load`."""
-        self._plugin = load(COLUMNS, name, settings)
+        """It is loaded when it is first asked, as sinks are."""
+        self._plugin = LoadedOnce(COLUMNS, name, settings)
         self._threads = PluginThreads()
 
     async def of(self, record: Mapping[str, Any]) -> Mapping[str, Value]:
         """Names and values for this record. Raises TryAgainError, TargetDownError, RefusedTaskError."""
         try:
-            made = await self._threads.within(WITHIN_S, lambda: asked(lambda: dict(self._plugin(record))))
+            made = await self._threads.within(WITHIN_S, lambda: _asked(self._plugin.get(), record))
+        except LookupError as exc:
+            raise TargetDownError(reasons.NOT_OPENED, in_a_line(str(exc.args[0]), _SAID_MAX)) from exc
         except Retry as exc:
             raise TryAgainError(reasons.PLUGIN_ASKS, retry_after=exc.after) from exc
         except Refuse as exc:
@@ -44,6 +49,10 @@ class PluggedColumns:
         except PluginFailedError as exc:
             raise TryAgainError(reasons.PLUGIN_FAILED, str(exc)) from exc
         return _checked(made)
+
+
+def _asked(plugin: Callable[..., Any], record: Mapping[str, Any]) -> dict[Any, Any]:
+    return asked(lambda: dict(plugin(record)))
 
 
 def _checked(made: Mapping[Any, Any]) -> Mapping[str, Value]:

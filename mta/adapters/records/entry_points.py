@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points
 from typing import Any, TypeVar
@@ -45,3 +46,25 @@ def asked(work: Callable[[], T]) -> T:
         raise
     except BaseException as exc:  # what steers threads and loops, too: a plug-in ends neither
         raise PluginFailedError(type(exc).__name__) from exc
+
+
+class LoadedOnce:
+    """A plug-in that is loaded by whoever needs it first; for several threads."""
+
+    def __init__(self, group: str, name: str, settings: Mapping[str, Any]) -> None:
+        self._wanted = (group, name, settings)
+        self._lock = threading.Lock()
+        self._plugin: Callable[..., Any] | None = None
+
+    def get(self) -> Callable[..., Any]:
+        """Raises LookupError, each time anew: a package may have been installed."""
+        with self._lock:
+            if self._plugin is None:
+                self._plugin = load(*self._wanted)
+            return self._plugin
+
+    def close(self) -> None:
+        """Let it end, where it was loaded and has a `close`. Raises as `asked`."""
+        close = getattr(self._plugin, "close", None)
+        if callable(close):
+            asked(close)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
 from mta import events
-from mta.adapters.records.entry_points import PluginFailedError, asked, load
+from mta.adapters.records.entry_points import LoadedOnce, PluginFailedError, asked
 from mta.config.tracking_schema import PluginSink
 from mta.model import task_reasons as reasons
 from mta.model.printable import in_a_line
@@ -25,10 +25,10 @@ class PluggedSink:
     """Fulfils `mta.ports.record_sink.RecordSink`."""
 
     def __init__(self, settings: PluginSink) -> None:
-        """Raises as `entry_points.load`."""
+        """It is loaded when it is first called, in its own threads: that, too, is foreign code and may hang."""
         self._name = settings.plugin
         self._within_s = settings.timeout.total_seconds()
-        self._plugin = load(SINKS, settings.plugin, settings.settings)
+        self._plugin = LoadedOnce(SINKS, settings.plugin, settings.settings)
         self._threads = PluginThreads()
         self._threads.on_sick = lambda stuck: events.tracking_plugin_stuck(self._name, threads=stuck)
 
@@ -36,9 +36,10 @@ class PluggedSink:
         """As the port says."""
         if self._threads.stuck >= STUCK_MAX:
             raise TargetDownError(reasons.PLUGIN_STUCK, f"{STUCK_MAX} calls hang")
-        event = {**json.loads(call.payload), "idempotency_key": call.key}
         try:
-            await self._threads.within(self._within_s, lambda: asked(lambda: _call(self._plugin, event)))
+            await self._threads.within(self._within_s, lambda: _call(self._plugin.get(), call))
+        except LookupError as exc:
+            raise TargetDownError(reasons.NOT_OPENED, in_a_line(str(exc.args[0]), _SAID_MAX)) from exc
         except Retry as exc:
             raise TryAgainError(
                 reasons.PLUGIN_ASKS, in_a_line(str(exc), _SAID_MAX), retry_after=exc.after
@@ -52,18 +53,20 @@ class PluggedSink:
 
     async def close(self) -> None:
         """Let the plug-in end, where it has a `close`; threads that hang end with the process."""
-        close = getattr(self._plugin, "close", None)
-        if callable(close):
-            with suppress(TimeoutError, Retry, Refuse, PluginFailedError):  # nothing hangs on it any more
-                await self._threads.within(self._within_s, lambda: asked(close))
+        with suppress(TimeoutError, Retry, Refuse, PluginFailedError):  # nothing hangs on it any more
+            await self._threads.within(self._within_s, self._plugin.close)
 
 
-def _call(plugin: Callable[[Mapping[str, Any]], Awaitable[None] | None], event: Mapping[str, Any]) -> None:
+def _call(plugin: Callable[..., Any], call: SinkCall) -> None:
     """In a thread, with a loop of its own for a coroutine."""
-    result = plugin(event)
-    if inspect.isawaitable(result):
+    event = {**json.loads(call.payload), "idempotency_key": call.key}
 
-        async def to_its_end() -> None:
-            await result
+    async def to_its_end(result: Awaitable[None]) -> None:
+        await result
 
-        asyncio.run(to_its_end())
+    def called() -> None:
+        result = plugin(event)
+        if inspect.isawaitable(result):
+            asyncio.run(to_its_end(result))
+
+    asked(called)

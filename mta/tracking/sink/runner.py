@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from itertools import chain, repeat
@@ -20,12 +20,12 @@ from mta.config.settings_digest import digest_of
 from mta.config.tracking_schema import TrackingSettings, WebhookSink
 from mta.model import task_reasons as reasons
 from mta.model.reply import MailError
-from mta.model.tracking import Task, TaskFilter, TaskKind, TaskOutcome, TaskState, TaskTarget
+from mta.model.tracking import NewTask, Task, TaskFilter, TaskKind, TaskOutcome, TaskState, TaskTarget
 from mta.ports.clock import Clock
 from mta.ports.task_errors import RefusedTaskError, TaskError
 from mta.ports.tracking_store import TrackingStore
 from mta.tracking.sink.schedule import AFTER_OWN_FAULT_S, GIVE_UP_AFTER, begun_at, next_attempt
-from mta.tracking.sink.target import Done, LeftAloneError, Target
+from mta.tracking.sink.target import LeftAloneError, Target
 from mta.tracking.sink.ways import AccountWay, OpenAccount, OpenSink, SinkWay, WriteBack, WriteBackWay
 
 LOOK_EVERY_S = 1.0
@@ -252,14 +252,14 @@ class TaskRunner:
             except TaskError as error:
                 outcome = self._after(error, task, target)
             except Exception as exc:  # noqa: BLE001 - the task's edge: it is tried again
-                # Without the exception's own text, which may be somebody's mail.
-                where = "".join(traceback.format_tb(exc.__traceback__))
-                events.internal_error(f"task {task.number}", error=type(exc).__name__, traceback=where)
+                _tell_fault(task, exc)
                 retry_after = timedelta(seconds=AFTER_OWN_FAULT_S)
                 outcome = self._after(TaskError(reasons.INTERNAL_ERROR, retry_after=retry_after), task, target)
             else:
-                await self._pass_on(done)
-                outcome = TaskOutcome(task.number, TaskState.DONE, done.reason, done.detail)
+                await self._settle(
+                    task, TaskOutcome(task.number, TaskState.DONE, done.reason, done.detail), done.followers
+                )
+                return
             await self._settle(task, outcome)
         finally:
             target.in_hand -= 1
@@ -278,30 +278,28 @@ class TaskRunner:
             due_at = target.resume_at
         return TaskOutcome(task.number, TaskState.WAITING, error.reason, error.detail, due_at)
 
-    async def _pass_on(self, done: Done) -> None:
-        for wait_s in chain(STORE_AGAIN_S, repeat(STORE_AGAIN_S[-1])):
-            if not done.followers:
-                return
-            try:
-                await self._store.add_tasks(done.followers)
-                return
-            except MailError:
-                await asyncio.sleep(wait_s)
-
-    async def _settle(self, task: Task, outcome: TaskOutcome) -> None:
-        """Until the store takes it: what was done elsewhere is done."""
-        for wait_s in chain(STORE_AGAIN_S, repeat(STORE_AGAIN_S[-1])):
-            try:
-                await self._store.settle_task(outcome)
-                break
-            except MailError:
-                await asyncio.sleep(wait_s)
+    async def _settle(self, task: Task, outcome: TaskOutcome, followers: Sequence[NewTask] = ()) -> None:
+        if followers:
+            await self._insist(task, lambda: self._store.add_tasks(followers))
+        await self._insist(task, lambda: self._store.settle_task(outcome))
         events.tracking_task(
             task.number, kind=task.kind.value, organisation=task.organisation, target=task.target,
             record=str(task.transaction or ""), state=outcome.state.value, reason=outcome.reason,
             detail=outcome.detail, attempts=task.attempts + 1,
             is_news=outcome.state is not TaskState.WAITING or outcome.reason != task.reason,
         )  # fmt: skip
+
+    async def _insist(self, task: Task, write: Callable[[], Awaitable[object]]) -> None:
+        """Until the store takes it: what was done elsewhere is done, and would be done again."""
+        for wait_s in chain(STORE_AGAIN_S, repeat(STORE_AGAIN_S[-1])):
+            try:
+                await write()
+                return
+            except MailError:
+                await asyncio.sleep(wait_s)
+            except Exception as exc:  # noqa: BLE001 - the task's edge: it stays in hand
+                _tell_fault(task, exc)
+                await asyncio.sleep(AFTER_OWN_FAULT_S)
 
     # --- beside them --------------------------------------------------------------------------------------------------
 
@@ -330,6 +328,12 @@ class TaskRunner:
             await target.close()
         for at in [at for at, target in self._targets.items() if at.kind is TaskKind.WRITE_BACK and target.is_idle]:
             del self._targets[at]
+
+
+def _tell_fault(task: Task, exc: Exception) -> None:
+    """Without the exception's own text, which may be somebody's mail."""
+    where = "".join(traceback.format_tb(exc.__traceback__))
+    events.internal_error(f"task {task.number}", error=type(exc).__name__, traceback=where)
 
 
 def _named(at: TaskTarget) -> dict[str, str]:

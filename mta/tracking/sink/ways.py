@@ -18,8 +18,7 @@ from mta.tracking.sink.target import Done
 
 OpenSink = Callable[[Sink], RecordSink]
 OpenAccount = Callable[[OutgoingAccount], MailAccount]
-"""Both ask nobody, and raise OSError or KeyError where a secret or file can't be read, LookupError where there is no
-plug-in."""
+"""Both ask nobody, and raise OSError or KeyError where a secret or file can't be read."""
 WriteBack = Callable[[Task], Awaitable[None]]
 """Raises TaskError."""
 _TOLD = 3
@@ -48,8 +47,8 @@ class Opened(Generic[Other]):
                 try:
                     self._other = await asyncio.to_thread(self._open_other)
                 except Exception as exc:
-                    # The text of these names the file, variable or entry point.
-                    text = str(exc) if isinstance(exc, OSError | LookupError) else type(exc).__name__
+                    # The text of these names the file or variable.
+                    text = str(exc) if isinstance(exc, OSError | KeyError) else type(exc).__name__
                     raise TargetDownError(reasons.NOT_OPENED, text) from exc
             return self._other
 

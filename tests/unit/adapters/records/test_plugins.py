@@ -46,6 +46,8 @@ class Made:
     def close(self): seen.append("closed")
 class Broken:
     def __init__(self, settings): raise RuntimeError("no such file")
+class Slow:
+    def __init__(self, settings): gate.wait(30)
 constant = 3
 def columns(record): return {"Number": record["number"], "Cost": 1.5, "Open": True, "Title": "x" * 1000}
 def many(record): return {str(n): n for n in range(1000)}
@@ -56,7 +58,7 @@ def infinite(record): return {"n": float("inf")}
 def no_columns(record): return None
 """
 RAISE = ["retry", "refuse", "fail", "leave", "interrupt", "stop", "cancel", "late"]
-NAMES = ["note", "note_later", *RAISE, "hang", "Made", "Broken", "constant"]
+NAMES = ["note", "note_later", *RAISE, "hang", "Made", "Broken", "Slow", "constant"]
 COLUMNS = ["columns", "many", "odd", "unnamed", "huge", "infinite", "no_columns", "hang"]
 CALL = SinkCall("key-1", json.dumps({"event": "created"}).encode())
 
@@ -141,9 +143,16 @@ async def test_one_that_hangs_is_given_up_and_left_alone_in_the_end_and_stops_no
         ("constant", "can't be called"),
     ],
 )
-def test_what_cannot_be_had_says_why(module: Any, plugin: str, says: str) -> None:
-    with pytest.raises(LookupError, match=says):
-        sink(plugin)
+async def test_what_cannot_be_had_says_why(module: Any, plugin: str, says: str) -> None:
+    with pytest.raises(TargetDownError, match=says) as caught:
+        await sink(plugin).call(CALL)
+    assert caught.value.reason == "not-opened"
+
+
+async def test_one_that_hangs_while_it_is_loaded_is_given_up_too(module: Any) -> None:
+    with pytest.raises(TryAgainError) as caught:
+        await sink("Slow", timedelta(milliseconds=10)).call(CALL)
+    assert caught.value.reason == "plugin-slow"
 
 
 async def test_columns_are_what_a_mailbox_takes(module: Any) -> None:

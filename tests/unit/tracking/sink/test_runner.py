@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mta.model.tracking import NewTask, Task, TaskFilter, TaskKind, TaskState
+from mta.model.tracking import NewTask, Task, TaskFilter, TaskKind, TaskOutcome, TaskState
 from mta.ports.outgoing import Sent
 from mta.ports.task_errors import RefusedTaskError, TargetDownError, TaskError, TryAgainError
 from tests.unit.tracking.sink.desks import NOON, NOTICE, Bench, Desk, bench, call, notice, settings
@@ -351,3 +351,21 @@ async def test_what_an_administrator_drops_is_not_done_and_lets_the_next_one_go(
         ("desk", DONE): 2,
         ("other", DONE): 1,
     }
+
+
+async def test_a_store_that_fails_afterwards_has_nothing_done_twice(
+    desk: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mta.tracking.sink.runner.AFTER_OWN_FAULT_S", 0.01)
+    settle, failures = desk.store.settle_task, iter([RuntimeError("one"), RuntimeError("two")])
+
+    async def failing(outcome: TaskOutcome) -> None:
+        for error in failures:
+            raise error
+        await settle(outcome)
+
+    monkeypatch.setattr(desk.store, "settle_task", failing)
+    await desk.add(call("a"))
+    await desk.work(3)
+    assert desk.other.calls == [("desk", "a")]
+    assert await desk.states() == {"a": (DONE, "")}
