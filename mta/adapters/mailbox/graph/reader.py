@@ -68,7 +68,7 @@ class GraphReader:
     async def waiting(self, limit: int) -> Sequence[WaitingMessage]:
         """As the port says; drafts wait for whoever is writing them."""
         listed = await self._in_folder(lambda folder: self._oldest(folder, limit))
-        self._wants_receipt = {each["id"]: each.get("isReadReceiptRequested") is not False for each in listed}
+        self._wants_receipt = {each["id"]: each.get("isReadReceiptRequested") is True for each in listed}
         return [
             WaitingMessage(
                 each["id"], max(0, known.Properties(each).integer(known.SIZE) or 0),
@@ -177,7 +177,7 @@ class GraphReader:
     async def _without_receipt(self, path: str, ref: str) -> None:
         """Exchange answers a request for a receipt when a message is marked as read, or deleted unread."""
         if ref not in self._wants_receipt:
-            self._wants_receipt[ref] = (await self._look(path)).get("isReadReceiptRequested") is not False
+            self._wants_receipt[ref] = (await self._look(path)).get("isReadReceiptRequested") is True
         if self._wants_receipt[ref]:
             await self._changed(path, {"isReadReceiptRequested": False})
             self._wants_receipt[ref] = False
