@@ -77,3 +77,9 @@ class Incoming:
     def author_key(self) -> str:
         """Address key; "" for none."""
         return self.author.address.key if self.author is not None else ""
+
+    @property
+    def counted_as(self) -> str:
+        """For the cap of a day: whoever writes in somebody's name doesn't use up what that person may send."""
+        is_forged = self.author is not None and self.is_authenticated is False
+        return f"{self.author_key} (forged)" if is_forged else self.author_key

@@ -101,7 +101,9 @@ async def _own_id(inquiry: Inquiry) -> Correlation | None:
     is_link = parent is not None and parent != transaction and parent.module == transaction.module
     if parent is not None and is_link and not await inquiry.is_seen(message_id):
         return await inquiry.joined(parent, reasons.KNOWN_REFERENCE, merges=(transaction,))
-    return await inquiry.joined(transaction, reasons.MESSAGE_ID)
+    copy = inquiry.incoming.copy
+    is_opened = copy is not None and copy.by == "opened"
+    return await inquiry.joined(transaction, reasons.OPENED if is_opened else reasons.MESSAGE_ID)
 
 
 async def _known_reference(inquiry: Inquiry) -> Correlation | None:

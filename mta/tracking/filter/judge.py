@@ -37,7 +37,7 @@ async def judge(
         return reasons.of_rule(rule)
     if filters.accept != "everybody" and not _is_accepted(await role(), filters):
         return reasons.NOT_ACCEPTED
-    if await _is_over_cap(incoming.author_key, incoming.organisation, filters, conversations, now):
+    if await _is_over_cap(incoming.counted_as, incoming.organisation, filters, conversations, now):
         return reasons.CAP
     return ""
 

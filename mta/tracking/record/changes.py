@@ -134,7 +134,7 @@ async def _intake(
     changes = tuple(replace(change, transaction=transaction) for change in draft.changes) if transaction else ()
     participants = _participants(draft, correlation, desk)
     followed = await _followed(draft, transaction, changes, participants, desk, store, incoming.key)
-    counted = {incoming.author_key, *followed.told} if not incoming.is_sent else set(followed.told)
+    counted = {incoming.counted_as, *followed.told} if not incoming.is_sent else set(followed.told)
     bounced = {correlation.about: correlation.status} if correlation.about and correlation.status else {}
     return Intake(
         entry_of(incoming, state, reason, now, transaction),

@@ -239,7 +239,7 @@ SIBLINGS = (
            mail(message_id="<link@customer.example.net>", in_reply_to=SENT), "message-id", "T2",
            before={"T1": T1["T1"], "T2": Conversation(named=("<link@customer.example.net>",), module="case")}),
     joined("the relay opened it by this message",
-           mail(message_id="<opening@customer.example.net>"), "message-id",
+           mail(message_id="<opening@customer.example.net>"), "opened",
            before={"T1": Conversation(messages=("<opening@customer.example.net>",))},
            copy=CopyOf("T1", "received", by="opened")),
 )  # fmt: skip

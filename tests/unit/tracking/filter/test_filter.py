@@ -166,6 +166,14 @@ async def test_caps_count_each_address_by_itself(store: SqliteTrackingStore) -> 
     assert await written(store, ANNA, "capped", filters={"cap_per_day": 2}) == "cap-of-a-day"
 
 
+async def test_whoever_writes_in_her_name_does_not_use_up_what_she_may_send(store: SqliteTrackingStore) -> None:
+    scene = Scene(store, "forged", desk_settings(filters={"cap_per_day": 1}))
+    forged = mail(authentication_results="mx.desk.example.com; dmarc=fail")
+    await store.take(Intake(scene.entry("<0@x.example>", None), counted=(scene.read(forged).counted_as,)))
+    assert await reason(store, forged, "forged", filters={"cap_per_day": 1}) == "cap-of-a-day"
+    assert await reason(store, mail(), "forged", filters={"cap_per_day": 1}) == ""
+
+
 async def written(store: SqliteTrackingStore, address: str, organisation: str = "example", **settings: Any) -> str:
     scene = Scene(store, organisation, desk_settings(**settings), MemoryDirectory((BERT,)))
     return await may_write_to(
