@@ -105,7 +105,7 @@ class Notifier:
         if word == "requester":
             yield record.requester
         elif word == "owner":
-            yield record.owner
+            yield record.owner if message is None or record.owner != message.incoming.author_key else ""
         elif word == "sender":
             yield message.incoming.author_key if message is not None else ""
         elif word == "participants":
@@ -140,6 +140,8 @@ class Notifier:
                 return "not-authenticated"
             if wants_no_answer(message.incoming.parsed):
                 return "wants-no-answer"
+        elif self._occasion.event == "note.added" and address in self._addressed():
+            return "has-it"
         subject = message.incoming.subject if message is not None else self._occasion.record.title
         return await may_write_to(
             address, "", subject, organisation=self._desk.name, filters=self._desk.settings.filters,

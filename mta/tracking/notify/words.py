@@ -120,12 +120,16 @@ def pending_words(occasion: Occasion, module: Module | None, entry_key: str) -> 
     author = message.incoming.author if message is not None else None
     who = in_a_line(f"{author.display} <{author.address}>" if author is not None else "nobody", 300)
     doubtful = message is not None and message.incoming.is_authenticated is False
-    warning = "\nIts sender could not be authenticated: it may be forged." if doubtful else ""
+    why = (
+        "Servers that we believe say that it is not from there: it may be forged."
+        if doubtful
+        else "Its sender does not take part in it."
+    )
     said = "\n".join(f"> {line}" for line in lines_of(occasion.note.text if occasion.note is not None else ""))
     text = (
-        f"{who} has written to {name}, and does not take part in it. The message carries a valid reference, which "
-        f"whoever got a mail of this conversation can hand on. It is held: nothing but this notice has come of it."
-        f"{warning}\n\n{_facts(record, url_of(module, record.transaction, for_staff=True), for_staff=True)}\n\n"
+        f"A message that says to be from {who} came to {name}. {why} It carries a valid reference, which whoever got a "
+        "mail of this conversation can hand on. So it is held, and nothing but this notice has come of it.\n\n"
+        f"{_facts(record, url_of(module, record.transaction, for_staff=True), for_staff=True)}\n\n"
         f"{said}\n\nTo let it in, so that its sender takes part from now on:\n\n"
         f"    stampline records accept {_quoted(entry_key)}\n\nElse:\n\n"
         f"    stampline records decline {_quoted(entry_key)}\n"

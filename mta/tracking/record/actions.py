@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from mta.message.addresses import Mailbox
 from mta.message.patterns.text_patterns import FieldPattern
@@ -31,10 +32,12 @@ class Action(ABC):
 
 
 class _OfRecord(Action):
-    """One that needs a record."""
+    """One that needs a record. One that this message's rules have deleted can still be told of."""
+
+    tells: ClassVar[bool] = False
 
     def carry_out(self, draft: Draft, rule: str) -> None:
-        if draft.record is None or draft.is_deleted:
+        if draft.record is None or (draft.is_deleted and not self.tells):
             draft.failures.append(Failure(rule, self.source, "no-record"))
         else:
             self._change(draft, rule)
@@ -151,6 +154,7 @@ class ReadFields(_OfRecord):
 
 @dataclass(frozen=True, slots=True)
 class Notify(_OfRecord):
+    tells: ClassVar[bool] = True
     source: str
     to: tuple[str, ...]
     template: str
@@ -164,6 +168,7 @@ class Notify(_OfRecord):
 
 @dataclass(frozen=True, slots=True)
 class Call(_OfRecord):
+    tells: ClassVar[bool] = True
     source: str
     sink: str
     event: str

@@ -366,6 +366,18 @@ async def test_a_call_tells_a_sink_of_record_note_and_message(tmp_path: Path) ->
         assert told["message"]["sender"] == ANNA
 
 
+async def test_a_sink_is_told_of_what_was_deleted(tmp_path: Path) -> None:
+    rules = (
+        "rules:\n- {name: a, actions: [create]}\n- {name: b, actions: [delete, {call: crm}, {update: {title: x}}]}\n"
+    )
+    sinks = [{"kind": "webhook", "name": "crm", "url": "https://crm.example.com/in", "key": {"env": "K"}}]
+    async with rule_desk(tmp_path, rules, sinks=sinks) as desk:
+        await desk.take(mail())
+        (told,) = await desk.calls()
+        assert told["event"] == "record.deleted"
+        assert (await desk.record()).title == "Printer"
+
+
 async def test_marks_go_into_the_mailboxes_of_the_audience_only(tmp_path: Path) -> None:
     boss = Person("boss@desk.example.com", frozenset({"b@desk.example.com"}), groups=frozenset({"managers"}))
     rules = "rules:\n- {name: a, actions: [create, write-back]}\n"
@@ -440,9 +452,12 @@ async def test_a_rule_by_time_in_audit_changes_nothing(tmp_path: Path) -> None:
 
 
 async def test_what_a_program_wrote_does_not_begin_the_time_anew(tmp_path: Path) -> None:
-    rules = CREATE + """- {name: away, when: {kind: automatic}, actions: [note]}
+    rules = (
+        CREATE
+        + """- {name: away, when: {kind: automatic}, actions: [note]}
 - {name: late, when: {state: open, unchanged_for: 4h}, actions: [{notify: owner}]}
 """
+    )
     async with rule_desk(tmp_path, rules, filters={"automatic": "take"}) as desk:
         await desk.take(mail())
         desk.now += timedelta(hours=3)

@@ -189,3 +189,43 @@ async def test_what_one_of_us_wrote_first_opens_a_ticket_about_the_customer(desk
     assert (record.requester, record.owner, record.title) == (ANNA, AGENT, "Your order")
     assert [note.kind for note in await desk.notes()] == ["sent"]
     assert await desk.mails() == []
+
+
+async def test_what_staff_answers_goes_to_the_requester_once(desk: RuleDesk) -> None:
+    await desk.take(mail())
+    answers = {"references": "<new-1@customer.example.net>", "body": "We look at it.\r\n"}
+    await desk.take(mail(AGENT, message_id="<3@desk.example.com>", **answers))
+    await desk.take(mail(AGENT, message_id="<4@desk.example.com>", to=f"{SUPPORT}, {ANNA}", **answers))
+    told = (await desk.mails())[2:]
+    assert [each["to"] for each in told] == [ANNA]
+    assert "Jane Doe wrote:\r\n> We look at it." in told[0].get_content()
+
+
+async def test_mail_without_a_sender_opens_a_ticket_of_nobody(desk: RuleDesk) -> None:
+    await desk.take(mail("", message_id=None, subject=""))
+    record = await desk.record()
+    assert (record.title, record.requester) == ("(no subject)", "")
+    assert [each["to"] for each in await desk.mails()] == [f"Jane Doe <{AGENT}>"]
+
+
+async def test_a_bounce_is_a_note_for_staff_and_marks_what_failed(desk: RuleDesk) -> None:
+    await desk.take(mail())
+    transaction = (await desk.record()).transaction
+    scene = Scene(desk.store, "Example", conversations={"printer": transaction})
+    sent = mail(f"Jane <{AGENT}>", to=ANNA, message_id="<s1@x.example>", references="<new-1@customer.example.net>")
+    await desk.take(scene.copied(sent, CopyOf("printer", "sent", by=AGENT)))
+    before = len(await desk.mails())
+    report = (
+        "--b\r\nContent-Type: text/plain\r\n\r\nIt failed.\r\n--b\r\nContent-Type: message/delivery-status\r\n\r\n"
+        f"Reporting-MTA: dns; x.example\r\n\r\nFinal-Recipient: rfc822; {ANNA}\r\nAction: failed\r\nStatus: 5.1.1\r\n"
+        "\r\n--b\r\nContent-Type: message/rfc822\r\n\r\n" + sent.decode() + "\r\n--b--\r\n"
+    )
+    fields = {"content_type": 'multipart/report; report-type=delivery-status; boundary="b"', "return_path": "<>"}
+    taken = await desk.take(mail("mailer-daemon@x.example", message_id="<b@x.example>", body=report, **fields))
+    assert (taken.state, taken.transaction) == (EntryState.REPORT, transaction)
+    note = (await desk.notes())[-1]
+    assert (note.kind, note.is_public) == ("bounce", False)
+    failed = await desk.store.entry_of_message("Example", "<s1@x.example>")
+    assert failed is not None
+    assert failed.failed == "5.1.1"
+    assert len(await desk.mails()) == before
