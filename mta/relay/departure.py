@@ -48,6 +48,7 @@ from mta.relay.other_forms import OtherForms
 from mta.relay.outcome_log import log_settlement
 from mta.relay.sent_items import Outgoing, changes_what_is_read, sent_copies
 from mta.relay.split.variants import Variant, variants
+from mta.relay.track import is_copy, waiting
 
 SLOWEST_OCTETS_PER_S = 20_000
 """How slowly a next hop may take a message before we give up the attempt."""
@@ -264,6 +265,8 @@ async def _deliver_one(equipment: Equipment, departure: Departure, delivery: Lea
         )  # fmt: skip
         is_reached = any(result.reply.is_success or result.remote_reply for result in results)
         equipment.in_hand.note_reached(delivery.next_hop, is_reached=is_reached)
+        if is_copy(delivery.message):
+            results = waiting(results)
     crash_point("after-delivery")
     now = equipment.clock.now()
     settlement = settler.settlement(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -20,16 +20,19 @@ from mta.message.tracking_copy import (
 )
 from mta.model import decision as decided
 from mta.model.address import Address, parse_address
-from mta.model.delivery import AcceptedMessage, Body, RecipientEntry, Spawned
+from mta.model.delivery import AcceptedMessage, Body, RecipientEntry, RecipientResult, Spawned
 from mta.model.envelope import Envelope
 from mta.model.next_hop import NextHopOf
 from mta.model.queue_id import new_queue_id
+from mta.model.reply import Reply
 from mta.model.transaction import Tracked
 from mta.relay.track.carried import recipients_named
 from mta.relay.track.original import copy_claim
 from mta.relay.track.settings import Tracking
 
 _SUBJECT_MAX = 200
+COPY = "copy"
+"""`Tracked.by` of a copy itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +99,35 @@ def make_copy(plan: CopyPlan, now: datetime, spill: Path | None) -> Spawned:
         envelope=Envelope(None, (address,), body_8bit=True),
         client=None,
         body=body,
-        decision=decided.Decision((entry,), message.decision.organisation),
+        decision=decided.Decision((entry,), message.decision.organisation, tracked=_named(plan.tracked)),
         recipients=(RecipientEntry(0, address, 0, hop),),
         message_id=head.message_id,
         snapshot=message.snapshot,
         due_at=now,
     )
     return Spawned(spawned, (copy_claim(message.decision.organisation, plan.tracked.key),))
+
+
+def _named(tracked: Tracked) -> Tracked:
+    return Tracked(tracked.transaction, tracked.rule, COPY)
+
+
+def is_copy(message: AcceptedMessage) -> bool:
+    """Whether it is such a copy."""
+    tracked = message.decision.tracked
+    return message.client is None and tracked is not None and tracked.by == COPY
+
+
+def waiting(results: Sequence[RecipientResult]) -> list[RecipientResult]:
+    """What a copy's attempt comes to: a mailbox that is full or was renamed loses nothing, the copy waits until an
+    administrator has seen to it, or until it is too old."""
+    return [
+        replace(result, reply=_for_now(result.reply)) if result.reply.is_permanent else result for result in results
+    ]
+
+
+def _for_now(reply: Reply) -> Reply:
+    return Reply(451, f"4{reply.status[1:]}" if reply.status else "", reply.text)
 
 
 def _subject(plan: CopyPlan) -> str:

@@ -330,13 +330,21 @@ async def test_a_retry_makes_no_second_copy(at_work: Open) -> None:
         assert not await world.queue()
 
 
-async def test_a_copy_that_is_refused_for_good_tells_nobody_outside(at_work: Open) -> None:
+async def test_a_copy_that_is_refused_waits_and_nobody_outside_is_told(at_work: Open) -> None:
     async with at_work() as world:
         world.transport.answer = lambda entry: NO if str(entry.address) == PROCESSING else Reply(250, "2.0.0", "Ok")
         await world.submit(FROM_OUTSIDE, "jane@example.com", client=STRANGER, sender="bob@example.net")
         await settled(world)
         await settled(world)
         assert {to for _, to in world.transport.copies} == {("jane@example.com",), (PROCESSING,)}
+        (waiting,) = await world.queue()
+        (who,) = waiting.recipients
+        assert (str(who.address), who.last_reply) == (PROCESSING, "451 4.1.1 nobody")
+        world.transport.answer = lambda entry: Reply(250, "2.0.0", "Ok")
+        world.clock.time = world.clock.time.replace(hour=23)
+        await settled(world)
+        assert not await world.queue()
+        assert len(copies(world)) >= 2
 
 
 async def test_no_store_is_451_and_nothing_is_lost(at_work: Open) -> None:
