@@ -12,7 +12,7 @@ from mta.adapters.notification.mail import MailChannel
 from mta.adapters.store.look import look, look_at_mailboxes, look_at_sent_items, look_at_tasks
 from mta.app.companion import NO_SUCH_REQUEST, run_companion
 from mta.config.delivery_schema import MaildirHop
-from mta.config.mailbox_schema import MaildirMailboxes
+from mta.config.mailbox_schema import MaildirMailboxes, OAuth
 from mta.config.schema import Configuration
 from mta.control.client import NotRunningError, ask
 from mta.ports.clock import SystemClock
@@ -107,6 +107,10 @@ def _app_certificates(configuration: Configuration) -> Iterator[WatchedCertifica
         oauth = None if isinstance(server, MaildirMailboxes) else server.oauth
         if oauth is not None and oauth.certificate is not None:
             yield WatchedCertificate(oauth.certificate, f"mailbox server {server.name}")
+    for organisation in configuration.every_organisation:
+        for account in organisation.tracking.accounts if organisation.tracking is not None else ():
+            if isinstance(account.oauth, OAuth) and account.oauth.certificate is not None:
+                yield WatchedCertificate(account.oauth.certificate, f"outgoing account {account.name}")
 
 
 class WatchProcess:

@@ -12,18 +12,9 @@ from mta.adapters.outgoing import open_account
 from mta.cli.command import ExitCode, print_json
 from mta.cli.steps import Say, Step, show
 from mta.config.tracking_schema import OutgoingAccount
-from mta.model import task_reasons as reasons
 from mta.ports.outgoing import MailAccount, OutgoingMail
 from mta.ports.task_errors import TaskError
-
-_MENDS = {
-    reasons.UNREACHABLE: "see host, port and the firewall",
-    reasons.TIMEOUT: "see host, port and the firewall",
-    reasons.TLS_FAILED: "name its authority as tls.ca_file, or correct host or tls.mode",
-    reasons.SIGN_IN: "correct user, password or oauth; Microsoft 365: the application needs Mail.Send for this mailbox",
-    reasons.REFUSED: "see why the server doesn't take mail from this sender, or for this recipient",
-    reasons.BAD_ANSWER: "see that host and port are those of a mail server, and tls.mode is what it expects there",
-}
+from mta.probe.outgoing_mends import mend_of, told
 
 
 def run(settings: OutgoingAccount, recipient: str, hostname: str, *, as_json: bool) -> int:
@@ -110,5 +101,4 @@ def trial_message(sender: str, recipient: str, subject: str, text: str, hostname
 
 def failed(what: str, error: TaskError) -> Step:
     """With what the reason means, and what to do."""
-    text = f"{error.detail or error.reason} ({reasons.explained(error.reason) or error.reason})"
-    return Step(what, False, text, _MENDS.get(error.reason, ""))
+    return Step(what, False, told(error), mend_of(error))

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
-from urllib.parse import urlsplit
 
 from mta.config.alert_schema import AlertMail, Webhook
 from mta.config.schema import Configuration
 from mta.model.address import domain_key
-from mta.probe.probe import Probe, Say, Surroundings, failed, ok
+from mta.probe.probe import Probe, Say, Surroundings
 from mta.probe.smtp_dialogue import examine_server
-from mta.probe.smtp_server import STEP_S, SmtpServer
-from mta.probe.tls_server import TlsServer, examine_tls
+from mta.probe.smtp_server import SmtpServer
+from mta.probe.webhook import examine_webhook
 from mta.relay.following import postmaster
 
 
@@ -40,21 +38,7 @@ class WebhookProbe:
     name: str = "webhook"
 
     async def run(self, say: Say) -> None:
-        parts = urlsplit(self.settings.url)
-        host = parts.hostname or ""
-        if parts.scheme == "https":
-            await examine_tls(TlsServer(host, parts.port or 443, keys=frozenset()), say, self.now)
-            return
-        port = parts.port or 80
-        try:
-            async with asyncio.timeout(STEP_S):
-                _, writer = await asyncio.open_connection(host, port)
-        except (OSError, UnicodeError) as exc:
-            why = "no answer in time" if isinstance(exc, TimeoutError) else str(exc)
-            say(failed(f"{host}:{port} can't be reached: {why}", "correct the URL, or see what stands between"))
-        else:
-            writer.transport.abort()
-            say(ok(f"{host}:{port} can be reached"))
+        await examine_webhook(self.settings.url, say, self.now)
 
 
 def probes(surroundings: Surroundings) -> Iterable[Probe]:

@@ -13,6 +13,7 @@ from mta.probe import (
     machine,
     mailbox_servers,
     next_hops,
+    outgoing,
     published_keys,
 )
 from mta.probe.probe import Probe, Surroundings
@@ -28,6 +29,8 @@ KINDS: Mapping[str, MakeProbes] = {
     "domain": domains.probes,
     "certificate": certificates.probes,
     "mailbox-server": mailbox_servers.probes,
+    "outgoing": outgoing.account_probes,
+    "sink": outgoing.sink_probes,
     "alert": alerts.probes,
 }
 
