@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 from mta.model.person import Person
 from mta.tracking.record import action_schema, load_business_rules, schema
@@ -22,7 +23,7 @@ assert SECTION is not None
 TEXT = SECTION[1]
 EXAMPLES = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
 SINKS = [{"kind": "webhook", "name": "desk", "url": "https://desk.example.com/in", "key": {"env": "K"}}]
-MODELS = [
+MODELS: list[type[BaseModel]] = [
     schema.Conditions, schema.TextTests, schema.BodyTests, schema.SenderTests, schema.RecipientTests, schema.FieldTests,
     schema.AttachmentTests, action_schema.ActionEntry, action_schema.CreateAction, action_schema.UpdateAction,
     action_schema.ReopenAction, action_schema.NoteAction, action_schema.ReadFieldsAction, action_schema.NotifyAction,
