@@ -54,6 +54,8 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"... and {len(stopped) - STOPPED_SHOWN} more")
     for line in _sent_items(answer["companions"].get("sentitems", {}).get("report", {})):
         print(printable(line))
+    for line in _tracking(answer["companions"].get("tracking", {}).get("report", {})):
+        print(printable(line))
     if alerts := sum(each.get("report", {}).get("alerts", 0) for each in answer["companions"].values()):
         print(f"ALERTS: {alerts}; `stampline alerts` tells what is wrong")
     print()
@@ -82,6 +84,14 @@ def _sent_items(report: Mapping[str, Any]) -> Iterator[str]:
         yield f"SENT ITEMS: {switch}; `stampline sentitems status` tells more"
     for name, each in sorted(report.get("stopped_servers", {}).items()):
         yield f"mailbox server {name} is STOPPED, {each['reason']}: {each['detail']}; `stampline sentitems resume`"
+
+
+def _tracking(report: Mapping[str, Any]) -> Iterator[str]:
+    """What is not as it should be."""
+    if paused := report.get("mailboxes_paused"):
+        yield f"monitored mailboxes PAUSED: {', '.join(paused[:STOPPED_SHOWN])}; `stampline mailbox resume NAME`"
+    for name, reason in sorted(report.get("mailboxes_failing", {}).items())[:STOPPED_SHOWN]:
+        yield f"monitored mailbox {name} can't be polled: {reason}; `stampline mailbox list` tells more"
 
 
 STOPPED_SHOWN = 20

@@ -1,4 +1,4 @@
-"""`python -m tests.bench.strain`: open connections, memory, a dead next hop, large messages, Sent Items.
+"""`python -m tests.bench.strain`: open connections, memory, a dead next hop, large messages, Sent Items, full mailboxes.
 
 The last line is one JSON object.
 """
@@ -20,6 +20,7 @@ from tests.bench.measure import BenchSink, Side, Workload, run_round
 from tests.bench.shared_tools import tool_path
 from tests.bench.sides import SAMPLE_EVERY, lay_out_relay
 from tests.bench.strain import sent_items as sent_item_jobs
+from tests.bench.strain import tracking as monitored
 from tests.bench.strain.held import held_connections
 from tests.servers.postfix import running_postfix
 from tests.servers.processes import peak_rss_mb, rss_mb
@@ -158,9 +159,14 @@ def sent_items(folder: Path, scale: float) -> dict[str, Any]:
     return sent_item_jobs.measure(folder, scale, _log)
 
 
+def tracking(folder: Path, scale: float) -> dict[str, Any]:
+    """10,000 messages that wait in a monitored Maildir, in batches of 500."""
+    return monitored.measure(folder, scale, _log)
+
+
 MEASURES = {
     "connections": connections, "memory": memory, "dead-next-hop": dead_next_hop, "large": large,
-    "sent-items": sent_items,
+    "sent-items": sent_items, "tracking": tracking,
 }  # fmt: skip
 
 
