@@ -13,8 +13,11 @@ from mta.adapters.mailbox.ews.names import Element, element, field, tag
 from mta.adapters.mailbox.ews.reading import items_in, ref_of
 from mta.adapters.mailbox.ews.values import integer_of, octets_of, time_of, truth_of
 
-_HAS_READ = frozenset({"Message", "PostItem", "MeetingMessage", "MeetingRequest", "MeetingResponse",
-                       "MeetingCancellation"})  # fmt: skip
+_NO_MESSAGES = frozenset({
+    "AbchPerson", "Booking", "CalendarItem", "Contact", "DistributionList", "Network", "Person", "RoleMember", "Task",
+})  # fmt: skip
+"""They have no mark that says whether they were read, and most of them no MIME."""
+_OWN_MARK = frozenset({"PostItem", "MeetingMessage", "MeetingRequest", "MeetingResponse", "MeetingCancellation"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +34,8 @@ class Seen:
     is_draft: bool
 
     @property
-    def can_be_read(self) -> bool:
-        """Whether it has a mark that says so: tasks and appointments have none."""
-        return self.kind in _HAS_READ
+    def is_message(self) -> bool:
+        return self.kind not in _NO_MESSAGES
 
 
 def find(folder: Element, *, offset: int, most: int, is_unread: bool) -> Element:
@@ -76,7 +78,8 @@ def get_folder(folder: Element) -> Element:
 
 def mark_read(seen: Seen) -> Element:
     """UpdateItem (MS-OXWSCORE 3.1.4.9), whatever was changed meanwhile; its sender gets no read receipt for it."""
-    change = element("t:SetItemField", field("message:IsRead"), element(f"t:{seen.kind}", element("t:IsRead", "true")))
+    kind = seen.kind if seen.kind in _OWN_MARK else "Message"
+    change = element("t:SetItemField", field("message:IsRead"), element(f"t:{kind}", element("t:IsRead", "true")))
     item = element("t:ItemId", Id=seen.id, ChangeKey=seen.change_key)
     return element(
         "m:UpdateItem",

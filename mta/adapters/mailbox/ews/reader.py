@@ -66,7 +66,7 @@ class EwsReader:
         return await self._endpoint.run(ask)
 
     async def fetch(self, ref: str, largest: int) -> bytes:
-        """As the port says. RefusedError also for what Exchange has no MIME of: tasks, contacts, broken items."""
+        """As the port says. RefusedError also for tasks, contacts and such, and what Exchange has no MIME of."""
         return await self._endpoint.run(lambda: self._at_message(ref, lambda: self._fetch(ref, largest)))
 
     async def mark_read(self, ref: str) -> None:
@@ -127,6 +127,8 @@ class EwsReader:
 
     def _fetch(self, ref: str, largest: int) -> bytes:
         seen = self._look(ref)
+        if not seen.is_message:
+            raise RefusedError("no-message", f"somebody has put a {seen.kind} there")
         if seen.size_octets > largest * _STORED:
             raise RefusedError("too-large", f"an item of {seen.size_octets} octets")
         answer = self._call(fetching.get_mime(ref), most_octets=_ENVELOPE_OCTETS + largest * 4 // 3)
@@ -139,8 +141,6 @@ class EwsReader:
 
     def _mark_read(self, ref: str) -> None:
         seen = self._look(ref)
-        if not seen.can_be_read:
-            return
         try:
             self._call(fetching.mark_read(seen))
         except ConflictError:
