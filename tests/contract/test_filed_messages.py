@@ -13,7 +13,9 @@ from tests.contract.mailboxes.kinds import KINDS
 from tests.contract.mailboxes.mime_eyes import shown
 from tests.contract.mailboxes.samples import new_id, reply
 
-MARK = FiledMark("Transferred", "https://desk.example.com/ticket/000123", "", {"Ticket": "000123", "Due": 4}, "ticket-123")
+MARK = FiledMark(
+    "Transferred", "https://desk.example.com/ticket/000123", "", {"Ticket": "000123", "Due": 4}, "ticket-123"
+)
 
 
 @pytest.fixture(scope="module")
@@ -52,9 +54,7 @@ def _message_id(original: Original) -> str:
     return shown(original.mime, ()).message_id
 
 
-async def test_a_copy_in_sent_items_is_found_and_marked_once(
-    harness: Harness, server: SentItems, mailbox: str
-) -> None:
+async def test_a_copy_in_sent_items_is_found_and_marked_once(harness: Harness, server: SentItems, mailbox: str) -> None:
     original = reply(new_id())
     harness.put(mailbox, original)
     (found,) = await server.find_filed(mailbox, _message_id(original))
