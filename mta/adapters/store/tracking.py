@@ -56,6 +56,8 @@ from mta.ports.spool import SpoolFullError
 SLOT = 1021
 """Of the tracking process: a lock like those of the workers, of which there are never so many."""
 _INLINE_UP_TO = 64_000
+_PURGED = 20
+"""Records in one step of a purge: each may have many notes."""
 _EXPORTED = 100
 """Records in one step of an export."""
 _NOTES_EXPORTED = 2000
@@ -250,7 +252,7 @@ class SqliteTrackingStore(ConversationAccess):
         wanted = record_conditions(replace(which, with_deleted=True), self._clock.now())
         wanted = replace(wanted, conditions=(*wanted.conditions, SQL["which_record_deleted"]))
         total = 0
-        asked = PurgeRecords(wanted.statement("records_to_purge"), wanted.values, CHUNK)
+        asked = PurgeRecords(wanted.statement("records_to_purge"), wanted.values, _PURGED)
         while (done := await self._writer.submit(asked)).found:
             total += done.found
             await self._discard(self._paths(done.files))
