@@ -15,11 +15,11 @@ LINES_MAX = 200_000
 ROUNDS = 6
 """How far what follows from a message, and what follows from that, is followed."""
 MESSAGES_MAX = 200
-CHILDREN = ("dsn", "spawned")
+CHILDREN = ("dsn", "spawned", "copy")
 """Fields of a message's line that name messages which follow from it."""
 MAILBOX_LOGS = "mailbox-"
 """How the components of monitored mailboxes begin."""
-BIRTHS = ("dsn-queued", "followed")
+BIRTHS = ("dsn-queued", "followed", "tracking-copy")
 """Actions that tell of one such message, and for whom it is."""
 
 

@@ -86,6 +86,18 @@ def _dsn_queued(line: LogLine) -> str:
     return f"DSN {line.text('dsn')} queued to {line.text('to')} by {line.text('next_hop')}"
 
 
+def _tracked(line: LogLine) -> str:
+    rule, by = line.text("rule"), line.text("by")
+    if not by:
+        return f"tracked by rule {rule}; which conversation, is found out in the processing mailbox"
+    how = "opens it" if by == "opened" else f"known by {by}"
+    return f"belongs to {line.text('transaction')} (rule {rule}, {how})"
+
+
+def _tracking_copy(line: LogLine) -> str:
+    return f"tracking copy {line.text('copy')} queued to {line.text('to')} by {line.text('next_hop')}"
+
+
 def _recipients(line: LogLine) -> str:
     return people(line.items("recipients"))
 
@@ -116,6 +128,8 @@ _WORDS: dict[str, Callable[[LogLine], str]] = {
     "failed": _failed,
     "followed": _followed,
     "dsn-queued": _dsn_queued,
+    "tracked": _tracked,
+    "tracking-copy": _tracking_copy,
     "queue-changed": _changed,
     "sent-item": _sent_item,
     "mailbox-message": _mailbox_message,

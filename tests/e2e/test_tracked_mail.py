@@ -252,7 +252,10 @@ def test_the_log_and_trace_name_conversation_and_copy(running: Running) -> None:
     event = running.relay.wait_for_event("tracked", queue_id=queue_id)
     assert (event["by"], event["rule"]) == ("opened", "desk")
     queued = running.relay.wait_for_event("tracking-copy", queue_id=queue_id)
+    running.relay.wait_for_event("delivered", queue_id=queued["copy"])
     assert queued["transaction"] == event["transaction"]
     said = running.relay.cli("trace", queue_id).stdout
-    assert event["transaction"] in said
-    assert queued["copy"] in said
+    assert f"belongs to {event['transaction']} (rule desk, opens it)" in said
+    assert f"tracking copy {queued['copy']} queued to {PROCESSING}" in said
+    # The copy's own life stands below.
+    assert said.count("delivered to") == 2
