@@ -119,9 +119,7 @@ class LogSearch:
                 return found[:limit]
         return found
 
-    def _lines(
-        self, pattern: Pattern, since: date | None, on: date | None = None, of: str = ""
-    ) -> Iterator[LogLine]:
+    def _lines(self, pattern: Pattern, since: date | None, on: date | None = None, of: str = "") -> Iterator[LogLine]:
         """`of`: the beginning of the files' component."""
         for file in self._files:
             if not file.component.startswith(of):

@@ -12,6 +12,7 @@ from mta.message.classify import classify
 from mta.message.edit import joined
 from mta.message.parse import Message, parse
 from mta.model.actions import Action, CarryId, Place, RemoveHeader, ReplaceText, SetHeader, Stamp, TagSubject
+from mta.relay.sent_items import changes_what_is_read
 from mta.relay.stamp.context import StampContext
 from mta.relay.stamp.stamp import stamp_message
 from mta.relay.stamp.templates.template_set import load_templates
@@ -126,3 +127,17 @@ def test_signed_mail_carries_it_where_no_reader_looks(templates: Path) -> None:
     assert found.header("references") == found.header("x-stampline-transaction") == ID
     assert found.subject == "Re: Printer"
     assert found.data[found.body_start :] == SIGNED[SIGNED.index(b"\r\n\r\n") + 4 :]
+
+
+@pytest.mark.parametrize(
+    ("in_subject", "in_text", "is_read"), [("", "none", False), ("T-1", "none", True), ("", "visible", True)]
+)
+def test_the_sender_finds_what_people_read_in_his_sent_items(
+    templates: Path, in_subject: str, in_text: str, is_read: bool
+) -> None:
+    message = parse(PLAIN)
+    context = StampContext({}, "jane@example.com", datetime(2026, 11, 23, tzinfo=UTC))
+    actions = [carry(in_text, in_subject)]
+    outcome = stamp_message(message, classify(message, False), actions, context, load_templates(templates, None, None))
+    assert outcome.edits
+    assert changes_what_is_read(message, outcome.edits) is is_read
