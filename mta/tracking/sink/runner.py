@@ -32,7 +32,7 @@ LOOK_EVERY_S = 1.0
 """How long something due may wait, for nobody tells of new tasks; a look reads a few rows."""
 STORE_AGAIN_S = (1.0, 2.0, 5.0, 10.0)
 """Waits of a result that the store did not take; the last one repeats."""
-IN_HAND_MAX = 32
+IN_HAND_MAX = 64
 AT_ONCE = 8
 """Tasks that one look takes, with their payload."""
 OCTETS_MAX = 50_000_000
@@ -172,7 +172,8 @@ class TaskRunner:
         begun = 0
         for task in due:
             target = self._target(TaskTarget(task.kind, task.organisation, task.target))
-            if target is not None and not self._is_draining:  # since we asked
+            # Draining since we asked; or enough of this target's is in hand: what it keeps waiting, others would miss.
+            if target is not None and not target.is_full and not self._is_draining:
                 target.in_hand += 1
                 self._in_hand[task.number] = (task, asyncio.create_task(self._do(task, target)))
                 begun += 1

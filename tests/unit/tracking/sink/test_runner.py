@@ -369,3 +369,23 @@ async def test_a_store_that_fails_afterwards_has_nothing_done_twice(
     await desk.work(3)
     assert desk.other.calls == [("desk", "a")]
     assert await desk.states() == {"a": (DONE, "")}
+
+
+async def test_targets_that_never_answer_leave_room_for_others(desk: Bench) -> None:
+    hook = {"kind": "webhook", "url": "https://x.example.com", "key": {"env": "KEY"}}
+    names = [f"silent{n}" for n in range(10)]
+    desk.runner.equip([Desk("example", settings(sinks=[{**hook, "name": name} for name in (*names, "desk")]))])
+    never = asyncio.Event()
+    await desk.add(*(call(f"{name}-{n}", name) for name in names for n in range(20)), call("a"))
+    silent = desk.other.asked
+
+    async def asked(name: str, what: str) -> Sent:
+        if name != "desk":
+            await never.wait()
+        return await silent(name, what)
+
+    desk.other.asked = asked  # type: ignore[method-assign]
+    async with asyncio.timeout(20):
+        while (await desk.states())["a"] != (DONE, ""):
+            await desk.runner.look()
+            await asyncio.sleep(0)
