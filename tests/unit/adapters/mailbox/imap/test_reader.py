@@ -313,6 +313,19 @@ async def test_login_where_there_is_nothing_better(tmp_path: Path) -> None:
     assert login == b'LOGIN "DESK\\\\\\"it\\"" "pass \\"word\\" \\\\"'
 
 
+async def test_what_a_server_can_is_asked_again_after_signing_in(tmp_path: Path) -> None:
+    asked = itertools.count()
+
+    def capability(_: bytes) -> list[bytes]:
+        return [_CAPABILITY if next(asked) else b"* CAPABILITY IMAP4rev1 AUTH=PLAIN\r\n$ OK done\r\n"]
+
+    with scripted_imap({**_DONE, b"CAPABILITY": capability}) as server:
+        reader = _reader(server.port, tmp_path)
+        await reader.move("1.5", "Processed")
+        await reader.close()
+    assert _said(server.commands, b"MOVE", b"COPY") == [b'MOVE 5 "Processed"']
+
+
 @pytest.mark.parametrize(("capability", "user"), [(b" LOGINDISABLED", "desk"), (b"", "dösk"), (b"", "a\r\nb LOGOUT")])
 async def test_a_password_is_not_said_where_it_can_not_be(tmp_path: Path, capability: bytes, user: str) -> None:
     answers = {**_DONE, b"CAPABILITY": _CAPABILITY.replace(b" AUTH=PLAIN", capability), b"LOGIN": b"$ OK done\r\n"}
