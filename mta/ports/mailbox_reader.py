@@ -26,7 +26,10 @@ class MailboxReader(Protocol):
     """
 
     async def sign_in(self) -> str:
-        """Connect, sign in and open the folder; gives what answered, in a few words for an administrator."""
+        """Connect, sign in and open the folder; gives what answered, in a few words for an administrator.
+
+        Raises NoMailboxError where the folder isn't there.
+        """
         ...
 
     async def folders(self) -> Sequence[str]:
