@@ -1,4 +1,4 @@
-"""`python -m tests.bench.strain`: open connections, memory, a dead next hop, large messages, Sent Items, full mailboxes.
+"""`python -m tests.bench.strain`: connections, memory, a dead next hop, large messages, Sent Items, a full mailbox.
 
 The last line is one JSON object.
 """
