@@ -314,6 +314,17 @@ async def test_a_rule_is_carried_out_once_until_somebody_changes_the_record(arri
     assert await overdue(arrivals) == ["a"]
 
 
+async def test_what_programs_wrote_makes_no_rule_due_again(arrivals: Arrivals, tracking: TrackingStore) -> None:
+    transaction = await arrivals.ticket("a")
+    arrivals.clock.pass_(5 * HOUR)
+    await change(arrivals, "r:1", transaction, NoteRule(transaction, "r"))
+    quiet = Intake(arrivals.entry(transaction, "<2@x>"), changes=(note(transaction, "out of office"),), is_quiet=True)
+    assert await tracking.take(quiet)
+    assert await overdue(arrivals) == []
+    assert await overdue(arrivals, "other", created=None, unchanged=5 * HOUR) == ["a"]
+    assert (await the_record(tracking, transaction)).notes == 2
+
+
 async def test_two_rules_do_not_call_each_other_for_ever(arrivals: Arrivals) -> None:
     transaction = await arrivals.ticket("a")
     arrivals.clock.pass_(5 * HOUR)

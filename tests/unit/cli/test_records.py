@@ -6,6 +6,7 @@ import asyncio
 import csv
 import io
 import json
+import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -105,7 +106,7 @@ def test_the_newest_come_first_and_the_sums_are_of_all(records: Records) -> None
         records.ticket(f"<{number}@x>", title=f"title {number}")
     lines = records.run("list", "--limit", "2").splitlines()
     assert lines[0].split() == ["RECORD", "STATE", "AGE", "UNCHANGED", "REQUESTER", "OWNER", "NOTES", "TITLE"]
-    assert lines[1].split() == ["ticket-3", "open", "3h00m", "3h00m", ANN, "-", "1", "title", "2"]
+    assert re.fullmatch(rf"ticket-3  open   3h\d\dm  3h\d\dm +{ANN}  - +1 +title 2", lines[1])
     assert lines[2].startswith("ticket-2 ")
     assert lines[3:] == ["... and 1 more", "ticket: 3 open"]
     assert records.run("list", "--count") == "ticket: 3 open\n"
@@ -174,7 +175,7 @@ def test_a_conversation_without_a_record_is_shown(records: Records) -> None:
 def test_a_stranger_is_let_in(records: Records, name: str) -> None:
     transaction = records.ticket("<1@x>")
     records.stranger(transaction, "<2@x>")
-    assert "ticket-1  3h00m  new@customer.example  support  <2@x>" in records.run("pending")
+    assert re.search(r"ticket-1  3h\d\dm  new@customer.example  support  <2@x>\n", records.run("pending"))
     assert records.run("accept", name) == "new@customer.example takes part in ticket-1\n"
     assert "new@customer.example" in records.json("show", "ticket-1")["participants"]
     (logged,) = records.logged("pending-decided")
