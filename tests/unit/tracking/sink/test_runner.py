@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import tracemalloc
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -389,3 +390,21 @@ async def test_targets_that_never_answer_leave_room_for_others(desk: Bench) -> N
         while (await desk.states())["a"] != (DONE, ""):
             await desk.runner.look()
             await asyncio.sleep(0)
+
+
+async def test_memory_stays_flat_however_much_waits(desk: Bench) -> None:
+    """60 MB of payloads, of which a few are in hand at a time."""
+    payload = b'"%b"' % (b"x" * 60_000)
+    for start in range(0, 1000, 50):
+        numbers = range(start, start + 50)
+        await desk.add(
+            *(NewTask(f"{n}", TaskKind.CALL, "example", "desk", b"%d %b" % (n, payload), NOON) for n in numbers)
+        )
+    tracemalloc.start()
+    try:
+        await desk.work()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(desk.other.calls) == 1000
+    assert peak < 8_000_000
