@@ -17,7 +17,8 @@ from mta.relay.stamp.stamp import stamp_message
 from mta.relay.stamp.templates.template_set import TemplateSet, load_templates
 
 SAMPLES = Path(__file__).parents[4] / "templates"
-STAMPS = sorted(name for name in (found := load_templates(SAMPLES)).names() if not found.speaks_of_records(name))
+_TEMPLATES = load_templates(SAMPLES)
+STAMPS = sorted(name for name in _TEMPLATES.names() if not _TEMPLATES.speaks_of_records(name))
 """The project's own templates that mail is stamped with, or that a mail of the relay is written from."""
 JANE = Person(
     "jane.doe@example.com",

@@ -83,11 +83,11 @@ class TestExtends:
             render(templates, "a")
 
 
-def mail(folder: Path, files: dict[str, str | bytes], subject: str = "Help", **given: str) -> RenderedMail:
+def mail(folder: Path, files: dict[str, str | bytes], subject: str = "Help", recipient: str = "") -> RenderedMail:
     header = f"From: Bo <bo@example.net>\r\nSubject: {subject}\r\nMessage-ID: <1@x>\r\n\r\nHi\r\n"
     context = StampContext({JANE.address: JANE}, "bo@example.net", NOW, {"name": "Example"})
     templates = load_templates(write_templates(folder, files))
-    return render_mail(templates.template("t"), parse(header.encode()), context, **given)
+    return render_mail(templates.template("t"), parse(header.encode()), context, recipient=recipient)
 
 
 class TestMail:
