@@ -6,8 +6,10 @@ process may have died after it: what was taken is not taken twice.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from mta.config.tracking_schema import MonitoredMailbox
 from mta.model.tracking import Entry, EntryState, Intake
@@ -23,6 +25,8 @@ from mta.tracking.record import changes_for
 
 FILTERED_OUTCOMES = frozenset({Outcome.JOINED, Outcome.PENDING, Outcome.NEW})
 """What filters are asked about: what is known already, our own, or a report has its way without them."""
+
+LARGE_OCTETS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,8 @@ class Taken:
 
 async def take(data: bytes, mailbox: MonitoredMailbox, desk: Desk, store: TrackingStore, now: datetime) -> Taken:
     """Take one message. Raises CannotReadError where it can never be, TemporaryError while the store can't."""
-    incoming = read_incoming(
+    read = partial(
+        read_incoming,
         data,
         organisation=desk.name,
         mailbox=mailbox.name,
@@ -48,6 +53,8 @@ async def take(data: bytes, mailbox: MonitoredMailbox, desk: Desk, store: Tracki
         accepted_domains=desk.accepted_domains,
         authserv_ids=desk.authserv_ids,
     )
+    # A large one takes its time, in which the process has to show that it lives.
+    incoming = await asyncio.to_thread(read) if len(data) > LARGE_OCTETS else read()
     known = await store.entry(desk.name, incoming.key)
     if known is not None:
         return _taken(known, is_new=False)

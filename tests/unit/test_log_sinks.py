@@ -17,7 +17,7 @@ import pytest
 
 from mta import events, log_sinks
 from mta.config.schema import Logs
-from mta.log_sinks import FileSink, JournaldSink, StderrSink, SyslogSink, sinks_from
+from mta.log_sinks import FileSink, JournaldSink, StderrSink, SyslogSink, forget_old_logs, sinks_from
 from tests.servers.small_disk import small_disk
 
 DAY, NEXT_DAY = "2026-11-22", "2026-11-23"
@@ -244,3 +244,12 @@ def test_the_configuration_names_the_sinks(tmp_path: Path) -> None:
     logs = Logs(folder=tmp_path, also=("stderr", "journald", "syslog", "stderr"))
     assert [type(sink) for sink in sinks_from(logs, "relay")] == [FileSink, StderrSink, JournaldSink, SyslogSink]
     assert [type(sink) for sink in sinks_from(Logs(folder=tmp_path), "relay")] == [FileSink]
+
+
+def test_old_files_of_those_that_write_no_more_are_deleted(tmp_path: Path) -> None:
+    kept = ["mailbox-help_2999-01-01.log", "relay_2020-01-01.log", "mailbox-help_2020-01-01.log.gz"]
+    for name in (*kept, "mailbox-help_2020-01-01.log", "mailbox-case-2_2020-01-01.log"):
+        (tmp_path / name).touch()
+    forget_old_logs(tmp_path, "mailbox-", keep_days=30)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(kept)
+    forget_old_logs(tmp_path / "nothing-there", "mailbox-", keep_days=30)

@@ -141,3 +141,12 @@ def test_an_error_of_ours_does_not_show_the_text_it_is_about(lines: Lines) -> No
     events.internal_error("stamp", error=repr(caught.value), queue_id="Q1")
     assert "error=UnicodeEncodeError" in lines.lines[0]
     assert "body" not in lines.lines[0]
+
+
+def test_what_a_task_logs_can_go_to_a_log_of_its_own(lines: Lines) -> None:
+    own = Lines()
+    with events.logged_to([own]):
+        events.already_processed("Q1")
+    events.already_processed("Q2")
+    assert ["Q1" in line for line in own.lines] == [True]
+    assert ["Q2" in line for line in lines.lines] == [True]

@@ -329,3 +329,64 @@ async def test_the_same_message_by_two_mailboxes_is_taken_once(tmp_path: Path) -
         assert await place.taken() == ids(1)
         assert not any(box.waiting for box in boxes)
         assert sum(notes.taken for notes in (await place.the_store.mailbox_notes()).values()) == 1
+
+
+async def test_a_large_message_is_taken_as_any_other(tmp_path: Path) -> None:
+    async with office(tmp_path, settings()) as place:
+        place.mailboxes["help"].put(1, data=message(1) + b"It prints nothing.\r\n" * 400_000)
+        await place.look()
+        assert await place.taken() == ids(1)
+
+
+_BROKEN = [
+    port.MailboxUnavailableError("ErrorInternalServerError"), port.EndpointDownError("broken"),
+    port.MailboxError("ErrorNobodyKnows"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("error", _BROKEN, ids=lambda error: error.code)
+async def test_a_message_that_the_server_fails_at_holds_up_no_others_for_ever(
+    error: port.MailboxError, tmp_path: Path
+) -> None:
+    async with office(tmp_path, settings()) as place:
+        box = place.mailboxes["help"]
+        broken = box.put(1)
+        box.faults[f"fetch {broken}"] = error
+        box.put(2)
+        for _ in range(4):
+            await place.look()
+            place.clock.go(hours=1)
+        assert await place.taken() == ids(2)
+        assert list(box.folders["StamplineSetAside"]) == [broken]
+        assert box.calls[f"fetch {broken}"] == 3
+        assert place.mailbox_log.count("mailbox-message-set-aside") == 1
+
+
+async def test_a_message_that_the_server_fails_to_move_holds_up_no_others_for_ever(tmp_path: Path) -> None:
+    async with office(tmp_path, settings()) as place:
+        box = place.mailboxes["help"]
+        box.put(1)
+        box.faults["move"] = [port.OutcomeUnknownError("500")] * 3
+        for _ in range(3):
+            await place.look()
+            place.clock.go(hours=1)
+        box.put(2)
+        await place.look()
+        assert await place.taken() == ids(1, 2)
+        assert len(box.folders["StamplineProcessed"]) == 2
+
+
+async def test_a_server_that_is_away_blames_no_message(tmp_path: Path) -> None:
+    async with office(tmp_path, settings()) as place:
+        box = place.mailboxes["help"]
+        first = box.put(1)
+        box.faults[f"fetch {first}"] = [port.EndpointDownError("broken")] * 2
+        for _ in range(2):
+            await place.look()
+            place.clock.go(hours=1)
+        box.faults["sign_in"] = [port.EndpointDownError("unreachable")] * 5
+        for _ in range(6):
+            await place.look()
+            place.clock.go(hours=1)
+        assert await place.taken() == ids(1)
+        assert "StamplineSetAside" not in box.folders
