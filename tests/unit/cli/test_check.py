@@ -28,7 +28,7 @@ def place(file: Path, text: str) -> str:
 
 def test_a_sound_configuration(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "--config", str(config)]) == 0
-    assert capsys.readouterr().out.startswith("ok: 14 rules, 8 templates, snapshot ")
+    assert capsys.readouterr().out.startswith("ok: 16 rules, 9 templates, snapshot ")
 
 
 def test_every_problem_at_its_place(
