@@ -142,6 +142,7 @@ class Recovery:
         try:
             self.live.execute("CREATE TEMP TABLE place (id INTEGER PRIMARY KEY, new INTEGER NOT NULL, own INTEGER)")
             self.live.execute("CREATE TEMP TABLE mixed (id INTEGER PRIMARY KEY)")
+            self.live.execute("CREATE TEMP TABLE matched (id INTEGER PRIMARY KEY)")
             self._chunks("conversation_number", self._number)
             self._chunks("conversation", self._conversation, "merged_into IS NULL")
             self._chunks("conversation", self._merged, "merged_into IS NOT NULL")
@@ -156,6 +157,7 @@ class Recovery:
             with suppress(sqlite3.Error):
                 self.live.execute("DROP TABLE temp.place")
                 self.live.execute("DROP TABLE temp.mixed")
+                self.live.execute("DROP TABLE temp.matched")
                 self.live.execute("DETACH old")
 
     def _chunks(self, table: str, bring: Callable[[sqlite3.Cursor, Row], bool], where: str = "true") -> None:
@@ -243,7 +245,9 @@ class Recovery:
             if taken:
                 cursor.execute("INSERT OR IGNORE INTO temp.mixed VALUES (?)", (place,))
             cursor.execute(SQL["add_note"] if taken else SQL["add_numbered_note"], _named(place, given, said))
-            self._attachments(cursor, number, int(cursor.lastrowid or 0))
+            added = int(cursor.lastrowid or 0)
+            self._attachments(cursor, number, added)
+        cursor.execute("INSERT INTO temp.matched VALUES (?)", note or (added,))
         return note is None
 
     def _attachments(self, cursor: sqlite3.Cursor, old: object, note: int) -> None:

@@ -64,10 +64,12 @@ SET title = excluded.title, requester = excluded.requester, source = excluded.so
     created_at = min(created_at, excluded.created_at), fields = json_patch(excluded.fields, fields)
 WHERE created_at > excluded.created_at
 
+-- One that an earlier run has brought back; each stands for one only, for somebody may have said a thing twice.
 -- name: same_note
 SELECT id FROM note
 WHERE conversation = ? AND author = ? AND author_name = ? AND kind = ? AND text = ? AND at = ? AND message_id = ?
-  AND is_public = ?
+  AND is_public = ? AND id NOT IN (SELECT id FROM temp.matched)
+ORDER BY id LIMIT 1
 
 -- name: add_numbered_note
 INSERT INTO note (conversation, number, author, author_name, kind, text, at, message_id, is_public)
