@@ -10,6 +10,8 @@ from mta.model.tracking import Entry, EntryState
 TOO_LARGE = "too-large"
 REFUSED = "refused-by-server"
 """The server does not give it to us."""
+NOT_GIVEN = "server-fails"
+"""The server fails at it poll after poll, and answers for all else."""
 FAILS = "fails"
 """Our own fault, three times; the log has it."""
 KILLS = "kills-us"

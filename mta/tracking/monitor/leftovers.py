@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from mta.ports import mailbox as port
 
 _WAITS_S = (60.0, 300.0, 1800.0, 7200.0)
+FAILURES_MAX = 3
 LEFTOVERS_MAX = 1000
 """With so many nothing more is taken: what lies there would be fetched again after each restart."""
 
@@ -37,6 +38,7 @@ class Leftovers:
         self._deleted: dict[str, Leftover] = {}
         """Marked as deleted in this session: they go with its end."""
         self._faults: dict[str, tuple[str, str]] = {}
+        self._failures: dict[str, tuple[int, str]] = {}
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -68,6 +70,7 @@ class Leftovers:
         self._waiting.pop(ref, None)
         self._again_at_s.pop(ref, None)
         self._faults.pop(ref, None)
+        self._failures.pop(ref, None)
 
     def due(self) -> list[Leftover]:
         now_s = self._clock_s()
@@ -76,7 +79,7 @@ class Leftovers:
     def keep_those_seen(self, refs: Collection[str], *, is_all: bool) -> None:
         """Forget what has gone from the server; `is_all`: there was no more to see."""
         if is_all:
-            for ref in [ref for ref in (*self._waiting, *self._faults) if ref not in refs]:
+            for ref in [ref for ref in (*self._waiting, *self._faults, *self._failures) if ref not in refs]:
                 self.remove(ref)
 
     # --- deleted in this session --------------------------------------------------------------------------------------
@@ -100,6 +103,30 @@ class Leftovers:
     def fault(self, ref: str) -> tuple[str, str] | None:
         """What kind of fault it was, and the Message-ID; None for none that this process knows of."""
         return self._faults.get(ref)
+
+    # --- messages that the server fails at ----------------------------------------------------------------------------
+
+    def note_failure(self, ref: str, error: Exception) -> bool:
+        """The poll ends by it; whether it is the message's own fault by now, so that others have to go on."""
+        if not _may_be_of_the_message(error):
+            return False
+        if ref not in self._failures and len(self._failures) >= LEFTOVERS_MAX:
+            self._failures.clear()
+        self._failures[ref] = (self._failures.get(ref, (0, ""))[0] + 1, str(error)[:200])
+        return self.is_failing(ref)
+
+    def is_failing(self, ref: str) -> bool:
+        """Several polls that signed in and listed well ended at this message."""
+        return self._failures.get(ref, (0, ""))[0] >= FAILURES_MAX
+
+    def failure(self, ref: str) -> str:
+        return self._failures.get(ref, (0, ""))[1]
+
+
+def _may_be_of_the_message(error: Exception) -> bool:
+    """What servers answer where one item is broken, and where all of them are away; of the first nobody tells."""
+    kinds = port.EndpointDownError | port.MailboxUnavailableError | port.OutcomeUnknownError
+    return isinstance(error, kinds) or type(error) is port.MailboxError
 
 
 def is_of_the_message(error: Exception) -> bool:

@@ -24,7 +24,16 @@ from mta.ports.clock import Clock
 from mta.ports.mailbox import ItemGoneError, MailboxError, RefusedError
 from mta.ports.mailbox_reader import MailboxReader, WaitingMessage
 from mta.ports.tracking_store import TrackingStore
-from mta.tracking.monitor.aside import ATTEMPTS_MAX, FAILS, KILLS, REFUSED, TOO_LARGE, aside_entry, message_id_of
+from mta.tracking.monitor.aside import (
+    ATTEMPTS_MAX,
+    FAILS,
+    KILLS,
+    NOT_GIVEN,
+    REFUSED,
+    TOO_LARGE,
+    aside_entry,
+    message_id_of,
+)
 from mta.tracking.monitor.assignment import Assignment
 from mta.tracking.monitor.leftovers import Leftover, Leftovers, is_of_the_message
 from mta.tracking.monitor.turns import Turns
@@ -152,6 +161,9 @@ class Poll:
             fault = self.leftovers.fault(ref)
             await self._set_aside(ref, FAILS if fault else KILLS, *(fault or ()))
             return
+        if self.leftovers.is_failing(ref):
+            await self._set_aside(ref, NOT_GIVEN, self.leftovers.failure(ref))
+            return
         try:
             data = await self.reader.fetch(ref, settings.largest)
         except RefusedError as error:
@@ -162,6 +174,7 @@ class Poll:
             await self.store.end_message(self.name, ref)  # it is not the message's fault
             if isinstance(error, ItemGoneError):
                 return
+            self.leftovers.note_failure(ref, error)
             raise
         crash_point("message-fetched")
         taken = await self._taken(ref, data, attempt)
@@ -218,7 +231,7 @@ class Poll:
         except Exception as error:
             is_known = leftover.ref in self.leftovers
             self.leftovers.add(leftover)
-            if not is_of_the_message(error):
+            if not is_of_the_message(error) and not self.leftovers.note_failure(leftover.ref, error):
                 raise
             self.progress.stays += 1
             again_in_s = self.leftovers.put_off(leftover.ref)

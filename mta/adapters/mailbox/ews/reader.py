@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import TypeVar
 
 from mta.adapters.mailbox.ews import fetching
 from mta.adapters.mailbox.ews.calls import Answer
@@ -13,13 +12,11 @@ from mta.adapters.mailbox.ews.fetching import Seen
 from mta.adapters.mailbox.ews.folders import Folders, is_last
 from mta.adapters.mailbox.ews.names import Element
 from mta.adapters.mailbox.mime_item import as_crlf
-from mta.adapters.mailbox.stubborn import Stubborn, refusal
 from mta.config.tracking_schema import EwsMailbox
 from mta.model.printable import in_a_line
 from mta.ports.mailbox import ConflictError, ItemGoneError, MailboxError, RefusedError
 from mta.ports.mailbox_reader import WaitingMessage
 
-_T = TypeVar("_T")
 _PAGE = 200
 _MORE_PAGES = 20
 """For drafts that somebody has left among the messages: they are passed over."""
@@ -41,7 +38,6 @@ class EwsReader:
         self._endpoint = Endpoint(settings, connections=1, impersonates=impersonates)
         self._folders = Folders(self._call, "" if impersonates else settings.shared_mailbox)
         self._seen: dict[str, Seen] = {}
-        self._stubborn = Stubborn()
 
     async def sign_in(self) -> str:
         """As the port says."""
@@ -67,20 +63,20 @@ class EwsReader:
 
     async def fetch(self, ref: str, largest: int) -> bytes:
         """As the port says. RefusedError also for tasks, contacts and such, and what Exchange has no MIME of."""
-        return await self._endpoint.run(lambda: self._at_message(ref, lambda: self._fetch(ref, largest)))
+        return await self._endpoint.run(lambda: self._fetch(ref, largest))
 
     async def mark_read(self, ref: str) -> None:
         """As the port says; no read receipt leaves for it."""
-        await self._end_with(ref, lambda: self._mark_read(ref))
+        await self._end_with(lambda: self._mark_read(ref))
 
     async def delete(self, ref: str) -> None:
         """As the port says: at once; recoverable by its owner, unless the settings want it purged."""
         request = fetching.delete(ref, for_good=self._settings.after.purge)
-        await self._end_with(ref, lambda: self._call(request))
+        await self._end_with(lambda: self._call(request))
 
     async def move(self, ref: str, folder: str) -> None:
         """As the port says."""
-        await self._end_with(ref, lambda: self._at(folder, lambda place: fetching.move(ref, place), make=True))
+        await self._end_with(lambda: self._at(folder, lambda place: fetching.move(ref, place), make=True))
 
     async def end_session(self, *, purge: bool) -> None:
         """As the port says; `delete` has done all that `purge` is about."""
@@ -92,22 +88,11 @@ class EwsReader:
         """As the port says."""
         await self._endpoint.close()
 
-    async def _end_with(self, ref: str, ask: Callable[[], object]) -> None:
+    async def _end_with(self, ask: Callable[[], object]) -> None:
         with suppress(ItemGoneError):
-            await self._endpoint.run(lambda: self._at_message(ref, ask))
+            await self._endpoint.run(ask)
 
     # --- in a thread ---
-
-    def _at_message(self, ref: str, ask: Callable[[], _T]) -> _T:
-        try:
-            answer = ask()
-        except MailboxError as exc:
-            if not self._stubborn.blames(ref, exc):
-                raise
-            self._call(fetching.look(ref))  # which fails where it isn't the message's own fault
-            raise refusal(exc) from exc
-        self._stubborn.went_well(ref)
-        return answer
 
     def _oldest(self, limit: int) -> list[Seen]:
         found: dict[str, Seen] = {}

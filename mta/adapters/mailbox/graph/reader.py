@@ -15,12 +15,10 @@ from mta.adapters.mailbox.graph.connection import Connection
 from mta.adapters.mailbox.graph.folders import Folders
 from mta.adapters.mailbox.graph.writing import encoded
 from mta.adapters.mailbox.mime_item import as_crlf
-from mta.adapters.mailbox.stubborn import Stubborn, refusal
 from mta.config.tracking_schema import GraphMailbox
 from mta.ports.mailbox import (
     ConflictError,
     ItemGoneError,
-    MailboxError,
     MailboxUnavailableError,
     NoMailboxError,
     RefusedError,
@@ -51,7 +49,6 @@ class GraphReader:
         self._folders = Folders(self._connection, self._mailbox)
         self._wants_receipt: dict[str, bool] = {}
         """By ref: whether its sender asked for a read receipt."""
-        self._stubborn = Stubborn()
 
     async def sign_in(self) -> str:
         """As the port says."""
@@ -79,32 +76,25 @@ class GraphReader:
 
     async def fetch(self, ref: str, largest: int) -> bytes:
         """As the port says."""
-
-        async def ask(path: str) -> bytes:
-            mime = await self._connection.octets(f"{path}/$value", largest)
-            if not mime:
-                raise RefusedError("no-mime", "Microsoft Graph gives no MIME of it")
-            return as_crlf(mime)
-
-        return await self._at_message(ref, ask)
+        mime = await self._connection.octets(f"{await self._message(ref)}/$value", largest)
+        if not mime:
+            raise RefusedError("no-mime", "Microsoft Graph gives no MIME of it")
+        return as_crlf(mime)
 
     async def mark_read(self, ref: str) -> None:
         """As the port says; no read receipt leaves for it."""
-
-        async def ask(path: str) -> None:
+        with suppress(ItemGoneError):
+            path = await self._message(ref)
             await self._without_receipt(path, ref)
             await self._changed(path, {"isRead": True})
-
-        with suppress(ItemGoneError):
-            await self._at_message(ref, ask)
 
     async def delete(self, ref: str) -> None:
         """As the port says: at once; recoverable by its owner, unless the settings want it purged.
 
         Not by DELETE, of which no document says where it puts what it deletes.
         """
-
-        async def ask(path: str) -> None:
+        with suppress(ItemGoneError):
+            path = await self._message(ref)
             await self._without_receipt(path, ref)
             if self._settings.after.purge and self._knows_permanent_delete:
                 # In the global cloud only (https://learn.microsoft.com/graph/api/message-permanentdelete).
@@ -112,22 +102,17 @@ class GraphReader:
             else:
                 await self._moved(path, "recoverableitemsdeletions")
 
-        with suppress(ItemGoneError):
-            await self._at_message(ref, ask)
-
     async def move(self, ref: str, folder: str) -> None:
         """As the port says."""
-
-        async def ask(path: str) -> None:
+        path = await self._message(ref)
+        with suppress(ItemGoneError):
             try:
                 await self._moved(path, await self._folders.place(folder, make=True))
             except ItemGoneError:  # the message, or the folder: that isn't told
                 self._folders.forget()
-                await self._look(await self._message(ref))
-                await self._moved(await self._message(ref), await self._folders.place(folder, make=True))
-
-        with suppress(ItemGoneError):
-            await self._at_message(ref, ask)
+                path = await self._message(ref)
+                await self._look(path)
+                await self._moved(path, await self._folders.place(folder, make=True))
 
     async def end_session(self, *, purge: bool) -> None:
         """As the port says; `delete` has done all that `purge` is about."""
@@ -158,18 +143,6 @@ class GraphReader:
             if len(found) >= limit:
                 break
         return list(found.values())
-
-    async def _at_message(self, ref: str, ask: Callable[[str], Awaitable[_T]]) -> _T:
-        path = await self._message(ref)
-        try:
-            answer = await ask(path)
-        except MailboxError as exc:
-            if not self._stubborn.blames(ref, exc):
-                raise
-            await self._look(path)  # which fails where it isn't the message's own fault
-            raise refusal(exc) from exc
-        self._stubborn.went_well(ref)
-        return answer
 
     async def _look(self, path: str) -> dict[str, Any]:
         return (await self._connection.get(f"{path}?$select=id,isReadReceiptRequested")).data

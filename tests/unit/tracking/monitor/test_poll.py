@@ -356,7 +356,7 @@ async def test_a_message_that_the_server_fails_at_holds_up_no_others_for_ever(
         for _ in range(4):
             await place.look()
             place.clock.go(hours=1)
-        assert await place.taken() == ids(2)
+        assert await place.taken() == ids(2) | {"": 1}
         assert list(box.folders["StamplineSetAside"]) == [broken]
         assert box.calls[f"fetch {broken}"] == 3
         assert place.mailbox_log.count("mailbox-message-set-aside") == 1

@@ -19,7 +19,6 @@ from mta.ports.mailbox import (
     AccessDeniedError,
     EndpointBusyError,
     EndpointDownError,
-    MailboxError,
     MailboxUnavailableError,
     NoMailboxError,
     OutcomeUnknownError,
@@ -453,22 +452,6 @@ async def test_a_mailbox_that_is_moved_in_the_midst_is_read_on_afterwards(
             await reader.fetch(item, _LARGE)
     server.change_mailbox(mailbox, unavailable="")
     assert await reader.fetch(item, _LARGE)
-
-
-@pytest.mark.parametrize("code", ["ErrorInternalServerError", "ErrorItemPropertyRequestFailed"])
-async def test_a_message_that_exchange_fails_at_holds_up_no_others_for_ever(
-    server: EwsServer, mailbox: str, reader: EwsReader, code: str
-) -> None:
-    item = deliver(server, mailbox)
-    for number in range(3):
-        await reader.waiting(10)
-        server.fail("code", operation="GetItem", code=code)
-        with pytest.raises(RefusedError if number == 2 else MailboxError, match=code) as raised:
-            await reader.fetch(item, _LARGE)
-        assert isinstance(raised.value, RefusedError) == (number == 2)
-        await reader.end_session(purge=True)
-    await reader.move(item, "StamplineSetAside")
-    assert places(server, mailbox) == ["StamplineSetAside"]
 
 
 async def test_a_server_that_never_answers_is_left_in_time(server: EwsServer, mailbox: str, opened: Open) -> None:

@@ -398,22 +398,6 @@ async def test_a_mailbox_that_is_moved_in_the_midst_is_read_on_afterwards(
     assert await reader.fetch(item, _LARGE)
 
 
-async def test_a_message_that_graph_fails_at_holds_up_no_others_for_ever(
-    graph: GraphServer, mailbox: str, reader: GraphReader
-) -> None:
-    item = deliver(graph, mailbox)
-    graph.fail("code", operation="get-mime", times=-1, status=500, code="UnknownError")
-    for _ in range(2):
-        await reader.waiting(10)
-        with pytest.raises(MailboxUnavailableError):
-            await reader.fetch(item, _LARGE)
-        await reader.end_session(purge=True)
-    with pytest.raises(RefusedError, match="UnknownError"):
-        await reader.fetch(item, _LARGE)
-    await reader.move(item, "StamplineSetAside")
-    assert places(graph, mailbox) == ["StamplineSetAside"]
-
-
 async def test_a_server_that_never_answers_is_left_in_time(graph: GraphServer, mailbox: str, opened: Open) -> None:
     deliver(graph, mailbox)
     reader = opened(timeout="1s")
