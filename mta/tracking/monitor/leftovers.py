@@ -37,6 +37,7 @@ class Leftovers:
         self._again_at_s: dict[str, tuple[int, float]] = {}
         self._deleted: dict[str, Leftover] = {}
         """Marked as deleted in this session: they go with its end."""
+        self._acquitted: set[str] = set()
         self._faults: dict[str, tuple[str, str]] = {}
         self._failures: dict[str, tuple[int, str]] = {}
 
@@ -69,6 +70,7 @@ class Leftovers:
     def remove(self, ref: str) -> None:
         self._waiting.pop(ref, None)
         self._again_at_s.pop(ref, None)
+        self._acquitted.discard(ref)
         self._faults.pop(ref, None)
         self._failures.pop(ref, None)
 
@@ -79,7 +81,7 @@ class Leftovers:
     def keep_those_seen(self, refs: Collection[str], *, is_all: bool) -> None:
         """Forget what has gone from the server; `is_all`: there was no more to see."""
         if is_all:
-            for ref in [ref for ref in (*self._waiting, *self._faults, *self._failures) if ref not in refs]:
+            for ref in [ref for ref in (*self._waiting, *self._acquitted, *self._faults, *self._failures) if ref not in refs]:
                 self.remove(ref)
 
     # --- deleted in this session --------------------------------------------------------------------------------------
@@ -94,6 +96,19 @@ class Leftovers:
 
     def forget_deleted(self) -> None:
         self._deleted.clear()
+
+    # --- attempts that don't count ------------------------------------------------------------------------------------
+
+    def acquit(self, ref: str) -> None:
+        """The store is to forget its attempts."""
+        self._acquitted.add(ref)
+
+    def is_acquitted(self, ref: str) -> bool:
+        """Whether the store could not do that."""
+        return ref in self._acquitted
+
+    def acquitted(self, ref: str) -> None:
+        self._acquitted.discard(ref)
 
     # --- faults of our own --------------------------------------------------------------------------------------------
 

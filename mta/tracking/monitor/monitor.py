@@ -304,10 +304,14 @@ class Monitor:
         notes = replace(
             self.notes, failures=failures, polled_at=now, reason=reason, detail=detail, resume_at=now + pause.length
         )
-        if failures >= TROUBLE_AFTER and notes.trouble is None:
-            trouble = SignInTrouble(self._means.store, assignment, now)
-            notes = replace(notes, trouble=await trouble.open(notes, mend))
-        await self._note(notes, this)
+        try:
+            if failures >= TROUBLE_AFTER and notes.trouble is None:
+                trouble = SignInTrouble(self._means.store, assignment, now)
+                notes = replace(notes, trouble=await trouble.open(notes, mend))
+            await self._note(notes, this)
+        except MailError:  # nothing says by now how long the server is to be left alone
+            self._next_s = self._means.steady_s() + pause.length.total_seconds()
+            raise
 
     async def _note(self, notes: MailboxNotes, this: Progress) -> None:
         notes = replace(notes, taken=notes.taken + this.taken, set_aside=notes.set_aside + this.set_aside)

@@ -145,7 +145,7 @@ class Poll:
                 try:
                     await self._one(message)
                 except asyncio.CancelledError:
-                    await self.store.end_message(self.name, message.ref)  # it was we who broke it off
+                    await self._acquit(message.ref)  # it was we who broke it off
                     raise
             if time.monotonic() >= tell_at:
                 tell_at += PROGRESS_EVERY_S
@@ -156,6 +156,8 @@ class Poll:
 
     async def _one(self, message: WaitingMessage) -> None:
         settings, ref = self.assignment.settings, message.ref
+        if self.leftovers.is_acquitted(ref):
+            await self._acquit(ref)
         attempt = await self.store.begin_message(self.name, ref)
         if attempt > ATTEMPTS_MAX:
             fault = self.leftovers.fault(ref)
@@ -171,7 +173,7 @@ class Poll:
             await self._set_aside(ref, TOO_LARGE if is_large else REFUSED, "" if is_large else str(error)[:200])
             return
         except MailboxError as error:
-            await self.store.end_message(self.name, ref)  # it is not the message's fault
+            await self._acquit(ref)
             if isinstance(error, ItemGoneError):
                 return
             self.leftovers.note_failure(ref, error)
@@ -181,7 +183,7 @@ class Poll:
         if taken is None:
             return
         crash_point("message-taken")
-        await self.store.end_message(self.name, ref)
+        await self._acquit(ref)
         if settings.log_messages:
             events.mailbox_message(
                 self.name, ref, message_id=taken.message_id, state=taken.state.value, reason=taken.reason,
@@ -199,7 +201,7 @@ class Poll:
         except CannotReadError as error:
             await self._set_aside(ref, error.reason, message_id=message_id_of(data))
         except MailError:  # the store, or the directory
-            await self.store.end_message(self.name, ref)  # it is not the message's fault
+            await self._acquit(ref)
             raise
         except Exception as exc:  # noqa: BLE001 - the message's edge: others have to go on
             # Without the exception's own text, which may be somebody's mail.
@@ -210,6 +212,15 @@ class Poll:
             self.leftovers.note_fault(ref, type(exc).__name__, message_id_of(data))
             self.progress.failed += 1
         return None
+
+    async def _acquit(self, ref: str) -> None:
+        """Its attempts count no more: it is taken, or what went wrong was not its fault.
+
+        A store that can't write that down now does so before the next attempt.
+        """
+        self.leftovers.acquit(ref)
+        await self.store.end_message(self.name, ref)
+        self.leftovers.acquitted(ref)
 
     async def _set_aside(self, ref: str, reason: str, detail: str = "", message_id: str = "") -> None:
         settings, desk = self.assignment.settings, self.assignment.desk

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mta.model.reply import INTERNAL_ERROR, TemporaryError
 from mta.ports import mailbox as port
 from tests.unit.tracking.monitor.office import NOON, Office, office, settings
 
@@ -219,6 +220,23 @@ async def test_a_leap_of_the_clock_keeps_nobody_waiting(tmp_path: Path) -> None:
         place.clock.leap(days=400)
         await place.looks(2)
         assert polls(place) == 5
+
+
+async def test_a_server_is_left_alone_also_while_the_store_can_not_note_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Accounts are locked by fewer attempts."""
+
+    async def full(*given: object) -> None:
+        raise TemporaryError(INTERNAL_ERROR)
+
+    async with office(tmp_path, settings()) as place:
+        place.mailboxes["help"].faults["sign_in"] = port.SignInError("535")
+        monkeypatch.setattr(place.store, "note_mailbox", full)
+        for _ in range(120):
+            await place.look()
+            place.clock.go(seconds=5)
+        assert polls(place) == 2
 
 
 async def test_a_failure_is_remembered_over_a_restart(tmp_path: Path) -> None:

@@ -293,6 +293,24 @@ async def test_a_store_or_directory_that_is_down_is_no_fault_of_the_message(erro
         assert ("reason=directory-down" in "".join(place.mailbox_log.lines)) == is_directory
 
 
+async def test_a_store_that_begins_attempts_and_ends_none_has_no_message_set_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with office(tmp_path, settings()) as place:
+        place.mailboxes["help"].put(1)
+
+        async def full(*given: Any) -> Any:
+            raise TemporaryError(INTERNAL_ERROR)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(place.store, "take", full)
+            patched.setattr(place.store, "end_message", full)
+            await place.looks(5)
+        await place.looks(5)
+        assert await place.taken() == ids(1)
+        assert not await place.the_store.entries(state=EntryState.SET_ASIDE)
+
+
 async def test_no_server_is_asked_while_the_store_is_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with office(tmp_path, settings()) as place:
         box = place.mailboxes["help"]
