@@ -81,7 +81,9 @@ class Leftovers:
     def keep_those_seen(self, refs: Collection[str], *, is_all: bool) -> None:
         """Forget what has gone from the server; `is_all`: there was no more to see."""
         if is_all:
-            for ref in [ref for ref in (*self._waiting, *self._acquitted, *self._faults, *self._failures) if ref not in refs]:
+            for ref in [
+                ref for ref in (*self._waiting, *self._acquitted, *self._faults, *self._failures) if ref not in refs
+            ]:
                 self.remove(ref)
 
     # --- deleted in this session --------------------------------------------------------------------------------------
