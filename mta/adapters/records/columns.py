@@ -21,6 +21,8 @@ TEXT_MAX = 255
 _LARGEST = 2**31 - 1
 """PtypInteger32 (MS-OXCDATA 2.11.1)."""
 
+_TAKEN = frozenset({"keywords", "stamplinelink"})
+"""PublicStrings that are no columns: PidNameKeywords (MS-OXPROPS), which holds an item's categories, and our link."""
 _SAID_MAX = 200
 
 Value = str | int | float | bool
@@ -62,6 +64,8 @@ def _checked(made: Mapping[Any, Any]) -> Mapping[str, Value]:
     for name, value in made.items():
         if not isinstance(name, str) or not 0 < len(name) <= NAME_MAX or not name.isprintable():
             raise RefusedTaskError(reasons.PLUGIN_FAILED, "a column's name is no short line of text")
+        if name.lower() in _TAKEN:
+            raise RefusedTaskError(reasons.PLUGIN_FAILED, f"a column can't be called {name}: that name is taken")
         if not _is_plain(value):
             raise RefusedTaskError(reasons.PLUGIN_FAILED, f"column {name}: no text, number or truth that fits")
     return {name: value[:TEXT_MAX] if isinstance(value, str) else value for name, value in made.items()}

@@ -24,6 +24,7 @@ from mta.ports.mailbox import EndpointDownError, MailboxError, OutcomeUnknownErr
 _CHANGING = frozenset({
     "CreateAttachment", "CreateFolder", "CreateItem", "DeleteAttachment", "DeleteItem", "MoveItem", "UpdateItem",
 })  # fmt: skip
+_NO_PLACE = frozenset({"ErrorAccessDenied", "ErrorFolderNotFound", "ErrorItemNotFound"})
 PLACE_OF_LARGE = "\N{OBJECT REPLACEMENT CHARACTER}"
 """All that stands in the element of a request whose content is written in at the end."""
 _NO_CHARACTER = re.compile(
@@ -56,21 +57,33 @@ class Answer:
     """All of them, where it asked for the same in several places."""
     server: str = ""
     """Build of the server that answered: `15.2.1118.7`."""
+    passed_over: int = 0
+    """Response messages that are refusals which the caller put up with; they stand among `messages`."""
 
 
-def call(caller: Caller, request: Element, *, large: bytes = b"", most_octets: int | None = None) -> Answer:
+def call(
+    caller: Caller, request: Element, *, large: bytes = b"", most_octets: int | None = None,
+    optional_from: int | None = None,
+) -> Answer:  # fmt: skip
     """Send `request` (as `m:GetItem`); `large`, ASCII without markup, goes where it says `PLACE_OF_LARGE`.
 
-    Raises MailboxError; RefusedError for an answer of more than `most_octets`, where that is said.
+    Of the places that it asks in, those from `optional_from` on may be gone or closed to us. Raises MailboxError;
+    RefusedError for an answer of more than `most_octets`, where that is said.
     """
     name = etree.QName(request).localname
     service = _operation(name)(caller, large, most_octets)
     messages = service._get_response_xml(payload=request)
     if not messages:
         raise service.unreadable("no response message")
-    for message in messages:
-        service._get_element_container(message=message)
-    return Answer(messages[0], tuple(messages), service.server)
+    passed_over = 0
+    for position, message in enumerate(messages):
+        try:
+            service._get_element_container(message=message)
+        except MailboxError as exc:
+            if optional_from is None or position < optional_from or exc.code not in _NO_PLACE:
+                raise
+            passed_over += 1
+    return Answer(messages[0], tuple(messages), service.server, passed_over)
 
 
 class _Operation(EWSAccountService):  # type: ignore[misc]

@@ -60,7 +60,10 @@ class Endpoint:
             raise
         return future.result()
 
-    def call(self, mailbox: str, request: Element, *, large: bytes = b"", most_octets: int | None = None) -> Answer:
+    def call(
+        self, mailbox: str, request: Element, *, large: bytes = b"", most_octets: int | None = None,
+        optional_from: int | None = None,
+    ) -> Answer:  # fmt: skip
         """As `calls.call`; a token that is not taken is replaced once."""
         caller = Caller(mailbox, self._connections(mailbox), impersonate=self._impersonates)
 
@@ -68,11 +71,11 @@ class Endpoint:
             if self._is_closing:
                 raise EndpointDownError("closing", "nothing is asked any more")
             try:
-                return call(caller, request, large=large, most_octets=most_octets)
+                return call(caller, request, large=large, most_octets=most_octets, optional_from=optional_from)
             except SignInError as exc:
                 if exc.code != "401" or not self._sign_in.renew():
                     raise
-            return call(caller, request, large=large, most_octets=most_octets)
+            return call(caller, request, large=large, most_octets=most_octets, optional_from=optional_from)
 
         return self._door.pass_through(ask)
 

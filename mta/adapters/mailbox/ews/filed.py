@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 
 from mta.adapters.mailbox import mapi
 from mta.adapters.mailbox.ews import names, reading, writing
@@ -17,31 +18,73 @@ FOLDERS_MAX = 500
 """Below each of the two."""
 AT_A_TIME = 50
 """Folders that one request looks through."""
+REMEMBERED_S = 300.0
+"""How long a mailbox's folders are taken to be the same: of one message several marks follow each other."""
+_REMEMBERED_MAX = 1000
 _COPIES_MAX = 20
 _NOTE = "ipm.note"
 
 
-def find_folders(owner: str, top: str) -> Element:
-    """FindFolder (MS-OXWSFOLD 3.1.4.4): all folders below."""
+class FiledMessages:
+    """Of all mailboxes of one endpoint; used by its threads."""
+
+    def __init__(self, ask: Callable[..., Answer]) -> None:
+        """`ask`: as `Endpoint.call`."""
+        self._ask = ask
+        self._folders: dict[str, tuple[float, tuple[tuple[str, str], ...]]] = {}
+        """By mailbox: until when, and (id, name) of the folders below `TOPS`."""
+
+    def find(self, mailbox: str, owner: str, message_id: str) -> Sequence[FiledItem]:
+        """See the port. A folder that is gone since it was seen, or closed to us, is passed over."""
+        known = [(top, top) for top in TOPS] + [*self._below(mailbox, owner)]
+        found: dict[str, FiledItem] = {}
+        for start in range(0, len(known), AT_A_TIME):
+            some = known[start : start + AT_A_TIME]
+            places = (_place(identity, owner) for identity, _ in some)
+            answer = self._ask(
+                mailbox, find_copies(message_id, list(places)), optional_from=len(TOPS) if start == 0 else 0
+            )
+            if answer.passed_over:
+                self._folders.pop(mailbox, None)
+            found.update((copy.ref.id, copy) for copy in copies_in(answer, [name for _, name in some], message_id))
+        return list(found.values())
+
+    def _below(self, mailbox: str, owner: str) -> tuple[tuple[str, str], ...]:
+        until, folders = self._folders.get(mailbox, (0.0, ()))
+        now = time.monotonic()
+        if now < until:
+            return folders
+        answer = self._ask(mailbox, find_folders(owner))
+        folders = tuple(dict(each for message in answer.messages for each in _folder_ids(message)).items())
+        if len(self._folders) >= _REMEMBERED_MAX:
+            self._folders.clear()
+        self._folders[mailbox] = (now + REMEMBERED_S, folders)
+        return folders
+
+
+def _place(identity: str, owner: str) -> Element:
+    return writing.distinguished(owner, identity) if identity in TOPS else element("t:FolderId", Id=identity)
+
+
+def find_folders(owner: str) -> Element:
+    """FindFolder (MS-OXWSFOLD 3.1.4.4): all folders below Inbox, and all below Sent Items."""
     shape = element(
         "m:FolderShape",
         element("t:BaseShape", "IdOnly"),
         element("t:AdditionalProperties", field("folder:DisplayName")),
     )
     view = element("m:IndexedPageFolderView", MaxEntriesReturned=str(FOLDERS_MAX), Offset="0", BasePoint="Beginning")
-    parents = element("m:ParentFolderIds", writing.distinguished(owner, top))
+    parents = element("m:ParentFolderIds", *(writing.distinguished(owner, top) for top in TOPS))
     return element("m:FindFolder", shape, view, parents, Traversal="Deep")
 
 
-def folder_ids(answer: Answer) -> list[tuple[str, str]]:
+def _folder_ids(message: Element) -> Iterator[tuple[str, str]]:
     """(id, name) of each folder that was found."""
-    found = []
-    for holder in answer.message.iter(tag("t:Folders")):
+    for holder in message.iter(tag("t:Folders")):
         for folder in holder:
             identity = folder.find(tag("t:FolderId"))
             if identity is not None and identity.get("Id"):
-                found.append((identity.get("Id"), folder.findtext(tag("t:DisplayName"), "")))
-    return found
+                yield identity.get("Id"), folder.findtext(tag("t:DisplayName"), "")
 
 
 def find_copies(message_id: str, folders: Sequence[Element]) -> Element:
@@ -70,32 +113,50 @@ def copies_in(answer: Answer, folders: Sequence[str], message_id: str) -> Iterat
                 yield FiledItem(ref, name, is_protected=kind not in ("", _NOTE))
 
 
-def get_marked(ref: ItemRef, *, with_body: bool) -> Element:
-    """GetItem: what a mark changes."""
-    fields = ["item:ItemClass", "item:Categories", *(["item:Body"] if with_body else [])]
+def get_marked(ref: ItemRef, mark: FiledMark) -> Element:
+    """GetItem: what a mark changes, and what says that it must not change the body."""
+    with_body = bool(mark.link and mark.link_text)
+    fields = ["item:ItemClass", "item:Categories", *(["item:Body", "item:IsDraft"] if with_body else [])]
+    named = (column.uri() for column, _ in _columns(mark))
     shape = element(
         "m:ItemShape",
         element("t:BaseShape", "IdOnly"),
         element("t:BodyType", "Best") if with_body else None,
-        element("t:AdditionalProperties", *map(field, fields), names.CONTENT_CLASS.uri()),
+        element("t:AdditionalProperties", *map(field, fields), names.CONTENT_CLASS.uri(), *named),
     )
     return element("m:GetItem", shape, writing.item_ids(ItemRef(ref.id)))
 
 
 def changes(item: Element, mark: FiledMark) -> list[Element]:
     """What an item lacks of a mark, as `t:SetItemField` each."""
-    now = reading.sent_item(item, ItemRef(""))
+    now, has = reading.sent_item(item, ItemRef("")), reading.extended(item)
     found = []
     if mark.category and mark.category.lower() not in {each.lower() for each in now.marks.categories}:
         texts = (element("t:String", each) for each in (*now.marks.categories, mark.category))
         found.append(writing.set_field(field("item:Categories"), element("t:Categories", *texts)))
-    for name, value in {**mark.columns, **({mapi.LINK_NAME: mark.link} if mark.link else {})}.items():
-        column = Property(mapi.column_type(value), set_id="PublicStrings", name=name)
-        found.append(writing.set_field(column.uri(), column.valued(mapi.column_text(value))))
-    if mark.link and mark.link_text and not now.is_protected and now.item_class.lower() == _NOTE:
-        body, is_html = (now.html, True) if now.html is not None else (now.text or "", False)
-        changed = with_link(body or "", mark.link, mark.link_text, is_html=is_html)
-        if changed != body:
-            kind = "HTML" if is_html else "Text"
-            found.append(writing.set_field(field("item:Body"), element("t:Body", changed, BodyType=kind)))
+    for column, value in _columns(mark):
+        if has.get(column.key) != value:
+            found.append(writing.set_field(column.uri(), column.valued(value)))
+    if mark.link and mark.link_text and not (now.is_protected or now.is_draft) and now.item_class.lower() == _NOTE:
+        found += _with_link(now.html, now.text, mark)
     return found
+
+
+def _columns(mark: FiledMark) -> list[tuple[Property, str]]:
+    """Named properties and their values, the link among them."""
+    values = {**mark.columns, **({mapi.LINK_NAME: mark.link} if mark.link else {})}
+    return [
+        (Property(mapi.column_type(value), set_id="PublicStrings", name=name), mapi.column_text(value))
+        for name, value in values.items()
+    ]
+
+
+def _with_link(html: str | None, text: str | None, mark: FiledMark) -> Iterator[Element]:
+    """The change of the body; none where the server shows no body."""
+    body = html if html is not None else text
+    if body is None:
+        return
+    changed = with_link(body, mark.link, mark.link_text, is_html=html is not None)
+    if changed != body:
+        kind = "HTML" if html is not None else "Text"
+        yield writing.set_field(field("item:Body"), element("t:Body", changed, BodyType=kind))

@@ -80,12 +80,12 @@ def found_item(item: Element) -> FoundItem | None:
     ref = ref_of(item)
     if ref is None:
         return None
-    extended = _extended(item)
+    values = extended(item)
     return FoundItem(
         ref,
         item.findtext(tag("t:InternetMessageId"), "").strip(),
-        extended.get(names.STAMP.key, ""),
-        time_of(extended.get(names.SUBMIT_TIME.key)) or time_of(item.findtext(tag("t:DateTimeSent"))),
+        values.get(names.STAMP.key, ""),
+        time_of(values.get(names.SUBMIT_TIME.key)) or time_of(item.findtext(tag("t:DateTimeSent"))),
     )
 
 
@@ -101,7 +101,7 @@ def is_subject(item: Element, subject: str) -> bool:
 
 def sent_item(item: Element, ref: ItemRef) -> SentItem:
     """The whole item; `ref` is what it was asked for by, for servers that don't repeat it."""
-    extended = _extended(item)
+    values = extended(item)
 
     def said(name: str) -> str:
         text: str = item.findtext(tag(name), "")
@@ -115,8 +115,8 @@ def sent_item(item: Element, ref: ItemRef) -> SentItem:
         item_class=said("t:ItemClass") or "IPM.Note",
         is_draft=truth_of(said("t:IsDraft")),
         size_octets=integer_of(said("t:Size")) or 0,
-        sent_at=time_of(extended.get(names.SUBMIT_TIME.key)) or time_of(said("t:DateTimeSent")),
-        delivered_at=time_of(extended.get(names.DELIVERY_TIME.key)) or time_of(said("t:DateTimeReceived")),
+        sent_at=time_of(values.get(names.SUBMIT_TIME.key)) or time_of(said("t:DateTimeSent")),
+        delivered_at=time_of(values.get(names.DELIVERY_TIME.key)) or time_of(said("t:DateTimeReceived")),
         author=next(_people(item, "t:From"), None),
         sender=next(_people(item, "t:Sender"), None),
         to=tuple(_people(item, "t:ToRecipients")),
@@ -127,8 +127,8 @@ def sent_item(item: Element, ref: ItemRef) -> SentItem:
         text=plain,
         attachments=tuple(_attachments(item)),
         mime=octets_of(said("t:MimeContent")),
-        stamp=extended.get(names.STAMP.key, ""),
-        marks=_marks(item, extended),
+        stamp=values.get(names.STAMP.key, ""),
+        marks=_marks(item, values),
         importance=_IMPORTANCES.get(said("t:Importance"), "normal"),
         sensitivity=_SENSITIVITIES.get(said("t:Sensitivity"), "normal"),
         wants_read_receipt=truth_of(said("t:IsReadReceiptRequested")),
@@ -137,20 +137,20 @@ def sent_item(item: Element, ref: ItemRef) -> SentItem:
             truth_of(said("t:ReminderIsSet")), time_of(said("t:ReminderDueBy")),
             max(0, integer_of(said("t:ReminderMinutesBeforeStart")) or 0),
         ),
-        conversation_topic=extended.get(names.CONVERSATION_TOPIC.key) or said("t:ConversationTopic"),
-        conversation_index=octets_of(extended.get(names.CONVERSATION_INDEX.key) or said("t:ConversationIndex")),
+        conversation_topic=values.get(names.CONVERSATION_TOPIC.key) or said("t:ConversationTopic"),
+        conversation_index=octets_of(values.get(names.CONVERSATION_INDEX.key) or said("t:ConversationIndex")),
         reply_marker=ReplyMarker(
-            integer_of(extended.get(names.ICON_INDEX.key)), integer_of(extended.get(names.LAST_VERB.key)),
-            time_of(extended.get(names.LAST_VERB_TIME.key)),
+            integer_of(values.get(names.ICON_INDEX.key)), integer_of(values.get(names.LAST_VERB.key)),
+            time_of(values.get(names.LAST_VERB_TIME.key)),
         ),
         in_reply_to=said("t:InReplyTo").strip(),
         references=" ".join(said("t:References").split()),
-        has_votes=mapi.has_votes(octets_of(extended.get(names.VERB_STREAM.key))),
-        is_protected=extended.get(names.CONTENT_CLASS.key, "").lower().startswith("rpmsg"),
+        has_votes=mapi.has_votes(octets_of(values.get(names.VERB_STREAM.key))),
+        is_protected=values.get(names.CONTENT_CLASS.key, "").lower().startswith("rpmsg"),
     )  # fmt: skip
 
 
-def _extended(item: Element) -> dict[tuple[str, str], str]:
+def extended(item: Element) -> dict[tuple[str, str], str]:
     """Values of extended properties by `Property.key`; those of several values are none of ours."""
     values: dict[tuple[str, str], str] = {}
     for entry in item.iterfind(tag("t:ExtendedProperty")):
@@ -170,7 +170,11 @@ def _key(uri: Element) -> tuple[str, str]:
     return _SHORT.get(set_id, set_id), uri.get("PropertyName") or uri.get("PropertyId", "")
 
 
-_SHORT = {"00062008-0000-0000-c000-000000000046": "common", "00062003-0000-0000-c000-000000000046": "task"}
+_SHORT = {
+    "00062008-0000-0000-c000-000000000046": "common",
+    "00062003-0000-0000-c000-000000000046": "task",
+    mapi.PUBLIC_STRINGS: "publicstrings",
+}
 """Exchange may answer with the set's GUID where it was asked by name (MS-OXPROPS 1.3.2)."""
 
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from mta.adapters.mailbox.ews import filed, reading, writing
 from mta.adapters.mailbox.ews.calls import Answer
 from mta.adapters.mailbox.ews.endpoint import Endpoint, product
-from mta.adapters.mailbox.ews.names import Element, element, tag
+from mta.adapters.mailbox.ews.names import Element, tag
 from mta.config.mailbox_schema import EwsMailboxes
 from mta.model.mailbox_item import FoundItem, ItemRef, Marks, NewAttachment, NewItem, Removal, SentItem, stamped_job
 from mta.model.writeback import FiledItem, FiledMark
@@ -36,6 +36,7 @@ class EwsSentItems:
         """Asks no server. Raises OSError or KeyError if a secret or a file can't be read."""
         self._impersonates = settings.impersonate
         self._endpoint = Endpoint(settings, connections=settings.connections, impersonates=settings.impersonate)
+        self._filed = filed.FiledMessages(self._endpoint.call)
         self._asks_for_stamps = True
 
     async def sign_in(self, mailbox: str) -> str:
@@ -85,11 +86,11 @@ class EwsSentItems:
         await self._endpoint.run(lambda: self._remove(mailbox, ref, how, is_fresh=is_fresh))
 
     async def find_filed(self, mailbox: str, message_id: str) -> Sequence[FiledItem]:
-        return await self._endpoint.run(lambda: self._find_filed(mailbox, message_id))
+        return await self._endpoint.run(lambda: self._filed.find(mailbox, self._owner(mailbox), message_id))
 
     async def put_mark(self, mailbox: str, ref: ItemRef, mark: FiledMark) -> ItemRef:
         def ask() -> ItemRef:
-            answer = self._endpoint.call(mailbox, filed.get_marked(ref, with_body=bool(mark.link_text)))
+            answer = self._endpoint.call(mailbox, filed.get_marked(ref, mark))
             item = next(reading.items_in(answer.message), None)
             if item is None:
                 raise ItemGoneError("no-item", "the server answered without one")
@@ -113,20 +114,6 @@ class EwsSentItems:
         )
         stamped = (item for item in found if stamped_job(item.stamp) == job)
         return list({item.ref.id: item for item in (*stamped, *exact)}.values())
-
-    def _find_filed(self, mailbox: str, message_id: str) -> Sequence[FiledItem]:
-        owner = self._owner(mailbox)
-        places = [(writing.distinguished(owner, top), top) for top in filed.TOPS]
-        for top in filed.TOPS:
-            folders = filed.folder_ids(self._endpoint.call(mailbox, filed.find_folders(owner, top)))
-            places += [(element("t:FolderId", Id=identity), name) for identity, name in folders]
-        found: dict[str, FiledItem] = {}
-        for start in range(0, len(places), filed.AT_A_TIME):
-            some = places[start : start + filed.AT_A_TIME]
-            answer = self._endpoint.call(mailbox, filed.find_copies(message_id, [place for place, _ in some]))
-            copies = filed.copies_in(answer, [name for _, name in some], message_id)
-            found.update((copy.ref.id, copy) for copy in copies)
-        return list(found.values())
 
     def _find_with_stamps(self, mailbox: str, message_id: str, job: str) -> Sequence[FoundItem]:
         owner = self._owner(mailbox)

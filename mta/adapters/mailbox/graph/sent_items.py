@@ -66,7 +66,7 @@ class GraphSentItems:
         self._client_id = settings.oauth.client_id
         self._knows_permanent_delete = settings.oauth.cloud == "global"
         self._connection = Connection(settings, connections=settings.connections)
-        self._filed = FiledMessages(self._connection, self._all)
+        self._filed = FiledMessages(self._connection)
 
     async def sign_in(self, mailbox: str) -> str:
         """As the port says."""

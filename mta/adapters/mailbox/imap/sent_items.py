@@ -30,6 +30,7 @@ from mta.model.mailbox_item import FoundItem, ItemRef, Marks, NewItem, Removal, 
 from mta.model.writeback import FiledItem, FiledMark
 from mta.ports.mailbox import (
     NO_FOLDER_YET,
+    AccessDeniedError,
     ConflictError,
     ItemGoneError,
     MailboxUnavailableError,
@@ -252,6 +253,10 @@ class ImapSentItems:
             try:
                 folder = client.select(name, anew=True)
             except ItemGoneError:
+                continue
+            except AccessDeniedError:  # others' folders may lie below; the mailbox itself is open to us or not
+                if name.upper() == "INBOX":
+                    raise
                 continue
             uids = client.search(b"UNDELETED HEADER Message-ID " + words)[:_FOUND_MAX]
             for uid, told in (client.fetch(uids, [_FIELDS, *_versions(client)]) if uids else {}).items():
