@@ -14,12 +14,15 @@ import trustme
 from mta.adapters.mailbox import open_server
 from mta.config.mailbox_schema import EwsMailboxes
 from mta.ports.mailbox import SentItems
-from tests.contract.mailboxes.harness import Fault, Kept, Original, Place, Shown
+from tests.contract.mailboxes.harness import Fault, FilingPlace, Kept, Original, Place, Shown
 from tests.contract.mailboxes.mime_eyes import words_of
 from tests.peers.ews import EwsServer, PeerItem, ews_server
 
 _FOLDERS: dict[Place, str] = {
     "sent": "sentitems", "deleted": "deleteditems", "recoverable": "recoverableitemsdeletions",
+}  # fmt: skip
+_FILED: dict[FilingPlace, str] = {
+    "inbox": "inbox", "below": "inbox/Tickets", "sent": "sentitems", "deleted": "deleteditems",
 }  # fmt: skip
 _numbers = count(1)
 
@@ -53,15 +56,27 @@ class Ews:
     def add_mailbox(self) -> str:
         address = f"user{next(_numbers)}@example.com"
         self.server.add_mailbox(address)
+        self.server.add_folder(address, _FILED["below"])
         return address
 
     def absent_mailbox(self) -> str:
         return "nobody@example.com"
 
     def put(self, mailbox: str, original: Original) -> None:
+        self.put_in(mailbox, original, "sent")
+
+    def categories(self, mailbox: str) -> list[tuple[FilingPlace, str, frozenset[str]]]:
+        return sorted(
+            (place, item.message_id, frozenset(item.categories))
+            for place, folder in _FILED.items()
+            for item in self.server.items(mailbox, folder)
+        )
+
+    def put_in(self, mailbox: str, original: Original, place: FilingPlace) -> None:
         item = self.server.add_item(
             mailbox,
             original.mime,
+            folder=_FILED[place],
             is_draft=original.is_draft,
             is_read=original.marks.is_read,
             categories=original.marks.categories,

@@ -15,7 +15,7 @@ from mta.adapters.mailbox import open_server
 from mta.config.mailbox_schema import GraphMailboxes
 from mta.ports.mailbox import SentItems
 from tests.contract.mailboxes import mime_eyes
-from tests.contract.mailboxes.harness import Fault, Kept, Original, Place, Shown
+from tests.contract.mailboxes.harness import Fault, FilingPlace, Kept, Original, Place, Shown
 from tests.contract.mailboxes.mime_eyes import words_of
 from tests.peers.graph import AUDIENCE, GraphServer, PeerItem, graph_server
 from tests.peers.https import Authority
@@ -30,6 +30,9 @@ _OUTLOOKS = {
     "Disposition-Notification-To": ("jane@example.com", "Boolean 0x0029", True),
 }
 """What Outlook, which knows these header fields, sets on the item."""
+_FILED: dict[FilingPlace, str] = {
+    "inbox": "inbox", "below": "inbox/Tickets", "sent": "sentitems", "deleted": "deleteditems",
+}  # fmt: skip
 _numbers = count(1)
 
 
@@ -63,6 +66,16 @@ class Graph:
         return "nobody@example.com"
 
     def put(self, mailbox: str, original: Original) -> None:
+        self.put_in(mailbox, original, "sent")
+
+    def categories(self, mailbox: str) -> list[tuple[FilingPlace, str, frozenset[str]]]:
+        return sorted(
+            (place, item.message_id, frozenset(item.categories))
+            for place, folder in _FILED.items()
+            for item in self.server.items(mailbox, folder)
+        )
+
+    def put_in(self, mailbox: str, original: Original, place: FilingPlace) -> None:
         properties: dict[str, Any] = {
             "SystemTime 0x0E06": original.stored_at,
             "String 0x1035": mime_eyes.shown(original.mime, ()).message_id,
@@ -73,6 +86,7 @@ class Graph:
         item = self.server.add_item(
             mailbox,
             original.mime,
+            folder=_FILED[place],
             is_draft=original.is_draft,
             is_read=original.marks.is_read,
             categories=original.marks.categories,

@@ -15,6 +15,8 @@ from mta.model.mailbox_item import Marks
 from mta.ports.mailbox import SentItems
 
 Place = Literal["sent", "deleted", "recoverable"]
+FilingPlace = Literal["inbox", "below", "sent", "deleted"]
+"""`below`: in a folder of the user's own below Inbox."""
 
 
 _NO_MARKS = Marks()
@@ -114,6 +116,14 @@ class Harness(Protocol):
 
     def put(self, mailbox: str, original: Original) -> None:
         """The user's program stores what it has sent."""
+        ...
+
+    def put_in(self, mailbox: str, original: Original, place: FilingPlace) -> None:
+        """It lies there: received, sorted away by its user, or deleted."""
+        ...
+
+    def categories(self, mailbox: str) -> list[tuple[FilingPlace, str, frozenset[str]]]:
+        """Where each item lies, its Message-ID, and its categories (or keywords), sorted."""
         ...
 
     def shown(self, mailbox: str, place: Place = "sent") -> list[Shown]:

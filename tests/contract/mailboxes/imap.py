@@ -17,7 +17,7 @@ from mta.adapters.mailbox import open_server
 from mta.config.mailbox_schema import ImapMailboxes, ImapTls
 from mta.config.types import Secret
 from mta.ports.mailbox import SentItems
-from tests.contract.mailboxes.harness import Fault, Kept, Original, Place, Shown
+from tests.contract.mailboxes.harness import Fault, FilingPlace, Kept, Original, Place, Shown
 from tests.contract.mailboxes.mime_eyes import shown
 from tests.servers.dovecot import MASTER, MASTER_PASSWORD, missing, running_dovecot
 from tests.servers.imap_between import Breaks, between
@@ -25,6 +25,7 @@ from tests.servers.scripted_imap import scripted_imap
 from tests.servers.wait import free_port
 
 _FOLDERS: dict[Place, str] = {"sent": "Sent", "deleted": "Trash", "recoverable": "Trash"}
+_FILED: dict[FilingPlace, str] = {"inbox": "INBOX", "below": "INBOX.Tickets", "sent": "Sent", "deleted": "Trash"}
 _MAILBOXES = 500
 
 
@@ -70,12 +71,30 @@ class ImapMailServer:
         return "nobody@example.com"
 
     def put(self, mailbox: str, original: Original) -> None:
+        self.put_in(mailbox, original, "sent")
+
+    def categories(self, mailbox: str) -> list[tuple[FilingPlace, str, frozenset[str]]]:
+        found = []
+        with self.dovecot.session(mailbox) as session:
+            for place, folder in _FILED.items():
+                if session.select(folder, readonly=True)[0] != "OK":
+                    continue
+                for answer in session.uid("FETCH", "1:*", "(FLAGS BODY.PEEK[])")[1]:
+                    if isinstance(answer, tuple):
+                        flags = re.search(rb"FLAGS \(([^)]*)\)", answer[0])
+                        assert flags is not None
+                        words = (flag for flag in flags[1].decode().split() if not flag.startswith("\\"))
+                        found.append((place, shown(answer[1], ()).message_id, frozenset(words)))
+        return sorted(found)
+
+    def put_in(self, mailbox: str, original: Original, place: FilingPlace) -> None:
         marks = original.marks
         flags = {*marks.keywords, "\\Seen" if marks.is_read else "", "\\Draft" if original.is_draft else ""}
         flags.add("\\Flagged" if marks.follow_up.status == "flagged" else "")
         with self.dovecot.session(mailbox) as session:
             when = original.stored_at.strftime('"%d-%b-%Y %H:%M:%S +0000"')
-            kind, _ = session.append("Sent", " ".join(sorted(flags - {""})), when, original.mime)
+            session.create(_FILED[place])
+            kind, _ = session.append(_FILED[place], " ".join(sorted(flags - {""})), when, original.mime)
             assert kind == "OK"
 
     def shown(self, mailbox: str, place: Place = "sent") -> list[Shown]:

@@ -13,11 +13,13 @@ from pathlib import Path
 from mta.adapters.mailbox import open_server
 from mta.config.mailbox_schema import MaildirMailboxes
 from mta.ports.mailbox import SentItems
-from tests.contract.mailboxes.harness import Fault, Kept, Original, Place, Shown
+from tests.contract.mailboxes.harness import Fault, FilingPlace, Kept, Original, Place, Shown
 from tests.contract.mailboxes.mime_eyes import shown
 
 _LETTERS = {"S": "\\Seen", "F": "\\Flagged", "D": "\\Draft", "R": "\\Answered", "P": "$Forwarded"}
 _FOLDERS: dict[Place, str] = {"sent": ".Sent", "deleted": ".Trash", "recoverable": ".Trash"}
+_FILED: dict[FilingPlace, str] = {"inbox": "", "below": ".Tickets", "sent": ".Sent", "deleted": ".Trash"}
+_KEYWORDS = {"a": "Blue", "b": "Transferred"}
 _numbers = count(1)
 
 
@@ -39,21 +41,41 @@ class Maildirs:
 
     def add_mailbox(self) -> str:
         name = f"user{next(_numbers)}"
-        for folder in ("", ".Sent"):
+        for folder in _FILED.values():
             for place in ("tmp", "new", "cur"):
                 Path(self._folder.name, name, folder, place).mkdir(parents=True)
+            known = "".join(f"{ord(letter) - ord('a')} {word}\n" for letter, word in _KEYWORDS.items())
+            Path(self._folder.name, name, folder, "dovecot-keywords").write_text(known)
         return f"{name}@example.com"
 
     def absent_mailbox(self) -> str:
         return "nobody@example.com"
 
     def put(self, mailbox: str, original: Original) -> None:
+        self.put_in(mailbox, original, "sent")
+
+    def categories(self, mailbox: str) -> list[tuple[FilingPlace, str, frozenset[str]]]:
+        return sorted(
+            (
+                place,
+                shown(_read(file), ()).message_id,
+                frozenset(_KEYWORDS[letter] for letter in file.name.partition(":2,")[2] if letter in _KEYWORDS),
+            )
+            for place, folder in _FILED.items()
+            for file in Path(self._folder.name, mailbox.partition("@")[0], folder).glob("cur/*")
+        )
+
+    def put_in(self, mailbox: str, original: Original, place: FilingPlace) -> None:
         marks = original.marks
         flags = {*marks.keywords, "\\Seen" if marks.is_read else "", "\\Draft" if original.is_draft else ""}
         flags.add("\\Flagged" if marks.follow_up.status == "flagged" else "")
-        letters = "".join(sorted(letter for letter, flag in _LETTERS.items() if flag in flags))
+        known = {**_LETTERS, **_KEYWORDS}
+        letters = "".join(sorted(letter for letter, flag in known.items() if flag in flags))
         moment = original.stored_at.timestamp()
-        file = self.path(mailbox) / "cur" / f"{int(moment)}.M1P1Q{next(_numbers)}.host:2,{letters}"
+        file = (
+            Path(self._folder.name, mailbox.partition("@")[0], _FILED[place], "cur")
+            / f"{int(moment)}.M1P1Q{next(_numbers)}.host:2,{letters}"
+        )
         file.write_bytes(original.mime.replace(b"\r\n", b"\n"))
         os.utime(file, (moment, moment))
 

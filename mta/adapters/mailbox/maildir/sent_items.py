@@ -34,6 +34,7 @@ from mta.model.mailbox_item import FoundItem, ItemRef, Marks, NewItem, Removal, 
 from mta.model.writeback import FiledItem, FiledMark
 from mta.ports.mailbox import (
     NO_FOLDER_YET,
+    AccessDeniedError,
     ConflictError,
     ItemGoneError,
     MailboxError,
@@ -163,16 +164,17 @@ class MaildirSentItems:
 
     def _find_filed(self, mailbox: str, message_id: str) -> list[FiledItem]:
         word = message_id.encode("utf-8", "replace")
-        found = []
+        found: list[FiledItem] = []
         with self._mailbox(mailbox) as root:
             for place in self._filing_places(root):
-                with suppress(FileNotFoundError), self._filing_folder(root, place) as folder:
-                    for name in folder.newest(_NEWEST):
-                        header = folder.header(name, (word,))
-                        item = None if header is None else _found(folder, name, header)
-                        if item is not None and item.message_id == message_id:
-                            ref = ItemRef(f"{place}/{item.ref.id}", item.ref.change_key)
-                            found.append(FiledItem(ref, place or "INBOX"))
+                try:
+                    with self._filing_folder(root, place) as folder:
+                        found += _copies(folder, place, word, message_id)
+                except FileNotFoundError:
+                    continue
+                except OSError as exc:  # a link to others' folders; where the user keeps his own, it is told of
+                    if place in ("", *self._sent[:1]) or not isinstance(failure(exc), AccessDeniedError):
+                        raise
         return found
 
     def _put_mark(self, mailbox: str, ref: ItemRef, mark: FiledMark) -> ItemRef:
@@ -263,6 +265,14 @@ class MaildirSentItems:
             except FileNotFoundError as exc:
                 raise ItemGoneError("no-folder", "the mailbox has no folder for sent items") from exc
             yield folder
+
+
+def _copies(folder: Folder, place: str, word: bytes, message_id: str) -> Iterator[FiledItem]:
+    for name in folder.newest(_NEWEST):
+        header = folder.header(name, (word,))
+        item = None if header is None else _found(folder, name, header)
+        if item is not None and item.message_id == message_id:
+            yield FiledItem(ItemRef(f"{place}/{item.ref.id}", item.ref.change_key), place or "INBOX")
 
 
 def _destroy(root: Directory, folder: Folder, message: Message) -> bool:
