@@ -6,6 +6,7 @@ from mta.message.edit import Edit
 from mta.message.headers import set_subject, tag_subject
 from mta.message.parse import Message
 from mta.message.subject import has_tag, prefix_end
+from mta.message.tokens import TokenStyle
 
 _LINE = 78
 
@@ -16,6 +17,15 @@ def with_token(subject: str, token: str) -> str:
         return subject
     end = prefix_end(subject)
     return " ".join(part for part in (subject[:end].rstrip(), token, subject[end:]) if part)
+
+
+def without_token(subject: str, style: TokenStyle, number: int) -> str:
+    """A subject without one conversation's token, and `Re:` and its like in front of that; else as it is."""
+    expression = style.expression()
+    if expression is None:
+        return subject
+    bare = " ".join(expression.sub(lambda match: match[0] if int(match[1]) != number else " ", subject).split())
+    return subject if bare == " ".join(subject.split()) else bare[prefix_end(bare) :]
 
 
 def name_conversation(message: Message, token: str) -> list[Edit]:

@@ -82,9 +82,11 @@ async def _subject_of(inquiry: Inquiry, told: _Told) -> tuple[str, Transaction |
     for signed in references_in(told.original, inquiry.keys, incoming.organisation):
         proven = proven or await inquiry.current(signed)
     notice = next((each for each in told.ids if is_notice_id(each, inquiry.keys, incoming.organisation)), "")
-    if notice:
+    if notice and proven is not None:
         return notice, proven
     found = await inquiry.conversations.transactions_of(incoming.organisation, told.ids) if told.ids else {}
+    if notice:
+        return notice, found.get(notice)
     for each in told.ids:
         transaction = found.get(each)
         if transaction is None or not await _was_sent(inquiry, each):

@@ -21,7 +21,7 @@ from mta.model.printable import in_a_line
 from mta.model.record import Record, RecordFilter
 from mta.model.tracking import NewTask, TaskKind
 from mta.ports.tracking_store import TrackingStore
-from mta.tracking.notify.notices import task_key
+from mta.tracking.notify.notices import NO_AUTOMATIC_ANSWERS, task_key
 from mta.tracking.notify.occasion import style_of
 from mta.tracking.notify.render import NoticeContext, Value
 from mta.tracking.notify.words import PlainLetter, record_values
@@ -134,7 +134,7 @@ async def _message(
         fields = [
             format_field("Subject", in_a_line(letter.subject or f"Digest {digest.name}", 300)),
             b"Auto-Submitted: auto-generated\r\n",
-            b"X-Auto-Response-Suppress: All\r\n",
+            NO_AUTOMATIC_ANSWERS,
             f"{HEADER}: {message_id}\r\n".encode(),
         ]
         try:

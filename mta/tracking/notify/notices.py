@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 RECIPIENTS_MAX = 50
 """Of one action."""
+NO_AUTOMATIC_ANSWERS = b"X-Auto-Response-Suppress: DR, RN, NRN, OOF, AutoReply\r\n"
+"""Everything but NDR, which Exchange wouldn't send then: a bounce marks the notice as failed."""
 _SUBJECT_MAX = 300
 _REFERENCES_MAX = 20
 _MESSAGE_ID = re.compile(r"<[!-;=?-~]{1,250}>")
@@ -184,7 +186,7 @@ class Notifier:
         person = await self._desk.people.person(address)
         for letter in await self._letters(wish, address, person):
             try:
-                data = self._composed(wish, account, letter, address, person, message_id)
+                data = await self._composed(wish, account, letter, address, person, message_id)
             except (CannotWriteError, AddressError) as exc:
                 events.tracking_template_failed(
                     str(self._occasion.transaction), rule=wish.rule, template=wish.template, error=str(exc)
@@ -236,7 +238,7 @@ class Notifier:
         parsed = message.incoming.parsed if message is not None else None
         return NoticeContext(values, occasion.now, address, sender, wish.rule, parsed, people)
 
-    def _composed(
+    async def _composed(
         self,
         wish: NoticeWish,
         account: OutgoingAccount,
@@ -247,16 +249,17 @@ class Notifier:
     ) -> bytes:
         """Raises CannotWriteError, AddressError."""
         sender = self._sender(wish, account)
-        name = person.attributes.get("displayName", "") if person is not None else ""
+        desk = await self._desk.people.person(key_of(sender))
         fields = [
             format_field("Subject", self._subject(wish, letter)),
             *self._threading(),
             self._auto_submitted(address),
-            b"X-Auto-Response-Suppress: All\r\n",
+            NO_AUTOMATIC_ANSWERS,
             f"{NOTICE_HEADER}: {message_id}\r\n".encode(),
         ]
         return compose(
-            letter, sender=Mailbox("", parse_address(sender)), to=[Mailbox(name, parse_address(address))],
+            letter, sender=Mailbox(_name(desk), parse_address(sender)),
+            to=[Mailbox(_name(person), parse_address(address))],
             date=self._occasion.now, message_id=message_id, fields=fields,
         )  # fmt: skip
 
@@ -289,6 +292,10 @@ class Notifier:
 
 
 _FOLD = "\r\n "
+
+
+def _name(person: Person | None) -> str:
+    return person.attributes.get("displayName", "") if person is not None else ""
 
 
 def task_key(kind: str, organisation: str, about: str) -> str:

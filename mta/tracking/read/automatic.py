@@ -63,11 +63,12 @@ def _by_header(message: Message, kind: Kind, reverse_path_is_null: bool) -> Auto
         return Automatic.BULK
     if said not in ("", "no") or kind is Kind.JOURNAL:
         return Automatic.GENERATED
+    is_reply = b"in-reply-to" in names or b"references" in names
+    away = subject_sign(message.subject) is SubjectSign.AWAY
     if reverse_path_is_null:
-        is_reply = b"in-reply-to" in names or b"references" in names
-        away = subject_sign(message.subject) is SubjectSign.AWAY
         return Automatic.OUT_OF_OFFICE if away else Automatic.REPLY if is_reply else Automatic.GENERATED
-    return Automatic.NO
+    # Whose program says it in no other way: who answers by hand has "Re:" there.
+    return Automatic.OUT_OF_OFFICE if away and is_reply else Automatic.NO
 
 
 def _tells_of_failure(message: Message) -> bool:

@@ -9,6 +9,8 @@ from typing import ClassVar
 
 from mta.message.addresses import Mailbox
 from mta.message.patterns.text_patterns import FieldPattern
+from mta.message.subject import prefix_end
+from mta.message.subject_token import without_token
 from mta.model.address import AddressError, parse_address
 from mta.model.record import CreateRecord
 from mta.model.transaction import Transaction
@@ -62,7 +64,7 @@ class Create(Action):
         if draft.record is not None or draft.is_deleted:
             return  # it is there already, or was taken away on purpose
         transaction = draft.facts.transaction or Transaction(draft.facts.organisation, self.module, 0, "")
-        title = self.title.of(draft) or NO_TITLE
+        title = _title(self.title.of(draft), draft, transaction)
         draft.create(
             CreateRecord(
                 transaction, self.state, _cut(title, draft.defaults.subject_length),
@@ -203,6 +205,15 @@ class Join(Action):
 
 def _cut(text: str, length: int) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def _title(said: str, draft: Draft, transaction: Transaction) -> str:
+    """Without the record's own token, which notices put in front of it again; and without `Re:` where it answers."""
+    style = draft.defaults.styles.get(transaction.module)
+    bare = without_token(said, style, transaction.number) if style is not None else said
+    if draft.message is not None and (draft.message.incoming.in_reply_to or draft.message.incoming.references):
+        bare = bare[prefix_end(bare) :]
+    return bare or NO_TITLE
 
 
 def _address(text: str) -> str:

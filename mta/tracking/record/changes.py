@@ -16,7 +16,7 @@ from mta.ports.tracking_store import TrackingStore
 from mta.tracking.correlate.correlation import Correlation, Outcome
 from mta.tracking.entry import entry_of
 from mta.tracking.incoming import Incoming
-from mta.tracking.notify.occasion import Occasion
+from mta.tracking.notify.occasion import Occasion, style_of
 from mta.tracking.record.draft import Defaults, Draft, NoticeWish
 from mta.tracking.record.facts import OUTCOMES, facts_of
 from mta.tracking.record.files import has_pictures
@@ -87,6 +87,7 @@ def defaults_of(desk: Desk) -> Defaults:
         {module.name: key_of(module.owner) if module.owner else "" for module in desk.settings.modules},
         desk.accepted_domains,
         desk.settings.filters.subject_length,
+        {module.name: style_of(module, module.name) for module in desk.settings.modules},
         desk.settings.filters.restricted_attachments,
     )
 

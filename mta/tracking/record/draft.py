@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
+from mta.message.tokens import TokenStyle
 from mta.model.record import AddNote, Change, CreateRecord, DeleteRecord, Record, UpdateRecord
 from mta.model.transaction import Transaction
 from mta.tracking.record.facts import Facts
@@ -26,6 +27,8 @@ class Defaults:
     accepted_domains: Collection[str]
     """Domain keys."""
     subject_length: int
+    styles: Mapping[str, TokenStyle]
+    """Module → how its tokens are written: titles don't repeat them."""
     restricted: tuple[str, ...]
     """Attachments that are left out: endings and media types."""
 

@@ -73,7 +73,7 @@ class PlannedNote:
 
 def author_of(draft: Draft, message: MessageFacts) -> tuple[str, str]:
     """Address key and name: of the person where we know him, else of the record's owner, with the name that the
-    message gives, so that nobody takes it for the owner's words."""
+    and address that the message gives, so that nobody takes it for the owner's words."""
     incoming = message.incoming
     author = incoming.author
     said = printable(author.display or str(author.address))[:_NAME_MAX] if author is not None else ""
@@ -81,6 +81,8 @@ def author_of(draft: Draft, message: MessageFacts) -> tuple[str, str]:
         return message.sender.address, message.sender.attributes.get("displayName", "")[:_NAME_MAX] or said
     if incoming.author_key and (message.is_known or message.takes_part or _is_requester(draft, message)):
         return incoming.author_key, said
+    if author is not None:
+        said = f"{printable(author.display)[:_NAME_MAX]} <{printable(str(author.address))}>".lstrip()
     return (draft.record.owner if draft.record is not None else ""), said
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from mta.message.edit import joined
 from mta.message.parse import parse
-from mta.message.subject_token import name_conversation, with_token
+from mta.message.subject_token import name_conversation, with_token, without_token
 from mta.message.tokens import TokenStyle, tokens_in
 
 TOKEN = "[Ticket - 000012]"
@@ -91,3 +91,19 @@ def test_what_is_written_is_found(name: str) -> None:
     for number in (1, 999_999, 1_000_000):
         assert found(f"Re: {STYLES[name].write(number)} x") == [(name, number)]
     assert STYLES["none"].write(1) == ""
+
+
+@pytest.mark.parametrize(
+    ("subject", "bare"),
+    [
+        ("[Ticket - 000012] Printer", "Printer"),
+        ("AW: Re: [ticket - 12]  Printer [Ticket - 000012]", "Printer"),
+        ("Re: [Ticket - 13] Printer", "Re: [Ticket - 13] Printer"),
+        ("[rt.example #12] [Ticket - 12] Printer", "[rt.example #12] Printer"),
+        ("[Ticket - 12]", ""),
+        ("Re: Printer  INC-0012", "Re: Printer  INC-0012"),
+    ],
+)
+def test_a_title_has_no_token_of_its_own(subject: str, bare: str) -> None:
+    assert without_token(subject, STYLES["ticket"], 12) == bare
+    assert without_token(subject, STYLES["none"], 12) == subject

@@ -184,6 +184,13 @@ AUTOMATIC: dict[str, tuple[bytes, Automatic]] = {
         mail(subject="Automatische Antwort: x", x_auto_response_suppress="All", auto_submitted="auto-generated"),
         Automatic.OUT_OF_OFFICE,
     ),
+    "an absence note that only its subject tells of": (
+        mail(subject="Réponse automatique : x", in_reply_to="<x@y.example>"), Automatic.OUT_OF_OFFICE,
+    ),
+    "a person about an absence note": (
+        mail(subject="Re: Automatische Antwort: x", in_reply_to="<x@y.example>"), Automatic.NO,
+    ),
+    "a person's first words about an absence": (mail(subject="Vacation: 3 to 5 December"), Automatic.NO),
     "Precedence: auto_reply": (mail(precedence="auto_reply"), Automatic.REPLY),
     "X-Autoreply": (mail(x_autoreply="yes"), Automatic.REPLY),
     "Precedence: bulk": (mail(precedence="bulk"), Automatic.BULK),

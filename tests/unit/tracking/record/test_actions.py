@@ -250,7 +250,7 @@ async def test_a_note_is_the_mapped_persons_else_the_owners(tmp_path: Path) -> N
     async with rule_desk(tmp_path / "other", rules) as desk:
         await desk.take(mail(f"M <{MALLORY}>"))
         (note,) = await desk.notes()
-        assert (note.author, note.author_name) == (AGENT, "M")
+        assert (note.author, note.author_name) == (AGENT, f"M <{MALLORY}>")
 
 
 async def test_files_are_kept_and_restricted_ones_named(tmp_path: Path) -> None:

@@ -9,11 +9,12 @@ import pytest
 
 from mta.message.notice import is_notice_id
 from mta.message.reference import references_in
+from mta.model.person import Person
 from mta.model.record import UpdateRecord
 from mta.model.tracking import EntryState, Intake
 from mta.model.transaction import Opening
-from tests.unit.tracking.record.rule_desk import DESK_RULES, RuleDesk, rule_desk
-from tests.unit.tracking.scene import AGENT, ANNA, DOMAIN, KEY, MALLORY, NOW, SUPPORT, CopyOf, Scene, mail
+from tests.unit.tracking.record.rule_desk import DESK_RULES, JANE, RuleDesk, rule_desk
+from tests.unit.tracking.scene import AGENT, ANNA, DOMAIN, KEY, MALLORY, NOW, SUPPORT, Conversation, CopyOf, Scene, mail
 
 
 @pytest.fixture
@@ -97,7 +98,7 @@ async def test_a_stranger_with_a_reference_is_held_and_the_owner_told_once(desk:
     assert MALLORY not in await desk.store.participants(record.transaction)
     held = (await desk.notes())[1:]
     assert [(note.kind, note.is_public, note.author, note.author_name) for note in held] == [
-        ("held", False, AGENT, "M")
+        ("held", False, AGENT, f"M <{MALLORY}>")
     ] * 2
     assert [note.text for note in held] == ["Give me the key"] * 2
     told = (await desk.mails())[2:]
@@ -229,3 +230,39 @@ async def test_a_bounce_is_a_note_for_staff_and_marks_what_failed(desk: RuleDesk
     assert failed is not None
     assert failed.failed == "5.1.1"
     assert len(await desk.mails()) == before
+
+
+async def test_a_title_has_neither_our_own_token_nor_a_replys_prefix(desk: RuleDesk) -> None:
+    """The relay put the token there before the record was; what another record's token says stays to be seen."""
+    scene = Scene(desk.store, "Example")
+    opened = await scene.begin("printer", Conversation())
+    subject = f"Re: [Ticket - {opened.number:06}] Printer"
+    sent = mail(f"Jane <{AGENT}>", to=ANNA, subject=subject, in_reply_to="<u@x.example>")
+    await desk.take(scene.copied(sent, CopyOf("printer", "sent", by=AGENT)))
+    assert (await desk.record()).title == "Printer"
+    await desk.take(mail(MALLORY, message_id="<2@x.example>", subject=subject))
+    assert {record.title for record in await desk.records()} == {"Printer", subject}
+
+
+async def test_a_bounce_that_says_only_the_id_of_our_notice_finds_the_record(desk: RuleDesk) -> None:
+    await desk.take(mail())
+    notice = (await desk.mails())[0]
+    report = (
+        "--b\r\nContent-Type: message/delivery-status\r\n\r\n"
+        f"Reporting-MTA: dns; x.example\r\n\r\nFinal-Recipient: rfc822; {ANNA}\r\nAction: failed\r\nStatus: 5.1.1\r\n"
+        f"\r\n--b\r\nContent-Type: text/rfc822-headers\r\n\r\nMessage-ID: {notice['message-id']}\r\n\r\n--b--\r\n"
+    )
+    fields = {"content_type": 'multipart/report; report-type=delivery-status; boundary="b"', "return_path": "<>"}
+    taken = await desk.take(mail("mailer-daemon@x.example", message_id="<b@x.example>", body=report, **fields))
+    assert (taken.state, taken.transaction) == (EntryState.REPORT, (await desk.record()).transaction)
+    assert (await desk.notes())[-1].kind == "bounce"
+
+
+async def test_notices_have_the_desks_name_and_may_bounce(tmp_path: Path) -> None:
+    named = Person(SUPPORT, attributes={"displayName": "Service Desk"})
+    async with rule_desk(tmp_path, DESK_RULES, people=[JANE, named]) as opened:
+        await opened.take(mail())
+        (first, _) = await opened.mails()
+    assert first["from"] == f"Service Desk <{SUPPORT}>"
+    suppressed = {each.strip() for each in first["x-auto-response-suppress"].split(",")}
+    assert suppressed == {"DR", "RN", "NRN", "OOF", "AutoReply"}
