@@ -50,9 +50,7 @@ def new_client(verify: ssl.SSLContext | bool, timeout_s: float, connections: int
     )
 
 
-async def post(
-    client: httpx.AsyncClient, url: str, body: bytes, headers: Mapping[str, str], within_s: float
-) -> Posted:
+async def post(client: httpx.AsyncClient, url: str, body: bytes, headers: Mapping[str, str], within_s: float) -> Posted:
     """The answer's status and header. Raises PostError."""
     host = httpx.URL(url).host
     try:

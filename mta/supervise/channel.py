@@ -93,7 +93,6 @@ class Answering(Protocol):
         ...
 
 
-
 def bypass_to_json(bypass: Bypass) -> dict[str, Any]:
     """`{"on": bool, "until": ISO 8601 or null}`, and `since` where that is known."""
     since = {"since": bypass.since.isoformat()} if bypass.since else {}
