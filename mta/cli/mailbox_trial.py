@@ -22,7 +22,7 @@ from mta.ports import mailbox as port
 from mta.ports.mailbox import MailboxError
 from mta.ports.mailbox_reader import MailboxReader
 from mta.ports.outgoing import OutgoingMail
-from mta.tracking.monitor.mends import NOT_OPENED, mend_of
+from mta.tracking.monitor.mends import mend_of, not_opened
 
 LISTED = 20_000
 LOOK_EVERY_S = 1.0
@@ -109,9 +109,8 @@ class _Trial:
         try:
             return await asyncio.to_thread(reader_of, self._configuration.spool.folder, self._settings)
         except (OSError, KeyError) as exc:
-            text = f"the environment has no variable {exc.args[0]}" if isinstance(exc, KeyError) else str(exc)
-            mend = mend_of(port.SignInError(NOT_OPENED), self._settings)
-            self._say(Step("secrets and files", False, text, mend))
+            error = not_opened(exc)
+            self._say(Step("secrets and files", False, error.detail, mend_of(error, self._settings)))
             raise _BrokenOffError from exc
 
     async def _sign_in(self, reader: MailboxReader) -> None:
@@ -197,7 +196,11 @@ class _Trial:
                     await asyncio.sleep(LOOK_EVERY_S)
         except TimeoutError:
             text = f"not within {timeout_s:.0f} s"
-            self._say(Step("arrival", False, text, "see the account's server, and where it delivers this address"))
+            mend = "see the account's server, and where it delivers this address"
+            folder = getattr(self._settings, "folder", "")
+            if folder and folder.lower() != "inbox":
+                mend += f"; whether a rule of the mailbox moves its mail to {folder}"
+            self._say(Step("arrival", False, text, mend))
             raise _BrokenOffError from None
         took_s = asyncio.get_running_loop().time() - began_s
         self._say(Step("arrival", True, f"within {took_s:.0f} s, and removed again"))

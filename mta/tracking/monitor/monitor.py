@@ -18,12 +18,12 @@ from mta.model.reply import MailError
 from mta.model.tracking import MailboxNotes
 from mta.ports.clock import Clock
 from mta.ports.directory import DirectoryDownError
-from mta.ports.mailbox import MailboxError, SignInError
+from mta.ports.mailbox import MailboxError
 from mta.ports.mailbox_reader import MailboxReader
 from mta.ports.tracking_store import TrackingStore
 from mta.tracking.monitor.assignment import Assignment
 from mta.tracking.monitor.leftovers import Leftovers
-from mta.tracking.monitor.mends import NOT_OPENED, mend_of
+from mta.tracking.monitor.mends import mend_of, not_opened
 from mta.tracking.monitor.pauses import PAUSE_MAX, SIGN_IN_ERRORS, TROUBLE_AFTER, pause_after
 from mta.tracking.monitor.poll import Poll, Progress, Take
 from mta.tracking.monitor.sign_in_trouble import SignInTrouble
@@ -246,8 +246,8 @@ class Monitor:
         if self._reader is None:
             try:
                 self._reader = await asyncio.to_thread(self._means.open_reader, settings)
-            except (OSError, KeyError) as exc:  # the text names the file or variable that can't be read
-                raise SignInError(NOT_OPENED, str(exc)) from exc
+            except (OSError, KeyError) as exc:
+                raise not_opened(exc) from exc
             self._reader_of = digest
         return self._reader
 

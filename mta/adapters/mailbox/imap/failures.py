@@ -112,6 +112,8 @@ def refusal(stage: Stage, text: str) -> MailboxError:
     if " BAD [" in text:
         # Some servers quote what they could not read, which may be of a message.
         return MailboxUnavailableError("BAD", "the server didn't understand the command")
+    if stage == "connect" and text == "None":  # what imaplib makes of a greeting that is none
+        return EndpointDownError("nonsense", _NO_IMAP)
     if stage in ("connect", "sign-in"):
         if _TOO_MANY.search(text):
             return EndpointOverloadedError(code or "NO", detail)

@@ -315,3 +315,12 @@ async def test_the_end_does_not_wait_for_a_server_that_says_nothing(tmp_path: Pa
         await adapter.close()
         with pytest.raises(port.MailboxUnavailableError):
             await asking
+
+
+@pytest.mark.parametrize("greeting", [b"+OK POP3 ready\r\n", b"220 mail.example.com ESMTP\r\n", b"SSH-2.0-x\r\n"])
+async def test_what_greets_otherwise_than_imap_is_called_so(tmp_path: Path, greeting: bytes) -> None:
+    with scripted_imap({}, greeting=greeting) as server:
+        adapter = imap_server(server.port, tmp_path)
+        with pytest.raises(port.EndpointDownError, match="no IMAP"):
+            await adapter.find(JANE, "<a@example>", NO_JOB)
+        await adapter.close()
