@@ -46,7 +46,9 @@ class Conversations(Protocol):
         """Those of these Message-IDs (with brackets) that belong to a transaction, or were named by one that does."""
         ...
 
-    async def entry_of_message(self, organisation: str, message_id: str) -> Entry | None: ...
+    async def entry_of_message(self, organisation: str, message_id: str) -> Entry | None:
+        """Of several with this Message-ID, which strangers can use again, the first that joined; else the last."""
+        ...
 
     async def participants(self, transaction: Transaction) -> frozenset[str]:
         """Address keys of those who take part."""

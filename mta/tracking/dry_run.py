@@ -10,7 +10,7 @@ from mta.config.tracking_schema import MonitoredMailbox
 from mta.model.record import AddNote
 from mta.model.tracking import Entry
 from mta.ports.tracking_store import TrackingStore
-from mta.tracking.correlate import Correlation, correlate
+from mta.tracking.correlate import Correlation, correlate, with_fresh_proof
 from mta.tracking.desk import Desk
 from mta.tracking.filter import judge
 from mta.tracking.incoming import Incoming
@@ -54,6 +54,7 @@ async def dry_run(
         data, organisation=desk.name, mailbox=mailbox.name, keys=desk.keys, accepted_domains=desk.accepted_domains,
         authserv_ids=desk.authserv_ids,
     )  # fmt: skip
+    incoming = await with_fresh_proof(incoming, store)
     known = await store.entry(desk.name, incoming.key)
     correlation = await correlate(
         incoming, store, desk.settings, keys=desk.keys, people=desk.people, accepted_domains=desk.accepted_domains

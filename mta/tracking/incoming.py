@@ -81,5 +81,7 @@ class Incoming:
     @property
     def counted_as(self) -> str:
         """For the cap of a day: whoever writes in somebody's name doesn't use up what that person may send."""
-        is_forged = self.author is not None and self.is_authenticated is False
-        return f"{self.author_key} (forged)" if is_forged else self.author_key
+        if self.author is None:
+            return ""
+        how = {True: "vouched for", None: "unproven", False: "forged"}[self.is_authenticated]
+        return f"{self.author_key} ({how})"

@@ -15,7 +15,7 @@ from mta.config.tracking_schema import MonitoredMailbox
 from mta.model.tracking import Entry, EntryState, Intake
 from mta.model.transaction import Transaction
 from mta.ports.tracking_store import TrackingStore
-from mta.tracking.correlate import Outcome, correlate
+from mta.tracking.correlate import Outcome, correlate, with_fresh_proof
 from mta.tracking.desk import Desk
 from mta.tracking.entry import entry_of
 from mta.tracking.filter import judge
@@ -55,6 +55,7 @@ async def take(data: bytes, mailbox: MonitoredMailbox, desk: Desk, store: Tracki
     )
     # A large one takes its time, in which the process has to show that it lives.
     incoming = await asyncio.to_thread(read) if len(data) > LARGE_OCTETS else read()
+    incoming = await with_fresh_proof(incoming, store)
     known = await store.entry(desk.name, incoming.key)
     if known is not None:
         return _taken(known, is_new=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -116,6 +117,21 @@ async def test_strangers_choose_message_ids(arrivals: Arrivals, tracking: Tracki
     entry = await tracking.entry_of_message(DESK, odd)
     assert entry is not None
     assert entry.transaction == transaction
+
+
+async def test_whoever_uses_a_message_id_again_puts_himself_in_nobodys_place(
+    arrivals: Arrivals, tracking: TrackingStore
+) -> None:
+    transaction = await arrivals.open("<1@x>")
+    early = arrivals.entry(None, "<1@x>", state=EntryState.FILTERED, sender="early@evil.example")
+    assert await tracking.take(Intake(replace(early, key="early")))
+    assert await arrivals.take(transaction, message_id="<1@x>", direction="sent")
+    for state, belongs in ((EntryState.JOINED, transaction), (EntryState.FILTERED, None)):
+        again = arrivals.entry(belongs, "<1@x>", state=state, sender="mallory@evil.example")
+        assert await tracking.take(Intake(replace(again, key=f"again {state}")))
+    entry = await tracking.entry_of_message(DESK, "<1@x>")
+    assert entry is not None
+    assert (entry.sender, entry.direction) == (ANN, "sent")
 
 
 # --- what is taken -------------------------------------------------------------------------------------------------

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection
 from enum import Enum
 
+from mta.config.outgoing_checks import key_of
 from mta.config.tracking_schema import TrackingSettings
 from mta.model.transaction import Transaction
 from mta.ports.tracking_store import Conversations
 from mta.tracking.incoming import Automatic, Incoming
-from mta.tracking.people import KnownPeople
+from mta.tracking.people import KnownPeople, without_tag
 
 PARTICIPANTS_MAX = 100
 """That one message brings."""
@@ -23,7 +24,7 @@ class Standing(Enum):
     """One of ours, who does not take part yet."""
     STRANGER = "stranger"
     FORGED = "forged"
-    """Whoever it says to be from, did not send it."""
+    """Whoever it says to be from, did not send it; or is one of ours, who doesn't write from outside."""
 
     @property
     def takes_part(self) -> bool:
@@ -64,7 +65,7 @@ class Belonging:
         incoming = self._incoming
         if incoming.is_sent:
             return Standing.OURS
-        if incoming.is_authenticated is False:
+        if incoming.is_authenticated is False or self._is_ours_from_outside():
             return Standing.FORGED
         participants = await self._conversations.participants(transaction)
         for key in self._author_keys():
@@ -73,6 +74,13 @@ class Belonging:
         if self._is_colleague is None:
             self._is_colleague = await self._works_here()
         return Standing.COLLEAGUE if self._is_colleague else Standing.STRANGER
+
+    def _is_ours_from_outside(self) -> bool:
+        """It came to the relay from outside, in a name of ours, and nobody vouches for that."""
+        incoming = self._incoming
+        if incoming.copy is None or incoming.author is None or incoming.is_authenticated:
+            return False
+        return incoming.author.address.domain_key in self._accepted
 
     def _author_keys(self) -> list[str]:
         """From; in our own domains who sent in that name, too, which Exchange sees to.
@@ -86,7 +94,24 @@ class Belonging:
         if incoming.sender is not None and all(each and each.address.domain_key in self._accepted for each in people):
             keys.append(incoming.sender.address.key)
         own = own_addresses(self._settings)
-        return [key for key in keys if key not in own]
+        return [key for key in keys if without_tag(key) not in own]
+
+    async def may_join_unproven(self, transaction: Transaction) -> bool:
+        """Given what anybody can write, a number above all: who takes part; of ours also technicians, and who writes
+        to somebody who takes part. A colleague who guesses a number and shows it to nobody doesn't get in."""
+        standing = await self.in_(transaction)
+        author = self._incoming.author
+        if standing is not Standing.OURS or author is None:
+            return standing.takes_part
+        if (await self._people.role(author.address.key)).is_technician:
+            return True
+        participants = await self._conversations.participants(transaction)
+        own = own_addresses(self._settings)
+        for mailbox in (author, *self._incoming.to, *self._incoming.cc)[:PARTICIPANTS_MAX]:
+            key = mailbox.address.key
+            if without_tag(key) not in own and await self._people.is_one_of(key, participants):
+                return True
+        return False
 
     async def _works_here(self) -> bool:
         """In a domain of ours if a server vouches for it, or if the directory knows the person; or a technician."""
@@ -113,10 +138,10 @@ class Belonging:
             named += [*incoming.reply_to, *incoming.to, *incoming.cc]
         own = own_addresses(self._settings)
         keys = dict.fromkeys(mailbox.address.key for mailbox in named)
-        return tuple(key for key in keys if key not in own)[:PARTICIPANTS_MAX]
+        return tuple(key for key in keys if without_tag(key) not in own)[:PARTICIPANTS_MAX]
 
 
 def own_addresses(settings: TrackingSettings) -> frozenset[str]:
-    """Of the processing mailbox and the monitored ones, in lower case."""
+    """Address keys of the processing mailbox and the monitored ones, without a tag."""
     written = (settings.processing_mailbox, *(mailbox.address for mailbox in settings.mailboxes))
-    return frozenset(address.lower() for address in written if address)
+    return frozenset(without_tag(key_of(address)) for address in written if address)

@@ -148,11 +148,10 @@ async def _token(inquiry: Inquiry) -> Correlation | None:
 
 
 async def _may_join_unproven(inquiry: Inquiry, transaction: Transaction) -> bool:
-    standing = await inquiry.belonging.in_(transaction)
-    if standing.takes_part:
+    if await inquiry.belonging.may_join_unproven(transaction):
         return True
     inquiry.doubt = reasons.UNPROVEN
-    joins = inquiry.settings.correlation.join_by_token
+    joins, standing = inquiry.settings.correlation.join_by_token, await inquiry.belonging.in_(transaction)
     return joins != "participants" and standing is not Standing.FORGED
 
 
@@ -164,7 +163,7 @@ async def _other_names(inquiry: Inquiry) -> Correlation | None:
         transaction = named.get(name)
         if transaction is None:
             continue
-        if (await inquiry.belonging.in_(transaction)).takes_part:
+        if await inquiry.belonging.may_join_unproven(transaction):
             return await inquiry.joined(transaction, reason)
         inquiry.doubt = reasons.UNPROVEN
     return None

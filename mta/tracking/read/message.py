@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 
 from mta.message.addresses import Mailbox, addresses, is_doubtful
@@ -21,6 +22,7 @@ LIMITS = Limits(header_octets=2_000_000, header_fields=5000, mime_depth=100, mim
 """More than the relay takes: what lies in a mailbox is there already."""
 SUBJECT_MAX = 10_000
 _LINE_END_SEARCHED = 100_000
+_IN_GROUP = re.compile(rb'[^"<(@]{0,1000}:')
 _REPLIES = frozenset({Kind.REPLY, Kind.FORWARD})
 
 
@@ -144,7 +146,12 @@ class _Reading:
             return False
         if self.copy is not None and self.copy.authenticated is not None:
             return self.copy.authenticated
-        return says_authentic(self.message, self.author.address.domain_key, self.authserv_ids, self.accepted)
+        said = says_authentic(self.message, self.author.address.domain_key, self.authserv_ids, self.accepted)
+        return False if said is None and self._is_in_group() else said
+
+    def _is_in_group(self) -> bool:
+        """Servers may not find the domain of such an author, and so not ask it (RFC 7489 §6.6.1)."""
+        return any(_IN_GROUP.match(self.message.raw(field)) for field in self.message.fields_named("from"))
 
 
 def _is_null(message: Message) -> bool:

@@ -133,8 +133,12 @@ entry.state = :state
 -- name: which_entry_key
 entry.key = :key
 
+-- Of several with one Message-ID the first that joined: whoever uses it again puts himself in nobody's place.
 -- name: which_entry_message_id
-entry.message_id = :message_id AND entry.message_id <> ''
+entry.id = (
+    SELECT id FROM tracked_entry
+    WHERE organisation = :organisation AND message_id = :message_id AND message_id <> ''
+    ORDER BY state = 'joined' DESC, CASE WHEN state = 'joined' THEN id ELSE -id END LIMIT 1)
 
 -- name: pending_entry
 SELECT id, message_id, sender, conversation FROM tracked_entry WHERE organisation = ? AND key = ? AND state = 'pending'

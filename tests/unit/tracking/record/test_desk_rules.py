@@ -171,6 +171,21 @@ async def test_a_forged_sender_gets_no_answer(desk: RuleDesk) -> None:
     assert [each["auto-submitted"] for each in await desk.mails()] == ["auto-generated"]
 
 
+async def test_a_copys_proof_counts_once(desk: RuleDesk) -> None:
+    """Whoever gets hold of a copy can put other words into it, and Exchange may write the message inside anew."""
+    await desk.take(mail())
+    scene = Scene(desk.store, "Example", conversations={"printer": (await desk.record()).transaction})
+    sent = mail(f"Jane <{AGENT}>", to=ANNA, message_id="<s1@desk.example.com>", body="We look at it.\r\n")
+    copy = scene.copied(sent, CopyOf("printer", "sent"))
+    rebuilt = copy.replace(b"We look at it.\r\n", b"We look at it.  \r\n")
+    assert (await desk.take(rebuilt)).reason == "tracked-copy"
+    assert (await desk.take(copy)).is_new is False
+    for written, other in ((b"Jane <jane@", b"Mallory <mallory@"), (b"11:00:00", b"11:00:01")):
+        replayed = copy.replace(b"We look at it.", b"Pay to this account.").replace(written, other)
+        assert (await desk.take(replayed)).state is EntryState.PENDING
+    assert [note.kind for note in await desk.notes()] == ["received", "sent", "held", "held"]
+
+
 async def test_our_own_notice_that_comes_back_is_a_loop(desk: RuleDesk) -> None:
     await desk.take(mail())
     notice = (await desk.tasks())[0].payload
