@@ -7,7 +7,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 
 from tests.servers.wait import wait_until
@@ -44,6 +44,7 @@ class ScriptedImap:
     """All that came, literals included, of all connections."""
     _connected: int = 0
     _open: list[socket.socket] = field(default_factory=list)
+    _serving: list[threading.Thread] = field(default_factory=list)
 
     def wait_for(self, word: bytes) -> None:
         wait_until(lambda: any(word in command for command in self.commands), 10, f"{word!r}")
@@ -52,27 +53,33 @@ class ScriptedImap:
         wait_until(lambda: self._connected <= connections, 10, "the end of connections")
 
     def close(self) -> None:
+        """Who serves a connection closes it, whatever TLS has made of it meanwhile; below TLS it ends here."""
         for connection in self._open:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
             connection.close()
+        for thread in self._serving:
+            thread.join(10)
 
     def _listen(self, listener: socket.socket) -> None:
         with suppress(OSError):
             while True:
                 connection, _ = listener.accept()
-                self._open.append(connection)
+                self._open.append(connection.dup())
                 self._connected += 1
-                threading.Thread(target=self._serve_and_count, args=(connection,), daemon=True).start()
+                thread = threading.Thread(target=self._serve_and_count, args=(connection,), daemon=True)
+                self._serving.append(thread)
+                thread.start()
 
     def _serve_and_count(self, connection: socket.socket) -> None:
         self._serve(connection)
         self._connected -= 1
 
     def _serve(self, connection: socket.socket) -> None:
-        with suppress(OSError):
+        with suppress(OSError), ExitStack() as opened:
+            opened.callback(_end, connection)
             connection.sendall(self.greeting)
-            stream = connection.makefile("rb")
+            stream = opened.enter_context(connection.makefile("rb"))
             while command := self._command(stream, connection):
                 self.commands.append(command)
                 tag, _, rest = command.partition(b" ")
@@ -94,10 +101,8 @@ class ScriptedImap:
                     break
                 if name == b"STARTTLS" and self.context is not None and b" OK" in (answer or b""):
                     connection = self.context.wrap_socket(connection, server_side=True)
-                    self._open.append(connection)
-                    stream = connection.makefile("rb")
-        with suppress(OSError):
-            connection.shutdown(socket.SHUT_RDWR)
+                    opened.callback(_end, connection)
+                    stream = opened.enter_context(connection.makefile("rb"))
 
     def _answer_to(self, name: bytes, rest: bytes) -> Answer:
         for words, answer in self.answers.items():
@@ -113,6 +118,12 @@ class ScriptedImap:
                 connection.sendall(b"+ go on\r\n")
             command += stream.read(int(match[1])) + stream.readline()  # type: ignore[attr-defined]
         return command
+
+
+def _end(connection: socket.socket) -> None:
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
+    connection.close()
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 
 from tests.servers.wait import wait_until
@@ -38,6 +38,7 @@ class ScriptedPop3:
     """All lines that came, of all connections, without their ends."""
     _connected: int = 0
     _open: list[socket.socket] = field(default_factory=list)
+    _serving: list[threading.Thread] = field(default_factory=list)
 
     def said(self, *words: bytes) -> list[bytes]:
         """Of the commands those that begin so."""
@@ -50,29 +51,33 @@ class ScriptedPop3:
         wait_until(lambda: self._connected == 0, 10, "the end of connections")
 
     def close(self) -> None:
+        """Who serves a connection closes it, whatever TLS has made of it meanwhile; below TLS it ends here."""
         for connection in self._open:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
             connection.close()
+        for thread in self._serving:
+            thread.join(10)
 
     def _listen(self, listener: socket.socket) -> None:
         with suppress(OSError):
             while True:
                 connection, _ = listener.accept()
-                self._open.append(connection)
+                self._open.append(connection.dup())
                 self._connected += 1
-                threading.Thread(target=self._serve_and_count, args=(connection,), daemon=True).start()
+                thread = threading.Thread(target=self._serve_and_count, args=(connection,), daemon=True)
+                self._serving.append(thread)
+                thread.start()
 
     def _serve_and_count(self, connection: socket.socket) -> None:
-        with suppress(OSError):
-            self._serve(connection)
-        with suppress(OSError):
-            connection.shutdown(socket.SHUT_RDWR)
+        with suppress(OSError), ExitStack() as opened:
+            self._serve(connection, opened)
         self._connected -= 1
 
-    def _serve(self, connection: socket.socket) -> None:
+    def _serve(self, connection: socket.socket, opened: ExitStack) -> None:
+        opened.callback(_end, connection)
         connection.sendall(self.greeting)
-        stream = connection.makefile("rb")
+        stream = opened.enter_context(connection.makefile("rb"))
         while command := stream.readline():
             self.commands.append(command.rstrip(b"\r\n"))
             word = command.split(None, 1)[0].upper() if command.strip() else b""
@@ -89,8 +94,14 @@ class ScriptedPop3:
                 connection.sendall(b"+OK\r\n")
             if word == b"STLS" and answer is not None and answer.startswith(b"+OK") and self.context is not None:
                 connection = self.context.wrap_socket(connection, server_side=True)
-                self._open.append(connection)
-                stream = connection.makefile("rb")
+                opened.callback(_end, connection)
+                stream = opened.enter_context(connection.makefile("rb"))
+
+
+def _end(connection: socket.socket) -> None:
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
+    connection.close()
 
 
 @contextmanager
