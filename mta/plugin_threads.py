@@ -42,7 +42,8 @@ class PluginThreads:
         """How many hang now."""
         self.on_sick: Callable[[int], None] | None = None
         """Called once, with their number, when STUCK_MAX hang."""
-        self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        """None: a thread is to end."""
         self._threads = 0
         self._lock = threading.Lock()
 
@@ -57,6 +58,12 @@ class PluginThreads:
                 return result
         finally:
             self._leave(job)
+
+    def end(self) -> None:
+        """Nothing more is asked of them: they end behind the work that waits, and what they hold is free."""
+        for _ in range(self._threads):
+            self._jobs.put(None)
+        self._threads = 0
 
     def _start_threads(self) -> None:
         while self._threads < THREADS and self.stuck < STUCK_MAX:
@@ -78,6 +85,8 @@ class PluginThreads:
         """A thread's life: until it has been given up and comes back all the same."""
         while True:
             job = self._jobs.get()
+            if job is None:
+                return
             with self._lock:
                 if job.is_given_up:
                     continue

@@ -91,3 +91,20 @@ async def test_one_that_comes_back_after_all_does_not_count_any_more(plugin: Plu
         while threads.stuck:
             await asyncio.sleep(0.001)
     assert await threads.within(LONG_S, lambda: "done") == "done"
+
+
+async def test_they_end_when_nothing_more_is_asked_of_them() -> None:
+    threads = PluginThreads()
+    working: set[threading.Thread] = set()
+    together = threading.Barrier(THREADS)
+
+    def work() -> None:
+        working.add(threading.current_thread())
+        together.wait(LONG_S)
+
+    await asyncio.gather(*(threads.within(LONG_S, work) for _ in range(THREADS)))
+    threads.end()
+    for thread in working:
+        await asyncio.to_thread(thread.join, LONG_S)
+    assert len(working) == THREADS
+    assert not any(thread.is_alive() for thread in working)

@@ -52,6 +52,10 @@ class PluggedColumns:
             raise TryAgainError(reasons.PLUGIN_FAILED, str(exc)) from exc
         return _checked(made)
 
+    def end(self) -> None:
+        """Let its threads end; what was asked before still gets its answer."""
+        self._threads.end()
+
 
 def _asked(plugin: Callable[..., Any], record: Mapping[str, Any]) -> dict[Any, Any]:
     return asked(lambda: dict(plugin(record)))

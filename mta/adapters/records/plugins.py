@@ -55,6 +55,7 @@ class PluggedSink:
         """Let the plug-in end, where it has a `close`; threads that hang end with the process."""
         with suppress(TimeoutError, Retry, Refuse, PluginFailedError):  # nothing hangs on it any more
             await self._threads.within(self._within_s, self._plugin.close)
+        self._threads.end()
 
 
 def _call(plugin: Callable[..., Any], call: SinkCall) -> None:

@@ -5,6 +5,7 @@ These are worked on by the process that writes to mailboxes, with its servers, l
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
@@ -30,6 +31,10 @@ class Columns(Protocol):
         """Raises TaskError."""
         ...
 
+    def end(self) -> None:
+        """Nobody asks any more; what was asked before still gets its answer."""
+        ...
+
 
 OpenColumns = Callable[[str, Mapping[str, Any]], Columns]
 """By the name of an entry point, with its settings. Raises LookupError and whatever the plug-in raises."""
@@ -44,6 +49,7 @@ class MarkCopies:
         self._open_jobs = open_jobs
         self._open_columns = open_columns
         self._clock = clock
+        self._opening = asyncio.Lock()
         self._jobs: SentItemJobs | None = None
         self._settings: dict[str, WriteBack] = {}
         self._columns: dict[str, Columns] = {}
@@ -53,7 +59,7 @@ class MarkCopies:
         """Go by these from now on."""
         fresh = {name: desk.settings.write_back for name, desk in desks.items() if desk.settings.write_back is not None}
         for name in [name for name in self._columns if fresh.get(name) != self._settings.get(name)]:
-            del self._columns[name]
+            self._columns.pop(name).end()
         self._settings = fresh
 
     async def __call__(self, task: Task) -> None:
@@ -66,12 +72,15 @@ class MarkCopies:
         record = str(task.transaction) if task.transaction is not None else ""
         mark = FiledMark(told["category"], told["link"], told["link_text"], columns, record)
         now = self._clock.now()
-        if self._jobs is None:
-            self._jobs = await self._open_jobs()
+        async with self._opening:  # several tasks are at it at a time
+            if self._jobs is None:
+                self._jobs = await self._open_jobs()
         await self._jobs.add_marks([NewMark(told["mailbox"], task.organisation, told["message_id"], mark, now, now)])
 
     async def close(self) -> None:
-        """Let go of the store."""
+        """Let go of the store and of plug-ins."""
+        for columns in self._columns.values():
+            columns.end()
         if self._jobs is not None:
             await self._jobs.close()
 

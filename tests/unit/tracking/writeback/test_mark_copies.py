@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
@@ -40,6 +41,10 @@ class Columns:
 
     def __init__(self, given: Mapping[str, ColumnValue] | TaskError) -> None:
         self.given = given
+        self.has_ended = False
+
+    def end(self) -> None:
+        self.has_ended = True
 
     async def of(self, record: Mapping[str, Any]) -> Mapping[str, ColumnValue]:
         if isinstance(self.given, TaskError):
@@ -63,8 +68,10 @@ class Marking:
         self.columns = columns
         self.marks = MarkCopies(self._open, self._plugin, SystemClock())
         self.jobs: SentItemJobs | None = None
+        self.opened = 0
 
     async def _open(self) -> SentItemJobs:
+        self.opened += 1
         self.jobs = await SqliteSentItemJobs.open(self.folder, works=True)
         return self.jobs
 
@@ -100,6 +107,13 @@ async def test_a_task_becomes_one_job_however_often_it_is_carried_out(marking: M
     ]
 
 
+async def test_tasks_that_come_together_open_the_store_once(marking: Marking) -> None:
+    people = [f"person{number}@example.com" for number in range(4)]
+    await asyncio.gather(*(marking.marks(task({**TOLD, "mailbox": person})) for person in people))
+    assert len(await marking.made()) == len(people)
+    assert marking.opened == 1
+
+
 async def test_a_later_mark_of_the_same_record_takes_its_place(marking: Marking) -> None:
     await marking.marks(task())
     await marking.marks(task({**TOLD, "category": "Closed"}))
@@ -111,6 +125,16 @@ async def test_columns_are_the_plug_in_s(marking: Marking) -> None:
     marking.equip(columns="desk-columns")
     await marking.marks(task())
     assert [mark.columns for mark in await marking.made()] == [{"State": "open", "Number": 7}]
+
+
+async def test_another_configuration_lets_go_of_the_plug_in(marking: Marking) -> None:
+    marking.columns = first = Columns({})
+    marking.equip(columns="desk-columns")
+    await marking.marks(task())
+    marking.equip(columns="desk-columns")
+    assert not first.has_ended
+    marking.equip()
+    assert first.has_ended
 
 
 async def test_without_its_plug_in_a_mark_waits_and_then_goes_without_columns(marking: Marking) -> None:
