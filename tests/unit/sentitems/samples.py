@@ -15,6 +15,7 @@ from mta.message.parse import parse
 from mta.model.delivery import Body, StoredVariant
 from mta.model.mailbox_item import ItemRef, Marks, Participant, SentItem, StoredAttachment
 from mta.model.sentitem import JobCopy, JobState, SentItemJob, job_id
+from mta.model.writeback import FiledMark
 
 MAILBOX = "jane@example.com"
 MESSAGE_ID = "<4711@mail.example.com>"
@@ -106,6 +107,12 @@ def job_with(*copies: JobCopy, **values: Any) -> SentItemJob:
         job_id(MAILBOX, MESSAGE_ID, SENT_AT), MAILBOX, "example", MESSAGE_ID, SENT_AT, JobState.WAITING, SENT_AT,
         SENT_AT, copies=copies,
     )  # fmt: skip
+    return replace(job, **values)
+
+
+def marking_job(mark: FiledMark, **values: Any) -> SentItemJob:
+    """A job that marks the message's copies in Jane's mailbox."""
+    job = SentItemJob("f" * 32, MAILBOX, "example", MESSAGE_ID, None, JobState.WAITING, SENT_AT, SENT_AT, mark=mark)
     return replace(job, **values)
 
 

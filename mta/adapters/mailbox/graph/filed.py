@@ -54,11 +54,11 @@ class FiledMessages:
         """Graph looks through the whole mailbox; what lies elsewhere than below Inbox and Sent Items is left out."""
         if not message_id.isprintable():
             return ()
-        found = []
+        found, folders = [], self._folders_of(mailbox)
         for each in await self._copies(mailbox, message_id):
             place = str(each.get("parentFolderId"))
-            if await self._is_filing(mailbox, place):
-                found.append(FiledItem(reading.ref(each), self._folders_of(mailbox).known[place][0]))
+            if await self._is_filing(mailbox, folders, place):
+                found.append(FiledItem(reading.ref(each), folders.known.get(place, ("", ""))[0]))
         return found
 
     async def _copies(self, mailbox: str, message_id: str) -> list[Mapping[str, Any]]:
@@ -73,28 +73,31 @@ class FiledMessages:
                 break
         return copies
 
-    async def _is_filing(self, mailbox: str, folder: str) -> bool:
+    async def _is_filing(self, mailbox: str, folders: _Folders, folder: str) -> bool:
         """Whether it is Inbox, Sent Items, or below; no folder that is gone is."""
-        folders = self._folders_of(mailbox)
         if not folders.tops:
-            folders.tops = frozenset([await self._top(mailbox, name) for name in _TOPS])
+            folders.tops = frozenset([await self._ask(mailbox, folders, name) for name in _TOPS])
         for _ in range(_DEPTH_MAX):
-            if folder not in folders.known:
-                try:
-                    described = await self._folder(mailbox, folder)
-                except (ItemGoneError, NoMailboxError):
-                    return False
-                folders.known[folder] = str(described.get("displayName")), str(described.get("parentFolderId") or "")
             if folder in folders.tops:
                 return True
+            if folder not in folders.known:
+                try:
+                    folder = await self._ask(mailbox, folders, folder)
+                except (ItemGoneError, NoMailboxError):
+                    return False
             parent = folders.known[folder][1]
             if parent in ("", folder):
                 return False
             folder = parent
         return False
 
-    async def _top(self, mailbox: str, name: str) -> str:
-        return str((await self._folder(mailbox, name)).get("id"))
+    async def _ask(self, mailbox: str, folders: _Folders, name: str) -> str:
+        """The folder's id; what else is told of it is remembered."""
+        path = f"{_user(mailbox)}/mailFolders/{quote(name, safe='=')}?$select=id,parentFolderId,displayName"
+        told = (await self._connection.get(path)).data
+        identity = str(told.get("id") or name)
+        folders.known[identity] = str(told.get("displayName")), str(told.get("parentFolderId") or "")
+        return identity
 
     def _folders_of(self, mailbox: str) -> _Folders:
         found = self._folders.get(mailbox)
@@ -103,10 +106,6 @@ class FiledMessages:
                 self._folders.clear()
             found = self._folders[mailbox] = _Folders()
         return found
-
-    async def _folder(self, mailbox: str, name: str) -> Mapping[str, Any]:
-        path = f"{_user(mailbox)}/mailFolders/{quote(name, safe='=')}?$select=id,parentFolderId,displayName"
-        return (await self._connection.get(path)).data
 
     async def put_mark(self, mailbox: str, ref: ItemRef, mark: FiledMark) -> ItemRef:
         """Categories are added to those that are there now; refused where somebody changes them in this moment."""

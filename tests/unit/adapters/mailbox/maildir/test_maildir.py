@@ -393,3 +393,13 @@ async def test_similar_items_are_those_stored_about_then(server: MaildirSentItem
     _put(sent, near := new_id(), f"{int(SENT_AT.timestamp()) + 60}.M1P1.host")
     found = await server.find_similar(JANE, "Offer", SENT_AT, timedelta(minutes=2))
     assert [item.message_id for item in found] == [near]
+
+
+async def test_a_link_among_the_folders_keeps_no_filed_message_from_being_found(
+    server: MaildirSentItems, sent: Path, tmp_path: Path
+) -> None:
+    _put(sent, message_id := new_id())
+    (sent.parent / "cur").mkdir()
+    (sent.parent / "new").mkdir()
+    (sent.parent / ".Shared").symlink_to(tmp_path)
+    assert [item.folder for item in await server.find_filed(JANE, message_id)] == [".Sent"]
