@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from mta.cli.command import ExitCode, print_json, print_table, printable, short_age
-from mta.cli.mailbox_names import Mailboxes, ask_tracking, mailboxes_of, require, with_store
-from mta.cli.queue_spool import read_configuration
+from mta.cli.mailbox_names import Mailboxes, ask_tracking, mailboxes_of, require
+from mta.cli.queue_spool import read_configuration, with_store
 from mta.config.schema import Configuration
 from mta.model.tracking import Entry, EntryState, MailboxNotes
 from mta.ports.tracking_store import TrackingStore

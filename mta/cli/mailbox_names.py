@@ -1,21 +1,17 @@
-"""Monitored mailboxes as commands name them, what the store knows of them, and the process that polls them."""
+"""Monitored mailboxes as commands name them, and the process that polls them."""
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from mta.cli.command import CommandFailedError, ExitCode
-from mta.cli.queue_spool import check_access
 from mta.config.explain_errors import closest
 from mta.config.schema import Configuration, Organisation
 from mta.config.tracking_schema import MonitoredMailbox
 from mta.control.client import NotRunningError, ask
-from mta.ports.tracking_store import TrackingStore
 
-Result = TypeVar("Result")
 Mailboxes = Mapping[str, tuple[Organisation, MonitoredMailbox]]
 ASK_S = 30.0
 
@@ -47,29 +43,6 @@ def require(name: str, mailboxes: Mailboxes) -> None:
     if name not in mailboxes:
         text = f"no monitored mailbox is called {name!r}; {closest(name, mailboxes)}"
         raise CommandFailedError(text, ExitCode.BAD_CONFIGURATION)
-
-
-def with_store(configuration: Configuration, use: Callable[[TrackingStore], Awaitable[Result]]) -> Result:
-    """What `use` gives, on the opened store. Raises CommandFailedError where it can't be opened."""
-    from mta.adapters.store.errors import StoreError
-    from mta.app.spool import open_tracking_store
-    from mta.model.reply import MailError
-
-    check_access(configuration.spool.folder)
-
-    async def run() -> Result:
-        store = await open_tracking_store(configuration, works=False)
-        try:
-            return await use(store)
-        finally:
-            await store.close()
-
-    try:
-        return asyncio.run(run())
-    except (StoreError, OSError) as exc:
-        raise CommandFailedError(str(exc)) from exc
-    except MailError as exc:
-        raise CommandFailedError(f"the store refused ({exc}): it is busy, full or damaged, see the log") from exc
 
 
 def ask_tracking(configuration: Configuration, request: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 from mta import events
 from mta.cli.command import ExitCode, print_json
-from mta.cli.mailbox_names import chosen, mailboxes_of, names_text, with_store
-from mta.cli.queue_spool import log_as_relay, read_configuration, wake, who
+from mta.cli.mailbox_names import chosen, mailboxes_of, names_text
+from mta.cli.queue_spool import log_as_relay, read_configuration, wake, who, with_store
 from mta.ports.tracking_store import TrackingStore
 
 _DONE = {"pause": ("paused", "was paused already"), "resume": ("resumed", "was neither paused nor left alone")}

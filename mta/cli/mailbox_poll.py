@@ -12,8 +12,8 @@ from mta import events
 from mta.adapters.store.errors import StoreError
 from mta.app.tracking import TELL_EVERY_S, Report, is_polled, poll_here
 from mta.cli.command import CommandFailedError, ExitCode, bad_configuration, print_json, printable
-from mta.cli.mailbox_names import ask_tracking, chosen, mailboxes_of, relay_runs, with_store
-from mta.cli.queue_spool import log_as_relay, read_configuration, who
+from mta.cli.mailbox_names import ask_tracking, chosen, mailboxes_of, relay_runs
+from mta.cli.queue_spool import log_as_relay, read_configuration, who, with_store
 from mta.config.problems import ConfigurationError
 from mta.config.schema import Configuration
 from mta.log_sinks import sinks_from

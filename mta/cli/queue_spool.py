@@ -1,4 +1,4 @@
-"""The spool as commands open it: beside a running relay or without one, and never made by them."""
+"""The spool and all that is kept in it, as commands open it: beside a running relay or not, and never made by them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ import os
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from mta.cli.command import CommandFailedError, bad_configuration
 from mta.config.schema import Configuration
+from mta.ports.sentitem_jobs import SentItemJobs
 from mta.ports.spool import Spool
+from mta.ports.tracking_store import TrackingStore
 
 Result = TypeVar("Result")
 
@@ -33,20 +35,48 @@ def read_configuration(arguments: argparse.Namespace) -> Configuration:
     return configuration
 
 
+class Closable(Protocol):
+    async def close(self) -> None: ...
+
+
+Opened = TypeVar("Opened", bound=Closable)
+
+
 def with_spool(configuration: Configuration, use: Callable[[Spool], Awaitable[Result]]) -> Result:
     """What `use` gives, on the opened spool. Raises CommandFailedError where it can't be opened."""
-    from mta.adapters.store.errors import StoreError
     from mta.app.spool import open_spool
+
+    return _with(configuration, lambda: open_spool(configuration, slot=None), use)
+
+
+def with_jobs(configuration: Configuration, use: Callable[[SentItemJobs], Awaitable[Result]]) -> Result:
+    """`with_spool` for the jobs of Sent Items."""
+    from mta.app.spool import open_sent_item_jobs
+
+    return _with(configuration, lambda: open_sent_item_jobs(configuration, works=False), use)
+
+
+def with_store(configuration: Configuration, use: Callable[[TrackingStore], Awaitable[Result]]) -> Result:
+    """`with_spool` for what tracking keeps."""
+    from mta.app.spool import open_tracking_store
+
+    return _with(configuration, lambda: open_tracking_store(configuration, works=False), use)
+
+
+def _with(
+    configuration: Configuration, opening: Callable[[], Awaitable[Opened]], use: Callable[[Opened], Awaitable[Result]]
+) -> Result:
+    from mta.adapters.store.errors import StoreError
     from mta.model.reply import MailError
 
     check_access(configuration.spool.folder)
 
     async def run() -> Result:
-        spool = await open_spool(configuration, slot=None)
+        opened = await opening()
         try:
-            return await use(spool)
+            return await use(opened)
         finally:
-            await spool.close()
+            await opened.close()
 
     try:
         return asyncio.run(run())

@@ -11,10 +11,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from mta.cli.command import ExitCode
-from mta.cli.queue_spool import read_configuration
+from mta.cli.queue_spool import read_configuration, with_store
 from mta.cli.records_filters import filter_of
 from mta.cli.records_look import note_to_json, record_to_json
-from mta.cli.records_store import with_store
 from mta.model.record import Note, Record
 from mta.ports.tracking_store import TrackingStore
 

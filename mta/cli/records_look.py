@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from mta.cli.command import CommandFailedError, ExitCode, print_json, print_table, printable, short_age
-from mta.cli.queue_spool import read_configuration
+from mta.cli.queue_spool import read_configuration, with_store
 from mta.cli.records_filters import filter_of
-from mta.cli.records_store import transaction_named, with_store
+from mta.cli.records_named import transaction_named
 from mta.config.schema import Configuration
 from mta.model.printable import in_a_line
 from mta.model.record import Note, Record, RecordAttachment

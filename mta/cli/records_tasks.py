@@ -15,9 +15,8 @@ from typing import Any
 from mta import events
 from mta.cli.command import CommandFailedError, ExitCode, at_least_one, print_json, print_table, printable, short_age
 from mta.cli.mailbox_names import ask_tracking
-from mta.cli.queue_spool import log_as_relay, read_configuration, who
+from mta.cli.queue_spool import log_as_relay, read_configuration, who, with_store
 from mta.cli.records_filters import numbered
-from mta.cli.records_store import with_store
 from mta.config.schema import Configuration
 from mta.model.printable import in_a_line
 from mta.model.task_reasons import NOT_CONFIGURED, explained

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 
 from mta import events
 from mta.cli.command import CommandFailedError, ExitCode, print_json
-from mta.cli.queue_spool import log_as_relay, read_configuration, who
+from mta.cli.queue_spool import log_as_relay, read_configuration, who, with_store
 from mta.cli.records_filters import filter_of, filter_text
 from mta.cli.records_look import entry_to_json
-from mta.cli.records_store import transaction_named, with_store
+from mta.cli.records_named import transaction_named
 from mta.model.printable import in_a_line
 from mta.model.record import RecordFilter
 from mta.model.tracking import Entry, EntryState

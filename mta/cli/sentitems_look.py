@@ -10,9 +10,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from mta.cli.command import CommandFailedError, ExitCode, print_json, print_table, printable, short_age
-from mta.cli.queue_spool import read_configuration
+from mta.cli.queue_spool import read_configuration, with_jobs
 from mta.cli.sentitems_filters import filter_of
-from mta.cli.sentitems_jobs import with_jobs
 from mta.cli.sentitems_servers import tell_of_unknown_server
 from mta.config.mailbox_schema import MailboxServer
 from mta.config.schema import Organisation

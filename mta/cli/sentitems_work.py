@@ -8,9 +8,8 @@ from datetime import UTC, datetime
 
 from mta import events
 from mta.cli.command import CommandFailedError, ExitCode, print_json
-from mta.cli.queue_spool import log_as_relay, read_configuration, wake, who
+from mta.cli.queue_spool import log_as_relay, read_configuration, wake, who, with_jobs
 from mta.cli.sentitems_filters import filter_text, filters_of
-from mta.cli.sentitems_jobs import with_jobs
 from mta.cli.sentitems_servers import require_mailbox_server, tell_of_unknown_server
 from mta.model.sentitem import EndpointNotes, JobState, Switch
 from mta.ports.sentitem_jobs import SentItemJobs

@@ -12,8 +12,7 @@ from typing import Any
 
 from mta.cli import trace_view
 from mta.cli.command import CommandFailedError, ExitCode, new_parser, print_json, seconds_of
-from mta.cli.queue_spool import read_configuration, who, with_spool
-from mta.cli.sentitems_jobs import with_jobs
+from mta.cli.queue_spool import read_configuration, who, with_jobs, with_spool
 from mta.config.schema import Configuration
 from mta.model.queue import QueueEntry, QueueFilter
 from mta.model.sentitem import JobFilter, JobState, SentItemJob
