@@ -46,8 +46,8 @@ class Tracked:
     """None: a rule wants the copy, and correlation decides."""
     rule: str
     by: str
-    """`opened`, or how it was known: `in-reply-to`, `references`, `header`, `body`, `subject`; "" where it wasn't.
-    `copy`: it is the processing mailbox's copy itself."""
+    """`opened`, or how it was known: `in-reply-to`, `references`, `header`, `body`, `message-id`, `subject`; ""
+    where it wasn't. `copy`: it is the processing mailbox's copy itself."""
     key: str = ""
     """Names the original: its parts, attempts and copies share it."""
     copy_to: str = ""
