@@ -6,7 +6,7 @@ held; gone once all its recipients are final. A message goes, with its body, whe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
@@ -55,6 +55,14 @@ class Spool(Protocol):
 
     async def transaction(self, organisation: str, module: str, number: int) -> Transaction | None:
         """The one that this number names now; see `Conversations.transaction`. Raises TemporaryError."""
+        ...
+
+    async def participants(self, transaction: Transaction) -> frozenset[str]:
+        """Address keys of those who take part in it; see `Conversations.participants`. Raises TemporaryError."""
+        ...
+
+    async def transactions_of(self, organisation: str, message_ids: Collection[str]) -> Mapping[str, Transaction]:
+        """By Message-ID, those that are known; see `Conversations.transactions_of`. Raises TemporaryError."""
         ...
 
     async def claimed(self, keys: Collection[str]) -> frozenset[str]:

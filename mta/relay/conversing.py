@@ -34,17 +34,21 @@ from mta.relay.track import (
     CopyPlan,
     Named,
     Tracking,
+    answered_by,
     copy_claim,
     is_authenticated,
     key_of,
     make_copy,
     named_in,
+    original_of,
     participants,
     tokens_of,
     track_of,
     with_id,
 )
 
+PEOPLE_ASKED = 100
+"""Recipients who may take part in the conversation whose number a message has."""
 TOKENS_ASKED = 4
 """Numbers of one subject that the store is asked about."""
 
@@ -59,7 +63,8 @@ async def track(equipment: Equipment, arrival: Arrival) -> Reply | None:
         return None
     named = await off_the_loop(len(arrival.data), named_in, parsed, tracking)
     if named is None and decision.is_ours:
-        named = await _by_token(equipment, arrival, parsed, tracking)
+        named = await _by_answered(equipment, arrival, parsed, tracking)
+        named = named or await _by_token(equipment, arrival, parsed, tracking)
     found = track_of(decision, is_known=named is not None)
     if found is None:
         return None
@@ -75,13 +80,45 @@ async def track(equipment: Equipment, arrival: Arrival) -> Reply | None:
     return None
 
 
+async def _by_answered(equipment: Equipment, arrival: Arrival, parsed: Message, tracking: Tracking) -> Named | None:
+    """The conversation of a message that our sender answers: a customer's, which came by another way than ours."""
+    answered = answered_by(parsed)
+    known = await equipment.spool.transactions_of(tracking.organisation, answered) if answered else {}
+    for transaction in (known[each] for each in answered if each in known):
+        is_ours = transaction.module in tracking.styles
+        if is_ours and await _may_go_on_unproven(equipment, arrival, tracking, transaction):
+            return Named(transaction, "message-id")
+    return None
+
+
 async def _by_token(equipment: Equipment, arrival: Arrival, parsed: Message, tracking: Tracking) -> Named | None:
     """The conversation whose number our sender wrote into the subject; one that nobody has opened is none."""
     for module, number in tokens_of(parsed, tracking)[:TOKENS_ASKED]:
         transaction = await equipment.spool.transaction(tracking.organisation, module, number)
-        if transaction is not None:
+        if transaction is not None and await _may_go_on_unproven(equipment, arrival, tracking, transaction):
             return Named(transaction, "subject")
     return None
+
+
+async def _may_go_on_unproven(
+    equipment: Equipment, arrival: Arrival, tracking: Tracking, transaction: Transaction
+) -> bool:
+    """Who takes part, a technician, and who writes to somebody who takes part: numbers can be guessed, and a colleague
+    whom it doesn't concern is not to get in without anybody's seeing it."""
+    assert arrival.decision is not None
+    sender = arrival.decision.sender
+    if tracking.is_technician(_names_of(sender, arrival), arrival.people.get(sender)):
+        return True
+    named = [entry.recipient.key for entry in arrival.decision.recipients if entry.role is not Role.HIDDEN]
+    keys = [sender, *named[:PEOPLE_ASKED]]
+    people = {name for key in keys if key not in tracking.own for name in _names_of(key, arrival)}
+    return not people.isdisjoint(await equipment.spool.participants(transaction))
+
+
+def _names_of(key: str, arrival: Arrival) -> set[str]:
+    """All address keys of somebody, as far as the directory was asked."""
+    person = arrival.people.get(key)
+    return {key} if person is None else {key, person.address, *person.aliases}
 
 
 async def _tracked(
@@ -104,7 +141,8 @@ async def _tracked(
         crash_point("tracking-opened")
     copies = action.copies and tracking.copy_to is not None
     return transaction, Tracked(
-        transaction, action.rule, named.by if named is not None else "opened" if transaction is not None else "", key,
+        transaction, action.rule, named.by if named is not None else "opened" if transaction is not None else "",
+        original_of(parsed, key, is_believed=believed),
         str(tracking.copy_to) if copies else "", tracking.next_hop, believed,
     )  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -16,7 +17,9 @@ LOOKED_AT = 20_000
 """Octets at the end of each header field."""
 TEXT_LOOKED_AT = 1_000_000
 """Characters at the beginning of each text."""
+ANSWERED_MAX = 20
 _HEADER = HEADER.lower()
+_MESSAGE_ID = re.compile(r"<[^<>\s]{1,990}>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +28,7 @@ class Named:
 
     transaction: Transaction
     by: str
-    """`in-reply-to`, `references`, `header` or `body`."""
+    """`in-reply-to`, `references`, `header` or `body`; of our senders' mail `message-id` or `subject`, too."""
 
 
 def named_in(message: Message, tracking: Tracking) -> Named | None:
@@ -54,6 +57,16 @@ def _valid(text: str, tracking: Tracking) -> Iterator[Transaction]:
     for transaction in references_in(text, tracking.keys, tracking.organisation):
         if transaction.module in tracking.styles:
             yield transaction
+
+
+def answered_by(message: Message) -> tuple[str, ...]:
+    """Message-IDs that it answers, the nearest first, bounded."""
+    found: dict[str, None] = {}
+    for name, step in (("in-reply-to", 1), ("references", -1)):
+        for field in message.fields_named(name):
+            text = message.raw(field)[-LOOKED_AT:].decode("utf_8", "replace")
+            found.update(dict.fromkeys(_MESSAGE_ID.findall(text)[::step]))
+    return tuple(found)[:ANSWERED_MAX]
 
 
 def tokens_of(message: Message, tracking: Tracking) -> tuple[tuple[str, int], ...]:

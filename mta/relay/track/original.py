@@ -13,6 +13,7 @@ from mta.relay.track.settings import Tracking
 
 PARTICIPANTS_MAX = 100
 """That one message brings."""
+_DATE_MAX = 200
 _REMEMBERED = timedelta(days=30)
 """For how long an original's copy is not made again; the tracking process knows its Message-ID for good."""
 
@@ -21,6 +22,14 @@ def key_of(message: Message) -> str:
     """By which a message is noted: its Message-ID; without one its content, which a client that repeats it sends
     again."""
     return message.message_id or f"<{sha256(message.data).hexdigest()}@content.invalid>"
+
+
+def original_of(message: Message, key: str, *, is_believed: bool | None) -> str:
+    """What tells an original from others of the same `key`: its author and date, and whether that is his word. Whoever
+    uses a Message-ID that is somebody else's keeps nobody's copy from being made."""
+    author = next((mailbox.address.key for mailbox in addresses(message, "from")), "")
+    whose = f"{author}\0{message.header('date')[:_DATE_MAX].strip()}\0{is_believed is False}"
+    return f"{key} {sha256(whose.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
 
 
 def copy_claim(organisation: str, key: str) -> OnceKey:
@@ -43,9 +52,7 @@ def participants(
     named = dict.fromkeys(
         mailbox.address.key for name in ("From", "Reply-To", "To", "Cc") for mailbox in addresses(message, name)
     )
-    if tracking.copy_to is not None:
-        named.pop(tracking.copy_to.key, None)
-    return tuple(named)[:PARTICIPANTS_MAX]
+    return tuple(key for key in named if key not in tracking.own)[:PARTICIPANTS_MAX]
 
 
 def is_authenticated(authentication: AuthenticationResults | None, author_domain: str, *, is_ours: bool) -> bool | None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from mta.config.outgoing_checks import allowed_senders
 from mta.config.tracking_schema import TrackingSettings
 from mta.message.reference import make_reference
 from mta.message.tokens import TokenStyle
+from mta.message.wildcards import Glob
 from mta.model.actions import CarryId
 from mta.model.address import Address, domain_key, parse_address
+from mta.model.person import Person
 from mta.model.transaction import Transaction
 
 
@@ -31,6 +34,10 @@ class Tracking:
     """What finds each module's tokens."""
     copy_to: Address | None
     next_hop: str
+    own: frozenset[str] = frozenset()
+    """Address keys of the processing mailbox and those that are monitored: everybody writes to them."""
+    technicians: Glob | None = None
+    technician_groups: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, organisation: str, domain: str, settings: TrackingSettings) -> Tracking:
@@ -42,6 +49,7 @@ class Tracking:
             for module in settings.modules
         }
         found = ((name, style.expression()) for name, style in styles.items())
+        copy_to = parse_address(settings.processing_mailbox) if settings.processing_mailbox else None
         return cls(
             organisation,
             domain_key(domain),
@@ -49,14 +57,23 @@ class Tracking:
             styles,
             {module.name: module.body_token for module in settings.modules},
             tuple((name, expression) for name, expression in found if expression is not None),
-            parse_address(settings.processing_mailbox) if settings.processing_mailbox else None,
+            copy_to,
             settings.next_hop,
+            allowed_senders(settings) | ({copy_to.key} if copy_to is not None else set()),
+            Glob(settings.technicians.addresses) if settings.technicians.addresses else None,
+            frozenset(group.lower() for group in settings.technicians.groups),
         )
 
     @property
     def looks_into_texts(self) -> bool:
         """Whether some module puts its references there."""
         return any(how != "none" for how in self.in_text.values())
+
+    def is_technician(self, keys: Collection[str], person: Person | None) -> bool:
+        """`keys`: all address keys of somebody, whom the directory knows as `person`."""
+        if self.technicians is not None and any(map(self.technicians.search, keys)):
+            return True
+        return person is not None and not self.technician_groups.isdisjoint(person.groups)
 
     def module(self, named: str) -> str:
         """The module that a rule names; the first one where it names none, or one that is gone."""

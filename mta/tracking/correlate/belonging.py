@@ -100,15 +100,14 @@ class Belonging:
         """Given what anybody can write, a number above all: who takes part; of ours also technicians, and who writes
         to somebody who takes part. A colleague who guesses a number and shows it to nobody doesn't get in."""
         standing = await self.in_(transaction)
-        author = self._incoming.author
-        if standing is not Standing.OURS or author is None:
+        author, copy = self._incoming.author, self._incoming.copy
+        if standing is not Standing.OURS or author is None or copy is None:
             return standing.takes_part
         if (await self._people.role(author.address.key)).is_technician:
             return True
         participants = await self._conversations.participants(transaction)
         own = own_addresses(self._settings)
-        for mailbox in (author, *self._incoming.to, *self._incoming.cc)[:PARTICIPANTS_MAX]:
-            key = mailbox.address.key
+        for key in (author.address.key, *map(key_of, copy.recipients[:PARTICIPANTS_MAX])):
             if without_tag(key) not in own and await self._people.is_one_of(key, participants):
                 return True
         return False

@@ -15,7 +15,7 @@ from mta.message.tracking_copy import LIMITS, TrackingCopy, read_copy
 from mta.model.authentication import AuthenticationResults
 from mta.model.bypass import Bypass
 from mta.model.reply import Reply, TemporaryError
-from mta.model.transaction import Transaction
+from mta.model.transaction import Opening, Transaction
 from mta.relay.track import is_authenticated
 from tests.e2e.test_tracked_mail import KEY, PROCESSING, tracking_relay
 from tests.servers.relay import Relay
@@ -75,8 +75,7 @@ async def participants(world: World, name: str) -> frozenset[str]:
     module, number = name.split("-")
     transaction = await world.equipment.spool.transaction("default", module, int(number))
     assert transaction is not None
-    found: frozenset[str] = await world.equipment.spool.participants(transaction)  # type: ignore[attr-defined]
-    return found
+    return await world.equipment.spool.participants(transaction)
 
 
 async def test_everybodys_copy_carries_the_id(at_work: Open) -> None:
@@ -164,6 +163,23 @@ async def test_a_signed_reference_is_known_wherever_it_stands(at_work: Open, whe
         assert carried(world.copy_for("bob@example.net")) == "ticket-77"
 
 
+async def test_our_senders_answer_to_what_a_mailbox_got_goes_on_with_it(at_work: Open) -> None:
+    """The customer's mail came to the mailbox by another way than ours, and carries nothing of ours."""
+    async with at_work(TRACK.replace("track: ticket", "track: {open: false}")) as world:
+        opening = Opening("default", "ticket", "<c1@example.net>", world.clock.now(), None, ("bob@example.net",))
+        await world.equipment.spool.open_transaction(opening)
+        answer = MESSAGE.replace(b"To: ", b"In-Reply-To: <c1@example.net>\r\nTo: ", 1)
+        await world.submit(answer, "bob@example.net")
+        await settled(world)
+        assert carried(world.copy_for("bob@example.net")) == "ticket-1"
+        assert field(world.copy_for("bob@example.net"), "Subject") == "[Ticket - 000001] Offer"
+        assert copies(world)[0][0].by == "message-id"
+        outside = FROM_OUTSIDE.replace(b"To: ", b"In-Reply-To: <c1@example.net>\r\nTo: ", 1)
+        await world.submit(outside, "jane@example.com", client=STRANGER)
+        await settled(world)
+        assert carried(world.copy_for("jane@example.com")) == ""
+
+
 @pytest.mark.parametrize("forged", ["stampline.ticket.77.abcdefgh." + "a" * 26, "stampline.gone.77.abcdefgh.MAC"])
 async def test_a_reference_that_we_did_not_make_counts_for_nothing(at_work: Open, forged: str) -> None:
     gone = make_reference(KEY, Transaction("default", "gone", 77, "abcdefgh"))
@@ -175,6 +191,47 @@ async def test_a_reference_that_we_did_not_make_counts_for_nothing(at_work: Open
         sent = world.copy_for("bob@example.net")
         assert carried(sent) == "ticket-1"
         assert forged.encode() not in sent
+
+
+NUMBERED = MESSAGE.replace(b"Subject: Offer", b"Subject: [Ticket - 1]").replace(b"<one@", b"<two@")
+NUMBERED = NUMBERED.replace(b"Cc: john@example.com\r\n", b"")
+
+
+@pytest.mark.parametrize(
+    ("sender", "recipient", "technicians", "goes_on"),
+    [
+        ("jane@example.com", "new@example.net", {}, True),
+        ("ann@example.com", "bob@example.net", {}, True),
+        ("ann@example.com", "new@example.net", {}, False),
+        ("ann@example.com", "support@example.com", {}, False),
+        ("ann@example.com", "new@example.net", {"addresses": ["a*n@example.com"]}, True),
+    ],
+)
+async def test_a_number_counts_where_sender_or_recipient_takes_part(
+    at_work: Open, sender: str, recipient: str, technicians: dict[str, list[str]], goes_on: bool
+) -> None:
+    def with_technicians(relay: Relay) -> None:
+        tracking = relay.settings["organisation"]["tracking"]
+        tracking |= {"technicians": technicians, "allowed_senders": ["support@example.com"]}
+
+    async with at_work(change=with_technicians) as world:
+        await world.submit(MESSAGE, "bob@example.net", "support@example.com")
+        # Naming her is not enough: she has to get it.
+        data = NUMBERED.replace(b"jane@example.com", sender.encode())
+        await world.submit(data, recipient, sender=sender)
+        await settled(world)
+        (sent,) = [data for data, got in world.transport.copies if recipient in got and b"\nMessage-ID: <two@" in data]
+        assert carried(sent) == ("ticket-1" if goes_on else "ticket-2")
+
+
+async def test_a_message_id_used_by_somebody_else_keeps_no_copy_from_being_made(at_work: Open) -> None:
+    async with at_work() as world:
+        stolen = FROM_OUTSIDE.replace(b"bob@example.net", b"evil@elsewhere.example")
+        await world.submit(stolen, "jane@example.com", client=STRANGER, sender="evil@elsewhere.example")
+        for _ in range(2):
+            await world.submit(FROM_OUTSIDE, "jane@example.com", client=STRANGER, sender="bob@example.net")
+        await settled(world)
+        assert sorted(copy.mail_from for copy, _ in copies(world)) == ["bob@example.net", "evil@elsewhere.example"]
 
 
 async def test_a_stranger_with_a_reference_adds_nobody(at_work: Open) -> None:

@@ -55,6 +55,7 @@ class CopyOf:
     by: str = ""
     authenticated: bool | None = None
     mail_from: str = "envelope@example.com"
+    recipients: tuple[str, ...] = ()
     key: bytes = KEY
 
 
@@ -187,8 +188,9 @@ class Scene:
 
     def copied(self, data: bytes, copy: CopyOf) -> bytes:
         said = TrackingCopy(
-            self.conversations.get(copy.conversation), copy.direction, copy.mail_from, (), "track", "1tQueue",
-            parse(data).message_id, digest_of([data]), NOW, copy.authenticated, self.organisation, by=copy.by,
+            self.conversations.get(copy.conversation), copy.direction, copy.mail_from, copy.recipients, "track",
+            "1tQueue", parse(data).message_id, digest_of([data]), NOW,
+            copy.authenticated, self.organisation, by=copy.by,
         )  # fmt: skip
         head = Letterhead(
             parse_address(f"postmaster@{DOMAIN}"), parse_address(f"tracking@{DOMAIN}"), "<copy@x.example>", NOW, "Copy"
