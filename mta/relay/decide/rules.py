@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from mta.config.clock_words import ScheduleError
-from mta.config.load import validate
-from mta.config.problems import ConfigurationError, Problem
-from mta.config.yaml_values import Document, Loc, read_document
+from mta.config.problems import ConfigurationError
+from mta.config.rule_files import read_rules, rule_files
+from mta.config.yaml_values import Document, Loc
 from mta.model.actions import OnError
 from mta.relay.decide.actions.compile import ActionCompiler
 from mta.relay.decide.actions.makers import ActionMaker
@@ -85,19 +82,6 @@ class RuleSet:
         return len(self.rules)
 
 
-def rule_files(folder: Path) -> list[Path]:
-    """The rule files of a folder, in order. Raises ConfigurationError."""
-    try:
-        paths = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    except OSError as exc:
-        raise ConfigurationError([Problem(folder, 0, 0, f"cannot read: {exc.strerror}", "correct the path")]) from exc
-    wrong = [path for path in paths if path.suffix == ".yml"]
-    if wrong:
-        problems = [Problem(path, 0, 0, "would not be read", f"rename it to {path.stem}.yaml") for path in wrong]
-        raise ConfigurationError(problems)
-    return [path for path in paths if path.suffix == ".yaml"]
-
-
 def load_rules(folder: Path, surroundings: Surroundings) -> RuleSet:
     """Read all rules of a folder. Raises ConfigurationError with every problem of all files."""
     return compile_rules(rule_files(folder), surroundings)
@@ -124,16 +108,12 @@ class _RuleCompiler:
     def file(self, path: Path) -> list[Rule]:
         """The rules of one file; where a rule doesn't fit the schema, the others are looked at all the same."""
         try:
-            document = read_document(path)
+            written = read_rules(path, RuleFile, RuleEntry)
         except ConfigurationError as exc:
             self.problems += exc.problems
             return []
-        try:
-            entries = dict(enumerate(validate(document, RuleFile).value.rules))
-        except ConfigurationError as exc:
-            self.problems += exc.problems
-            entries = _sound_entries(document.value)
-        return [self._rule(document, entry, ("rules", n)) for n, entry in entries.items()]
+        self.problems += written.problems
+        return [self._rule(written.document, entry, ("rules", n)) for n, entry in written.entries.items()]
 
     def _rule(self, document: Document, entry: RuleEntry, loc: Loc) -> Rule:
         line, _ = document.place((*loc, "name"))
@@ -199,13 +179,3 @@ class _RuleCompiler:
         except ScheduleError as exc:
             self._problem(document, (*loc, exc.key), str(exc), exc.mend)
             return None
-
-
-def _sound_entries(value: object) -> dict[int, RuleEntry]:
-    """The rules of a file that fit the schema by themselves, by position."""
-    written = value.get("rules") if isinstance(value, dict) else None
-    entries: dict[int, RuleEntry] = {}
-    for n, entry in enumerate(written if isinstance(written, list) else []):
-        with suppress(ValidationError):
-            entries[n] = RuleEntry.model_validate(entry)
-    return entries

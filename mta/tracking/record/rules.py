@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from pydantic import ValidationError
-
-from mta.config.load import validate
 from mta.config.problems import ConfigurationError, Problem
+from mta.config.rule_files import read_rules, rule_files
 from mta.config.tracking_schema import TrackingSettings
-from mta.config.yaml_values import Document, Loc, read_document
+from mta.config.yaml_values import Document, Loc
 from mta.model.record import Record
 from mta.tracking.record.actions import Action
 from mta.tracking.record.compile_actions import ActionCompiler
@@ -86,20 +83,6 @@ def load_business_rules(
     return BusinessRules(rules)
 
 
-def rule_files(folder: Path) -> list[Path]:
-    """The rule files of a folder, in order. Raises ConfigurationError."""
-    try:
-        paths = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    except OSError as exc:
-        raise ConfigurationError([Problem(folder, 0, 0, f"cannot read: {exc.strerror}", "correct the path")]) from exc
-    wrong = [path for path in paths if path.suffix == ".yml"]
-    if wrong:
-        raise ConfigurationError([
-            Problem(path, 0, 0, "would not be read", f"rename it to {path.stem}.yaml") for path in wrong
-        ])  # fmt: skip
-    return [path for path in paths if path.suffix == ".yaml"]
-
-
 class _Loader:
     def __init__(self, settings: TrackingSettings, templates: Collection[str] | None) -> None:
         self._settings = settings
@@ -110,16 +93,12 @@ class _Loader:
     def file(self, path: Path) -> list[Rule]:
         """The rules of one file; where a rule doesn't fit the schema, the others are looked at all the same."""
         try:
-            document = read_document(path)
+            written = read_rules(path, RuleFile, RuleEntry)
         except ConfigurationError as exc:
             self.problems += exc.problems
             return []
-        try:
-            entries = dict(enumerate(validate(document, RuleFile).value.rules))
-        except ConfigurationError as exc:
-            self.problems += exc.problems
-            entries = _sound_entries(document.value)
-        return [self._rule(document, entry, ("rules", n)) for n, entry in entries.items()]
+        self.problems += written.problems
+        return [self._rule(written.document, entry, ("rules", n)) for n, entry in written.entries.items()]
 
     def _rule(self, document: Document, entry: RuleEntry, loc: Loc) -> Rule:
         def report(where: Loc, what: str, mend: str) -> None:
@@ -177,13 +156,3 @@ def _named(written: Conditions) -> Iterator[str]:
     yield from written.direction or ()
     for part in (*(written.all or ()), *(written.any or ())):
         yield from _named(part)
-
-
-def _sound_entries(value: object) -> dict[int, RuleEntry]:
-    """The rules of a file that fit the schema by themselves, by position."""
-    written = value.get("rules") if isinstance(value, dict) else None
-    entries: dict[int, RuleEntry] = {}
-    for n, entry in enumerate(written if isinstance(written, list) else []):
-        with suppress(ValidationError):
-            entries[n] = RuleEntry.model_validate(entry)
-    return entries
