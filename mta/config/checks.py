@@ -17,6 +17,7 @@ from mta.config.schema import Configuration
 from mta.config.sentitems_checks import sent_items_consistency, sent_items_surroundings
 from mta.config.signing_checks import signing_consistency, signing_surroundings
 from mta.config.tracking_checks import tracking_consistency, tracking_surroundings
+from mta.config.writeback_checks import write_back_consistency, write_back_surroundings
 from mta.config.yaml_values import Loc
 from mta.model.address import AddressError, domain_key, parse_address
 
@@ -34,6 +35,7 @@ def check_consistency(configuration: Configuration) -> list[Finding]:
         *alert_consistency(configuration),
         *sent_items_consistency(configuration),
         *tracking_consistency(configuration),
+        *write_back_consistency(configuration),
     ]
 
 
@@ -48,6 +50,7 @@ def check_surroundings(configuration: Configuration) -> list[Finding]:
         *alert_surroundings(configuration),
         *sent_items_surroundings(configuration),
         *tracking_surroundings(configuration),
+        *write_back_surroundings(configuration),
     ]
 
 
