@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 from mta.app.notices import NoticeTemplates
 from mta.config.directory_schema import DirectorySettings
@@ -66,8 +65,3 @@ def _desk(
         hostname=configuration.hostname,
         render=NoticeTemplates(organisation),
     )
-
-
-def set_aside_folder(spool: Path, mailbox: str) -> Path:
-    """The Maildir for what a server without folders sets aside."""
-    return spool / "set-aside" / mailbox

@@ -21,10 +21,10 @@ from mta.adapters.records import open_sink
 from mta.adapters.records.columns import PluggedColumns
 from mta.adapters.store.sentitems import SqliteSentItemJobs
 from mta.app.companion import NO_SUCH_REQUEST, run_companion
-from mta.app.desks import MAILBOX_LOG, Directories, desks_of, directories_of, set_aside_folder
+from mta.app.desks import MAILBOX_LOG, Directories, desks_of, directories_of
 from mta.app.spool import open_tracking_store
 from mta.config.schema import Configuration
-from mta.config.tracking_schema import MonitoredMailbox
+from mta.config.tracking_schema import MonitoredMailbox, set_aside_folder
 from mta.events import Sink
 from mta.log_sinks import forget_old_logs, sinks_from
 from mta.model.reply import MailError

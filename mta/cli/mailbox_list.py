@@ -11,6 +11,7 @@ from mta.cli.command import ExitCode, print_json, print_table, printable, short_
 from mta.cli.mailbox_names import Mailboxes, ask_tracking, mailboxes_of, require
 from mta.cli.queue_spool import read_configuration, with_store
 from mta.config.schema import Configuration
+from mta.config.tracking_schema import MonitoredMailbox, set_aside_folder
 from mta.model.tracking import Entry, EntryState, MailboxNotes
 from mta.ports.tracking_store import TrackingStore
 
@@ -135,7 +136,8 @@ def _set_aside(arguments: argparse.Namespace, configuration: Configuration, mail
 
     entries = with_store(configuration, use)
     if arguments.json:
-        print_json([_aside_as_json(entry, is_taken, mailboxes) for entry, is_taken in entries])
+        folders = {name: _aside_folder(configuration, each) for name, (_, each) in mailboxes.items()}
+        print_json([_aside_as_json(entry, is_taken, folders[entry.mailbox]) for entry, is_taken in entries])
         return ExitCode.OK
     now = datetime.now(UTC)
     rows: Sequence[Sequence[str]] = [
@@ -143,7 +145,7 @@ def _set_aside(arguments: argparse.Namespace, configuration: Configuration, mail
             entry.mailbox,
             short_age((now - entry.at).total_seconds()),
             _reason(entry, is_taken),
-            mailboxes[entry.mailbox][1].after.set_aside,
+            _aside_folder(configuration, mailboxes[entry.mailbox][1]),
             entry.message_id or "-",
             _ref(entry),
         )
@@ -151,7 +153,7 @@ def _set_aside(arguments: argparse.Namespace, configuration: Configuration, mail
     ]
     if rows:
         print_table(("MAILBOX", "AGE", "REASON", "FOLDER", "MESSAGE-ID", "WAS"), rows)
-        print("move a message back into the monitored folder to have it tried again")
+        print("move a message back into the monitored folder to have it tried again; by POP3, send it there again")
     else:
         print("nothing is set aside")
     return ExitCode.OK
@@ -173,9 +175,15 @@ def _ref(entry: Entry) -> str:
     return entry.key.split(":", 2)[-1]
 
 
-def _aside_as_json(entry: Entry, is_taken: bool, mailboxes: Mailboxes) -> dict[str, Any]:
+def _aside_folder(configuration: Configuration, settings: MonitoredMailbox) -> str:
+    if settings.kind == "pop3":  # which has none
+        return str(set_aside_folder(configuration.spool.folder, settings.name))
+    return settings.after.set_aside
+
+
+def _aside_as_json(entry: Entry, is_taken: bool, folder: str) -> dict[str, Any]:
     return {
         "mailbox": entry.mailbox, "at": entry.at.isoformat(timespec="seconds"), "reason": entry.reason,
-        "folder": mailboxes[entry.mailbox][1].after.set_aside, "message_id": entry.message_id, "ref": _ref(entry),
+        "folder": folder, "message_id": entry.message_id, "ref": _ref(entry),
         "taken_since": is_taken,
     }  # fmt: skip

@@ -13,7 +13,7 @@ from mta.adapters.store.errors import StoreError
 from mta.app.tracking import TELL_EVERY_S, Report, is_polled, poll_here
 from mta.cli.command import CommandFailedError, ExitCode, bad_configuration, print_json, printable
 from mta.cli.mailbox_names import ask_tracking, chosen, mailboxes_of, relay_runs
-from mta.cli.queue_spool import log_as_relay, read_configuration, who, with_store
+from mta.cli.queue_spool import become_the_service, log_as_relay, read_configuration, who, with_store
 from mta.config.problems import ConfigurationError
 from mta.config.schema import Configuration
 from mta.log_sinks import sinks_from
@@ -83,6 +83,7 @@ def _polled(configuration: Configuration, names: list[str], shown: _Shown) -> Re
 def _polled_here(configuration: Configuration, names: list[str], shown: _Shown) -> Report:
     if relay_runs(configuration):
         raise CommandFailedError("the tracking process does not run just now: `stampline status`, and its log, say why")
+    become_the_service(configuration.spool.folder)
     logs = configuration.logs.model_copy(update={"also": ()})
     events.configure(sinks_from(logs, "tracking"), as_json=logs.format == "json", level=logs.level)
     try:

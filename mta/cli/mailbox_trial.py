@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import secrets
+import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
@@ -13,7 +14,7 @@ from mta.app.tracking import reader_of
 from mta.cli.command import CommandFailedError, ExitCode, print_json
 from mta.cli.mailbox_names import ask_tracking, counted, mailboxes_of, require
 from mta.cli.outgoing_trial import opened, send, trial_message
-from mta.cli.queue_spool import read_configuration
+from mta.cli.queue_spool import become_the_service, read_configuration
 from mta.cli.steps import Say, Step, show
 from mta.config.explain_errors import closest
 from mta.config.schema import Configuration
@@ -26,6 +27,7 @@ from mta.tracking.monitor.mends import mend_of, not_opened
 
 LISTED = 20_000
 LOOK_EVERY_S = 1.0
+WAIT_FOR_POLL_S = 60.0
 TEST_OCTETS_MAX = 1_000_000
 """A larger message isn't ours."""
 
@@ -48,9 +50,11 @@ def run(arguments: argparse.Namespace) -> int:
         if not arguments.json:
             show(step)
 
-    _hold(configuration, arguments.name, arguments.timeout + 60)
     trial = _Trial(configuration, settings, say)
+    become_the_service(configuration.spool.folder)
     try:
+        if not _is_ours(configuration, arguments.name, arguments.timeout + 60):
+            raise CommandFailedError(f"{arguments.name} is being polled; pause it, or try later")
         asyncio.run(trial.run(account, arguments.timeout, with_mail=not arguments.no_mail))
     except _BrokenOffError:
         pass
@@ -62,9 +66,23 @@ def run(arguments: argparse.Namespace) -> int:
     return ExitCode.OK if is_good else ExitCode.FAILED
 
 
-def _hold(configuration: Configuration, name: str, for_s: float) -> None:
-    """Nobody is to poll the mailbox meanwhile: our test message would be taken for somebody's."""
-    ask_tracking(configuration, {"do": "hold", "name": name, "for_s": for_s})
+def _hold(configuration: Configuration, name: str, for_s: float) -> bool:
+    """Nobody is to poll the mailbox meanwhile: our test message would be taken for somebody's.
+
+    Whether no poll is in hand.
+    """
+    answer = ask_tracking(configuration, {"do": "hold", "name": name, "for_s": for_s})
+    return answer is None or bool(answer["is_free"])
+
+
+def _is_ours(configuration: Configuration, name: str, for_s: float) -> bool:
+    """Wait for a poll in hand; False where it takes too long."""
+    give_up_at_s = time.monotonic() + WAIT_FOR_POLL_S
+    while not _hold(configuration, name, for_s):
+        if time.monotonic() > give_up_at_s:
+            return False
+        time.sleep(LOOK_EVERY_S)
+    return True
 
 
 def _account(settings: TrackingSettings, mailbox: MonitoredMailbox, name: str) -> OutgoingAccount | None:

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import getpass
 import os
+import pwd
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -105,6 +106,25 @@ def check_access(folder: Path) -> None:
     if not os.access(folder, os.R_OK | os.W_OK | os.X_OK, effective_ids=True):
         text = f"{who(None)} may not use the spool {folder}: run this as root, or as the service's user with sudo -u"
         raise CommandFailedError(text)
+
+
+def become_the_service(folder: Path) -> None:
+    """Go on as the user that the spool belongs to, where root gave the command: for what reads mailboxes.
+
+    So the command can read what the service can, and nothing that it makes is out of the service's reach. Before the
+    service has made its spool nobody knows which user that is.
+    """
+    if os.geteuid() != 0 or not folder.exists():
+        return
+    owner = folder.stat()
+    if owner.st_uid == 0:
+        return
+    try:
+        os.initgroups(pwd.getpwuid(owner.st_uid).pw_name, owner.st_gid)
+    except KeyError:  # a user without a name
+        os.setgroups([])
+    os.setgid(owner.st_gid)
+    os.setuid(owner.st_uid)
 
 
 def who(environment: str | None = "SUDO_USER") -> str:

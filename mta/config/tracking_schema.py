@@ -148,6 +148,11 @@ class Pop3Mailbox(MonitoredMailboxSettings):
     timeout: Duration = timedelta(seconds=60)
 
 
+def set_aside_folder(spool: Path, mailbox: str) -> Path:
+    """The Maildir for what can't be processed, where the server has no folders (POP3)."""
+    return spool / "set-aside" / mailbox
+
+
 class EwsMailbox(MonitoredMailboxSettings):
     kind: Literal["ews"]
     url: str = ""

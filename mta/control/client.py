@@ -27,6 +27,9 @@ def ask(path: Path, request: Mapping[str, Any], *, timeout_s: float = TIMEOUT_S)
             end.connect(str(path))
         except (FileNotFoundError, ConnectionRefusedError) as exc:
             raise NotRunningError(f"nothing runs on the control socket {path}") from exc
+        except PermissionError as exc:
+            why = "this user may not use it: run this as root, or as the service's user with sudo -u"
+            raise PermissionError(why) from exc
         end.sendall(json.dumps(request).encode() + b"\n")
         with end.makefile("rb") as answers:
             line = answers.readline()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mta.adapters.mailbox import open_reader
-from mta.config.tracking_schema import MaildirMailbox, MonitoredMailbox
+from mta.config.tracking_schema import MaildirMailbox, MonitoredMailbox, set_aside_folder
 from mta.ports.mailbox import EndpointBusyError, MailboxError, MailboxUnavailableError
 from mta.ports.mailbox_reader import MailboxReader
 from mta.probe.probe import Probe, Say, Surroundings, failed, ok, warning
@@ -52,9 +52,9 @@ class MonitoredMailboxProbe:
 
 def probes(surroundings: Surroundings) -> Iterable[Probe]:
     """One for each that is enabled."""
-    aside = surroundings.configuration.spool.folder / "set-aside"
+    spool = surroundings.configuration.spool.folder
     return [
-        MonitoredMailboxProbe(mailbox, aside / mailbox.name)
+        MonitoredMailboxProbe(mailbox, set_aside_folder(spool, mailbox.name))
         for organisation in surroundings.configuration.every_organisation
         if organisation.tracking is not None
         for mailbox in organisation.tracking.mailboxes
