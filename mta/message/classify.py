@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import binascii
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
@@ -93,7 +92,7 @@ def classify(message: Message, reverse_path_is_null: bool, *, is_trusted: bool =
     count, and protection by rights has to be in a part.
     """
     signs = _Signs()
-    for part in _own_parts(message.root):
+    for part in message.root.own_parts():
         _look_at(part, signs)
     content_class = message.header("content-class").lower()
     rights = signs.rights_protected or (is_trusted and content_class == "rpmsg.message")
@@ -126,16 +125,6 @@ def _reason(kind: Kind, signs: _Signs, *, rights: bool, tnef_only: bool) -> str:
     if kind in _NEVER_TOUCHED:
         return _NEVER_TOUCHED[kind]
     return "TNEF only" if tnef_only else ""
-
-
-def _own_parts(root: Part) -> Iterator[Part]:
-    """All parts but those of attached messages."""
-    waiting = [root]
-    while waiting:
-        part = waiting.pop()
-        yield part
-        if not part.encloses_message:
-            waiting.extend(reversed(part.children))
 
 
 def _look_at(part: Part, signs: _Signs) -> None:

@@ -96,15 +96,7 @@ class Message:
 
     def attachments(self) -> list[Part]:
         """The parts that readers see as files, in order; an attached message counts, what is inside it doesn't."""
-        found: list[Part] = []
-        waiting = [self.root]
-        while waiting:
-            part = waiting.pop()
-            if part.is_attachment:
-                found.append(part)
-            elif not part.encloses_message:
-                waiting.extend(reversed(part.children))
-        return found
+        return [part for part in self.root.own_parts() if part.is_attachment]
 
 
 class _Scanner:

@@ -208,3 +208,12 @@ class Part:
             part = waiting.pop()
             yield part
             waiting.extend(reversed(part.children))
+
+    def own_parts(self) -> Iterator[Part]:
+        """As `walk`, but for what is inside of attached messages."""
+        waiting = [self]
+        while waiting:
+            part = waiting.pop()
+            yield part
+            if not part.encloses_message:
+                waiting.extend(reversed(part.children))

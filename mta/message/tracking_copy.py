@@ -15,7 +15,7 @@ import hmac
 import json
 import re
 from base64 import urlsafe_b64encode
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -230,7 +230,7 @@ def read_copy(message: Message, keys: Sequence[bytes], organisation: str = "") -
     parts for programs, or with a message inside that is neither the one that was put in nor has its Message-ID.
     Raises nothing for what strangers wrote.
     """
-    parts = list(_own_parts(message.root))
+    parts = list(message.root.own_parts())
     stated = [part for part in parts if part.content_type == CONTENT_TYPE or part.filename == FILE_NAME]
     if len(stated) != 1:
         return None
@@ -246,16 +246,6 @@ def read_copy(message: Message, keys: Sequence[bytes], organisation: str = "") -
     if len(found) != 1 or not copy.message_id or _message_id_of(found[0]) != copy.message_id:
         return None
     return replace(copy, is_intact=False), found[0]
-
-
-def _own_parts(root: Part) -> Iterator[Part]:
-    """All but those of messages inside."""
-    waiting = [root]
-    while waiting:
-        part = waiting.pop()
-        yield part
-        if part.content_type not in _MESSAGES:
-            waiting.extend(reversed(part.children))
 
 
 def _octets_of(part: Part) -> bytes:

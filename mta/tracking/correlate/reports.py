@@ -132,14 +132,14 @@ def _status(fields: str, text: str) -> str:
 
 
 def _fields_for_programs(message: Message) -> Iterator[str]:
-    parts = [*report_parts(message), *(part for part in _own_parts(message.root) if part.content_type in _MDN)]
+    parts = [*report_parts(message), *(part for part in message.root.own_parts() if part.content_type in _MDN)]
     for part in parts:
         yield octets_of_report(part).decode("utf_8", "replace")
 
 
 def _brought_back(message: Message) -> Iterator[str]:
     """Headers of attached messages, or parts that hold such a header alone."""
-    for part in _own_parts(message.root):
+    for part in message.root.own_parts():
         if part.encloses_message and part.children:
             yield _header_of(part.children[0])
         elif part.content_type in _HEADERS or (part.content_type == "message/rfc822" and not part.encloses_message):
@@ -149,12 +149,3 @@ def _brought_back(message: Message) -> Iterator[str]:
 def _header_of(part: Part) -> str:
     end = min(part.body_start, part.header_start + _HEADER_MAX)
     return bytes(part.data[part.header_start : end]).decode("utf_8", "replace").replace("\r\n", "\n")
-
-
-def _own_parts(root: Part) -> Iterator[Part]:
-    waiting = [root]
-    while waiting:
-        part = waiting.pop()
-        yield part
-        if not part.encloses_message:
-            waiting.extend(reversed(part.children))

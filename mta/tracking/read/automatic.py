@@ -79,15 +79,7 @@ def _tells_of_failure(message: Message) -> bool:
 
 def report_parts(message: Message) -> list[Part]:
     """The parts for programs of a delivery report, those of attached messages not."""
-    found: list[Part] = []
-    waiting = [message.root]
-    while waiting:
-        part = waiting.pop()
-        if part.content_type in _REPORTS:
-            found.append(part)
-        elif not part.encloses_message:
-            waiting.extend(reversed(part.children))
-    return found
+    return [part for part in message.root.own_parts() if part.content_type in _REPORTS]
 
 
 def octets_of_report(part: Part) -> bytes:
