@@ -10,8 +10,8 @@ from mta.message.parse import Message
 from mta.message.place import html_reply, place_plain
 from mta.message.place.quote_marks import QuoteMarks
 from mta.message.shown_text import readings
+from mta.message.stamp_markers import key_of, markers
 from mta.relay.stamp.bodies import ShownBody
-from mta.relay.stamp.earlier.markers import key_of, markers
 
 
 def newest_texts(message: Message, classification: Classification, marks: QuoteMarks) -> tuple[str, ...]:

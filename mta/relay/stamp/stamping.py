@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from mta.message.place.placement import Placement
+from mta.message.stamp_markers import Owner, key_of, marked
 from mta.message.structure import Picture
 from mta.model.actions import CarryId, Once, Place, Stamp
 from mta.relay.stamp.bodies import Reading, ShownBody, TextView, choose, place_in, readings
 from mta.relay.stamp.content.changes import Content
 from mta.relay.stamp.context import Failed, Skipped
-from mta.relay.stamp.earlier.markers import Owner, key_of, marked
 from mta.relay.stamp.earlier.once import Own, in_conversation, in_message
 from mta.relay.stamp.earlier.stacking import Present, beside
 from mta.relay.stamp.render import Rendered, Renderer

@@ -93,7 +93,7 @@ class _Reading:
         is_authenticated = self._is_authenticated()
         content = content_hash(message, author_key, date, subject, Contents(message))
         to, cc = addresses(message, "to"), addresses(message, "cc")
-        wording = wording_of(message, is_reply=self._is_reply())
+        wording = wording_of(message, is_reply=self._is_reply(), is_ours=self.is_sent)
         return Incoming(
             organisation=organisation,
             mailbox=mailbox,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from mta.message.body_text import BODY_MAX, TextBody, displayed
 from mta.message.html.text import text_of
@@ -12,9 +13,11 @@ from mta.message.parse import Message, Part
 from mta.message.place import html_reply, place_plain, quote_lines
 from mta.message.place.placement import BodyView, lowered
 from mta.message.place.quote_marks import DEFAULT_MARKS
+from mta.message.stamp_markers import elements, has_markers
 
 TEXT_MAX = 1_000_000
-"""Characters of one body that are read. More is a log, which belongs into a file."""
+"""Characters of one body that are read, and of bodies after which no other is. More is a log, which belongs into a
+file."""
 _TEXT = frozenset({"text/plain", "text/html"})
 _QUOTED_HTML_MAX = 100_000
 """Characters of quoted HTML of which text is made: a quote's beginning is what counts."""
@@ -36,13 +39,20 @@ class Wording:
     """The author wrote below or between what is quoted."""
 
 
-def wording_of(message: Message, *, is_reply: bool) -> Wording:
-    """Of the plain texts where there are any with words, else of HTML."""
+def wording_of(message: Message, *, is_reply: bool, is_ours: bool = False) -> Wording:
+    """Of the plain texts where there are any with words, else of HTML.
+
+    `is_ours`: one of ours sent it. Then HTML is read, if our stamps stand there: they are marked, and nobody's words.
+    """
     texts: list[str] = []
     newest: list[str] = []
     quoted = ""
     is_inline = False
-    for body in _one_reading(list(_bodies(message))):
+    room = TEXT_MAX
+    for body in _one_reading(_without_stamps(message) if is_ours else list(_bodies(message))):
+        if room <= 0:
+            break
+        room -= len(body.text)
         whole, own, below, inline = (_of_html if body.is_html else _of_plain)(body, is_reply)
         texts.append(whole)
         is_inline = is_inline or inline
@@ -52,6 +62,28 @@ def wording_of(message: Message, *, is_reply: bool) -> Wording:
     return Wording(
         text=_joined(texts), newest=_without_signature(_joined(newest)), quoted=quoted.strip("\n"), is_inline=is_inline
     )
+
+
+class _Unstamped(TextBody):
+    """HTML without the elements that our stamps are marked by."""
+
+    @cached_property
+    def text(self) -> str:
+        whole = super().text[:TEXT_MAX]
+        kept, at = [], 0
+        for start, end in elements(BodyView(whole), lambda _: True):
+            kept.append(whole[at:start])
+            at = end
+        return "".join([*kept, whole[at:]])
+
+
+def _without_stamps(message: Message) -> list[TextBody]:
+    """The bodies as one of ours wrote them: HTML alone where stamps are marked in it, for in plain text nothing is."""
+    bodies = list(_bodies(message))
+    in_html = [body for body in bodies if body.is_html]
+    if not any(has_markers(BodyView(body.text)) for body in in_html):
+        return bodies
+    return [_Unstamped(body.part, message) for body in in_html]
 
 
 def _bodies(message: Message) -> Iterator[TextBody]:

@@ -1,1 +1,2 @@
-"""Stamps that stand in a message already: known by `markers` or `wording`, not repeated, stacked in order, removed."""
+"""Stamps that stand in a message already, not repeated, stacked in order, removed. They are known by their markers
+(`mta.message.stamp_markers`), or by `wording`."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from mta.message.place.place_plain import own_text
 from mta.message.place.quote_marks import QuoteMarks, is_quiet
+from mta.message.stamp_markers import Owner, markers
 from mta.relay.stamp.bodies import TextView
-from mta.relay.stamp.earlier.markers import Owner, markers
 from mta.relay.stamp.earlier.wording import Words
 
 

@@ -16,11 +16,11 @@ from urllib.parse import quote, unquote
 from mta.message.body_text import Change
 from mta.message.edit import Edit
 from mta.message.html.scan import VOID, Token, tokens
+from mta.message.stamp_markers import Marker, elements, key_of
 from mta.message.structure import drop_pictures
 from mta.model.actions import RemoveStamps, Stamp
 from mta.relay.stamp.bodies import ShownBody
 from mta.relay.stamp.content.changes import Content, changed, merged
-from mta.relay.stamp.earlier.markers import Marker, elements, key_of
 from mta.relay.stamp.earlier.stamp_lines import Lines, lines_of, without_gaps
 from mta.relay.stamp.earlier.wording import Located, Words, locate
 from mta.relay.stamp.render import Rendered, Renderer

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from mta.message.place.placement import Placement
+from mta.message.stamp_markers import elements
 from mta.model.actions import Place
 from mta.relay.stamp.bodies import ShownBody
-from mta.relay.stamp.earlier.markers import elements
 from mta.relay.stamp.earlier.once import Own
 from mta.relay.stamp.earlier.stamp_lines import lines_of
 from mta.relay.stamp.earlier.wording import Words, locate

@@ -6,7 +6,7 @@ from mta.message.classify import classify
 from mta.message.parse import Message, parse
 from mta.message.place.own_separators import marks_of
 from mta.message.place.quote_marks import DEFAULT_MARKS
-from mta.relay.stamp.earlier.markers import Owner, marked
+from mta.message.stamp_markers import Owner, marked
 from mta.relay.stamp.readers import earlier_stamps, newest_texts
 
 HEADER = b"From: a@example.com\r\nSubject: Re: Offer\r\nIn-Reply-To: <1@example.net>\r\nMIME-Version: 1.0\r\n"

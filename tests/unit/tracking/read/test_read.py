@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from mta.message.parse import parse
+from mta.message.stamp_markers import Owner, marked
 from mta.message.tracking_copy import Letterhead, TrackingCopy, digest_of, write_copy
 from mta.model.address import parse_address
 from mta.tracking.incoming import Automatic, Incoming
@@ -287,6 +288,23 @@ def test_a_copy_is_read_as_the_message_inside() -> None:
     inside = read(copy_of(mail()))
     assert (inside.message_id, inside.subject, inside.is_sent) == ("<new-1@customer.example.net>", "Printer", True)
     assert inside.key == read(mail()).key
+
+
+def test_our_own_stamps_are_no_words_of_whom_they_are_put_on() -> None:
+    """They count as such in what one of ours sent: whoever got a stamp can forge one."""
+    stamp = marked(
+        "sales", Owner("0a0a0a0a", "0b0b0b0b"), "0c0c0c0c", "<p>Jane Doe</p><div>Registered in England</div>"
+    )
+    html = f"<p>Switch it on.</p>{stamp}<hr><div id=divRplyFwdMsg><b>From:</b> Anna<br><b>Sent:</b> x</div><p>Hi</p>"
+    parts = "".join(
+        f"--b\r\nContent-Type: text/{kind}\r\n\r\n{text}\r\n"
+        for kind, text in (("plain", "Switch it on.\r\n\r\nJane Doe\r\nRegistered in England"), ("html", html))
+    )
+    message = mail(
+        content_type="multipart/alternative; boundary=b", body=f"{parts}--b--\r\n", in_reply_to="<x@y.example>"
+    )
+    assert read(copy_of(message)).newest == "Switch it on."
+    assert read(message).newest == "Switch it on.\n\nJane Doe\nRegistered in England"
 
 
 def test_a_received_copy_is_nobody_of_ours_but_its_listener_is_believed() -> None:

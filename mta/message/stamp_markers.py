@@ -7,8 +7,8 @@ No attribute survives everywhere, so there are three, and any one is enough:
 - `name` of an anchor around the stamp's first words says the same as the class: to Outlook for Windows it is a
   bookmark, which it keeps where it drops ids and classes, and which has at most 40 letters, digits and underscores.
 
-Where all are lost, the stamp's own words are left (`wording.py`). Nothing here is a secret: who was sent a stamp can
-forge one, so that markers count in mail from ourselves only.
+Where all are lost, the stamp's own words are left (`mta.relay.stamp.earlier.wording`). Nothing here is a secret: who
+was sent a stamp can forge one, so that markers count in mail from ourselves only.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import pytest
 
 from mta.message.html.scan import tokens
 from mta.message.place.placement import BodyView
-from mta.relay.stamp.earlier.markers import Owner, elements, key_of, marked, markers
+from mta.message.stamp_markers import Owner, elements, key_of, marked, markers
 
 OWNER = Owner("0a0a0a0a", "0b0b0b0b")
 NAME = f'name="stampline_{key_of("sales")}_0a0a0a0a0b0b0b0b"'
