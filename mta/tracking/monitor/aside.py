@@ -15,7 +15,7 @@ NOT_GIVEN = "server-fails"
 FAILS = "fails"
 """Our own fault, three times; the log has it."""
 KILLS = "kills-us"
-"""The process died over it twice."""
+"""The process died over it twice, with nothing else in hand."""
 
 _MESSAGE_ID = re.compile(rb"^message-id[ \t]*:\s*(<[\x21-\x3b\x3d\x3f-\x7e]{1,990}>)", re.IGNORECASE | re.MULTILINE)
 _LOOKED_AT = 65_536

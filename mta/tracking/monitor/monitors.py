@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from mta import events
@@ -21,7 +22,7 @@ LOOK_EVERY_S = 1.0
 """How soon an administrator's order is seen."""
 POLLS_AT_ONCE = 8
 RUNNING, ENDED = "tracking-running", "tracking-ended"
-"""Names of runs in the store: one that was not followed by the other ended in a crash."""
+"""Names of runs in the store: when the last one began, and when the last one began that ended as it should."""
 
 SinksOf = Callable[[str], Sequence[Sink]]
 """The log of a mailbox, by its name; the same ones for the same name."""
@@ -42,7 +43,8 @@ class Monitors:
         self._monitors: dict[str, Monitor] = {}
         self._retired: list[Monitor] = []
         self._not_polled_yet: set[str] = set()
-        """While cautious."""
+        """To their end, while cautious."""
+        self._began: datetime | None = None
         self._look_now = asyncio.Event()
         self._is_draining = False
         self._store_fails_at = ""
@@ -140,8 +142,10 @@ class Monitors:
         """End connections, and note that this was a proper end."""
         for monitor in self._every:
             await monitor.close()
+        if self._began is None:
+            return
         try:
-            await self._store.note_run(ENDED, self._clock.now())
+            await self._store.note_run(ENDED, self._began)
         except MailError as exc:  # the next start is cautious, and no worse
             events.tracking_store_down(str(exc))
 
@@ -154,11 +158,13 @@ class Monitors:
     async def begin(self) -> None:
         """Note that we run; be cautious where the last time ended in a crash. Raises MailError."""
         running, ended = await self._store.last_run(RUNNING), await self._store.last_run(ENDED)
-        if running is not None and (ended is None or ended < running):
+        if running is not None and running != ended:
             self._turns.is_cautious = True
             self._not_polled_yet = set(self._monitors)
             events.tracking_cautious(running.isoformat(timespec="seconds"))
-        await self._store.note_run(RUNNING, self._clock.now())
+        began = self._clock.now()
+        await self._store.note_run(RUNNING, began)
+        self._began = began
 
     async def run(self) -> None:
         """Until drained or cancelled."""
@@ -202,11 +208,13 @@ class Monitors:
             self._tell_of_store(str(exc), "writing")
         finally:
             monitor.in_hand = None
-            self._was_polled(monitor.name)
+            self._was_polled(monitor)
             self.wake()
 
-    def _was_polled(self, name: str) -> None:
-        self._not_polled_yet.discard(name)
+    def _was_polled(self, monitor: Monitor) -> None:
+        """What kills us may lie behind many that don't."""
+        if monitor.progress is None or not monitor.progress.has_more:
+            self._not_polled_yet.discard(monitor.name)
         waits_for = {each for each in self._not_polled_yet if not self._monitors[each].is_paused}
         if self._turns.is_cautious and not waits_for:
             self._turns.is_cautious = False

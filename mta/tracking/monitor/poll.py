@@ -1,8 +1,9 @@
 """One poll: sign in, look, and take each message that waits; only then it is moved, deleted or marked.
 
-A message goes by commits of ours and the server's: `begin_message` (it may kill us), the store's `take`,
-`end_message`, and what comes after on the server. After a crash between any two of them it is fetched again; the store
-says that it has it, and what comes after is done. What can't be taken is ended only when it lies aside.
+A message goes by one commit of ours, the store's `take`, and by what comes after on the server. After a crash between
+them it is fetched again; the store says that it has it, and what comes after is done. Attempts are counted in the store
+(`begin_message`, `end_message`: two more commits) only after a crash, and for what has failed: of the others none kills
+us. What can't be taken is ended only when it lies aside.
 """
 
 from __future__ import annotations
@@ -103,6 +104,8 @@ class Poll:
     progress: Progress
     is_ending: Callable[[], bool] = lambda: False
     """Whether to stop after the message in hand."""
+    _begun: dict[str, int] = field(default_factory=dict)
+    """Messages whose attempts are counted in the store, and how many there are, this one included."""
 
     @property
     def name(self) -> str:
@@ -156,10 +159,7 @@ class Poll:
 
     async def _one(self, message: WaitingMessage) -> None:
         settings, ref = self.assignment.settings, message.ref
-        if self.leftovers.is_acquitted(ref):
-            await self._acquit(ref)
-        attempt = await self.store.begin_message(self.name, ref)
-        if attempt > ATTEMPTS_MAX:
+        if await self._attempt(ref) > ATTEMPTS_MAX:
             fault = self.leftovers.fault(ref)
             await self._set_aside(ref, FAILS if fault else KILLS, *(fault or ()))
             return
@@ -179,7 +179,7 @@ class Poll:
             self.leftovers.note_failure(ref, error)
             raise
         crash_point("message-fetched")
-        taken = await self._taken(ref, data, attempt)
+        taken = await self._taken(ref, data)
         if taken is None:
             return
         crash_point("message-taken")
@@ -193,7 +193,20 @@ class Poll:
         self.progress.known += not taken.is_new
         await self._after(Leftover(ref, taken.message_id))
 
-    async def _taken(self, ref: str, data: bytes, attempt: int) -> Taken | None:
+    async def _attempt(self, ref: str) -> int:
+        """Which one begins now; 0 where nothing speaks against the message, so that it isn't counted."""
+        if self.leftovers.is_acquitted(ref):
+            await self._forget_attempts(ref)
+        if not self.turns.is_cautious and self.leftovers.fault(ref) is None:
+            return 0
+        return await self._begin(ref)
+
+    async def _begin(self, ref: str) -> int:
+        self._begun[ref] = 0  # so that it is acquitted if we are broken off meanwhile
+        self._begun[ref] = await self.store.begin_message(self.name, ref)
+        return self._begun[ref]
+
+    async def _taken(self, ref: str, data: bytes) -> Taken | None:
         """None where it could not be; it was set aside, or is tried again."""
         desk = self.assignment.desk
         try:
@@ -206,18 +219,21 @@ class Poll:
         except Exception as exc:  # noqa: BLE001 - the message's edge: others have to go on
             # Without the exception's own text, which may be somebody's mail.
             where = "".join(traceback.format_tb(exc.__traceback__))
+            self.leftovers.note_fault(ref, type(exc).__name__, message_id_of(data))
+            self.progress.failed += 1
+            attempt = self._begun.get(ref) or await self._begin(ref)
             events.mailbox_message_failed(
                 self.name, ref, attempt=attempt, error=type(exc).__name__, traceback=where
             )  # fmt: skip
-            self.leftovers.note_fault(ref, type(exc).__name__, message_id_of(data))
-            self.progress.failed += 1
         return None
 
     async def _acquit(self, ref: str) -> None:
-        """Its attempts count no more: it is taken, or what went wrong was not its fault.
+        """Its attempts count no more: it is taken, or what went wrong was not its fault."""
+        if ref in self._begun:
+            await self._forget_attempts(ref)
 
-        A store that can't write that down now does so before the next attempt.
-        """
+    async def _forget_attempts(self, ref: str) -> None:
+        """A store that can't write that down now does so before the next attempt."""
         self.leftovers.acquit(ref)
         await self.store.end_message(self.name, ref)
         self.leftovers.acquitted(ref)

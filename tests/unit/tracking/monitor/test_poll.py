@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -211,7 +213,7 @@ async def test_what_kills_us_twice_is_set_aside_without_being_read_and_nobody_el
         box.put(1)
         other.put(2)
         box.faults["fetch"] = Killed()  # type: ignore[assignment]
-        for _ in range(2):
+        for _ in range(3):  # the first time others were in hand, too
             await place.the_monitors.look()
             assert any(isinstance(each, Killed) for each in await ended(place))
             await place.crash()
@@ -219,7 +221,60 @@ async def test_what_kills_us_twice_is_set_aside_without_being_read_and_nobody_el
         await place.look()
         assert [entry.reason for entry in await place.the_store.entries(state=EntryState.SET_ASIDE)] == ["kills-us"]
         assert (await place.taken())["<m2@example.net>"] == 1
-        assert box.calls["fetch"] == 2
+        assert box.calls["fetch"] == 3
+
+
+async def test_what_kills_us_is_found_behind_many_that_only_stay(tmp_path: Path) -> None:
+    class Killed(BaseException):
+        pass
+
+    async with office(tmp_path, settings(poll={"messages": 2}, after={"do": "move"})) as place:
+        box = place.mailboxes["help"]
+        for number in range(6):
+            box.put(number)
+        box.faults["move"] = port.AccessDeniedError("no", "the folder can't be made")
+        taken = place.take
+
+        async def take(data: bytes, *given: Any) -> Any:
+            if b"<m5@" in data:
+                raise Killed
+            return await taken(data, *given)
+
+        place.take = take
+        for _ in range(3):
+            with suppress(Killed):
+                for _ in range(4):
+                    await place.the_monitors.look()
+                    for outcome in await ended(place):
+                        if isinstance(outcome, Killed):
+                            raise outcome
+            await place.crash()
+            await place.start(settings(poll={"messages": 2}, after={"do": "move"}))
+        await place.looks(4)
+        assert [entry.reason for entry in await place.the_store.entries(state=EntryState.SET_ASIDE)] == ["kills-us"]
+
+
+async def test_attempts_are_counted_only_after_a_crash(tmp_path: Path) -> None:
+    async with office(tmp_path, settings()) as place:
+        box = place.mailboxes["help"]
+        commits = _Commits(place.the_store._writer)
+        for number in range(10):
+            box.put(number)
+        await place.look()
+        assert commits.of == {"OpenTransaction": 10, "Take": 10, "NoteMailbox": 1}
+
+
+class _Commits:
+    """What is submitted to a store's writer from now on."""
+
+    def __init__(self, writer: Any) -> None:
+        self.of: Counter[str] = Counter()
+        self._submit = writer.submit
+        writer.submit = self._counted
+
+    def _counted(self, operation: Any, *given: Any) -> Any:
+        self.of[type(operation).__name__] += 1
+        return self._submit(operation, *given)
 
 
 async def ended(place: Office) -> list[Any]:
