@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import gc
 import traceback
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,8 @@ TELL_EVERY_S = 0.5
 
 Report = Mapping[str, Mapping[str, Any]]
 """By a mailbox's name, what `Monitor.report` says."""
+
+_ByTime = Callable[[Desk, TrackingStore, datetime], Awaitable[int]]
 
 
 @dataclass(slots=True)
@@ -100,6 +102,7 @@ class TrackingProcess:
             ClockWatch(),
         )  # fmt: skip
         self._equipped = _Equipped({}, {})
+        self._clock_watch = ClockWatch()
         self._drain_s = 0.0
         self._closing: set[asyncio.Task[None]] = set()
         self._house = asyncio.Lock()
@@ -196,20 +199,25 @@ class TrackingProcess:
     # --- beside the monitors ------------------------------------------------------------------------------------------
 
     async def _keep_house(self) -> None:
-        """Each minute what time does to records, and digests; now and then what may be forgotten."""
+        """Each minute what time does to records, and digests; now and then what may be forgotten.
+
+        While the clock is in doubt only digests: what it does to records and what it forgets could not be undone.
+        """
         loop = asyncio.get_running_loop()
         forget_at_s = loop.time()
         while True:
+            self._clock_watch.look()
+            is_doubtful = self._clock_watch.is_in_doubt
             async with self._house:
                 for desk in self._equipped.desks.values():
-                    await self._by_time(desk)
-                if loop.time() >= forget_at_s:
+                    await self._by_time(desk, (digests_due,) if is_doubtful else (overdue_work, digests_due))
+                if loop.time() >= forget_at_s and not is_doubtful:
                     is_more = await self._forget()
                     forget_at_s = loop.time() + (0.0 if is_more else FORGET_EVERY_S)
             await asyncio.sleep(HOUSE_EVERY_S)
 
-    async def _by_time(self, desk: Desk) -> None:
-        for work in (overdue_work, digests_due):
+    async def _by_time(self, desk: Desk, works: Iterable[_ByTime]) -> None:
+        for work in works:
             try:
                 if await work(desk, self._store, self._clock.now()):
                     self._runner.wake()

@@ -264,6 +264,7 @@ async def test_counts_are_those_of_a_day(arrivals: Arrivals, tracking: TrackingS
     clock.pass_(timedelta(hours=8))
     assert await tracking.count_today(DESK, ANN, clock.now()) == 2
     assert await tracking.count_today(DESK, BOB, clock.now() + DAY) == 0
+    assert await tracking.count_today(DESK, ANN, clock.now() - 2 * DAY) == 0  # a clock that was wrong is right again
 
 
 # --- merging -------------------------------------------------------------------------------------------------------

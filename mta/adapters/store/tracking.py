@@ -110,7 +110,7 @@ class SqliteTrackingStore(ConversationAccess):
         return found[0] if found else None
 
     async def count_today(self, organisation: str, address: str, now: datetime) -> int:
-        values = (organisation, storable(address), microseconds(now - timedelta(days=1)))
+        values = (organisation, storable(address), microseconds(now - timedelta(days=1)), microseconds(now))
         return await self._look(lambda cursor: int(cursor.execute(SQL["counted_since"], values).fetchone()[0]))
 
     # --- transactions and messages -----------------------------------------------------------------------------------

@@ -157,8 +157,10 @@ INSERT INTO counted_message (organisation, address, minute, messages)
 SELECT :organisation, value, :minute, 1 FROM json_each(:addresses) WHERE true
 ON CONFLICT (organisation, address, minute) DO UPDATE SET messages = messages + 1
 
+-- What a clock that was wrong has counted for times to come doesn't count.
 -- name: counted_since
-SELECT coalesce(sum(messages), 0) FROM counted_message WHERE organisation = ? AND address = ? AND minute > ?
+SELECT coalesce(sum(messages), 0) FROM counted_message
+WHERE organisation = ? AND address = ? AND minute > ? AND minute <= ?
 
 -- --- records --------------------------------------------------------------------------------------------------------
 

@@ -64,6 +64,18 @@ async def test_a_time_that_died_between_mails_and_note_is_not_told_twice(tmp_pat
         assert len(await desk.tasks()) == 1
 
 
+async def test_a_clock_that_is_set_back_loses_no_digest_and_makes_none_twice(tmp_path: Path) -> None:
+    async with rule_desk(tmp_path, RULES, digests=[digest()]) as desk:
+        await due(desk, MORNING - timedelta(hours=1))
+        assert await due(desk, MORNING) == 1
+        await due(desk, MORNING - timedelta(minutes=3))
+        await due(desk, MORNING)
+        assert len(await desk.tasks()) == 1
+        assert await due(desk, MORNING + timedelta(days=366)) == 1
+        assert await due(desk, MORNING + timedelta(minutes=9)) == 0
+        assert await due(desk, MORNING + timedelta(days=1)) == 1
+
+
 async def test_it_counts_and_lists_what_is_open_and_overdue(tmp_path: Path) -> None:
     async with rule_desk(tmp_path, RULES, digests=[digest(to=["boss@example.com", SUPPORT])]) as desk:
         await desk.take(mail(subject="<b>Old</b>"))
