@@ -340,6 +340,12 @@ def test_a_hundred_thousand_references_and_a_subject_of_a_megabyte() -> None:
     assert len(incoming.subject) == 10_000
 
 
+def test_of_many_texts_no_more_is_read_than_of_a_long_one() -> None:
+    part = "--b\r\nContent-Type: text/plain\r\n\r\n" + "some words\r\n" * 40_000
+    incoming = read(mail(content_type="multipart/mixed; boundary=b", body=f"{part * 10}--b--\r\n"))
+    assert 1_000_000 < len(incoming.text) < 2_000_000
+
+
 def test_a_long_text_is_read_from_its_beginning() -> None:
     incoming = read(mail(body="some words\r\n" * 600_000))
     assert incoming.text.startswith("some words\nsome words")
