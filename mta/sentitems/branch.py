@@ -11,6 +11,7 @@ from mta.config.mailbox_schema import MailboxServer
 from mta.config.schema import Configuration, Organisation
 from mta.config.sentitems_schema import Scope, SentItemsSettings
 from mta.config.settings_digest import digest_of
+from mta.config.some_people import SomePeople
 from mta.config.tracking_schema import WriteBack
 from mta.model.person import Person
 from mta.model.sentitem import SentItemJob
@@ -19,7 +20,7 @@ from mta.ports.directory import Directory, DirectoryDownError
 from mta.sentitems import reasons
 from mta.sentitems.endpoint import Endpoint, OpenServer
 from mta.sentitems.residence import Residence
-from mta.sentitems.scope import People, SenderScope
+from mta.sentitems.scope import SenderScope
 
 KEEP_MARKS = timedelta(days=7)
 """How long jobs that have ended are remembered where there are no Sent Items to say it."""
@@ -37,7 +38,7 @@ class Branch:
     directory: Directory
     scope: SenderScope
     """Whose Sent Items."""
-    audience: People
+    audience: SomePeople
     """Whose mailboxes get marks."""
     residence: Residence
     endpoints: Mapping[str, Endpoint]
@@ -111,5 +112,7 @@ def branches_of(
     }
 
 
-def _audience(write_back: WriteBack | None) -> People:
-    return People((), ()) if write_back is None else People(write_back.audience.addresses, write_back.audience.groups)
+def _audience(write_back: WriteBack | None) -> SomePeople:
+    if write_back is None:
+        return SomePeople((), ())
+    return SomePeople(write_back.audience.addresses, write_back.audience.groups)

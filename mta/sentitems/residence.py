@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mta.config.mailbox_schema import MailboxServer
+from mta.config.some_people import SomePeople
 from mta.model.address import domain_key
 from mta.model.person import Person
-from mta.sentitems.scope import People
 
 TARGET_ADDRESS = "targetaddress"
 """In lower case: the directory's attribute that says where Exchange sends a mailbox's mail."""
@@ -41,7 +41,7 @@ class _Served:
         serves = server.serves
         self.name = server.name
         self._domains = frozenset(domain_key(domain) for domain in serves.target_domains)
-        self._people = People(serves.addresses, serves.groups)
+        self._people = SomePeople(serves.addresses, serves.groups)
         self.is_particular = bool(self._domains or self._people)
         """It serves some; one that isn't has all that no other has."""
 

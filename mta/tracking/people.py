@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from enum import Enum
 
+from mta.config.some_people import SomePeople
 from mta.config.tracking_schema import People, TrackingSettings
-from mta.message.wildcards import Glob
 from mta.model.person import Person
 from mta.ports.directory import Directory
 
@@ -35,8 +35,9 @@ class KnownPeople:
 
     def __init__(self, directory: Directory, settings: TrackingSettings) -> None:
         self._directory = directory
-        self._technicians = _Some(settings.technicians)
-        self._requestors = _Some(settings.requestors)
+        self._technicians = _some(settings.technicians)
+        self._requestors = _some(settings.requestors)
+        self._audience = _some(settings.write_back.audience if settings.write_back is not None else People())
 
     async def person(self, address_key: str) -> Person | None:
         """The directory's entry, by any of the person's addresses; a tag behind `+` doesn't count."""
@@ -51,11 +52,16 @@ class KnownPeople:
         if not address_key:
             return Role.UNKNOWN
         person = await self.person(address_key)
-        is_technician = self._technicians.holds(address_key, person)
-        is_requestor = person is not None or self._requestors.holds(address_key, person)
+        is_technician = _holds(self._technicians, address_key, person)
+        is_requestor = person is not None or _holds(self._requestors, address_key, person)
         if is_technician:
             return Role.BOTH if is_requestor else Role.TECHNICIAN
         return Role.REQUESTOR if is_requestor else Role.UNKNOWN
+
+    def gets_marks(self, address_key: str, person: Person | None) -> bool:
+        """Whether copies in this person's mailbox are marked; `person` as the directory has it. A contact's mailbox is
+        somebody else's."""
+        return not (person is not None and person.is_contact) and _holds(self._audience, address_key, person)
 
     async def is_one_of(self, address_key: str, others: Collection[str]) -> bool:
         """Whether one of these address keys is this person: by the same address but for a tag, by another address of
@@ -75,20 +81,12 @@ class KnownPeople:
         return any(entry.group_name and entry.group_name in person.groups for entry in found.values())
 
 
-class _Some:
-    """People as the settings write them."""
+def _some(people: People) -> SomePeople:
+    return SomePeople(people.addresses, people.groups)
 
-    def __init__(self, people: People) -> None:
-        self._addresses = Glob(people.addresses) if people.addresses else None
-        self._groups = frozenset(group.lower() for group in people.groups)
 
-    def holds(self, address_key: str, person: Person | None) -> bool:
-        keys: Iterable[str] = {address_key, without_tag(address_key)}
-        if person is not None:
-            keys = {*keys, person.address, *person.aliases}
-        if self._addresses is not None and any(map(self._addresses.search, keys)):
-            return True
-        return bool(self._groups) and person is not None and not self._groups.isdisjoint(person.groups)
+def _holds(some: SomePeople, address_key: str, person: Person | None) -> bool:
+    return any(some.holds(key, person) for key in {address_key, without_tag(address_key)})
 
 
 def without_tag(address_key: str) -> str:

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mta.message.addresses import Mailbox
-from mta.message.wildcards import Glob
-from mta.model.person import Person
 from mta.model.tracking import NewTask, TaskKind
 from mta.ports.tracking_store import TrackingStore
 from mta.tracking.notify.notices import Notifier, task_key
@@ -66,7 +64,7 @@ async def _marks(wish: MarkWish, occasion: Occasion, desk: Desk) -> list[NewTask
     for address in _addressed(occasion):
         person = await desk.people.person(address)
         mailbox = person.address if person is not None else address
-        if mailbox in tasks or not _is_of_audience(address, person, desk):
+        if mailbox in tasks or not desk.people.gets_marks(address, person):
             continue
         role = await desk.people.role(address)
         payload = mark_payload(occasion, mailbox, settings, module, for_staff=role.is_technician)
@@ -83,14 +81,3 @@ def _addressed(occasion: Occasion) -> list[str]:
     incoming = occasion.message.incoming
     people: list[Mailbox] = [*([incoming.author] if incoming.author is not None else []), *incoming.to, *incoming.cc]
     return list(dict.fromkeys(each.address.key for each in people))[:LOOKED_UP_MAX]
-
-
-def _is_of_audience(address: str, person: Person | None, desk: Desk) -> bool:
-    settings = desk.settings.write_back
-    assert settings is not None
-    audience = settings.audience
-    keys = [address, *([person.address, *person.aliases] if person is not None else [])]
-    if audience.addresses and any(map(Glob(audience.addresses).search, keys)):
-        return True
-    groups = {group.lower() for group in audience.groups}
-    return person is not None and not person.is_contact and not groups.isdisjoint(person.groups)

@@ -63,3 +63,24 @@ async def test_one_person(address: str, others: set[str], is_one: bool) -> None:
 )
 def test_tags(address: str, base: str) -> None:
     assert without_tag(address) == base
+
+
+@pytest.mark.parametrize(
+    ("address", "audience", "person", "is_marked"),
+    [
+        ("anna@example.com", {"groups": ["Sales"]}, ANNA, True),
+        ("anna@example.com", {"groups": ["support"]}, ANNA, False),
+        ("anna@example.com", {"addresses": ["A.Smith@*"]}, ANNA, True),
+        ("anna+shop@example.com", {"addresses": ["anna@example.com"]}, None, True),
+        ("bob@example.com", {"addresses": ["anna@example.com"]}, None, False),
+        ("carl@other.example", {"addresses": ["*"]}, Person("carl@other.example", is_contact=True), False),
+    ],
+)
+def test_whose_copies_are_marked(
+    address: str, audience: dict[str, Any], person: Person | None, is_marked: bool
+) -> None:
+    assert people(write_back={"audience": audience}).gets_marks(address, person) is is_marked
+
+
+def test_without_write_back_nobody_s_copies_are_marked() -> None:
+    assert not people().gets_marks("anna@example.com", ANNA)
