@@ -16,9 +16,10 @@ LIST_LIMIT = 1000
 
 def add_parser(subparsers: Any) -> None:
     parser = new_parser(
-        subparsers, "sentitems", "see and work the copies for senders' Sent Items, and set them up",
-        "The sender finds in Sent Items what was really sent: each such copy is a job. See jobs, work them, stop and\n"
-        "resume the whole, and try the mailbox servers.", with_config=False,
+        subparsers, "sentitems", "see and work jobs in mailboxes: copies for Sent Items, and marks; set them up",
+        "The sender finds in Sent Items what was really sent, and filed messages are marked: each such copy, and each\n"
+        "mark, is a job. See jobs, work them, stop and resume the whole, and try the mailbox servers.",
+        with_config=False,
     )  # fmt: skip
     words = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _word(

@@ -37,9 +37,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _tried(configuration: Configuration, arguments: argparse.Namespace) -> list[Result]:
     branches = {
-        each.name: Branch(each.sent_items, open_directory(each.directory))
+        each.name: Branch(each, open_directory(each.directory))
         for each in configuration.every_organisation
-        if each.sent_items is not None
+        if each.mailbox_servers
     }
     _end_tidily()
     try:
@@ -69,7 +69,7 @@ def _probes(
         return [
             ("mailbox-server", MailboxServerProbe(branch, settings, now))
             for branch in branches.values()
-            for settings in branch.settings.servers
+            for settings in branch.servers
             if server in ("", settings.name)
         ]
 
@@ -87,5 +87,5 @@ def _branch_of(address: str, configuration: Configuration, branches: Mapping[str
     for organisation in configuration.every_organisation:
         if organisation.name in branches and domain in map(domain_key, organisation.accepted_domains):
             return branches[organisation.name]
-    text = f"{address}: its domain is none of the accepted_domains of an organisation with `sent_items`"
+    text = f"{address}: its domain is none of the accepted_domains of an organisation with `sent_items` or `write_back`"
     raise CommandFailedError(text, ExitCode.BAD_CONFIGURATION)

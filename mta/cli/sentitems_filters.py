@@ -1,4 +1,4 @@
-"""Which Sent Items jobs a command means: its arguments, and the filters that they make."""
+"""Which jobs in mailboxes a command means: its arguments, and the filters that they make."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 from enum import Enum
 
 from mta.cli.command import CommandFailedError, ExitCode, seconds_of
-from mta.model.sentitem import JobFilter, JobState
+from mta.model.sentitem import JobFilter, JobKind, JobState
 
 _OPTIONS = {"endpoint": "server"}
 """Fields that the options call otherwise."""
@@ -16,13 +16,15 @@ _OPTIONS = {"endpoint": "server"}
 def add_filters(parser: argparse.ArgumentParser) -> None:
     """The options that narrow a command down; what is given of them must all hold."""
     group = parser.add_argument_group("filters (all that are given must hold; * stands for anything in texts)")
-    group.add_argument("--mailbox", default="", metavar="ADDRESS", help="of this sender")
+    group.add_argument("--mailbox", default="", metavar="ADDRESS", help="in this mailbox")
     group.add_argument("--message-id", default="", metavar="ID", help="with or without its angle brackets")
     group.add_argument("--queue-id", default="", metavar="ID", help="of a copy that came from this message")
     group.add_argument("--server", default="", metavar="NAME", help="on this mailbox server")
     group.add_argument("--organisation", default="", metavar="NAME", help="of this organisation")
     group.add_argument("--state", type=JobState, default=None, metavar="STATE",
         choices=tuple(JobState), help="waiting, done, skipped or given-up")  # fmt: skip
+    group.add_argument("--kind", type=JobKind, default=None, metavar="KIND", choices=tuple(JobKind),
+        help="copy: for senders' Sent Items; mark: on filed messages")  # fmt: skip
     group.add_argument("--reason", default="", metavar="WORD", help="as `list` shows it: not-found, edited …")
     group.add_argument(
         "--older-than", type=seconds_of, default=None, metavar="TIME", help="made longer ago than 10m, 2h …"
@@ -43,6 +45,7 @@ def filter_of(arguments: argparse.Namespace) -> JobFilter:
         organisation=arguments.organisation,
         state=arguments.state,
         reason=arguments.reason,
+        kind=arguments.kind,
         older_than_s=arguments.older_than,
         younger_than_s=arguments.younger_than,
     )

@@ -12,7 +12,7 @@ from mta.cli.queue_spool import read_configuration
 from mta.cli.sentitems_servers import require_mailbox_server
 from mta.config.mailbox_schema import EwsMailboxes, GraphMailboxes, MailboxServer
 from mta.config.schema import Configuration, Organisation
-from mta.config.sentitems_schema import Scope
+from mta.config.sentitems_schema import Scope, Senders
 
 _LONGEST_NAME = 64
 """Of a management scope."""
@@ -44,14 +44,28 @@ def run(arguments: argparse.Namespace) -> int:
     organisation, server = _chosen(read_configuration(arguments), arguments.server)
     if not isinstance(server, EwsMailboxes | GraphMailboxes):
         raise CommandFailedError(f"{server.name}: {_NOTHING_TO_DO[server.kind]}")
-    assert organisation.sent_items is not None
     name = f"Stampline Sent Items {server.name}"[:_LONGEST_NAME].strip()
     try:
-        text = script(_grant(server, organisation.sent_items.senders, name, arguments.account))
+        text = script(_grant(server, _whose(organisation), name, arguments.account))
     except ValueError as error:
         raise CommandFailedError(f"{server.name}: {error}") from error
     print(text, end="")
     return ExitCode.OK
+
+
+def _whose(organisation: Organisation) -> Scope:
+    """The senders, and the audience of marks where they are named one by one; else what is left out stays so."""
+    sent_items, write_back = organisation.sent_items, organisation.write_back
+    if write_back is None:
+        assert sent_items is not None, "or it would have no server"
+        return sent_items.senders
+    only = Senders() if sent_items is None else sent_items.senders.only
+    if sent_items is not None and only is None:
+        return sent_items.senders
+    assert only is not None
+    audience = write_back.audience
+    addresses, groups = (*only.addresses, *audience.addresses), (*only.groups, *audience.groups)
+    return Scope(only=Senders(addresses=tuple(dict.fromkeys(addresses)), groups=tuple(dict.fromkeys(groups))))
 
 
 def _grant(server: EwsMailboxes | GraphMailboxes, senders: Scope, name: str, account: str) -> Grant:

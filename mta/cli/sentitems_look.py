@@ -1,4 +1,4 @@
-"""`stampline sentitems status`, `list`, `show`: how the copies for senders' Sent Items stand."""
+"""`stampline sentitems status`, `list`, `show`: how the jobs in mailboxes stand: copies for Sent Items, and marks."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ from mta.cli.sentitems_filters import filter_of
 from mta.cli.sentitems_servers import tell_of_unknown_server
 from mta.config.mailbox_schema import MailboxServer
 from mta.config.schema import Organisation
-from mta.model.sentitem import EndpointNotes, JobCopy, JobFilter, JobState, SentItemJob, Switch
+from mta.model.sentitem import EndpointNotes, JobCopy, JobFilter, JobKind, JobState, SentItemJob, Switch
+from mta.model.writeback import FiledMark
 from mta.ports.sentitem_jobs import SentItemJobs
 from mta.sentitems.reasons import explained
 
 Counts = Mapping[tuple[JobState, str], int]
 _LISTED = (JobState.WAITING, JobState.GIVEN_UP)
 """What `list` shows where no state is given: what is done or skipped is well."""
+_KINDS = {JobKind.COPY: "a copy for Sent Items", JobKind.MARK: "a mark on the copies of a filed message"}
 _SWITCH = {
     Switch.ON: "on",
     Switch.PAUSED: "PAUSED: jobs are made and wait, until `stampline sentitems resume`",
@@ -34,11 +36,13 @@ def run_status(arguments: argparse.Namespace) -> int:
 
     async def use(jobs: SentItemJobs) -> int:
         switch, counts = await jobs.switch(), await jobs.counts(JobFilter())
+        marks = await jobs.counts(JobFilter(kind=JobKind.MARK))
         notes, due = await jobs.endpoint_notes(), await jobs.next_due()
         now = datetime.now(UTC)
         servers = [_server_to_json(*served, notes) for served in configuration.mailbox_servers]
         if arguments.json:
             print_json({"switch": switch.value, "servers": servers, "jobs": counts_to_json(counts),
+                "marks": counts_to_json(marks),
                 "next_due": due.isoformat() if due else None})  # fmt: skip
             return ExitCode.OK
         print(f"Sent Items: {_SWITCH[switch]}")
@@ -46,10 +50,12 @@ def run_status(arguments: argparse.Namespace) -> int:
             rows = [_server_row(server, notes.get(server["name"]), now) for server in servers]
             print_table(("SERVER", "KIND", "ORGANISATION", "CONNECTIONS", "STATE"), rows)
         else:
-            print("no organisation has `sent_items`")
+            print("no organisation has `sent_items` or `write_back`")
             if any(state is JobState.WAITING for state, _ in counts):
                 print("jobs from before wait, with their messages: `stampline sentitems skip --all` lets go of them")
         print(counts_text(counts))
+        if marks:
+            print(f"of these, marks on filed messages: {counts_text(marks)}")
         if due is not None and switch is Switch.ON:
             wait_s = (due - now).total_seconds()
             print(f"the next job is due {f'in {short_age(wait_s)}' if wait_s > 0 else 'now'}")
@@ -118,7 +124,7 @@ async def _entries(jobs: SentItemJobs, which: JobFilter, states: Sequence[JobSta
 def _print_jobs(found: Sequence[SentItemJob], of: int) -> None:
     now = datetime.now(UTC)
     if found:
-        headings = ("JOB", "AGE", "MAILBOX", "STATE", "REASON", "TRIES", "DUE", "SERVER", "MESSAGE-ID")
+        headings = ("JOB", "KIND", "AGE", "MAILBOX", "STATE", "REASON", "TRIES", "DUE", "SERVER", "MESSAGE-ID")
         print_table(headings, [_row(job, now) for job in found])
     if of > len(found):
         print(f"... and {of - len(found)} more")
@@ -127,6 +133,7 @@ def _print_jobs(found: Sequence[SentItemJob], of: int) -> None:
 def _row(job: SentItemJob, now: datetime) -> list[str]:
     return [
         job.id[:12],
+        job.kind.value,
         short_age((now - job.created_at).total_seconds()),
         job.mailbox,
         job.state.value,
@@ -176,7 +183,7 @@ async def _shown(jobs: SentItemJobs, which: str) -> Sequence[SentItemJob]:
 def _lines(job: SentItemJob, now: datetime) -> list[str]:
     made = f"{job.created_at.astimezone():%Y-%m-%d %H:%M:%S}, {short_age((now - job.created_at).total_seconds())} ago"
     lines = [
-        f"job         {job.id}",
+        f"job         {job.id}, {_KINDS[job.kind]}",
         f"mailbox     {job.mailbox}",
         f"message     {job.message_id}" + (f" of {job.date:%Y-%m-%d %H:%M:%S} UTC" if job.date else ""),
         f"state       {job.state.value}" + (f", {job.reason}" if job.reason else ""),
@@ -191,7 +198,16 @@ def _lines(job: SentItemJob, now: datetime) -> list[str]:
     elif job.state is JobState.GIVEN_UP:
         lines.append(f"next        nothing, unless you say `stampline sentitems retry {job.id[:12]}`")
     lines += [_copy_line(copy, job) for copy in job.copies]
-    return lines
+    return lines if job.mark is None else lines + _mark_lines(job.mark)
+
+
+def _mark_lines(mark: FiledMark) -> list[str]:
+    """Columns by their names: their values are of the record."""
+    told = (("record", mark.record), ("category", mark.category), ("link", mark.link))
+    lines = [f"{name:11} {value or '-'}" for name, value in told]
+    if mark.link_text:
+        lines.append("            also on top of the text, where the server lets us")
+    return [*lines, f"columns     {', '.join(mark.columns)}"] if mark.columns else lines
 
 
 def _next(job: SentItemJob, now: datetime) -> str:
@@ -229,6 +245,7 @@ def job_to_json(job: SentItemJob) -> dict[str, Any]:
     """One job as JSON values, without content."""
     return {
         "id": job.id,
+        "kind": job.kind.value,
         "mailbox": job.mailbox,
         "organisation": job.organisation,
         "message_id": job.message_id,
@@ -242,6 +259,10 @@ def job_to_json(job: SentItemJob) -> dict[str, Any]:
         "is_being_worked_on": job.is_leased,
         "server": job.endpoint,
         "placed": job.placed.split(),
+        "record": job.mark.record if job.mark is not None else None,
+        "category": job.mark.category if job.mark is not None else None,
+        "link": job.mark.link if job.mark is not None else None,
+        "columns": sorted(job.mark.columns) if job.mark is not None else [],
         "copies": [
             {
                 "copy": copy.key,

@@ -13,7 +13,7 @@ def require_mailbox_server(configuration: Configuration, name: str = "") -> None
     """Raises CommandFailedError where there is no mailbox server, or none of this name."""
     names = {server.name for _, server in configuration.mailbox_servers}
     if not names:
-        raise CommandFailedError("no organisation has `sent_items`", ExitCode.BAD_CONFIGURATION)
+        raise CommandFailedError("no organisation has `sent_items` or `write_back`", ExitCode.BAD_CONFIGURATION)
     if name and name not in names:
         text = f"no mailbox server is called {name!r}; {closest(name, names)}"
         raise CommandFailedError(text, ExitCode.BAD_CONFIGURATION)

@@ -17,11 +17,11 @@ from mta.sentitems.reasons import BY_ADMINISTRATOR
 
 WORDS = {
     "retry": "try jobs now, also those that were given up",
-    "skip": "let go of waiting jobs: the sender's item stays as it is",
+    "skip": "let go of waiting jobs: items stay as they are",
 }
 SWITCHES = {
     "on": ("make jobs and work on them", Switch.ON),
-    "off": ("make no more jobs; those there are wait", Switch.OFF),
+    "off": ("make no more copies for Sent Items; jobs wait, marks too", Switch.OFF),
     "pause": ("make jobs, and let them wait", Switch.PAUSED),
     "resume": ("work on jobs again, also on servers that were stopped after a failed sign-in", Switch.ON),
 }

@@ -9,12 +9,14 @@ from mta.events.log import emit, listed
 
 def sent_item_job(
     job: str, *, mailbox: str, message_id: str, queue_id: str, state: str, reason: str, detail: str,
-    server: str = "", is_news: bool = True,
+    server: str = "", is_news: bool = True, record: str = "",
 ) -> None:  # fmt: skip
-    """A job was tried: how it stands. No news: it waits on for the same reason as before."""
+    """A job was tried: how it stands. No news: it waits on for the same reason as before. `record`: whose mark it puts
+    on.
+    """
     emit(
         "info" if is_news else "debug", "sent-item", job=job, mailbox=mailbox, message_id=message_id,
-        queue_id=queue_id, state=state, reason=reason, detail=detail, server=server,
+        queue_id=queue_id, state=state, reason=reason, detail=detail, server=server, record=record or None,
     )  # fmt: skip
 
 

@@ -17,8 +17,17 @@ def job_id(mailbox: str, message_id: str, date: datetime | None) -> str:
     return sha256("\0".join((mailbox, message_id, moment)).encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
 
+class JobKind(Enum):
+    """What a job does in its mailbox."""
+
+    COPY = "copy"
+    """Puts into Sent Items what was really sent."""
+    MARK = "mark"
+    """Marks the copies of a filed message."""
+
+
 class JobState(Enum):
-    """Of a Sent Items job."""
+    """Of a job."""
 
     WAITING = "waiting"
     """To be worked on when due."""
@@ -87,6 +96,10 @@ class SentItemJob:
     """The message came without a Message-ID and got this one from us, so the sender's own item has another."""
     mark: FiledMark | None = None
     """What the message's copies are to be marked with; such a job has no copies to put there itself."""
+
+    @property
+    def kind(self) -> JobKind:
+        return JobKind.COPY if self.mark is None else JobKind.MARK
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,5 +203,6 @@ class JobFilter:
     organisation: str = ""
     state: JobState | None = None
     reason: str = ""
+    kind: JobKind | None = None
     older_than_s: float | None = None
     younger_than_s: float | None = None

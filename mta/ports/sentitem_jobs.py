@@ -54,6 +54,10 @@ class SentItemJobs(Protocol):
         """The primary address of a mailbox that was lately found on this endpoint and is open to us; "" for none."""
         ...
 
+    async def is_copy_to_come(self, mailboxes: Collection[str], message_id: str) -> bool:
+        """Whether a job for Sent Items waits for this message in one of these mailboxes (address keys)."""
+        ...
+
     async def endpoint_notes(self) -> Mapping[str, EndpointNotes]:
         """What is remembered of every endpoint, by name."""
         ...

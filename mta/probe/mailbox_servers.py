@@ -49,8 +49,7 @@ class MailboxServerProbe:
 def probes(surroundings: Surroundings) -> Iterable[Probe]:
     """One for each server."""
     return [
-        MailboxServerProbe(Branch(settings, book.directory), server, surroundings.now)
+        MailboxServerProbe(Branch(book.settings, book.directory), server, surroundings.now)
         for book in surroundings.snapshot.books
-        if (settings := book.settings.sent_items) is not None
-        for server in settings.servers
+        for server in book.settings.mailbox_servers
     ]

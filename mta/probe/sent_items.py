@@ -10,7 +10,9 @@ from urllib.parse import urlsplit
 
 from mta.adapters.mailbox import open_server
 from mta.config.mailbox_schema import EwsMailboxes, GraphMailboxes, ImapMailboxes, MailboxServer
-from mta.config.sentitems_schema import SentItemsSettings
+from mta.config.schema import Organisation
+from mta.config.some_people import SomePeople
+from mta.model.person import Person
 from mta.ports import mailbox as port
 from mta.ports.directory import Directory, DirectoryDownError
 from mta.ports.mailbox import MailboxError, SentItems
@@ -18,6 +20,7 @@ from mta.probe.mailbox_mends import refused, unopened
 from mta.probe.mailbox_walk import Walk
 from mta.probe.probe import Say, failed, ok, warning
 from mta.probe.tls_server import TlsServer, examine_tls
+from mta.sentitems import reasons
 from mta.sentitems.reasons import explained
 from mta.sentitems.residence import Residence
 from mta.sentitems.scope import SenderScope
@@ -30,12 +33,28 @@ PEOPLE_MAX = 10_000
 class Branch:
     """One organisation's part, as the process that works on jobs sees it."""
 
-    settings: SentItemsSettings
+    organisation: Organisation
     directory: Directory
+
+    @property
+    def servers(self) -> tuple[MailboxServer, ...]:
+        """Where its mailboxes are."""
+        return self.organisation.mailbox_servers
 
     def server(self, name: str) -> MailboxServer:
         """The settings of a server by its name."""
-        return next(server for server in self.settings.servers if server.name == name)
+        return next(server for server in self.servers if server.name == name)
+
+    def reason_to_skip(self, mailbox: str, person: Person | None) -> str:
+        """Why nothing is ever done in this mailbox; "" where it gets copies for Sent Items, or marks."""
+        sent_items, write_back = self.organisation.sent_items, self.organisation.write_back
+        reason = reasons.NOT_CONFIGURED
+        if sent_items is not None:
+            reason = SenderScope(sent_items.senders).reason_to_skip(mailbox, person)
+        if reason and write_back is not None:
+            audience = SomePeople(write_back.audience.addresses, write_back.audience.groups)
+            reason = "" if audience.holds(mailbox, person) else reasons.OUT_OF_SCOPE
+        return reason
 
     async def servers_of(self, mailbox: str, say: Say) -> tuple[str, ...]:
         """Where the mailbox may be, the likeliest first; says whether the sender takes part."""
@@ -44,14 +63,13 @@ class Branch:
         except DirectoryDownError:
             say(warning("the directory does not answer", "`stampline check --online --only directory` says more"))
             person = None
-        reason = SenderScope(self.settings.senders).reason_to_skip(mailbox, person)
+        reason = self.reason_to_skip(mailbox, person)
         if reason:
-            say(
-                warning(f"jobs of {mailbox} are skipped: {reason}, {explained(reason)}", "correct `senders`, if not so")
-            )
+            mend = "correct `senders` (for marks: `audience`), if not so"
+            say(warning(f"jobs of {mailbox} are skipped: {reason}, {explained(reason)}", mend))
         else:
             say(ok(f"{mailbox} takes part{'' if person else ', though the directory does not know it'}"))
-        return Residence(self.settings.servers).candidates(mailbox, person)
+        return Residence(self.servers).candidates(mailbox, person)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +116,7 @@ class OutsiderProbe:
         return f"{self.mailbox} (outside)"
 
     async def run(self, say: Say) -> None:
-        for settings in self.branch.settings.servers:
+        for settings in self.branch.servers:
             if self.server in ("", settings.name):
                 async with _opened(settings, say) as server:
                     if server is not None:
@@ -120,11 +138,11 @@ class OutsiderProbe:
 
 async def sample_mailbox(branch: Branch, server: str) -> str | None:
     """The address of somebody who takes part and is on that server; None where the directory tells of nobody."""
-    scope, residence = SenderScope(branch.settings.senders), Residence(branch.settings.servers)
+    residence = Residence(branch.servers)
     looked_at = 0
     async for person in branch.directory.everybody():
         looked_at += 1
-        takes_part = not person.disabled and not scope.reason_to_skip(person.address, person)
+        takes_part = not person.disabled and not branch.reason_to_skip(person.address, person)
         if takes_part and residence.candidates(person.address, person)[0] == server:
             return person.address
         if looked_at >= PEOPLE_MAX:

@@ -51,11 +51,15 @@ class Attempts:
         clock: Clock,
         is_clock_in_doubt: Callable[[], bool],
         mailbox_at: Callable[[str], Awaitable[str]],
+        is_copy_to_come: Callable[[set[str], str], Awaitable[bool]],
     ) -> None:
-        """`mailbox_at` gives a mailbox that was opened on a server lately, "" for none."""
+        """`mailbox_at` gives a mailbox that was opened on a server lately, "" for none; `is_copy_to_come` says whether
+        a job for Sent Items waits for a message in one of these mailboxes.
+        """
         self._work = work
         self._clock = clock
         self._mailbox_at = mailbox_at
+        self._is_copy_to_come = is_copy_to_come
         self._is_clock_in_doubt = is_clock_in_doubt
         self._mailboxes: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
@@ -77,6 +81,10 @@ class Attempts:
         except DirectoryDownError as exc:
             return Tried(waits(job, reasons.DIRECTORY_DOWN, str(exc), now))
         address = person.address if person is not None else job.mailbox
+        if job.mark is not None and branch.settings is not None:
+            keys = {job.mailbox, address, *(person.aliases if person is not None else ())}
+            if await self._is_copy_to_come(keys, job.message_id):
+                return Tried(waits(job, reasons.AFTER_COPY, "", now))
         return await self._try_each(job, branch, notes if is_fresh else _nothing_known(notes), address, names)
 
     async def _try_each(

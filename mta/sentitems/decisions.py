@@ -139,7 +139,8 @@ _MAY_BE_AWAY = (port.OutcomeUnknownError, LeftAloneError)
 
 def waits(job: SentItemJob, reason: str, detail: str, now: datetime) -> JobOutcome:
     """For a job that could not be tried yet, through no fault of a mailbox or a server."""
-    due_at = now + timedelta(seconds=nth(OTHER_WAITS_S, _attempts(job, reason)))
+    waits_s = JOB_WAITS_S.get(reason, OTHER_WAITS_S)
+    due_at = now + timedelta(seconds=nth(waits_s, _attempts(job, reason)))
     return JobOutcome(job, JobState.WAITING, reason, detail, due_at, job.endpoint, job.placed)
 
 

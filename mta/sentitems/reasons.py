@@ -25,6 +25,7 @@ INTERNAL_ERROR = "internal-error"
 # Of an attempt, see `work`.
 INTERRUPTED = "interrupted"
 MADE_AGAIN = "made-again"
+AFTER_COPY = "after-copy"
 UNCHANGED = "unchanged"
 AMBIGUOUS = "ambiguous"
 OTHER_JOB = "other-job"
@@ -67,6 +68,7 @@ _MEANINGS = {
     INTERNAL_ERROR: "a fault of ours; the log of component sentitems has its traceback",
     INTERRUPTED: "the process ended in the middle of an attempt; it is looked for what became of it",
     MADE_AGAIN: "the new item stands there; as an answer was lost before, it is looked once more whether it does twice",
+    AFTER_COPY: "what was really sent is put into Sent Items first, or the mark would be lost with the item it is on",
     UNCHANGED: "the copy that counts went out as the sender wrote it",
     AMBIGUOUS: "several items in Sent Items have this Message-ID; none of them is touched",
     OTHER_JOB: "another job has put this message there: the mailbox has several addresses",

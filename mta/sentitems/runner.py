@@ -55,7 +55,11 @@ class Runner:
         self._clock = clock
         self._clock_watch = clock_watch
         self._attempts = Attempts(
-            work, clock, lambda: clock_watch.is_in_doubt, lambda name: self._insist(lambda: jobs.mailbox_at(name))
+            work,
+            clock,
+            lambda: clock_watch.is_in_doubt,
+            lambda name: self._insist(lambda: jobs.mailbox_at(name)),
+            lambda mailboxes, message_id: self._insist(lambda: jobs.is_copy_to_come(mailboxes, message_id)),
         )
         self._branches: Branches = {}
         self._retired: list[Endpoint] = []
@@ -211,6 +215,7 @@ class Runner:
             queue_id=job.copies[0].queue_id if job.copies else "", state=state.value, reason=outcome.reason,
             detail=outcome.detail, server=outcome.endpoint,
             is_news=state is not JobState.WAITING or outcome.reason != job.reason,
+            record=job.mark.record if job.mark is not None else "",
         )  # fmt: skip
 
     async def _write_down(self, tried: Tried) -> JobState:

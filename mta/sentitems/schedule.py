@@ -14,6 +14,7 @@ JOB_WAITS_S: dict[str, tuple[float, ...]] = {
     reasons.OUTCOME_UNKNOWN: (10, 60, 300, 900, _HOUR, 4 * _HOUR),
     # Lists of items that lag for longer are none that anybody has seen.
     reasons.MADE_AGAIN: (900,),
+    reasons.AFTER_COPY: (5, 15, 60, 300, 900, _HOUR),
     reasons.CONFLICT: (5, 30, 120, 600, _HOUR),
     # Moves of mailboxes and fail-overs take hours: given up after a day.
     reasons.MAILBOX_UNAVAILABLE: (60, 300, 900, 1800, *[_HOUR] * 23),

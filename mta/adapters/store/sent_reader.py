@@ -48,6 +48,7 @@ def job_conditions(which: JobFilter, now: datetime) -> WhichJobs:
         "id": which.id.lower() or None,
         "queue_id": which.queue_id or None,
         "state": None if which.state is None else which.state.value,
+        "kind": None if which.kind is None else which.kind.value,
         "made_before": _before(now, which.older_than_s),
         "made_after": _before(now, which.younger_than_s),
         **{name: pattern(text) for name, text in texts.items()},
@@ -122,6 +123,11 @@ def notes_of_mailboxes(cursor: sqlite3.Cursor, mailboxes: Collection[str]) -> Ma
     """Of those of which anything is remembered."""
     rows = cursor.execute(SQL["mailbox_notes"], (json_list(mailboxes),)).fetchall()
     return {row[0]: mailbox_notes(row) for row in rows}
+
+
+def is_copy_to_come(cursor: sqlite3.Cursor, mailboxes: Collection[str], message_id: str) -> bool:
+    """Whether a job for Sent Items waits for this message in one of these mailboxes."""
+    return cursor.execute(SQL["copy_to_come"], (json_list(mailboxes), message_id)).fetchone() is not None
 
 
 def mailbox_at(cursor: sqlite3.Cursor, endpoint: str) -> str:

@@ -17,7 +17,7 @@ from mta.adapters.store import sent_reader
 from mta.adapters.store.access import Access
 from mta.adapters.store.operations import Statement
 from mta.adapters.store.room import Room
-from mta.adapters.store.rows import microseconds
+from mta.adapters.store.rows import microseconds, storable
 from mta.adapters.store.sent_operations import ChangeJobs, ForgetJobs, LeaseJobs, SettleJob
 from mta.adapters.store.sent_reader import Numbers, WhichJobs, job_conditions
 from mta.adapters.store.sent_rows import endpoint_row, mailbox_row, mark_row
@@ -116,6 +116,9 @@ class SqliteSentItemJobs(Access):
 
     async def mailbox_at(self, endpoint: str) -> str:
         return await self._look(lambda cursor: sent_reader.mailbox_at(cursor, endpoint))
+
+    async def is_copy_to_come(self, mailboxes: Collection[str], message_id: str) -> bool:
+        return await self._look(lambda cursor: sent_reader.is_copy_to_come(cursor, mailboxes, storable(message_id)))
 
     async def endpoint_notes(self) -> Mapping[str, EndpointNotes]:
         return await self._look(sent_reader.notes_of_endpoints)

@@ -25,12 +25,38 @@ def printed(
 ) -> tuple[int, str]:
     """Exit status and what was printed, on either stream."""
     configuration = yaml.safe_load((ROOT / "conf" / "stampline.yaml").read_text(encoding="utf-8"))
+    del configuration["organisation"]["tracking"]["write_back"]
     configuration["organisation"]["sent_items"] = {"servers": servers, **sent_items}
+    return _printed(folder, capsys, configuration, *arguments)
+
+
+def _printed(
+    folder: Path, capsys: pytest.CaptureFixture[str], configuration: dict[str, Any], *arguments: str
+) -> tuple[int, str]:
     path = folder / "stampline.yaml"
     path.write_text(yaml.safe_dump(configuration), encoding="utf-8")
     status = main(["sentitems", "grant", "--script", "--config", str(path), *arguments])
     captured = capsys.readouterr()
     return status, captured.out + captured.err
+
+
+def test_the_audience_of_marks_is_granted_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    configuration = yaml.safe_load((ROOT / "conf" / "stampline.yaml").read_text(encoding="utf-8"))
+    organisation = configuration["organisation"]
+    organisation["sent_items"] = {"servers": [EWS], "senders": {"only": {"groups": ["Sales"]}}}
+    organisation["tracking"]["write_back"] = {"audience": {"addresses": ["desk@example.com"], "groups": ["Support"]}}
+    _, both = _printed(tmp_path, capsys, configuration)
+    assert "@('Sales', 'Support')" in both
+    assert "desk@example.com" in both
+    organisation["sent_items"]["senders"] = {}
+    _, everybody = _printed(tmp_path, capsys, configuration)
+    assert "Support" not in everybody
+    del organisation["sent_items"]
+    organisation["tracking"]["write_back"]["servers"] = [EWS]
+    status, marks = _printed(tmp_path, capsys, configuration)
+    assert status == 0
+    assert "@('Support')" in marks
+    assert "Sales" not in marks
 
 
 def test_exchange_on_premises(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

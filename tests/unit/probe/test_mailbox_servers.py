@@ -7,12 +7,12 @@ from pathlib import Path
 
 from mta.adapters.directory.file_directory import YamlDirectory
 from mta.config.mailbox_schema import EwsMailboxes, MailboxServer, MaildirMailboxes
-from mta.config.sentitems_schema import SentItemsSettings
 from mta.config.types import Secret
 from mta.probe.mailbox_servers import MailboxServerProbe
 from mta.probe.probe import Line, Status
 from mta.probe.sent_items import Branch
 from tests.servers.wait import free_port
+from tests.unit.probe.organisations import organisation_that_marks, organisation_with
 
 NOW = datetime.now(UTC)
 
@@ -21,7 +21,7 @@ async def lines_of(
     server: MailboxServer, folder: Path, people: str = "people: [{address: jane@example.com}]\n"
 ) -> list[Line]:
     (folder / "people.yaml").write_text(people)
-    branch = Branch(SentItemsSettings(servers=(server,)), YamlDirectory.load(folder / "people.yaml"))
+    branch = Branch(organisation_with(server), YamlDirectory.load(folder / "people.yaml"))
     lines: list[Line] = []
     await MailboxServerProbe(branch, server, NOW).run(lines.append)
     return lines
@@ -79,3 +79,19 @@ def test_which_servers_are_exchange_online() -> None:
     assert online.is_exchange_online
     assert EwsMailboxes(name="ews", kind="ews", sign_in="oauth").is_exchange_online
     assert not EwsMailboxes(name="ews", kind="ews").is_exchange_online
+
+
+async def test_where_filed_messages_are_marked_somebody_of_the_audience_is_looked_into(tmp_path: Path) -> None:
+    for name in ("ann", "jane"):
+        for part in ("cur", "new", "tmp"):
+            (tmp_path / name / part).mkdir(parents=True)
+    server = maildir(tmp_path)
+    (tmp_path / "people.yaml").write_text("people: [{address: ann@example.com}, {address: jane@example.com}]\n")
+    directory = YamlDirectory.load(tmp_path / "people.yaml")
+    branch = Branch(organisation_that_marks(server, "j*@example.com"), directory)
+    lines: list[Line] = []
+    await MailboxServerProbe(branch, server, NOW).run(lines.append)
+    assert not [line for line in lines if line.status is Status.FAILED]
+    assert str(tmp_path / "jane") in " ".join(line.what for line in lines)
+    reasons = [branch.reason_to_skip(each.address, each) async for each in directory.everybody()]
+    assert reasons == ["out-of-scope", ""]

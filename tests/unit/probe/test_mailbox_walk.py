@@ -13,7 +13,6 @@ import pytest
 
 from mta.adapters.directory.file_directory import YamlDirectory
 from mta.config.mailbox_schema import EwsMailboxes, GraphMailboxes, MailboxServer, MaildirMailboxes
-from mta.config.sentitems_schema import SentItemsSettings
 from mta.config.types import Secret
 from mta.probe.mailbox_walk import SUBJECT
 from mta.probe.probe import Line, Status
@@ -23,6 +22,7 @@ from tests.peers.graph import AUDIENCE, GraphServer, graph_server
 from tests.peers.https import Authority
 from tests.peers.oauth import OAuthServer, oauth_server
 from tests.servers.wait import free_port, wait_until
+from tests.unit.probe.organisations import organisation_with
 
 NOW = datetime.now(UTC)
 JANE = "jane@example.com"
@@ -56,7 +56,7 @@ def ews(exchange: EwsServer, tmp_path: Path) -> Callable[..., EwsMailboxes]:
 
 def probe(folder: Path, server: MailboxServer, mailbox: str = JANE) -> MailboxProbe:
     (folder / "people.yaml").write_text(f"people: [{{address: {JANE}}}]\n")
-    branch = Branch(SentItemsSettings(servers=(server,)), YamlDirectory.load(folder / "people.yaml"))
+    branch = Branch(organisation_with(server), YamlDirectory.load(folder / "people.yaml"))
     return MailboxProbe(branch, mailbox, NOW)
 
 

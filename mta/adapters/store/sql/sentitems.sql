@@ -163,6 +163,10 @@ SET primary_name = excluded.primary_name, endpoint = excluded.endpoint, resolved
     missing = excluded.missing, seldom_until = excluded.seldom_until, absent_until = excluded.absent_until,
     denied_since = excluded.denied_since, resume_at = excluded.resume_at
 
+-- name: copy_to_come
+SELECT 1 FROM sent_job
+WHERE mailbox IN (SELECT value FROM json_each(?)) AND due_at IS NOT NULL AND mark IS NULL AND message_id = ? LIMIT 1
+
 -- name: endpoint_notes
 SELECT name, resume_at, is_stopped, reason, detail, failures, connections, settings FROM sent_endpoint
 
@@ -249,6 +253,9 @@ sent_job.state = :state
 
 -- name: which_job_reason
 sent_job.reason LIKE :reason ESCAPE '\'
+
+-- name: which_job_kind
+CASE WHEN sent_job.mark IS NULL THEN 'copy' ELSE 'mark' END = :kind
 
 -- name: which_job_made_before
 sent_job.created_at <= :made_before
