@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
+from unicodedata import category
 
 from mta.message.attachments.attachment import octets_of
 from mta.message.attachments.extensions import extension
@@ -35,16 +36,18 @@ def _restricted(written: tuple[str, ...]) -> _Restricted:
 def restricted_because(file: File, restricted: Sequence[str]) -> str:
     """Why a file is left out, for the note: `.exe`, `application/x-msdownload`, `program`; "" where it may be kept.
 
-    Every name that a reader might show counts, with dots and spaces at its end taken off, as Windows does. What is
-    inside of archives isn't looked at.
+    Every name that a reader might show counts, with dots and spaces at its end taken off and without the name of a
+    stream (`x.exe::$DATA`), as Windows does, and without what nobody sees. What is inside of archives isn't looked at.
     """
     if not restricted:
         return ""
     rules = _restricted(tuple(restricted))
     for name in (file.name, *_names(file)):
-        ending = extension(name.rstrip(". \t"))
-        if ending in rules.endings:
-            return f".{ending}"
+        seen = "".join(character for character in name if category(character) != "Cf")
+        for written in (seen, seen.partition(":")[0]):
+            ending = extension(written.rstrip(". \t"))
+            if ending in rules.endings:
+                return f".{ending}"
     if canonical(file.content_type) in rules.media_types:
         return file.content_type
     if not rules.programs and not rules.media_types:
