@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-NUMBER_MAX = 10**15 - 1
 LOOKED_AT = 16
 """Tokens in one text at most."""
 

@@ -12,11 +12,11 @@ import hashlib
 import hmac
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime, timedelta
 
 from mta.adapters.mailbox.tls import client_context
 from mta.adapters.posting import SIGNATURE, Posted, PostError, new_client, post
+from mta.adapters.retry_after import retry_after
 from mta.config.tracking_schema import WebhookSink
 from mta.model import task_reasons as reasons
 from mta.ports.clock import Clock, SystemClock
@@ -26,6 +26,7 @@ from mta.ports.task_errors import RefusedTaskError, TargetDownError, TaskError, 
 TIMESTAMP = "X-Stampline-Timestamp"
 IDEMPOTENCY_KEY = "Idempotency-Key"
 CONNECTIONS = 4
+_LONGEST_PAUSE = timedelta(days=1)
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9!#$%&'*+\-./:;<=>?@^_`{|}~ ]{1,200}\Z")
 _REASONS = {
     "unreachable": reasons.UNREACHABLE,
@@ -80,7 +81,7 @@ def _sendable(key: str) -> str:
 
 
 def _error_of(posted: Posted, now: datetime) -> TaskError:
-    status, wait = posted.status, _retry_after(posted.headers, now)
+    status, wait = posted.status, retry_after(posted.headers.get("Retry-After", ""), now, longest=_LONGEST_PAUSE)
     if status in _DOWN:
         return TargetDownError(f"status-{status}", retry_after=wait)
     if 300 <= status < 400:
@@ -90,15 +91,3 @@ def _error_of(posted: Posted, now: datetime) -> TaskError:
     if status < 400:
         return TargetDownError(reasons.BAD_ANSWER, f"it answers {status}")
     return RefusedTaskError(f"status-{status}")
-
-
-def _retry_after(headers: Mapping[str, str], now: datetime) -> timedelta | None:
-    """RFC 9110 §10.2.3: seconds, or a date."""
-    value = headers.get("Retry-After", "").strip()
-    if value.isascii() and value.isdecimal():
-        return timedelta(seconds=min(int(value[:9]), 10**8))
-    try:
-        at = parsedate_to_datetime(value)
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-    return max((at if at.tzinfo is not None else at.replace(tzinfo=UTC)) - now, timedelta(0))

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from types import MappingProxyType
 
+from mta.adapters.retry_after import retry_after
 from mta.model.printable import in_a_line
 from mta.ports.mailbox import (
     AccessDeniedError,
@@ -104,7 +104,7 @@ def status_error(
 ) -> MailboxError:
     """What an HTTP status means that comes without SOAP; `sent_octets` is the size of the request's body."""
     code = str(status)
-    hint = retry_after(headers.get("Retry-After", ""), now or datetime.now(UTC))
+    hint = retry_after(headers.get("Retry-After", ""), now or datetime.now(UTC), longest=_LONGEST_WAIT) or None
     if status in (429, 503):
         return EndpointBusyError(code, _why(headers), retry_after=hint)
     if status in (401, 403, 440):
@@ -126,16 +126,6 @@ def _why(headers: Mapping[str, str]) -> str:
     if (offered := headers.get("WWW-Authenticate", "")) and not why:
         why = f"the server offers {in_a_line(', '.join(_SCHEME.findall(offered[:1000])), 80) or 'no way to sign in'}"
     return why
-
-
-def retry_after(value: str, now: datetime) -> timedelta | None:
-    """Seconds or a date (RFC 9110 §10.2.3); None for what is neither or has passed."""
-    value = value.strip()
-    try:
-        wait = timedelta(seconds=int(value)) if value.isdecimal() else parsedate_to_datetime(value) - now
-    except (ValueError, TypeError, OverflowError):  # TypeError: a date without a zone
-        return _LONGEST_WAIT if value.isdecimal() else None
-    return min(wait, _LONGEST_WAIT) if wait > timedelta(0) else None
 
 
 def back_off(value: str | None) -> timedelta | None:

@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from types import MappingProxyType
 from typing import Any
 
+from mta.adapters.retry_after import retry_after
 from mta.ports.mailbox import (
     AccessDeniedError,
     ConflictError,
@@ -100,20 +100,8 @@ def error_of(status: int, answer: Any, headers: Mapping[str, str], *, writes: bo
     code, inner = _codes(answer)
     kind = _BY_CODE.get(code) or _BY_CODE.get(inner) or _BY_STATUS.get(status) or _otherwise(status, writes)
     named = code or inner or str(status)
-    return kind(named, _detail(status, named, headers), retry_after=retry_after(headers))
-
-
-def retry_after(headers: Mapping[str, str]) -> timedelta | None:
-    """The server's hint (RFC 9110 §10.2.3), a day at most."""
-    written = headers.get("retry-after", "").strip()
-    if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", written):
-        return min(timedelta(seconds=float(written)), _LONGEST_PAUSE)
-    try:
-        moment = parsedate_to_datetime(written)
-        pause = moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)
-    except (ValueError, TypeError, OverflowError):
-        return None
-    return max(timedelta(0), min(pause, _LONGEST_PAUSE))
+    hint = retry_after(headers.get("retry-after", ""), datetime.now(UTC), longest=_LONGEST_PAUSE)
+    return kind(named, _detail(status, named, headers), retry_after=hint)
 
 
 def _otherwise(status: int, writes: bool) -> type[MailboxError]:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import exchangelib.errors
 import pytest
 
-from mta.adapters.mailbox.ews.errors import BY_CODE, back_off, response_error, retry_after, status_error
+from mta.adapters.mailbox.ews.errors import BY_CODE, back_off, response_error, status_error
 from mta.ports.mailbox import (
     AccessDeniedError,
     ConflictError,
@@ -120,30 +120,6 @@ def test_a_refused_sign_in_says_which_ones_there_are() -> None:
 def test_the_front_ends_own_word_is_passed_on() -> None:
     error = status_error(503, {"X-CasErrorCode": "UserNotFound", "Retry-After": "7"}, sent_octets=1, changes=False)
     assert (error.detail, error.retry_after) == ("UserNotFound", timedelta(seconds=7))
-
-
-@pytest.mark.parametrize(
-    ("value", "wait"),
-    [
-        ("7", timedelta(seconds=7)),
-        (" 120 ", timedelta(minutes=2)),
-        ("Sun, 22 Nov 2026 14:01:00 GMT", timedelta(minutes=1)),
-        ("999999", timedelta(hours=1)),
-        ("9" * 5000, timedelta(hours=1)),
-        ("9" * 30, timedelta(hours=1)),
-        ("Sun, 22 Nov 2026 13:59:00 GMT", None),
-        ("Sun, 22 Nov 2026 14:01:00", None),
-        ("0", None),
-        ("-7", None),
-        ("soon", None),
-        ("", None),
-        ("²", None),
-    ],
-    ids=["seconds", "spaces", "date", "long", "digits", "overflow", "past", "zoneless", "0", "negative", "word", "none",
-         "no-digit"],
-)  # fmt: skip
-def test_hints_are_seconds_or_dates(value: str, wait: timedelta | None) -> None:
-    assert retry_after(value, NOW) == wait
 
 
 @pytest.mark.parametrize(
