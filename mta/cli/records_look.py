@@ -180,8 +180,9 @@ def _record_lines(record: Record) -> list[str]:
 def _note_lines(note: Note, numbers: Iterator[int]) -> list[str]:
     who = in_a_line(note.author_name or note.author, 400) or "the system"
     address = f" <{in_a_line(note.author, 100)}>" if note.author and note.author_name else ""
-    if address and note.author_name.endswith(">"):  # somebody whom nobody knows; it is the owner's note
-        address = f", for {in_a_line(note.author, 100)}"
+    if address and note.author_name.endswith(">"):  # somebody whom nobody knows; until he is let in it is the owner's
+        is_his = note.author_name.lower().endswith(f"<{note.author}>")
+        address = "" if is_his else f", for {in_a_line(note.author, 100)}"
     head = f"note {note.number}: {in_a_line(note.kind, 40)}, {_time(note.at)}, {who}{address}"
     return [
         head if note.is_public else f"{head}, not for the requester",

@@ -273,11 +273,13 @@ class DecidePending(Operation[bool]):
         row = cursor.execute(SQL["pending_entry"], (self.organisation, storable(self.key))).fetchone()
         if row is None:
             return False
-        number, message_id, sender, conversation = row
+        number, message_id, sender, conversation, at = row
         state = EntryState.JOINED if self.joins else EntryState.FILTERED
         cursor.execute(SQL["settle_entry"], (state.value, self.reason, number))
         if self.joins and conversation is not None:
             add_participants(cursor, conversation, (sender,))
+            note = {"conversation": conversation, "message_id": message_id, "sender": sender, "at": at}
+            cursor.execute(SQL["note_let_in"], note)
             if message_id:
                 see(cursor, self.organisation, message_id, conversation)
         return True

@@ -141,10 +141,16 @@ entry.id = (
     ORDER BY state = 'joined' DESC, CASE WHEN state = 'joined' THEN id ELSE -id END LIMIT 1)
 
 -- name: pending_entry
-SELECT id, message_id, sender, conversation FROM tracked_entry WHERE organisation = ? AND key = ? AND state = 'pending'
+SELECT id, message_id, sender, conversation, at FROM tracked_entry
+WHERE organisation = ? AND key = ? AND state = 'pending'
 
 -- name: settle_entry
 UPDATE tracked_entry SET state = ?, reason = ? WHERE id = ?
+
+-- Of this message alone: others, who are still held, may have used its Message-ID.
+-- name: note_let_in
+UPDATE note SET kind = 'received', is_public = 1, author = :sender
+WHERE conversation = :conversation AND kind = 'held' AND message_id = :message_id AND at = :at
 
 -- The first one stays: what failed is not less failed for another report.
 -- name: add_bounces

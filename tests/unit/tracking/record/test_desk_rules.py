@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -111,10 +112,15 @@ async def test_who_was_let_in_takes_part(desk: RuleDesk) -> None:
     await desk.take(mail())
     reference = (await desk.mails())[0]["references"].split()[-1]
     taken = await desk.take(mail(MALLORY, message_id="<m1@x.example.org>", references=reference))
+    desk.now += timedelta(seconds=1)
+    await desk.take(mail("other@x.example.org", message_id="<m1@x.example.org>", references=reference))
     assert await desk.store.accept_pending("Example", taken.key) is not None
     again = await desk.take(mail(MALLORY, message_id="<m2@x.example.org>", references=reference))
     assert again.state is EntryState.JOINED
-    assert [note.kind for note in await desk.notes()] == ["received", "held", "received"]
+    said = [(note.kind, note.is_public, note.author) for note in await desk.notes()]
+    assert said == [
+        ("received", True, ANNA), ("received", True, MALLORY), ("held", False, AGENT), ("received", True, MALLORY),
+    ]  # fmt: skip
 
 
 async def test_what_one_of_us_sent_is_a_note_and_nobody_is_told(desk: RuleDesk) -> None:
