@@ -15,6 +15,7 @@ from mta.config.listener_checks import listener_advice
 from mta.config.load import examine_configuration
 from mta.config.problems import ConfigurationError, Problem
 from mta.config.signing_checks import signing_advice
+from mta.config.tracking_advice import tracking_advice
 from mta.relay.snapshot import Snapshot
 
 
@@ -101,7 +102,9 @@ def _show_warnings(warnings: Sequence[Problem]) -> None:
 
 def _advice(path: Path) -> list[Problem]:
     located, _ = examine_configuration(path)
-    advice = (*listener_advice(located.value), *signing_advice(located.value))
+    advice = (
+        *listener_advice(located.value), *signing_advice(located.value), *tracking_advice(located.value),
+    )  # fmt: skip
     return [located.problem(each.loc, each.what, each.mend) for each in advice]
 
 

@@ -37,6 +37,10 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "date_from_datetime_parsing": ("{name} is no date", "write 2026-12-31"),
     "date_parsing": ("{name} is no date", "write 2026-12-31"),
     "date_type": ("{name} is no date", "write 2026-12-31"),
+    "string_pattern_mismatch": (  # of names
+        "{name} has other characters than lower case letters, digits and hyphens, or more than 32",
+        "write one like support-desk",
+    ),
     "recursion_loop": ("{name} contains itself", "write the value out"),
 }
 

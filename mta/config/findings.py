@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterator
+from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
 from typing import NamedTuple
@@ -81,6 +82,19 @@ def no_domain(loc: Loc, text: str, mend: str) -> Iterator[Finding]:
         parse_address(f"x@{text}")
     except AddressError as exc:
         yield Finding(loc, f"{text!r} is no domain: {exc}", mend)
+
+
+def no_host(loc: Loc, host: str, example: str) -> Iterator[Finding]:
+    """Whether it is a host alone: a name or an address, without port, scheme or path."""
+    is_ipv6 = host.count(":") > 1 and "/" not in host and "[" not in host
+    if not host.strip() or " " in host or "/" in host or (":" in host and not is_ipv6):
+        yield Finding(loc, f"{host!r} is no host", f"write {example}; a port has its own key")
+
+
+def no_time(loc: Loc, length: timedelta) -> Iterator[Finding]:
+    """Whether a server is given any time to answer."""
+    if length < timedelta(seconds=1):
+        yield Finding(loc, "no server answers in no time", "write 60s")
 
 
 def is_this_machine(host: str) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from mta.config.clock_words import ScheduleError
-from mta.config.findings import Finding, bad_ca_file, is_this_machine
+from mta.config.findings import Finding, bad_ca_file, is_this_machine, no_host, no_time
 from mta.config.mailbox_checks import https_address, oauth_surroundings, required_secret
 from mta.config.mailbox_hours import Schedule
 from mta.config.mailbox_schema import OAuth
@@ -39,6 +39,7 @@ def monitored_mailbox(loc: Loc, mailbox: MonitoredMailbox) -> Iterator[Finding]:
         return
     if mailbox.tls.ca_file is not None and not mailbox.tls.verify:
         yield Finding((*loc, "tls", "ca_file"), "with verify: false nobody looks at it", "remove verify: false")
+    yield from no_time((*loc, "timeout"), mailbox.timeout)
     if mailbox.oauth is not None:
         yield from _oauth((*loc, "oauth"), mailbox)
     if isinstance(mailbox, ImapMailbox | Pop3Mailbox):
@@ -115,7 +116,7 @@ def _after(loc: Loc, mailbox: MonitoredMailbox) -> Iterator[Finding]:
         yield Finding((*where, "set_aside"), "there is no folder without a name", "write StamplineSetAside")
     own = mailbox.folder.strip().lower()
     for key, folder in (("folder", after.folder if after.do == "move" else ""), ("set_aside", after.set_aside)):
-        if folder and folder.strip().lower() == own:
+        if folder.strip() and folder.strip().lower() == own:
             what = "it is the folder that is monitored: messages would be read again and again"
             yield Finding((*where, key), what, "choose another one")
     if after.do == "move" and after.folder.strip().lower() == after.set_aside.strip().lower():
@@ -138,8 +139,7 @@ def _oauth(loc: Loc, mailbox: ImapMailbox | Pop3Mailbox | EwsMailbox | GraphMail
 
 
 def _by_lines(loc: Loc, mailbox: ImapMailbox | Pop3Mailbox) -> Iterator[Finding]:
-    if not mailbox.host.strip() or " " in mailbox.host:
-        yield Finding((*loc, "host"), f"{mailbox.host!r} is no host", "write imap.example.com")
+    yield from no_host((*loc, "host"), mailbox.host, "imap.example.com")
     if mailbox.port == 0:
         yield Finding((*loc, "port"), "no server listens on port 0", "write the server's port")
     if mailbox.sign_in == "xoauth2":

@@ -6,7 +6,16 @@ from collections.abc import Iterator
 from importlib.metadata import entry_points
 
 from mta.config.explain_errors import closest
-from mta.config.findings import Finding, bad_ca_file, is_this_machine, may_be_posted_to, names_a_user, secret_value
+from mta.config.findings import (
+    Finding,
+    bad_ca_file,
+    is_this_machine,
+    may_be_posted_to,
+    names_a_user,
+    no_host,
+    no_time,
+    secret_value,
+)
 from mta.config.mailbox_checks import https_address, oauth_surroundings, required_secret
 from mta.config.mailbox_schema import OAuth
 from mta.config.tracking_schema import (
@@ -53,6 +62,7 @@ def outgoing_consistency(loc: Loc, settings: TrackingSettings) -> Iterator[Findi
         yield from _account(where, account)
     for index, sink in enumerate(settings.sinks):
         where = (*loc, "sinks", index)
+        yield from no_time((*where, "timeout"), sink.timeout)
         if isinstance(sink, WebhookSink):
             yield from _webhook((*where, "url"), sink.url)
 
@@ -94,12 +104,14 @@ def _senders(loc: Loc, account: AccountSettings, allowed: frozenset[str]) -> Ite
 
 
 def _account(loc: Loc, account: OutgoingAccount) -> Iterator[Finding]:
+    yield from no_time((*loc, "timeout"), account.timeout)
     if account.tls.ca_file is not None and not account.tls.verify:
         yield Finding((*loc, "tls", "ca_file"), "with verify: false nobody looks at it", "remove verify: false")
     if not isinstance(account, SmtpAccount):
         yield from https_address((*loc, "url"), account.url)
         yield from https_address((*loc, "oauth", "authority"), account.oauth.authority)
         return
+    yield from no_host((*loc, "host"), account.host, "smtp.example.com")
     if account.port == 0:
         yield Finding((*loc, "port"), "no server listens on port 0", "write 587, 465 or 25")
     if account.password is not None and account.oauth is not None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
+from datetime import timedelta
 
 from mta.config.clock_words import ScheduleError, time_of, zone_of
 from mta.config.correlation_checks import correlation_consistency
@@ -16,6 +18,10 @@ from mta.config.tracking_schema import TrackingSettings
 from mta.config.yaml_values import Loc
 from mta.model.address import AddressError, parse_address
 
+_PLACEHOLDER = re.compile(r"\{(\w*)\}")
+_IN_URLS = ("module", "id", "number")
+_SHORTEST_MEMORY = timedelta(days=1)
+
 
 def tracking_consistency(configuration: Configuration) -> Iterator[Finding]:
     """Whether the settings make sense by themselves."""
@@ -24,6 +30,9 @@ def tracking_consistency(configuration: Configuration) -> Iterator[Finding]:
     monitored_by: dict[tuple[str, ...], str] = {}
     for loc, settings in placed:
         yield from _modules(loc, settings)
+        if settings.keep < _SHORTEST_MEMORY:
+            what = "what was processed would be forgotten while it may come again, and be taken twice"
+            yield Finding((*loc, "keep"), what, "write 90d; a day or more")
         yield from _people(loc, settings)
         yield from _trouble(loc, settings)
         yield from _digests(loc, settings)
@@ -65,6 +74,19 @@ def _modules(loc: Loc, settings: TrackingSettings) -> Iterator[Finding]:
             yield Finding((*where, "name"), f"two modules are called {module.name!r}", "give each its own name")
         if module.owner:
             yield from _address((*where, "owner"), module.owner)
+        for key in ("staff_url", "self_service_url"):
+            yield from _record_url((*where, key), getattr(module, key))
+
+
+def _record_url(loc: Loc, url: str) -> Iterator[Finding]:
+    """Of the page where a record is seen; it goes into notices."""
+    if not url:
+        return
+    unknown = next((name for name in _PLACEHOLDER.findall(url) if name not in _IN_URLS), None)
+    if unknown is not None:
+        yield Finding(loc, f"{{{unknown}}} stands for nothing", "there are {module}, {id} and {number}")
+    elif not url.startswith(("https://", "http://")) or not url.isprintable() or " " in url:
+        yield Finding(loc, f"{url!r} is no web address", "write https://desk.example.com/{module}/{id}")
 
 
 def _people(loc: Loc, settings: TrackingSettings) -> Iterator[Finding]:
@@ -72,7 +94,7 @@ def _people(loc: Loc, settings: TrackingSettings) -> Iterator[Finding]:
         yield from _address((*loc, "processing_mailbox"), settings.processing_mailbox)
     for key in ("technicians", "requestors"):
         for index, address in enumerate(getattr(settings, key).addresses):
-            if "@" not in address and address != "*":
+            if ("@" not in address and address != "*") or address.startswith("@"):
                 what = f"{address!r} is no address, nor a pattern of addresses"
                 mend = "write jane@example.com or *@sales.example.com; groups go into groups"
                 yield Finding((*loc, key, "addresses", index), what, mend)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -403,3 +404,11 @@ class TrackingSettings(Strict):
     write_back: WriteBack | None = None
     keep: Duration = timedelta(days=90)
     """How long it is remembered what became of messages and tasks that belong to no record."""
+
+    @property
+    def named_groups(self) -> Iterator[tuple[tuple[str | int, ...], tuple[str, ...]]]:
+        """Each list of groups with its place."""
+        for key in ("technicians", "requestors"):
+            yield (key, "groups"), getattr(self, key).groups
+        if self.write_back is not None:
+            yield ("write_back", "audience", "groups"), self.write_back.audience.groups

@@ -16,6 +16,7 @@ from mta.config.load import Located, absolute, examine_configuration
 from mta.config.problems import ConfigurationError, Problem
 from mta.config.schema import Configuration, DirectorySettings, Organisation, QuoteSeparators
 from mta.config.sentitems_schema import SentItemsSettings
+from mta.config.tracking_schema import TrackingSettings
 from mta.config.yaml_values import Loc, read_document
 from mta.message.place.own_separators import marks_of, separator_errors
 from mta.message.place.quote_marks import QuoteMarks
@@ -118,6 +119,8 @@ def _book(
     marks = loading.attempt(lambda: _quote_marks(located, place, organisation.quote_separators))
     if directory is not None and organisation.sent_items is not None:
         loading.problems += _unknown_groups(located, (*place, "sent_items"), organisation.sent_items, directory)
+    if directory is not None and organisation.tracking is not None:
+        loading.problems += _unknown_groups(located, (*place, "tracking"), organisation.tracking, directory)
     signing = loading.attempt(lambda: _signing(located.file, organisation)) if is_sound else None
     if rules is None or templates is None or directory is None or signing is None or marks is None:
         return None
@@ -211,9 +214,9 @@ def _in_order(problems: list[Problem]) -> list[Problem]:
 
 
 def _unknown_groups(
-    located: Located[Configuration], place: Loc, settings: SentItemsSettings, directory: Directory
+    located: Located[Configuration], place: Loc, settings: SentItemsSettings | TrackingSettings, directory: Directory
 ) -> Iterator[Problem]:
-    """Groups that `sent_items` names and the directory, where it can list them, doesn't know."""
+    """Groups that they name and the directory, where it can list them, doesn't know."""
     known = directory.group_names()
     for loc, groups in settings.named_groups:
         for index, group in enumerate(groups):

@@ -147,3 +147,13 @@ def test_groups_of_sent_items_are_looked_up_in_the_directory(installation: Path)
     first, second = sorted(problem.what for problem in caught.value.problems)
     assert "no group 'Nobody At All'" in first
     assert "no group 'Salez'" in second
+
+
+def test_groups_of_tracking_are_looked_up_in_the_directory(installation: Path) -> None:
+    settings = yaml.safe_load(installation.read_text())
+    settings["organisation"]["tracking"]["technicians"] = {"groups": ["Nobody's", "support"]}
+    installation.write_text(yaml.safe_dump(settings))
+    with pytest.raises(ConfigurationError) as caught:
+        load(installation)
+    (problem,) = caught.value.problems
+    assert "the directory has no group \"Nobody's\"" in str(problem)

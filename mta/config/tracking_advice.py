@@ -1,0 +1,53 @@
+"""What works in tracking, and is probably not meant so: copies that nobody reads, templates that aren't there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from mta.config.findings import Finding
+from mta.config.outgoing_checks import key_of
+from mta.config.schema import Configuration
+from mta.config.tracking_schema import EwsMailbox, TrackingSettings
+from mta.config.yaml_values import Loc
+
+_ONLINE = "outlook.office365.com"
+
+
+def tracking_advice(configuration: Configuration) -> Iterator[Finding]:
+    """Of all organisations."""
+    for place, organisation in configuration.placed_organisations:
+        if organisation.tracking is not None:
+            loc: Loc = (*place, "tracking")
+            yield from _copies(loc, organisation.tracking)
+            yield from _exchange_online(loc, organisation.tracking)
+            yield from _templates(loc, organisation.tracking, organisation.templates)
+
+
+def _copies(loc: Loc, settings: TrackingSettings) -> Iterator[Finding]:
+    address = settings.processing_mailbox
+    monitored = {key_of(mailbox.address) for mailbox in settings.mailboxes if mailbox.enabled}
+    if address and key_of(address) not in monitored:
+        what = f"no mailbox that is monitored has the address {address}: copies would lie there unread"
+        yield Finding((*loc, "processing_mailbox"), what, "monitor it, unless it is another name of one that is")
+
+
+def _exchange_online(loc: Loc, settings: TrackingSettings) -> Iterator[Finding]:
+    for index, mailbox in enumerate(settings.mailboxes):
+        if isinstance(mailbox, EwsMailbox) and (urlsplit(mailbox.url).hostname or "").lower() == _ONLINE:
+            what = "Exchange Online ends EWS on 1 April 2027, and takes no passwords by it any more"
+            yield Finding((*loc, "mailboxes", index, "url"), what, "write kind: graph, see docs/exchange-online.md")
+
+
+def _templates(loc: Loc, settings: TrackingSettings, folder: Path) -> Iterator[Finding]:
+    """One that is gone stops nothing: mails are written in our own words."""
+    named: list[tuple[Loc, str]] = [
+        ((*loc, "mailboxes", index, "trouble_template"), mailbox.trouble_template)
+        for index, mailbox in enumerate(settings.mailboxes)
+    ]
+    named += [((*loc, "digests", index, "template"), digest.template) for index, digest in enumerate(settings.digests)]
+    for where, name in named:
+        if name and not (folder / name).is_dir():
+            what = f"there is no template {name!r} in {folder}"
+            yield Finding(where, what, "make it; without it such mails are written in our own words")
