@@ -53,6 +53,7 @@ def _write_json(record: Record, notes: Sequence[Note]) -> None:
 
 
 def _csv_writer() -> Write:
+    sys.stdout.write("\ufeff")  # by which Excel knows that it is UTF-8
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(_COLUMNS)
 

@@ -14,6 +14,7 @@ from mta.tracking.record.wording import Wording
 TEXT_MAX = 200_000
 """Characters of a note; the rest is left out, and the note says so."""
 NO_TEXT = "(no text)"
+ENCRYPTED = "(encrypted: open the message in a mail program that has the key)"
 HELD = "held"
 """Kind of the note of somebody who does not take part."""
 _NAME_MAX = 200
@@ -65,7 +66,7 @@ class PlannedNote:
         said = printable(said).strip("\n").rstrip()
         if len(said) > TEXT_MAX:
             said = f"{said[:TEXT_MAX]}\n[The rest of {len(said)} characters is left out]"
-        parts = [said or NO_TEXT, files.told]
+        parts = [said or (ENCRYPTED if incoming.classification.encrypted else NO_TEXT), files.told]
         if len(incoming.subject) > draft.defaults.subject_length:
             parts.insert(0, f"Subject: {printable(incoming.subject)[:TEXT_MAX]}")
         return "\n\n".join(part for part in parts if part)

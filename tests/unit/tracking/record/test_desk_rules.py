@@ -287,3 +287,12 @@ async def test_notices_have_the_desks_name_and_may_bounce(tmp_path: Path) -> Non
     assert first["from"] == f"Service Desk <{SUPPORT}>"
     suppressed = {each.strip() for each in first["x-auto-response-suppress"].split(",")}
     assert suppressed == {"DR", "RN", "NRN", "OOF", "AutoReply"}
+
+
+async def test_an_encrypted_message_is_kept_and_says_why_it_has_no_words(desk: RuleDesk) -> None:
+    await desk.take(
+        mail(content_type="application/pkcs7-mime; smime-type=enveloped-data; name=smime.p7m", body="MIIB\r\n")
+    )
+    (note,) = await desk.notes()
+    assert note.text.startswith("(encrypted")
+    assert [each.name for each in note.attachments] == ["smime.p7m"]
