@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import traceback
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -224,8 +223,7 @@ class TrackingProcess:
             except MailError:
                 pass  # the monitors tell of a store that can't be used; it is done a minute later
             except Exception as exc:  # noqa: BLE001 - one organisation's rules are not to stop the others'
-                where = "".join(traceback.format_tb(exc.__traceback__))
-                events.internal_error(f"tracking {desk.name}", error=type(exc).__name__, traceback=where)
+                events.own_fault(f"tracking {desk.name}", exc)
 
     async def _forget(self) -> bool:
         """Whether there is more."""
@@ -291,7 +289,10 @@ async def poll_here(configuration: Configuration, names: Collection[str], tell: 
             tell(report)
             if all(is_polled(each, 0) for each in report.values()):
                 return report
-            await asyncio.wait(monitors.in_hand or [asyncio.create_task(asyncio.sleep(0))], timeout=TELL_EVERY_S)
+            if monitors.in_hand:
+                await asyncio.wait(monitors.in_hand, timeout=TELL_EVERY_S)
+            else:  # one is not due any more, or the store can't be read just now
+                await asyncio.sleep(TELL_EVERY_S)
     finally:
         await monitors.drain(0.0)
         await monitors.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from traceback import format_tb
+
 from mta.events.log import emit
 
 
@@ -53,6 +55,11 @@ def internal_error(where: str, *, error: str, queue_id: str = "", traceback: str
     if error.startswith("Unicode"):
         error = error.partition("(")[0]
     emit("error", "internal-error", where=where, queue_id=queue_id, error=error, traceback=traceback)
+
+
+def own_fault(where: str, exc: Exception) -> None:
+    """Of ours, at somebody's mail: its kind and place, without the exception's text, which may hold some of it."""
+    internal_error(where, error=type(exc).__name__, traceback="".join(format_tb(exc.__traceback__)))
 
 
 def worker_sick(reason: str, *, pid: int) -> None:

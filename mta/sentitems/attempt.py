@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -120,9 +119,7 @@ class Attempts:
         except MailboxError as error:
             return error
         except Exception as error:  # noqa: BLE001 - whatever it is, it is this job's alone
-            # Without the exception's own text, which may be somebody's mail.
-            where = "".join(traceback.format_tb(error.__traceback__))
-            events.internal_error(f"sent-item {on.job.id}", error=type(error).__name__, traceback=where)
+            events.own_fault(f"sent-item {on.job.id}", error)
             return error
 
     async def _see_who_is_refused(self, on: _OnServer, turn: Turn) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import traceback
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -198,9 +197,7 @@ class Runner:
         except LeaseLostError:
             events.internal_error(f"sent-item {job.id}", error="its lease was lost")
         except Exception as exc:  # noqa: BLE001 - the task's edge: the job is tried again
-            # Without the exception's own text, which may be somebody's mail.
-            where = "".join(traceback.format_tb(exc.__traceback__))
-            events.internal_error(f"sent-item {job.id}", error=type(exc).__name__, traceback=where)
+            events.own_fault(f"sent-item {job.id}", exc)
             with suppress(MailError):
                 await self._jobs.give_back(job.id, self._clock.now() + AFTER_OWN_FAULT)
         finally:

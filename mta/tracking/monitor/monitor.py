@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -291,9 +290,7 @@ class Monitor:
         now = self._means.clock.now()
         reason, detail = _words(error)
         if not isinstance(error, MailboxError | DirectoryDownError):
-            events.internal_error(
-                f"mailbox {self.name}", error=reason, traceback="".join(traceback.format_tb(error.__traceback__))
-            )  # fmt: skip
+            events.own_fault(f"mailbox {self.name}", error)
         mend = mend_of(error, assignment.settings)
         events.mailbox_poll_failed(
             self.name, reason=reason, detail=detail, mend=mend, failures=failures,

@@ -7,7 +7,6 @@ Calls carry a key by which the other side knows them again, mails their Message-
 from __future__ import annotations
 
 import asyncio
-import traceback
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -253,7 +252,7 @@ class TaskRunner:
             except TaskError as error:
                 outcome = self._after(error, task, target)
             except Exception as exc:  # noqa: BLE001 - the task's edge: it is tried again
-                _tell_fault(task, exc)
+                events.own_fault(f"task {task.number}", exc)
                 retry_after = timedelta(seconds=AFTER_OWN_FAULT_S)
                 outcome = self._after(TaskError(reasons.INTERNAL_ERROR, retry_after=retry_after), task, target)
             else:
@@ -299,7 +298,7 @@ class TaskRunner:
             except MailError:
                 await asyncio.sleep(wait_s)
             except Exception as exc:  # noqa: BLE001 - the task's edge: it stays in hand
-                _tell_fault(task, exc)
+                events.own_fault(f"task {task.number}", exc)
                 await asyncio.sleep(AFTER_OWN_FAULT_S)
 
     # --- beside them --------------------------------------------------------------------------------------------------
@@ -329,12 +328,6 @@ class TaskRunner:
             await target.close()
         for at in [at for at, target in self._targets.items() if at.kind is TaskKind.WRITE_BACK and target.is_idle]:
             del self._targets[at]
-
-
-def _tell_fault(task: Task, exc: Exception) -> None:
-    """Without the exception's own text, which may be somebody's mail."""
-    where = "".join(traceback.format_tb(exc.__traceback__))
-    events.internal_error(f"task {task.number}", error=type(exc).__name__, traceback=where)
 
 
 def _named(at: TaskTarget) -> dict[str, str]:
