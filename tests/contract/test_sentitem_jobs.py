@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mta.adapters.store.errors import SlotTakenError
 from mta.model.delivery import Settlement, State
 from mta.model.queue import QueueFilter
-from mta.model.sentitem import EndpointNotes, JobFilter, JobOutcome, JobState, MailboxNotes, Switch, job_id
+from mta.model.sentitem import EndpointNotes, JobFilter, JobKind, JobOutcome, JobState, MailboxNotes, Switch, job_id
+from mta.model.writeback import FiledMark, NewMark
 from mta.ports.sentitem_jobs import SentItemJobs
 from mta.ports.spool import LEASE, LeaseLostError, Spool
 from tests.contract.sentitem_jobs import ALL, DATE, JANE, STAMP, WAIT, Mail, OpenJobs, done, due, one, waits
@@ -683,3 +685,91 @@ async def test_drain_finds_an_empty_queue(jobs: SentItemJobs, mail: Mail, spool:
     await mail.send()
     assert (await spool.count(QueueFilter())).messages == 0
     assert list(await spool.entries(QueueFilter())) == []
+
+
+# --- marks ------------------------------------------------------------------------------------------------------------
+
+
+def _mark(clock: SettableClock, *, mailbox: str = JANE, record: str = "ticket-7", **changes: Any) -> NewMark:
+    mark = FiledMark("Transferred", "https://desk.example.com/7", "", {"Ticket": 7}, record)
+    return NewMark(mailbox, "default", "<a1@example.com>", replace(mark, **changes), clock.now(), clock.now())
+
+
+async def test_a_mark_is_a_job_beside_that_for_sent_items(jobs: SentItemJobs, mail: Mail, clock: SettableClock) -> None:
+    await mail.send()
+    new = _mark(clock)
+    assert await jobs.add_marks([new, _mark(clock, mailbox=BOSS)]) == 2
+    assert [job.id for job in await jobs.entries(JobFilter(kind=JobKind.COPY))] == [
+        job_id(JANE, "<a1@example.com>", DATE)
+    ]
+    (job,) = await jobs.entries(JobFilter(kind=JobKind.MARK, mailbox=JANE))
+    assert (job.id, job.kind, job.mark, job.copies, job.date) == (new.id, JobKind.MARK, new.mark, (), None)
+    assert await jobs.counts(JobFilter(kind=JobKind.MARK)) == {(JobState.WAITING, ""): 2}
+
+
+async def test_the_same_mark_is_made_once_and_another_one_is_put_on(jobs: SentItemJobs, clock: SettableClock) -> None:
+    assert await jobs.add_marks([_mark(clock)]) == 1
+    assert await jobs.add_marks([_mark(clock)]) == 0
+    (job,) = await due(jobs, clock)
+    await jobs.settle(JobOutcome(job, JobState.DONE))
+    clock.pass_(SOON)
+    assert await jobs.add_marks([_mark(clock)]) == 0
+    assert (await one(jobs)).state is JobState.DONE
+    assert await jobs.add_marks([_mark(clock, category="Filed")]) == 1
+    again = await one(jobs)
+    assert (again.id, again.state, again.due_at, again.created_at) == (
+        job.id, JobState.WAITING, clock.now(), clock.now()
+    )  # fmt: skip
+    assert again.mark is not None
+    assert again.mark.category == "Filed"
+
+
+async def test_another_records_mark_is_a_job_of_its_own(jobs: SentItemJobs, clock: SettableClock) -> None:
+    assert await jobs.add_marks([_mark(clock), _mark(clock, record="ticket-8")]) == 2
+
+
+async def test_a_mark_that_changes_while_it_is_put_on_is_put_on_again(jobs: SentItemJobs, clock: SettableClock) -> None:
+    await jobs.add_marks([_mark(clock)])
+    (leased,) = await due(jobs, clock)
+    await jobs.add_marks([_mark(clock, category="Filed")])
+    assert await due(jobs, clock) == []
+    assert await jobs.settle(JobOutcome(leased, JobState.DONE)) is JobState.WAITING
+    (job,) = await due(jobs, clock)
+    assert job.mark is not None
+    assert job.mark.category == "Filed"
+    assert await jobs.settle(JobOutcome(job, JobState.DONE)) is JobState.DONE
+
+
+async def test_whether_a_mailboxs_own_copy_is_to_come(jobs: SentItemJobs, mail: Mail, clock: SettableClock) -> None:
+    await mail.send()
+    await jobs.add_marks([_mark(clock, mailbox=BOSS)])
+    assert await jobs.is_copy_to_come({JANE, BOSS}, "<a1@example.com>")
+    assert not await jobs.is_copy_to_come({BOSS}, "<a1@example.com>")
+    assert not await jobs.is_copy_to_come({JANE}, "<a2@example.com>")
+    (copy,) = [job for job in await due(jobs, clock) if job.kind is JobKind.COPY]
+    assert await jobs.is_copy_to_come({JANE}, "<a1@example.com>")
+    await jobs.settle(JobOutcome(copy, JobState.SKIPPED, "edited"))
+    assert not await jobs.is_copy_to_come({JANE}, "<a1@example.com>")
+
+
+async def test_marks_are_held_by_the_switch_and_skipped_by_their_kind(
+    jobs: SentItemJobs, mail: Mail, clock: SettableClock
+) -> None:
+    await mail.send()
+    await jobs.add_marks([_mark(clock, mailbox=BOSS)])
+    await jobs.set_switch(Switch.OFF, by_whom="ann", at=clock.now())
+    clock.pass_(WAIT)
+    assert await due(jobs, clock) == []
+    assert await jobs.add_marks([_mark(clock)]) == 1  # made all the same: what is filed is not forgotten
+    assert await jobs.skip(JobFilter(kind=JobKind.MARK), "by-administrator") == 2
+    assert await jobs.counts(ALL) == {(JobState.WAITING, ""): 1, (JobState.SKIPPED, "by-administrator"): 2}
+
+
+async def test_the_spool_sees_nothing_of_marks(jobs: SentItemJobs, spool: Spool, clock: SettableClock) -> None:
+    await jobs.add_marks([_mark(clock)])
+    assert await queue_ids(spool) == []
+    assert (await spool.count(EVERYTHING)).messages == 0
+    assert await jobs.forget(clock.now() + SOON, 10) == 0
+    (job,) = await due(jobs, clock)
+    await jobs.settle(JobOutcome(job, JobState.DONE))
+    assert await jobs.forget(clock.now() + SOON, 10) == 1
