@@ -68,7 +68,7 @@ class MailboxWatcher:
         allowed = max(self._age, _POLLS_MISSED * timedelta(minutes=mailbox.poll.every))
         if now - since < allowed or _open_time(schedule, since, now) < allowed:
             return
-        said = f"It said: {notes.reason}{': ' if notes.detail else ''}{notes.detail}. " if notes.reason else ""
+        said = f"It said: {_words(notes)} " if notes.reason else ""
         yield Trouble(
             f"mailbox-silent:{notes.name}",
             "mailbox-silent",
@@ -83,10 +83,15 @@ def _trouble(notes: MailboxNotes) -> Trouble:
         f"mailbox-trouble:{notes.name}",
         "mailbox-trouble",
         f"mailbox {notes.name} can't be signed in to: {notes.reason}",
-        f"{notes.failures} polls in a row failed; record {notes.trouble} tells of it. It said: {notes.reason}"
-        f"{': ' if notes.detail else ''}{notes.detail}. `stampline mailbox list` says how to mend it; `stampline "
+        f"{notes.failures} polls in a row failed; record {notes.trouble} tells of it. It said: {_words(notes)} "
+        "`stampline mailbox list` says how to mend it; `stampline "
         f"mailbox poll {notes.name}` tries it at once.",
     )
+
+
+def _words(notes: MailboxNotes) -> str:
+    """Of the server, as a sentence."""
+    return f"{notes.reason}{': ' if notes.detail else ''}{notes.detail.rstrip('.')}."
 
 
 def _open_time(schedule: Schedule, since: datetime, now: datetime) -> timedelta:

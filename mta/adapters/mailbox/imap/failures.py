@@ -105,7 +105,7 @@ def refusal(stage: Stage, text: str) -> MailboxError:
     match = _CODE.search(text)
     code = match[1] if match else ""
     hint = _BACK_OFF.search(text)
-    detail = _said(text)
+    detail = _said(text.removeprefix(f"[{code}]").strip())  # the code stands beside it
     if hint is not None:
         wait = min(timedelta(milliseconds=int(hint[1])), _LONGEST_BACK_OFF)
         return MailboxUnavailableError(code or "throttled", detail, retry_after=wait)

@@ -66,7 +66,7 @@ def refusal(stage: Stage, text: str) -> MailboxError:
     """What -ERR means; `text` is what follows it."""
     match = _CODE.match(text)
     code = match[1] if match else ""
-    detail = in_a_line(text, _DETAIL_MAX)
+    detail = in_a_line(text.removeprefix(f"[{code}]").strip(), _DETAIL_MAX)  # the code stands beside it
     if _TOO_MANY.search(text):
         return EndpointOverloadedError(code or "-ERR", detail)
     if not code and stage == "sign-in" and _LOCKED.search(text):

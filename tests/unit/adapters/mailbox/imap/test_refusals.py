@@ -324,3 +324,12 @@ async def test_what_greets_otherwise_than_imap_is_called_so(tmp_path: Path, gree
         with pytest.raises(port.EndpointDownError, match="no IMAP"):
             await adapter.find(JANE, "<a@example>", NO_JOB)
         await adapter.close()
+
+
+async def test_the_servers_code_is_told_once(tmp_path: Path) -> None:
+    with scripted_imap({b"AUTHENTICATE": b"$ NO [AUTHENTICATIONFAILED] Wrong\r\n"}) as server:
+        adapter = imap_server(server.port, tmp_path)
+        with pytest.raises(port.SignInError) as caught:
+            await adapter.find(JANE, "<a@example>", NO_JOB)
+        await adapter.close()
+    assert str(caught.value) == "AUTHENTICATIONFAILED: Wrong"
