@@ -99,7 +99,12 @@ class _Of:
     ) -> Case:
         data = (f"{on_top}\r\n" if on_top else "").encode() + self.message.data
         name, source = f"{self.message.path}: {what}", self.message.manifest["source"]
-        return Case(name, data, outcome, reason, conversation, source=source, **more)
+        before = {**more.pop("before", {}), "another": self._another()}
+        return Case(name, data, outcome, reason, conversation, before=before, source=source, **more)
+
+    def _another(self) -> Conversation:
+        """Something else that the same author takes part in, younger than what he answers."""
+        return Conversation((self.author or MALLORY,), ("<another@desk.example.com>",))
 
     def both(self, what: str, reason: str, there: Conversation, on_top: str = "") -> Iterator[Case]:
         """The author takes part, and doesn't."""
