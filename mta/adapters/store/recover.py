@@ -105,7 +105,8 @@ def _unfinished(found: Salvaged) -> list[_Job]:
         if row[3] is not None:
             copies.setdefault(job, []).append(row)
     unfinished = (job for _, job in sorted(found.jobs.items()) if job[7] in ("waiting", "given-up"))
-    return [(job, copies[int(job[0] or 0)]) for job in unfinished if int(job[0] or 0) in copies]
+    with_copies = ((job, copies.get(int(job[0] or 0), ())) for job in unfinished)
+    return [(job, needed) for job, needed in with_copies if needed or _mark(job) is not None]
 
 
 def _put_together(

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from mta.config.sentitems_schema import SentItemsSettings
-from mta.model.mailbox_item import FoundItem
+from mta.model.mailbox_item import FoundItem, ItemRef
 from mta.model.sentitem import JobState, SentItemJob
+from mta.model.writeback import FiledItem, FiledMark
 from mta.ports.mailbox import MailboxError, NoMailboxError, SentItems
 from mta.sentitems.verdict import Verdict
 from mta.sentitems.watched_server import WatchedServer
@@ -60,6 +61,16 @@ class ScriptedServer:
         finally:
             self.now[mailbox] -= 1
         return []
+
+    async def find_filed(self, mailbox: str, message_id: str) -> Sequence[FiledItem]:
+        self.asked.append(("find_filed", mailbox))
+        self._fail(mailbox)
+        return [FiledItem(ItemRef(message_id), "Inbox")]
+
+    async def put_mark(self, mailbox: str, ref: ItemRef, mark: FiledMark) -> ItemRef:
+        self.asked.append(("put_mark", mailbox))
+        self._fail(mailbox)
+        return ref
 
     async def close(self) -> None:
         self.is_closed = True

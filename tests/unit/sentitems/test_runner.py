@@ -15,7 +15,8 @@ from mta.adapters.directory.open import open_directory
 from mta.config.mailbox_schema import MailboxServer
 from mta.config.schema import Configuration
 from mta.model.reply import STORAGE_FULL, TemporaryError
-from mta.model.sentitem import EndpointNotes, JobFilter, JobState, SentItemJob, Switch
+from mta.model.sentitem import EndpointNotes, JobFilter, JobKind, JobState, SentItemJob, Switch
+from mta.model.writeback import FiledMark, NewMark
 from mta.ports import mailbox as port
 from mta.ports.mailbox import SentItems
 from mta.ports.sentitem_jobs import SentItemJobs
@@ -40,6 +41,13 @@ class QuietWatch:
         return leap
 
 
+def _tracking(audience: str) -> dict[str, Any]:
+    return {
+        "keys": [{"env": "KEY"}], "modules": [{"name": "ticket"}], "rules": "rules",
+        "write_back": {"audience": {"addresses": [audience]}},
+    }  # fmt: skip
+
+
 @dataclass
 class Bench:
     jobs: SentItemJobs
@@ -58,8 +66,8 @@ class Bench:
     def server(self) -> ScriptedServer:
         return self.servers["local"]
 
-    def equip(self, *servers: dict[str, Any], **settings: Any) -> None:
-        """Servers by name; those that tests haven't made are made."""
+    def equip(self, *servers: dict[str, Any], audience: str = "", **settings: Any) -> None:
+        """Servers by name; those that tests haven't made are made. `audience`: whose filed messages are marked."""
         (self.folder / "people.yaml").write_text(self.people)
         written = [
             {"kind": "maildir", "folder": "/mail/{local}", **server} for server in servers or ({"name": "local"},)
@@ -74,6 +82,7 @@ class Bench:
                     "accepted_domains": ["example.com"], "rules": "rules", "templates": "templates",
                     "directory": {"file": str(self.folder / "people.yaml")}, "mark": {"keys": [{"file": "mark.key"}]},
                     "sent_items": {"servers": written, **settings},
+                    **({"tracking": _tracking(audience)} if audience else {}),
                 },
                 "next_hops": [{"name": "out", "kind": "smtp", "hosts": [{"host": "mail.example.com"}]}],
                 "routing": {"default": "out"}, "spool": {"folder": "spool"}, "logs": {"folder": "log"},
@@ -528,3 +537,66 @@ async def test_what_ended_long_ago_is_forgotten(bench: Bench, monkeypatch: pytes
     assert await bench.how() == {"jane@example.com": "done"}
     await bench.turn(timedelta(days=8))
     assert await bench.how() == {}
+
+
+# --- marks ------------------------------------------------------------------------------------------------------------
+
+MARK = FiledMark("Filed", "https://desk.example.com/7", "", {}, "ticket-7")
+
+
+async def _add_mark(bench: Bench, message_id: str, mailbox: str = "jane@example.com") -> None:
+    now = bench.clock.now()
+    await bench.jobs.add_marks([NewMark(mailbox, "default", message_id, MARK, now, now)])
+
+
+async def _marks(bench: Bench) -> dict[str, str]:
+    found = await bench.jobs.entries(JobFilter(kind=JobKind.MARK))
+    return {job.mailbox: f"{job.state.value} {job.reason}".strip() for job in found}
+
+
+async def test_a_mark_waits_for_its_mailboxs_own_copy_whatever_address_that_went_by(bench: Bench) -> None:
+    """Or it would be lost with the item that is replaced, or have it look edited."""
+    bench.people = "people: [{address: jane@example.com, aliases: [j.doe@example.com]}]"
+    bench.equip(audience="*@example.com")
+    await bench.mail.send("<a1@example.com>", mailbox="j.doe@example.com")
+    for mailbox in ("jane@example.com", "bob@example.com"):
+        await _add_mark(bench, "<a1@example.com>", mailbox)
+    await bench.turn(timedelta(0))
+    assert await _marks(bench) == {"jane@example.com": "waiting after-copy", "bob@example.com": "done"}
+    await bench.turn()
+    await bench.turns(60)
+    assert await _marks(bench) == {"jane@example.com": "done", "bob@example.com": "done"}
+    asked = [what for what, mailbox in bench.server.asked if mailbox in ("jane@example.com", "j.doe@example.com")]
+    assert asked.index("find") < asked.index("find_filed")
+
+
+async def test_who_left_the_audience_gets_no_mark(bench: Bench) -> None:
+    bench.equip(audience="ann@example.com")
+    await _add_mark(bench, "<a1@example.com>")
+    await bench.turn()
+    bench.equip()
+    await _add_mark(bench, "<a1@example.com>", "ann@example.com")
+    await bench.turn()
+    assert await _marks(bench) == {
+        "jane@example.com": "skipped out-of-scope", "ann@example.com": "skipped not-configured"
+    }  # fmt: skip
+    assert bench.server.asked == []
+
+
+@pytest.mark.parametrize(
+    ("trouble", "how"),
+    [
+        (port.AccessDeniedError("ErrorAccessDenied"), "skipped access-denied"),
+        (port.NoMailboxError("ErrorNonExistentMailbox"), "skipped no-mailbox"),
+        (port.EndpointBusyError("429"), "waiting server-busy"),
+        (port.MailboxUnavailableError("ErrorMailboxMoveInProgress"), "waiting mailbox-unavailable"),
+    ],
+)
+async def test_what_is_wrong_with_server_or_mailbox_holds_marks_too(
+    bench: Bench, trouble: port.MailboxError, how: str
+) -> None:
+    bench.servers["local"] = ScriptedServer("local", trouble=trouble)
+    bench.equip(audience="*")
+    await _add_mark(bench, "<a1@example.com>")
+    await bench.turn()
+    assert await _marks(bench) == {"jane@example.com": how}

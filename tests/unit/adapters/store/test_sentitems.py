@@ -28,7 +28,8 @@ from mta.adapters.store.sqlite import SqliteSpool
 from mta.model.delivery import AcceptedMessage, SentCopy, Settlement, State, StoredVariant
 from mta.model.queue import Breakdown, QueueFilter
 from mta.model.reply import TemporaryError
-from mta.model.sentitem import JobFilter, JobOutcome, JobState, SentItemJob
+from mta.model.sentitem import JobFilter, JobKind, JobOutcome, JobState, SentItemJob
+from mta.model.writeback import FiledMark, NewMark
 from tests.servers.faults import failing
 from tests.spool_samples import sample_message
 
@@ -154,6 +155,32 @@ async def test_unfinished_jobs_are_recovered_with_what_they_need(tmp_path: Path)
     await spool.sweep()
     assert {name: octets(job) for name, job in (await all_jobs(tmp_path)).items()}["<2@example.com>"] == [200_000]
     await spool.close()
+
+
+async def test_marks_that_were_not_put_on_are_recovered(tmp_path: Path) -> None:
+    prepare(tmp_path)
+    now = datetime.now(UTC)
+    mark = FiledMark("Filed", "https://desk.example.com/7", "Ticket 7", {"Größe": 1.5, "VIP": True}, "ticket-7")
+    jobs = await SqliteSentItemJobs.open(tmp_path, works=True)
+    await jobs.add_marks(
+        [NewMark(f"{name}@example.com", "default", "<1@x>", mark, now, now) for name in ("a", "b", "c")]
+    )
+    leased = {job.mailbox: job for job in await jobs.lease_due(now, limit=10)}
+    await jobs.settle(JobOutcome(leased["a@example.com"], JobState.DONE))
+    await jobs.give_back(leased["b@example.com"].id, now)
+    await jobs.close()
+    with (tmp_path / FILE).open("r+b") as file:
+        file.write(bytes(100))
+    aside = set_aside(tmp_path)
+    assert aside is not None
+    prepare(tmp_path)
+    assert len(recover(tmp_path, aside, 0).jobs) == 2
+    assert recover(tmp_path, aside, 0).jobs == ()
+    administrator = await SqliteSentItemJobs.open(tmp_path)
+    found = await administrator.entries(JobFilter(kind=JobKind.MARK))
+    await administrator.close()
+    assert {(job.mailbox, job.reason) for job in found} == {("b@example.com", ""), ("c@example.com", "interrupted")}
+    assert [job.mark for job in found] == [mark, mark]
 
 
 async def test_what_an_older_version_queued_makes_jobs(tmp_path: Path) -> None:
