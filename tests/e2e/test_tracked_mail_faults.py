@@ -15,8 +15,8 @@ from tests.servers.wait import wait_until
 
 RECIPIENTS = ["a@customer.example", "b@partner.example"]
 SHORT, LONG = (
-    ("tracking-opened", "tracking-copy-made"),
-    ("before-commit", "accepted", "after-delivery", "before-settle", "after-settle"),
+    ("tracking-copy-made",),
+    ("tracking-opened", "before-commit", "accepted", "after-delivery", "before-settle", "after-settle"),
 )
 COPY_ID = re.compile(rb"^Message-ID: (<\S+>)", re.MULTILINE)
 

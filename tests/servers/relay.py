@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -10,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import yaml
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from mta.cli import main
 from tests.servers.processes import children, command_line, is_alive, tree
 from tests.servers.wait import accepts, free_port, greets, wait_until
 
@@ -304,6 +306,15 @@ class Relay:
         if check and done.returncode != 0:
             raise AssertionError(f"{arguments} ended with {done.returncode}: {done.stdout}{done.stderr}")
         return done
+
+    def cli_here(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """As `cli`, in this process: for what is asked often, where a process of its own would show nothing more."""
+        output, errors = io.StringIO(), io.StringIO()
+        with redirect_stdout(output), redirect_stderr(errors):
+            code = main([*arguments, "--config", str(self.configuration)])
+        if check and code != 0:
+            raise AssertionError(f"{arguments} ended with {code}: {output.getvalue()}{errors.getvalue()}")
+        return subprocess.CompletedProcess(arguments, code, output.getvalue(), errors.getvalue())
 
 
 @contextmanager

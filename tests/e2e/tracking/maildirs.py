@@ -86,12 +86,12 @@ def process(relay: Relay) -> int:
 
 def titles(relay: Relay) -> Counter[str]:
     """Of the records that are there."""
-    listed = json.loads(relay.cli("records", "list", "--json", "--limit", "20000").stdout)
+    listed = json.loads(relay.cli_here("records", "list", "--json", "--limit", "20000").stdout)
     return Counter(record["title"] for record in listed)
 
 
 def standing(relay: Relay, name: str) -> dict[str, Any]:
     """What `mailbox list` says of one."""
-    listed = json.loads(relay.cli("mailbox", "list", name, "--json").stdout)
+    listed = json.loads(relay.cli_here("mailbox", "list", name, "--json").stdout)
     shown: dict[str, Any] = listed["mailboxes"][0]
     return shown

@@ -68,10 +68,10 @@ class Office:
             self.deliver(kind, message())
 
     def poll(self, kind: Kind) -> None:
-        self.relay.cli("mailbox", "poll", _NAMES[kind])
+        self.relay.cli_here("mailbox", "poll", _NAMES[kind])
 
     def records(self) -> list[dict[str, Any]]:
-        return list(json.loads(self.relay.cli("records", "list", "--json").stdout))
+        return list(json.loads(self.relay.cli_here("records", "list", "--json").stdout))
 
     def titles(self) -> list[str]:
         return sorted(record["title"] for record in self.records())

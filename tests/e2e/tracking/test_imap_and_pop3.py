@@ -40,7 +40,7 @@ class Office:
         return len(list(self.relay.folder.glob("**/set-aside/pop3/new/*")))
 
     def poll(self, kind: str) -> None:
-        self.relay.cli("mailbox", "poll", kind)
+        self.relay.cli_here("mailbox", "poll", kind)
 
 
 def _message(subject: str) -> bytes:

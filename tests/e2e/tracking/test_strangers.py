@@ -60,7 +60,7 @@ def test_who_gets_into_a_record_and_who_does_not(tmp_path: Path, boxes: Maildirs
         }
         for data in coming.values():
             boxes.put("help", data)
-        relay.cli("mailbox", "poll", "help")
+        relay.cli_here("mailbox", "poll", "help")
         wait_until(lambda: not boxes.waiting("help"), 30, "all are taken")
         found = {(entry.message_id, entry.sender): entry for entry in entries(relay.folder / "spool")}
         became = {name: (entry.state.value, entry.reason, str(entry.transaction)) for name, entry in found.items()}

@@ -76,10 +76,10 @@ class Office:
         return message_id
 
     def poll(self) -> None:
-        self.relay.cli("mailbox", "poll", "support")
+        self.relay.cli_here("mailbox", "poll", "support")
 
     def tasks(self, *arguments: str) -> list[dict[str, Any]]:
-        return list(json.loads(self.relay.cli("records", *(arguments or ("tasks",)), "--json").stdout))
+        return list(json.loads(self.relay.cli_here("records", *(arguments or ("tasks",)), "--json").stdout))
 
     def done(self, target: str) -> bool:
         return not [task for task in self.tasks() if task["target"] == target]
@@ -156,7 +156,7 @@ def test_a_record_is_told_to_everybody_though_one_of_them_hangs(office: Office) 
     mail = office.post.submitted[-1]
     assert (mail.sender, mail.recipients, mail.is_tls, mail.user) == (SUPPORT, (JANE,), True, "desk")
     wait_until(lambda: any(task["reason"] == "plugin-slow" for task in office.tasks()), 20, "the one that hangs")
-    office.relay.cli("records", "drop", "--target", "stuck", "--waiting")
+    office.relay.cli_here("records", "drop", "--target", "stuck", "--waiting")
     wait_until(lambda: office.tasks() == [], 20, "the end of the rest")
 
 
@@ -167,22 +167,23 @@ def test_dead_letters_are_seen_explained_and_replayed(office: Office) -> None:
     wait_until(lambda: office.tasks("dead"), 20, "the dead letter")
     (dead,) = office.tasks("dead")
     assert (dead["target"], dead["reason"], dead["attempts"]) == ("desk", "status-404", 1)
-    shown = office.relay.cli("records", "tasks", str(dead["task"])).stdout
+    shown = office.relay.cli_here("records", "tasks", str(dead["task"])).stdout
     assert "the webhook answered 404 (Not Found)" in shown
     assert "It burns." in shown
     assert "\x1b" not in shown
-    assert "status-404" in office.relay.cli("records", "dead").stdout
+    assert "status-404" in office.relay.cli_here("records", "dead").stdout
     first = office.receiver.keys[-1]
     office.receiver.status = 200
     assert (
-        office.relay.cli("records", "replay", "--reason", "status-404", "--dry-run").stdout == "would be replayed: 1\n"
+        office.relay.cli_here("records", "replay", "--reason", "status-404", "--dry-run").stdout
+        == "would be replayed: 1\n"
     )
-    assert office.relay.cli("records", "replay", "--reason", "status-404").stdout == "replayed: 1\n"
+    assert office.relay.cli_here("records", "replay", "--reason", "status-404").stdout == "replayed: 1\n"
     wait_until(lambda: office.done("desk"), 20, "the replay")
     assert office.receiver.keys[-1] == first
-    assert office.relay.cli("records", "replay", "--all").stdout == "replayed: 0\n"
-    assert office.relay.cli("records", "replay", check=False).returncode == 2
-    assert office.relay.cli("records", "tasks", "99999", check=False).returncode == 1
+    assert office.relay.cli_here("records", "replay", "--all").stdout == "replayed: 0\n"
+    assert office.relay.cli_here("records", "replay", check=False).returncode == 2
+    assert office.relay.cli_here("records", "tasks", "99999", check=False).returncode == 1
     assert [event["state"] for event in office.relay.events("tracking-task") if event.get("target") == "desk"].count(
         "dead"
     ) == 1
@@ -194,7 +195,7 @@ def test_a_replay_does_not_wait_for_a_target_that_was_left_alone(office: Office)
     office.poll()
     wait_until(lambda: any(task["reason"] == "status-503" for task in office.tasks()), 20, "the failure")
     office.receiver.status = 200
-    office.relay.cli("records", "replay", "--target", "desk", "--waiting")
+    office.relay.cli_here("records", "replay", "--target", "desk", "--waiting")
     wait_until(lambda: office.done("desk"), 4, "the call")
 
 
