@@ -25,7 +25,7 @@ class PlannedNote:
     """What a rule says of it."""
 
     text: str = "newest"
-    """`newest` or `whole`."""
+    """`newest` or `whole`; what the desk has nothing of is kept whole in any case."""
     wording: Wording | None = None
     """Instead of the message's text."""
     kind: str = ""
@@ -62,7 +62,8 @@ class PlannedNote:
         if self.wording is not None:
             said = self.wording.of(draft)
         else:
-            said = (incoming.text if self.text == "whole" else incoming.newest) or incoming.text
+            is_whole = self.text == "whole" or _is_all_new(draft, message)
+            said = (incoming.text if is_whole else incoming.newest) or incoming.text
         said = printable(said).strip("\n").rstrip()
         if len(said) > TEXT_MAX:
             said = f"{said[:TEXT_MAX]}\n[The rest of {len(said)} characters is left out]"
@@ -70,6 +71,15 @@ class PlannedNote:
         if len(incoming.subject) > draft.defaults.subject_length:
             parts.insert(0, f"Subject: {printable(incoming.subject)[:TEXT_MAX]}")
         return "\n\n".join(part for part in parts if part)
+
+
+def _is_all_new(draft: Draft, message: MessageFacts) -> bool:
+    """Whether the desk has nothing of what the message quotes: a forward that it gets, or an answer to what it never
+    got."""
+    incoming = message.incoming
+    if draft.outcome == "new":
+        return incoming.is_forward or bool(incoming.in_reply_to or incoming.references)
+    return incoming.is_forward and not incoming.is_sent
 
 
 def author_of(draft: Draft, message: MessageFacts) -> tuple[str, str]:

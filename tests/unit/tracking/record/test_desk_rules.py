@@ -296,3 +296,25 @@ async def test_an_encrypted_message_is_kept_and_says_why_it_has_no_words(desk: R
     (note,) = await desk.notes()
     assert note.text.startswith("(encrypted")
     assert [each.name for each in note.attachments] == ["smime.p7m"]
+
+
+FORWARDED = (
+    "Please see to it.\r\n\r\n-----Original Message-----\r\nFrom: Kim <kim@elsewhere.example>\r\n"
+    "Sent: Sunday, 22 November 2026 10:00\r\nTo: anna@customer.example.net\r\nSubject: Printer\r\n\r\nIt smokes.\r\n"
+)
+
+
+@pytest.mark.parametrize("answered", ["", "<never-seen@x.example>"])
+async def test_what_the_desk_has_nothing_of_is_kept_whole(desk: RuleDesk, answered: str) -> None:
+    """Somebody forwards a mail to the desk, or takes it into a thread that it never got."""
+    await desk.take(mail(body=FORWARDED, in_reply_to=answered, subject="Re: Printer" if answered else "FW: Printer"))
+    (first,) = await desk.notes()
+    assert first.text.startswith("Please see to it.")
+    assert first.text.endswith("It smokes.")
+    acknowledged = (await desk.mails())[0]
+    again = mail(
+        message_id="<2@customer.example.net>", in_reply_to=str(acknowledged["message-id"]), subject="Re: Printer",
+        body=FORWARDED.replace("Kim <kim@elsewhere.example>", SUPPORT),
+    )  # fmt: skip
+    await desk.take(again)
+    assert (await desk.notes())[-1].text == "Please see to it."
