@@ -28,7 +28,7 @@ from mta.config.tracking_schema import (
     WebhookSink,
 )
 from mta.config.yaml_values import Loc
-from mta.model.address import AddressError, parse_address
+from mta.model.address import AddressError, parse_address, without_tag
 from mta.ports.record_sink import COLUMNS, SINKS
 
 SHORTEST_KEY = 16
@@ -47,6 +47,14 @@ def allowed_senders(settings: TrackingSettings) -> frozenset[str]:
     """Address keys that accounts may send from at all."""
     own = [mailbox.address for mailbox in settings.mailboxes]
     return frozenset(key_of(address) for address in (*own, *settings.allowed_senders))
+
+
+def own_addresses(settings: TrackingSettings) -> frozenset[str]:
+    """Address keys, without a tag, that are nobody's: of the processing mailbox, the monitored ones, and those that
+    notices may come from."""
+    written = (settings.processing_mailbox, *(mailbox.address for mailbox in settings.mailboxes))
+    mailboxes = (without_tag(key_of(address)) for address in written if address)
+    return frozenset((*mailboxes, *map(key_of, settings.allowed_senders)))
 
 
 def outgoing_consistency(loc: Loc, settings: TrackingSettings) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from mta.config.mailbox_schema import ImapTls, MailboxServer, OAuth, Trust
 from mta.config.types import Count, Duration, Port, Secret, Size, Strict
+from mta.message.tokens import TokenStyle
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
 Often = Annotated[int, Field(ge=1, le=9999)]
@@ -41,6 +42,11 @@ class Module(Strict):
     """`https://desk.example.com/{module}/{id}`: `record.url` in notices to staff."""
     self_service_url: str = ""
     """The same for everybody else."""
+
+    @property
+    def style(self) -> TokenStyle:
+        """How its records' numbers are written."""
+        return TokenStyle(self.name, self.label or self.name.capitalize(), self.digits, self.subject_token)
 
 
 # --- monitored mailboxes ---------------------------------------------------------------------------------------------

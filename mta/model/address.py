@@ -71,6 +71,13 @@ def _key(local: str, domain: str) -> str:
 
 
 @lru_cache(maxsize=8192)
+def without_tag(address_key: str) -> str:
+    """An address key without the tag behind a person's name: `jane+shop@example.com` is Jane's (RFC 5233)."""
+    local, at, domain = address_key.rpartition("@")
+    base, plus, _ = local.partition("+")
+    return f"{base}@{domain}" if at and plus and base else address_key
+
+
 def parse_address(text: str) -> Address:
     """Parse an addr-spec such as `jane@example.com`, without angle brackets.
 

@@ -20,6 +20,7 @@ from mta.message.edit import Edit
 from mta.message.headers import addresses
 from mta.message.parse import Message
 from mta.model.actions import CarryId, Track
+from mta.model.address import without_tag
 from mta.model.decision import Decision, Role
 from mta.model.delivery import Settlement, Spawned, State
 from mta.model.reply import MailError, Reply
@@ -107,11 +108,11 @@ async def _may_go_on_unproven(
     whom it doesn't concern is not to get in without anybody's seeing it."""
     assert arrival.decision is not None
     sender = arrival.decision.sender
-    if tracking.is_technician(_names_of(sender, arrival), arrival.people.get(sender)):
+    if tracking.technicians.holds(sender, arrival.people.get(sender)):
         return True
     named = [entry.recipient.key for entry in arrival.decision.recipients if entry.role is not Role.HIDDEN]
     keys = [sender, *named[:PEOPLE_ASKED]]
-    people = {name for key in keys if key not in tracking.own for name in _names_of(key, arrival)}
+    people = {name for key in keys if without_tag(key) not in tracking.own for name in _names_of(key, arrival)}
     return not people.isdisjoint(await equipment.spool.participants(transaction))
 
 

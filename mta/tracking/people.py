@@ -7,6 +7,7 @@ from enum import Enum
 
 from mta.config.some_people import SomePeople
 from mta.config.tracking_schema import People, TrackingSettings
+from mta.model.address import without_tag
 from mta.model.person import Person
 from mta.ports.directory import Directory
 
@@ -87,10 +88,3 @@ def _some(people: People) -> SomePeople:
 
 def _holds(some: SomePeople, address_key: str, person: Person | None) -> bool:
     return any(some.holds(key, person) for key in {address_key, without_tag(address_key)})
-
-
-def without_tag(address_key: str) -> str:
-    """An address key without the tag behind a person's name: `jane+shop@example.com` is Jane's (RFC 5233)."""
-    local, at, domain = address_key.rpartition("@")
-    base, plus, _ = local.partition("+")
-    return f"{base}@{domain}" if at and plus and base else address_key

@@ -7,6 +7,7 @@ from hashlib import sha256
 
 from mta.message.headers import addresses
 from mta.message.parse import Message
+from mta.model.address import without_tag
 from mta.model.authentication import AuthenticationResults
 from mta.model.delivery import OnceKey
 from mta.relay.track.settings import Tracking
@@ -52,7 +53,7 @@ def participants(
     named = dict.fromkeys(
         mailbox.address.key for name in ("From", "Reply-To", "To", "Cc") for mailbox in addresses(message, name)
     )
-    return tuple(key for key in named if key not in tracking.own)[:PARTICIPANTS_MAX]
+    return tuple(key for key in named if without_tag(key) not in tracking.own)[:PARTICIPANTS_MAX]
 
 
 def is_authenticated(authentication: AuthenticationResults | None, author_domain: str, *, is_ours: bool) -> bool | None:

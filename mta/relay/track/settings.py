@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mta.config.outgoing_checks import allowed_senders
+from mta.config.outgoing_checks import own_addresses
+from mta.config.some_people import SomePeople
 from mta.config.tracking_schema import TrackingSettings
 from mta.message.reference import make_reference
 from mta.message.tokens import TokenStyle
-from mta.message.wildcards import Glob
 from mta.model.actions import CarryId
 from mta.model.address import Address, domain_key, parse_address
-from mta.model.person import Person
 from mta.model.transaction import Transaction
 
 
@@ -34,20 +33,14 @@ class Tracking:
     """What finds each module's tokens."""
     copy_to: Address | None
     next_hop: str
-    own: frozenset[str] = frozenset()
-    """Address keys of the processing mailbox and those that are monitored: everybody writes to them."""
-    technicians: Glob | None = None
-    technician_groups: frozenset[str] = frozenset()
+    own: frozenset[str]
+    """As `own_addresses` says: everybody writes to them."""
+    technicians: SomePeople
 
     @classmethod
     def of(cls, organisation: str, domain: str, settings: TrackingSettings) -> Tracking:
         """Reads the keys. Raises ConfigurationError."""
-        styles = {
-            module.name: TokenStyle(
-                module.name, module.label or module.name.capitalize(), module.digits, module.subject_token
-            )
-            for module in settings.modules
-        }
+        styles = {module.name: module.style for module in settings.modules}
         found = ((name, style.expression()) for name, style in styles.items())
         copy_to = parse_address(settings.processing_mailbox) if settings.processing_mailbox else None
         return cls(
@@ -59,21 +52,14 @@ class Tracking:
             tuple((name, expression) for name, expression in found if expression is not None),
             copy_to,
             settings.next_hop,
-            allowed_senders(settings) | ({copy_to.key} if copy_to is not None else set()),
-            Glob(settings.technicians.addresses) if settings.technicians.addresses else None,
-            frozenset(group.lower() for group in settings.technicians.groups),
+            own_addresses(settings),
+            SomePeople(settings.technicians.addresses, settings.technicians.groups),
         )
 
     @property
     def looks_into_texts(self) -> bool:
         """Whether some module puts its references there."""
         return any(how != "none" for how in self.in_text.values())
-
-    def is_technician(self, keys: Collection[str], person: Person | None) -> bool:
-        """`keys`: all address keys of somebody, whom the directory knows as `person`."""
-        if self.technicians is not None and any(map(self.technicians.search, keys)):
-            return True
-        return person is not None and not self.technician_groups.isdisjoint(person.groups)
 
     def module(self, named: str) -> str:
         """The module that a rule names; the first one where it names none, or one that is gone."""

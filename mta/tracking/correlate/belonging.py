@@ -7,10 +7,11 @@ from enum import Enum
 
 from mta.config.outgoing_checks import key_of
 from mta.config.tracking_schema import TrackingSettings
+from mta.model.address import without_tag
 from mta.model.transaction import Transaction
 from mta.ports.tracking_store import Conversations
 from mta.tracking.incoming import Automatic, Incoming
-from mta.tracking.people import KnownPeople, without_tag
+from mta.tracking.people import KnownPeople
 
 PARTICIPANTS_MAX = 100
 """That one message brings."""

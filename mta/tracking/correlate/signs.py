@@ -11,7 +11,7 @@ from mta.config.tracking_schema import CorrelationSettings, Module, TicketPatter
 from mta.message.body_text import displayed
 from mta.message.patterns.text_patterns import Pattern, compile_regex
 from mta.message.reference import HEADER, SHAPE, references_in
-from mta.message.tokens import TokenStyle, tokens_in
+from mta.message.tokens import tokens_in
 from mta.model.transaction import Transaction
 from mta.tracking.incoming import Incoming
 from mta.tracking.read.thread_index import ROOT_OCTETS
@@ -32,10 +32,7 @@ class Expressions(NamedTuple):
 @lru_cache(maxsize=32)
 def expressions(modules: tuple[Module, ...], tickets: tuple[TicketPattern, ...]) -> Expressions:
     """Compiled once for each configuration. Raises PatternError for what its check finds before."""
-    styles = (
-        TokenStyle(module.name, module.label or module.name.capitalize(), module.digits, module.subject_token)
-        for module in modules
-    )
+    styles = (module.style for module in modules)
     return Expressions(
         tuple((style.module, found) for style in styles if (found := style.expression()) is not None),
         tuple((ticket.system, compile_regex(ticket.regex)) for ticket in tickets),

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 from mta import events
 from mta.config.clock_words import WEEKDAYS, time_of, zone_of
-from mta.config.outgoing_checks import allowed_senders, key_of
+from mta.config.outgoing_checks import key_of, own_addresses
 from mta.config.tracking_schema import Digest, OutgoingAccount
 from mta.message.addresses import Mailbox
 from mta.message.headers import format_field
 from mta.message.letters import CannotWriteError, Letter, compose
 from mta.message.notice import HEADER, make_notice_id
-from mta.model.address import AddressError, parse_address
+from mta.model.address import AddressError, parse_address, without_tag
 from mta.model.printable import in_a_line
 from mta.model.record import Record, RecordFilter
 from mta.model.tracking import NewTask, TaskKind
@@ -102,10 +102,10 @@ async def standing_of(digest: Digest, desk: Desk, store: TrackingStore, now: dat
 async def _make(digest: Digest, slot: datetime, desk: Desk, store: TrackingStore, now: datetime) -> None:
     account = _account(digest, desk)
     standing = await standing_of(digest, desk, store, now)
-    own = allowed_senders(desk.settings)
+    own = own_addresses(desk.settings)
     tasks = []
     for address in dict.fromkeys(map(key_of, digest.to)):
-        if account is None or address in own:
+        if account is None or without_tag(address) in own:
             reason = "no-account" if account is None else "our-own-mailbox"
             events.tracking_notice_left_out("", rule=f"digest {digest.name}", recipient=address, reason=reason)
             continue

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mta import events
-from mta.config.outgoing_checks import allowed_senders, key_of
+from mta.config.outgoing_checks import key_of, own_addresses
 from mta.config.tracking_schema import Module, OutgoingAccount
 from mta.message.addresses import Mailbox
 from mta.message.headers import format_field
@@ -20,7 +20,7 @@ from mta.message.reference import HEADER as TRANSACTION_HEADER
 from mta.message.reference import make_reference
 from mta.message.subject import has_tag
 from mta.message.unanswered import wants_no_answer
-from mta.model.address import AddressError, parse_address
+from mta.model.address import AddressError, parse_address, without_tag
 from mta.model.person import Person
 from mta.model.record import AddNote
 from mta.model.tracking import NewTask, TaskKind
@@ -71,7 +71,7 @@ class Notifier:
         self._desk = desk
         self._store = store
         self._module: Module | None = desk.module(occasion.transaction.module)
-        self._own = allowed_senders(desk.settings) | {key_of(desk.settings.processing_mailbox)}
+        self._own = own_addresses(desk.settings)
 
     async def carry_out(self, wish: NoticeWish, place: int) -> Notices:
         """`place` tells several of one rule apart. Nobody gets two of one wish."""
@@ -130,7 +130,7 @@ class Notifier:
                 return "needs-smtputf8"
         except AddressError:
             return "not-an-address"
-        if address in self._own:
+        if without_tag(address) in self._own:
             return "our-own-mailbox"
         message = self._occasion.message
         if message is not None and address == message.incoming.author_key:

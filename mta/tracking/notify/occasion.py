@@ -37,9 +37,7 @@ class Occasion:
 
 def style_of(module: Module | None, name: str) -> TokenStyle:
     """How a module's records are written; of one that is not configured any more, by its name alone."""
-    if module is None:
-        return TokenStyle(name, name.capitalize(), 1, "")
-    return TokenStyle(module.name, module.label or module.name.capitalize(), module.digits, module.subject_token)
+    return module.style if module is not None else TokenStyle(name, name.capitalize(), 1, "")
 
 
 def url_of(module: Module | None, transaction: Transaction, *, for_staff: bool) -> str:

@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from mta import events
-from mta.config.outgoing_checks import allowed_senders, key_of
+from mta.config.outgoing_checks import key_of, own_addresses
+from mta.model.address import without_tag
 from mta.model.record import AddNote, Change, Record
 from mta.model.tracking import EntryState, Intake
 from mta.model.transaction import Opening, Transaction
@@ -16,7 +17,7 @@ from mta.ports.tracking_store import TrackingStore
 from mta.tracking.correlate.correlation import Correlation, Outcome
 from mta.tracking.entry import entry_of
 from mta.tracking.incoming import Incoming
-from mta.tracking.notify.occasion import Occasion, style_of
+from mta.tracking.notify.occasion import Occasion
 from mta.tracking.record.draft import Defaults, Draft, NoticeWish
 from mta.tracking.record.facts import OUTCOMES, facts_of
 from mta.tracking.record.files import has_pictures
@@ -87,7 +88,7 @@ def defaults_of(desk: Desk) -> Defaults:
         {module.name: key_of(module.owner) if module.owner else "" for module in desk.settings.modules},
         desk.accepted_domains,
         desk.settings.filters.subject_length,
-        {module.name: style_of(module, module.name) for module in desk.settings.modules},
+        {module.name: module.style for module in desk.settings.modules},
         desk.settings.filters.restricted_attachments,
     )
 
@@ -182,8 +183,8 @@ def _participants(draft: Draft, correlation: Correlation, desk: Desk) -> list[st
         found = [each for each in found if each != author]
     if draft.joins:
         found.append(author)
-    own = allowed_senders(desk.settings) | {key_of(desk.settings.processing_mailbox)}
-    return [each for each in dict.fromkeys(found) if each and each not in own]
+    own = own_addresses(desk.settings)
+    return [each for each in dict.fromkeys(found) if each and without_tag(each) not in own]
 
 
 async def _followed(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from mta.config.outgoing_checks import outgoing_consistency, outgoing_surroundings
+from mta.config.outgoing_checks import outgoing_consistency, outgoing_surroundings, own_addresses
 from mta.config.tracking_schema import TrackingSettings
 
 SMTP = {"name": "post", "kind": "smtp", "host": "mail.example.com", "senders": ["desk@example.com"]}
@@ -29,6 +29,12 @@ def settings(**more: Any) -> TrackingSettings:
 
 def said(**more: Any) -> list[str]:
     return [f"{'.'.join(map(str, each.loc))}: {each.what}" for each in outgoing_consistency((), settings(**more))]
+
+
+def test_addresses_that_are_nobody_s() -> None:
+    own = own_addresses(settings(processing_mailbox="Desk+copies@example.org", allowed_senders=["It+x@example.com"]))
+    assert own == {"desk@example.com", "desk@example.org", "it+x@example.com"}
+    assert own_addresses(settings()) == {"desk@example.com"}
 
 
 def test_what_makes_sense_is_left_alone() -> None:

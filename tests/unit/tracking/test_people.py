@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from mta.model.address import without_tag
 from mta.model.person import Person
-from mta.tracking.people import KnownPeople, Role, without_tag
+from mta.tracking.people import KnownPeople, Role
 from tests.unit.tracking.scene import MemoryDirectory, desk_settings
 
 ANNA = Person("anna@example.com", frozenset({"a.smith@example.com"}), groups=frozenset({"sales", "everybody"}))

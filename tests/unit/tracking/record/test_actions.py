@@ -332,6 +332,14 @@ async def test_whoever_a_rule_tells_may_answer(tmp_path: Path) -> None:
         assert (await desk.take(answer)).state is EntryState.JOINED
 
 
+async def test_our_own_mailboxes_are_told_nothing_whatever_tag_their_address_has(tmp_path: Path) -> None:
+    tagged = SUPPORT.replace("@", "+printers@")
+    rules = f"rules:\n- {{name: a, actions: [create, {{notify: [owner, {SUPPORT}, '{tagged}']}}]}}\n"
+    async with rule_desk(tmp_path, rules) as desk:
+        await desk.take(mail())
+        assert [each["to"] for each in await desk.mails()] == [f"Jane Doe <{AGENT}>"]
+
+
 async def test_nobody_gets_more_notices_a_day_than_the_cap(tmp_path: Path) -> None:
     rules = "rules:\n- {name: a, actions: [create, {notify: owner}]}\n"
     async with rule_desk(tmp_path, rules, filters={"cap_per_day": 2}) as desk:
