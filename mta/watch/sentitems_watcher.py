@@ -70,7 +70,8 @@ def _stopped(notes: EndpointNotes) -> Trouble:
         "sent-items-server",
         f"mailbox server {notes.name} is stopped: {notes.reason}",
         f"{advice}; then `stampline sentitems resume --server {notes.name}`, or a reload with another configuration. "
-        f"Senders' Sent Items stay as they are until then, and mail is not affected. It said: {notes.detail}",
+        "Until then Sent Items stay as they are and filed messages get no marks; mail is not affected. It said: "
+        f"{notes.detail}",
     )
 
 
@@ -79,8 +80,9 @@ def _denied(notes: MailboxNotes) -> Trouble:
         f"sent-items-denied:{notes.mailbox}",
         "sent-items-denied",
         f"mailbox server {notes.endpoint} does not let us into {notes.mailbox}",
-        "Its Sent Items stay as they are. Give our account the right (`stampline sentitems grant --script`), or take "
-        "the sender out with `senders: {all_but: …}`; `stampline sentitems check --mailbox` tries it.",
+        "Its Sent Items stay as they are, and messages there get no marks. Give our account the right (`stampline "
+        "sentitems grant --script`), or take the person out of `senders` (`all_but`) or of the marks' `audience`; "
+        "`stampline sentitems check --mailbox` tries it.",
     )
 
 
