@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from textwrap import wrap
 
 from mta.config.tracking_schema import Module
 from mta.message.structure import Picture
@@ -74,10 +75,15 @@ def note_values(note: AddNote | None) -> Mapping[str, Value]:
 
 
 def lines_of(text: str) -> list[str]:
-    """The first lines, none too long, printable."""
-    lines = printable(text[: LINES_MAX * LINE_MAX]).split("\n")
-    shown = [line.rstrip()[:LINE_MAX] for line in lines[:LINES_MAX]]
-    return [*shown, "…"] if len(lines) > LINES_MAX else shown
+    """The first lines, printable; a paragraph that is one long line becomes several."""
+    first = printable(text[: LINES_MAX * LINE_MAX])
+    lines = [piece for line in first.split("\n")[: LINES_MAX + 1] for piece in _wrapped(line.rstrip())]
+    is_cut = len(lines) > LINES_MAX or len(text) > LINES_MAX * LINE_MAX
+    return [*lines[:LINES_MAX], "…"] if is_cut else lines
+
+
+def _wrapped(line: str) -> list[str]:
+    return [line] if len(line) <= LINE_MAX else wrap(line, LINE_MAX, break_on_hyphens=False)
 
 
 def own_words(occasion: Occasion, module: Module | None, *, for_staff: bool, wrote_it: bool) -> PlainLetter:
@@ -90,6 +96,9 @@ def own_words(occasion: Occasion, module: Module | None, *, for_staff: bool, wro
     if note is not None and not wrote_it and (note.is_public or for_staff):
         said = "\n".join(f"> {line}" for line in lines_of(note.text))
         paragraphs.append(f"{in_a_line(note.author_name, 200) or 'Somebody'} wrote:\n{said}")
+        if note.attachments:
+            names = ", ".join(in_a_line(each.name, 100) or "a file without a name" for each in note.attachments[:50])
+            paragraphs.append(f"With files, which stand there: {names}")
     token = style.write(record.transaction.number)
     if token and not for_staff:
         paragraphs.append(f"To add to it, answer this mail, or keep {token} in the subject.")

@@ -318,3 +318,25 @@ async def test_what_the_desk_has_nothing_of_is_kept_whole(desk: RuleDesk, answer
     )  # fmt: skip
     await desk.take(again)
     assert (await desk.notes())[-1].text == "Please see to it."
+
+
+async def test_staffs_answer_goes_to_the_requester_whole(desk: RuleDesk) -> None:
+    """A paragraph is one line in the mail of most programs; files stay where the record is, and are named."""
+    await desk.take(mail())
+    reference = (await desk.mails())[0]["references"].split()[-1]
+    paragraph = " ".join(f"word{number}" for number in range(600))
+    body = (
+        f"--b\r\nContent-Type: text/plain\r\n\r\n{paragraph}\r\n"
+        "--b\r\nContent-Type: text/plain\r\nContent-Disposition: attachment; filename=steps.txt\r\n\r\nx\r\n--b--\r\n"
+    )
+    await desk.take(
+        mail(
+            f"Jane <{AGENT}>", message_id="<a@desk.example.com>", references=reference, body=body,
+            content_type="multipart/mixed; boundary=b",
+        )
+    )  # fmt: skip
+    answer = (await desk.mails())[-1]
+    assert answer["to"] == ANNA
+    words = answer.get_content().replace("> ", "").split()
+    assert [word for word in words if word.startswith("word")] == paragraph.split()
+    assert "steps.txt" in words
