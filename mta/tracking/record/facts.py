@@ -14,6 +14,7 @@ from mta.model.person import Person
 from mta.model.record import Record
 from mta.model.transaction import Transaction
 from mta.ports.tracking_store import TrackingStore
+from mta.tracking.correlate import reasons
 from mta.tracking.correlate.correlation import Correlation, Outcome
 from mta.tracking.incoming import Automatic, Incoming
 from mta.tracking.people import Role
@@ -117,8 +118,13 @@ async def facts_of(
             await desk.people.role(author),
             await desk.people.is_one_of(author, participants),
         ),
-        OUTCOMES[correlation.outcome],
+        "new" if record is None and _was_begun(correlation) else OUTCOMES[correlation.outcome],
         transaction,
         record,
         participants,
     )
+
+
+def _was_begun(correlation: Correlation) -> bool:
+    """Its Message-ID names a conversation: where that has no record, we died between opening it and the commit."""
+    return correlation.outcome is Outcome.JOINED and correlation.reason == reasons.MESSAGE_ID

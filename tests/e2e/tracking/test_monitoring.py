@@ -39,6 +39,8 @@ def until_empty(boxes: Maildirs, name: str = "help", timeout_s: float = 30) -> N
     "point",
     [
         pytest.param("message-fetched", marks=pytest.mark.long),
+        "after-open-transaction",
+        pytest.param("before-take", marks=pytest.mark.long),
         "message-taken",
         pytest.param("message-moved", marks=pytest.mark.long),
     ],

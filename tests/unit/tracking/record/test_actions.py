@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from mta.model.person import Person
+from mta.model.reply import INTERNAL_ERROR, TemporaryError
 from mta.model.tracking import EntryState, TaskKind
 from mta.tracking.dry_run import dry_run
 from tests.unit.tracking.record.rule_desk import JANE, Templates, rule_desk
@@ -113,6 +114,25 @@ async def test_a_rule_in_audit_does_nothing(tmp_path: Path) -> None:
 
 
 # --- records ----------------------------------------------------------------------------------------------------------
+
+
+async def test_what_was_begun_and_not_taken_makes_its_record_the_next_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the process dies after it has opened the conversation."""
+
+    async def full(*given: object) -> None:
+        raise TemporaryError(INTERNAL_ERROR)
+
+    async with rule_desk(tmp_path, CREATE.replace("note]", "note, {notify: requester}]")) as desk:
+        with monkeypatch.context() as patched:
+            patched.setattr(desk.store, "take", full)
+            with pytest.raises(TemporaryError):
+                await desk.take(mail())
+        taken = await desk.take(mail())
+        record = await desk.record()
+        assert (taken.state, record.transaction.number, record.requester) == (EntryState.JOINED, 1, ANNA)
+        assert len(await desk.mails()) == len(await desk.notes()) == 1
 
 
 async def test_a_record_has_what_the_rule_says(tmp_path: Path) -> None:
