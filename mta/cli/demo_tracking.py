@@ -210,6 +210,12 @@ def _shown(transaction: Transaction | None, seen: _Seen) -> str:
     return f"{transaction}, {notes} note{'' if notes == 1 else 's'}"
 
 
+def _became(entry: Entry, *, has_joined: bool) -> str:
+    if has_joined:
+        return "joins it"
+    return "doesn't join: left out" if entry.transaction is None else "doesn't join: a record of its own"
+
+
 def _judged(conversation: Sequence[Told], seen: _Seen) -> tuple[list[list[str]], list[str]]:
     rows, wrong = [], []
     first = seen.entries.get(conversation[0].message_id)
@@ -222,7 +228,8 @@ def _judged(conversation: Sequence[Told], seen: _Seen) -> tuple[list[list[str]],
         has_joined = entry.state is EntryState.JOINED and entry.transaction == record
         if has_joined is not told.joins:
             wrong.append(f"{told.what}: {entry.state.value} by {entry.reason}")
-        rows.append([told.what, entry.state.value, entry.reason, _shown(entry.transaction, seen)])
+        became = "opens a record" if told is conversation[0] else _became(entry, has_joined=has_joined)
+        rows.append([told.what, became, entry.reason, _shown(entry.transaction, seen)])
     notes = seen.notes.get(record, ()) if record is not None else ()
     if len(notes) != 2:
         wrong.append(f"the record has {len(notes)} notes instead of two")
