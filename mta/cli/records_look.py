@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from mta.cli.command import CommandFailedError, ExitCode, print_json, print_tabl
 from mta.cli.queue_spool import read_configuration, with_store
 from mta.cli.records_filters import filter_of
 from mta.cli.records_named import transaction_named
+from mta.config.explain_errors import closest
 from mta.config.schema import Configuration
 from mta.model.printable import in_a_line
 from mta.model.record import Note, Record, RecordAttachment
@@ -29,10 +31,12 @@ _TOLD = 1000
 
 
 def run_list(arguments: argparse.Namespace) -> int:
-    which = filter_of(arguments)
+    which, configuration = filter_of(arguments), read_configuration(arguments)
 
     async def use(store: TrackingStore) -> int:
         counts = await store.count_records(which)
+        if not counts:
+            _require_module(which.module, configuration)
         if arguments.count:
             print_json(counts_to_json(counts)) if arguments.json else print(counts_text(counts))
             return ExitCode.OK
@@ -49,7 +53,19 @@ def run_list(arguments: argparse.Namespace) -> int:
         print(counts_text(counts))
         return ExitCode.OK
 
-    return with_store(read_configuration(arguments), use)
+    return with_store(configuration, use)
+
+
+def _require_module(name: str, configuration: Configuration) -> None:
+    """Records may be of a module that is gone; where there are none, a name that isn't known is a slip."""
+    known = {
+        module.name
+        for organisation in configuration.every_organisation
+        if organisation.tracking is not None
+        for module in organisation.tracking.modules
+    }
+    if known and name and name not in known:
+        raise CommandFailedError(f"no module is called {name!r}; {closest(name, known)}", ExitCode.BAD_CONFIGURATION)
 
 
 def _row(record: Record, now: datetime) -> list[str]:
@@ -218,22 +234,35 @@ def _time(at: datetime | None) -> str:
 def run_pending(arguments: argparse.Namespace) -> int:
     async def use(store: TrackingStore) -> int:
         found = await store.entries(arguments.organisation, state=EntryState.PENDING, limit=_TOLD)
+        names = _named_once(found)
         if arguments.json:
-            print_json([entry_to_json(entry) for entry in found])
+            print_json([{**entry_to_json(entry), "entry": names[entry.key]} for entry in found])
             return ExitCode.OK
         if found:
             now = datetime.now(UTC)
-            print_table(("RECORD", "AGE", "SENDER", "MAILBOX", "ENTRY"), [_pending_row(each, now) for each in found])
+            headings = ("RECORD", "AGE", "SENDER", "WHY", "MAILBOX", "ENTRY")
+            print_table(headings, [_pending_row(each, names[each.key], now) for each in found])
         print(f"{len(found)} wait{'s' if len(found) == 1 else ''} for `stampline records accept|decline ENTRY`")
         return ExitCode.OK
 
     return with_store(read_configuration(arguments), use)
 
 
-def _pending_row(entry: Entry, now: datetime) -> list[str]:
+def _named_once(entries: Sequence[Entry]) -> Mapping[str, str]:
+    """By their keys what names them: the Message-ID, unless several have it, as anybody can use one again."""
+    uses = Counter((entry.organisation, entry.message_id) for entry in entries)
+    return {
+        entry.key: entry.message_id
+        if uses[entry.organisation, entry.message_id] == 1 and entry.message_id
+        else entry.key
+        for entry in entries
+    }
+
+
+def _pending_row(entry: Entry, name: str, now: datetime) -> list[str]:
     age = short_age((now - entry.at).total_seconds())
-    name = entry.message_id or entry.key
-    return [str(entry.transaction or "-"), age, _in_a_cell(entry.sender), entry.mailbox, in_a_line(name, 1000)]
+    who, why = _in_a_cell(entry.sender), _in_a_cell(entry.reason)
+    return [str(entry.transaction or "-"), age, who, why, entry.mailbox, in_a_line(name, 2000)]
 
 
 # --- as JSON ---------------------------------------------------------------------------------------------------------

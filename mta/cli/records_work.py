@@ -55,9 +55,15 @@ async def _pending(store: TrackingStore, text: str, organisation: str) -> Entry:
     """Raises CommandFailedError."""
     names = {text, f"<{text}>", f"id:{text}", f"id:<{text}>"}
     waiting = await store.entries(organisation, state=EntryState.PENDING, limit=_LOOKED_AT)
-    found = [entry for entry in waiting if entry.key in names or (entry.message_id and entry.message_id in names)]
+    found = [entry for entry in waiting if entry.key == text]
+    found = found or [entry for entry in waiting if not names.isdisjoint((entry.key, entry.message_id))]
     if not found:
         raise CommandFailedError(f"no message {text!r} waits: `stampline records pending` shows those that do")
+    if len({entry.organisation for entry in found}) < len(found):
+        which = ", ".join(f"{entry.key} of {entry.sender or 'nobody'}" for entry in found[:10])
+        raise CommandFailedError(
+            in_a_line(f"several messages have that Message-ID: name one by its entry, {which}", 2000)
+        )
     if len(found) > 1:
         where = ", ".join(sorted({entry.organisation for entry in found}))
         raise CommandFailedError(f"{text!r} waits in several organisations ({where}): add --organisation NAME")

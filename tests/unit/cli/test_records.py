@@ -66,9 +66,11 @@ class Records:
         opened: Transaction = self.fill(take)
         return opened
 
-    def stranger(self, transaction: Transaction, message_id: str) -> None:
-        entry = Entry(f"id:{message_id}", "default", "support", message_id, "00", EntryState.PENDING, "stranger", NOW,
-                      "new@customer.example", "received", transaction)  # fmt: skip
+    def stranger(
+        self, transaction: Transaction, message_id: str, key: str = "", sender: str = "new@customer.example"
+    ) -> None:
+        entry = Entry(key or f"id:{message_id}", "default", "support", message_id, "00", EntryState.PENDING, "stranger",
+                      NOW, sender, "received", transaction)  # fmt: skip
         self.fill(lambda store: store.take(Intake(entry)))
 
     def octets(self, *arguments: str, code: int = 0) -> bytes:
@@ -124,6 +126,15 @@ def test_filters_narrow_down(records: Records) -> None:
     ]
 
 
+def test_a_module_that_nobody_knows_is_a_slip(records: Records) -> None:
+    records.ticket("<1@example.net>")
+    tracking = "  tracking: {keys: [{env: HOME}], rules: rules, modules: [{name: case}]}\n"
+    records.config.write_text(CONFIGURATION.replace("organisation:\n", f"organisation:\n{tracking}"))
+    assert "did you mean 'case'" in records.run("list", "--module", "cases", code=2)
+    assert "0 records" in records.run("list", "--module", "case")
+    assert "ticket-1" in records.run("list", "--module", "ticket")  # which the configuration has no more
+
+
 def test_what_strangers_wrote_steers_no_terminal(records: Records) -> None:
     transaction = records.ticket("<1\x1b]0;x\x07@x>", title=HOSTILE, text=HOSTILE)
     records.stranger(transaction, "<2\x1b[31m@x>")
@@ -175,13 +186,23 @@ def test_a_conversation_without_a_record_is_shown(records: Records) -> None:
 def test_a_stranger_is_let_in(records: Records, name: str) -> None:
     transaction = records.ticket("<1@x>")
     records.stranger(transaction, "<2@x>")
-    assert re.search(r"ticket-1  3h\d\dm  new@customer.example  support  <2@x>\n", records.run("pending"))
+    assert re.search(r"ticket-1  3h\d\dm  new@customer.example  stranger  support  <2@x>\n", records.run("pending"))
     assert records.run("accept", name) == "new@customer.example takes part in ticket-1\n"
     assert "new@customer.example" in records.json("show", "ticket-1")["participants"]
     (logged,) = records.logged("pending-decided")
     assert (logged["decision"], logged["record"], logged["message_id"]) == ("accept", "ticket-1", "<2@x>")
     assert logged["by"]
     assert "no message" in records.run("accept", name, code=1)
+
+
+def test_of_two_strangers_with_one_message_id_each_is_decided_about_by_itself(records: Records) -> None:
+    transaction = records.ticket("<1@x>")
+    records.stranger(transaction, "<2@x>")
+    records.stranger(transaction, "<2@x>", key="id:<2@x>:forged", sender="evil@elsewhere.example")
+    assert "id:<2@x>:forged of evil@elsewhere.example" in records.run("accept", "<2@x>", code=1)
+    assert {each["entry"] for each in records.json("pending")} == {"id:<2@x>", "id:<2@x>:forged"}
+    assert records.run("decline", "id:<2@x>:forged") == "evil@elsewhere.example stays out of ticket-1\n"
+    assert records.run("accept", "<2@x>") == "new@customer.example takes part in ticket-1\n"
 
 
 def test_a_stranger_is_left_out(records: Records) -> None:
