@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from base64 import b64encode
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -251,6 +252,9 @@ def run_work(arguments: argparse.Namespace) -> int:
         _have_them_tried(configuration)
     done = f"would be {_DONE[name]}" if arguments.dry_run else _DONE[name]
     print_json({done.replace(" ", "_"): changed}) if arguments.json else print(f"{done}: {changed}")
+    if arguments.numbers and not changed:
+        print("none of these is such a task: `stampline records tasks` shows what waits and what died", file=sys.stderr)
+        return ExitCode.FAILED
     return ExitCode.OK
 
 

@@ -96,6 +96,7 @@ def test_what_is_dropped_is_over(records: Records) -> None:
     [
         (["replay"], 2), (["drop"], 2), (["replay", "--all", "1"], 2), (["drop", "--all", "--kind", "call"], 2),
         (["tasks", "99"], 1), (["tasks", "--record", "no record"], 2), (["drop", "--waiting"], 2),
+        (["replay", "99"], 1), (["drop", "99", "--json"], 1),
     ],
 )  # fmt: skip
 def test_what_cannot_be_meant_is_refused(records: Records, arguments: list[str], code: int) -> None:
