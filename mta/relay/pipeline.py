@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from mta import events
+from mta.draining import finished
 from mta.model.address import Address
 from mta.model.delivery import Body, LeasedDelivery
 from mta.model.envelope import Client, Envelope
@@ -148,12 +149,4 @@ class Pipeline:
 
     async def finish(self, within_s: float) -> int:
         """Let what is in hand end; cut off the rest, whose leases a successor takes over. Returns how many were cut."""
-        tasks = self._equipment.in_hand.tasks
-        if not tasks:
-            return 0
-        _, late = await asyncio.wait(set(tasks), timeout=within_s)
-        for task in late:
-            task.cancel()
-        if late:
-            await asyncio.wait(late)
-        return len(late)
+        return await finished(set(self._equipment.in_hand.tasks), within_s)

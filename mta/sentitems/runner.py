@@ -11,6 +11,7 @@ from itertools import chain, repeat
 from typing import Any, Protocol, TypeVar
 
 from mta import events
+from mta.draining import finished
 from mta.model.reply import MailError
 from mta.model.sentitem import JobFilter, JobOutcome, JobState, MailboxNotes, SentItemJob, Switch
 from mta.ports.clock import Clock
@@ -93,14 +94,7 @@ class Runner:
         """Take no more, wait so long for what is in hand, give the rest back; how much that was."""
         self._is_draining = True
         self.wake()
-        tasks = [task for _, task in self._in_hand.values()]
-        late: set[asyncio.Task[None]] = set()
-        if tasks:
-            _, late = await asyncio.wait(tasks, timeout=limit_s)
-        for task in late:
-            task.cancel()
-        await asyncio.gather(*late, return_exceptions=True)
-        return len(late)
+        return await finished([task for _, task in self._in_hand.values()], limit_s)
 
     async def close(self) -> None:
         """End connections to servers."""

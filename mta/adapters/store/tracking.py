@@ -251,8 +251,11 @@ class SqliteTrackingStore(ConversationAccess):
     async def purge(self, which: RecordFilter) -> int:
         wanted = record_conditions(replace(which, with_deleted=True), self._clock.now())
         wanted = replace(wanted, conditions=(*wanted.conditions, SQL["which_record_deleted"]))
+        return await self._in_steps(PurgeRecords(wanted.statement("records_to_purge"), wanted.values, _PURGED))
+
+    async def _in_steps(self, asked: PurgeRecords | ReplayTasks | DropTasks) -> int:
+        """Carry it out in transactions of bounded size, until nothing is left that matches; for how many."""
         total = 0
-        asked = PurgeRecords(wanted.statement("records_to_purge"), wanted.values, _PURGED)
         while (done := await self._writer.submit(asked)).found:
             total += done.found
             await self._discard(self._paths(done.files))
@@ -323,22 +326,11 @@ class SqliteTrackingStore(ConversationAccess):
             return 0
         wanted = task_conditions(which)
         values = {**wanted.values, "replayed": replayed.value}
-        asked = ReplayTasks(wanted.statement("tasks_to_replay"), values, microseconds(now), CHUNK)
-        total = 0
-        while (done := await self._writer.submit(asked)).found:
-            total += done.found
-            asked = replace(asked, after=done.last)
-        return total
+        return await self._in_steps(ReplayTasks(wanted.statement("tasks_to_replay"), values, microseconds(now), CHUNK))
 
     async def drop(self, which: TaskFilter) -> int:
         wanted = task_conditions(which)
-        asked = DropTasks(wanted.statement("tasks_to_drop"), wanted.values, self._now(), CHUNK)
-        total = 0
-        while (done := await self._writer.submit(asked)).found:
-            await self._discard(self._paths(done.files))
-            total += done.found
-            asked = replace(asked, after=done.last)
-        return total
+        return await self._in_steps(DropTasks(wanted.statement("tasks_to_drop"), wanted.values, self._now(), CHUNK))
 
     async def count_tasks(self, which: TaskFilter) -> Mapping[tuple[TaskTarget, TaskState], int]:
         wanted = task_conditions(which)

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from mta import events
+from mta.draining import finished
 from mta.events import Sink
 from mta.model.reply import MailError
 from mta.ports.clock import Clock
@@ -129,14 +130,7 @@ class Monitors:
         self.wake()
         for monitor in self._every:
             monitor.end_soon()
-        tasks = self.in_hand
-        late: set[asyncio.Task[None]] = set()
-        if tasks:
-            _, late = await asyncio.wait(tasks, timeout=limit_s)
-        for task in late:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        return len(late)
+        return await finished(self.in_hand, limit_s)
 
     async def close(self) -> None:
         """End connections, and note that this was a proper end."""

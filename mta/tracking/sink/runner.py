@@ -17,6 +17,7 @@ from mta import events
 from mta.config.outgoing_checks import allowed_senders
 from mta.config.settings_digest import digest_of
 from mta.config.tracking_schema import TrackingSettings, WebhookSink
+from mta.draining import finished
 from mta.model import task_reasons as reasons
 from mta.model.reply import MailError
 from mta.model.tracking import NewTask, Task, TaskFilter, TaskKind, TaskOutcome, TaskState, TaskTarget
@@ -121,14 +122,7 @@ class TaskRunner:
         """Take no more, wait so long for what is in hand, break off the rest, which will be done again; how many."""
         self._is_draining = True
         self.wake()
-        tasks = [task for _, task in self._in_hand.values()]
-        late: set[asyncio.Task[None]] = set()
-        if tasks:
-            _, late = await asyncio.wait(tasks, timeout=limit_s)
-        for task in late:
-            task.cancel()
-        await asyncio.gather(*late, return_exceptions=True)
-        return len(late)
+        return await finished([task for _, task in self._in_hand.values()], limit_s)
 
     async def close(self) -> None:
         """End connections and threads."""

@@ -143,6 +143,16 @@ def test_an_error_of_ours_does_not_show_the_text_it_is_about(lines: Lines) -> No
     assert "body" not in lines.lines[0]
 
 
+def test_a_fault_of_ours_at_somebody_s_mail_shows_nothing_of_it(lines: Lines) -> None:
+    subject = "layoffs in March"
+    with pytest.raises(ValueError, match=subject) as caught:
+        int(subject)
+    events.own_fault("task 1", caught.value)
+    assert "error=ValueError" in lines.lines[0]
+    assert "test_log.py" in lines.lines[0]
+    assert subject not in lines.lines[0]
+
+
 def test_what_a_task_logs_can_go_to_a_log_of_its_own(lines: Lines) -> None:
     own = Lines()
     with events.logged_to([own]):
