@@ -15,7 +15,7 @@ COLUMNS = ("idempotency_key", "at", "event", "module", "number", "state", "reque
 
 
 class CsvJournal:
-    """A line for each event: `settings: {file: /var/lib/desk/journal.csv}`.
+    """A line for each event: `settings: {file: /var/lib/stampline/journal.csv}`.
 
     It may be called from several threads, and again for what it has written already: the key tells.
     """
