@@ -24,7 +24,7 @@ from mta.model.tracking import NewTask, Task, TaskFilter, TaskKind, TaskOutcome,
 from mta.ports.clock import Clock
 from mta.ports.task_errors import RefusedTaskError, TaskError
 from mta.ports.tracking_store import TrackingStore
-from mta.tracking.sink.schedule import AFTER_OWN_FAULT_S, GIVE_UP_AFTER, begun_at, next_attempt
+from mta.tracking.sink.schedule import AFTER_OWN_FAULT_S, GIVE_UP_AFTER, LONGEST_PAUSE, begun_at, next_attempt
 from mta.tracking.sink.target import LeftAloneError, Target
 from mta.tracking.sink.ways import AccountWay, OpenAccount, OpenSink, SinkWay, WriteBack, WriteBackWay
 
@@ -35,6 +35,8 @@ STORE_AGAIN_S = (1.0, 2.0, 5.0, 10.0)
 IN_HAND_MAX = 64
 AT_ONCE = 8
 """Tasks that one look takes, with their payload."""
+DUE_WITHIN = 2 * LONGEST_PAUSE
+"""What waits for longer, waits by a clock that was wrong."""
 OCTETS_MAX = 50_000_000
 """Of payloads in hand, above which no more are taken."""
 
@@ -82,6 +84,8 @@ class TaskRunner:
         self._in_hand: dict[int, tuple[Task, asyncio.Task[None]]] = {}
         self._look_now = asyncio.Event()
         self._is_draining = False
+        self._waits_too_long: bool | None = None
+        """Tasks wait for times that a clock which was wrong has noted; None while that isn't known."""
 
     # --- orders -------------------------------------------------------------------------------------------------------
 
@@ -298,15 +302,20 @@ class TaskRunner:
     # --- beside them --------------------------------------------------------------------------------------------------
 
     async def _heed_clock(self) -> None:
-        if self._clock_watch is None:
-            return
-        leap = self._clock_watch.look()
-        if not leap:
-            return
-        events.clock_leapt(leap.total_seconds(), nothing_expires_for_s=3600.0 if leap > timedelta(0) else 0.0)
-        if leap < timedelta(0):  # what was due would wait for times that are far ahead now
+        """After a leap backwards, also while we didn't run, what was due would wait for times that are far ahead."""
+        leap = self._clock_watch.look() if self._clock_watch is not None else timedelta(0)
+        if leap:
+            events.clock_leapt(leap.total_seconds(), nothing_expires_for_s=3600.0 if leap > timedelta(0) else 0.0)
+        if leap < timedelta(0):
             self.try_now()
-            await self._store.replay(TaskFilter(state=TaskState.WAITING), self._clock.now())
+            self._waits_too_long = True
+        which, now = TaskFilter(state=TaskState.WAITING), self._clock.now()
+        if self._waits_too_long is None:
+            newest = await self._store.tasks(which)
+            self._waits_too_long = any(task.due_at is not None and task.due_at > now + DUE_WITHIN for task in newest)
+        if self._waits_too_long:
+            await self._store.replay(which, now)
+            self._waits_too_long = False
 
     async def _keep_house(self) -> None:
         while self._to_hasten:

@@ -254,6 +254,12 @@ async def test_after_a_leap_backwards_nothing_waits_for_times_far_ahead(desk: Be
     assert set((await desk.states()).values()) == {(DONE, "")}
 
 
+async def test_a_clock_that_was_set_back_while_we_did_not_run_keeps_nothing_waiting(desk: Bench) -> None:
+    await desk.add(call("a", due_at=NOON + timedelta(days=400)))
+    await desk.work()
+    assert await desk.states() == {"a": (DONE, "")}
+
+
 async def test_a_fault_of_ours_costs_no_other_task_and_tells_no_content(
     desk: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
