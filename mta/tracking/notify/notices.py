@@ -145,9 +145,10 @@ class Notifier:
         elif self._occasion.event == "note.added" and address in self._addressed():
             return "has-it"
         subject = message.incoming.subject if message is not None else self._occasion.record.title
+        is_staff = address == self._occasion.record.owner or (await self._desk.people.role(address)).is_technician
         return await may_write_to(
             address, "", subject, organisation=self._desk.name, filters=self._desk.settings.filters,
-            people=self._desk.people, conversations=self._store, now=self._occasion.now,
+            people=self._desk.people, conversations=self._store, now=self._occasion.now, is_staff=is_staff,
         )  # fmt: skip
 
     # --- by what ------------------------------------------------------------------------------------------------------
