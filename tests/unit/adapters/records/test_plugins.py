@@ -199,3 +199,10 @@ async def test_columns_come_from_the_records_fields(examples: None) -> None:
     plugged = PluggedColumns("record-fields", {"fields": {"Priority": "priority", "Costs": "costs"}})
     record = {"number": 7, "state": "open", "fields": {"priority": "high", "costs": "120"}}
     assert await plugged.of(record) == {"Ticket": 7, "State": "open", "Priority": "high", "Costs": 120}
+
+
+@pytest.mark.parametrize("name", ["Keywords", "keywords", "StamplineLink"])
+async def test_no_column_takes_the_place_of_categories_or_the_link(examples: None, name: str) -> None:
+    """Outlook keeps an item's categories in the property `Keywords` of the same set."""
+    with pytest.raises(RefusedTaskError, match="that name is taken"):
+        await PluggedColumns("record-fields", {"fields": {name: "priority"}}).of({"number": 7, "state": "open"})
