@@ -40,6 +40,7 @@ OF_SENT_ITEMS = {"before-job-settle", "after-job-settle", "recovering-jobs"}
 OF_TRACKING = {
     "before-open-transaction", "after-open-transaction", "before-merge", "after-merge", "before-take", "after-take",
     "before-task-settle", "after-task-settle", "task-done", "message-fetched", "message-taken", "message-moved",
+    "recovering-tracking",
 }  # fmt: skip
 """And these, with all that begin with `tracking-`."""
 CRASH_POINTS = sorted(

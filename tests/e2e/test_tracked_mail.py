@@ -243,7 +243,8 @@ def test_a_large_message_is_copied_octet_by_octet(running: Running) -> None:
     copy, inner = running.wait_for_copy("large")
     assert inner == delivered
     assert copy.is_intact
-    assert not [path for path in (running.relay.folder / "spool" / "bodies").rglob("*") if path.is_file()]
+    bodies = running.relay.folder / "spool" / "bodies"
+    wait_until(lambda: not [path for path in bodies.rglob("*") if path.is_file()], 30, "nothing of it stays")
 
 
 def test_the_log_and_trace_name_conversation_and_copy(running: Running) -> None:
