@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import IntEnum
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,20 @@ def add_word(words: Any, name: str, summary: str) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     return parser
+
+
+def add_operation(
+    words: Any, name: str, summary: str, run: Callable[[argparse.Namespace], int], *, exit_codes: str,
+    json: bool = True,
+) -> argparse.ArgumentParser:  # fmt: skip
+    """`add_word` for one that reads the configuration, and that `run` carries out; `json`: it can print JSON."""
+    word = add_word(words, name, summary)
+    word.epilog = exit_codes
+    add_config(word)
+    if json:
+        word.add_argument("--json", action="store_true", help="print JSON")
+    word.set_defaults(run=run)
+    return word
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:

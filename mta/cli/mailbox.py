@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from mta.cli import mailbox_grant, mailbox_list, mailbox_orders
-from mta.cli.command import add_config, add_word, new_parser, seconds_of
+from mta.cli.command import add_config, add_operation, add_word, new_parser, seconds_of
 
 EXIT_CODES = "exit codes: 0 done · 1 failed · 2 bad configuration or usage"
+_word = partial(add_operation, exit_codes=EXIT_CODES)
 
 
 def add_parser(subparsers: Any) -> None:
@@ -62,12 +63,3 @@ def _poll(arguments: argparse.Namespace) -> int:
     from mta.cli import mailbox_poll  # without a running process it is one
 
     return mailbox_poll.run(arguments)
-
-
-def _word(words: Any, name: str, summary: str, run: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
-    word = add_word(words, name, summary)
-    word.epilog = EXIT_CODES
-    add_config(word)
-    word.add_argument("--json", action="store_true", help="print JSON")
-    word.set_defaults(run=run)
-    return word

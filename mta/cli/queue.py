@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from mta.cli import queue_frozen, queue_recover, queue_show, queue_view, queue_work
-from mta.cli.command import ExitCode, add_config, add_word, at_least_one, new_parser, print_json
+from mta.cli.command import ExitCode, add_operation, at_least_one, new_parser, print_json
 from mta.cli.queue_filters import add_filters, filter_of
 from mta.cli.queue_hops import tell_of_unknown_hop
 from mta.cli.queue_spool import read_configuration, with_spool
@@ -20,6 +20,7 @@ EXIT_CODES = (
     "exit codes: 0 done, also where a filter matches nothing · 2 bad configuration or usage ·\n"
     "1 failed: an id is not in the queue, or what a worker has in hand was left alone"
 )
+_word = partial(add_operation, exit_codes=EXIT_CODES)
 
 
 def add_parser(subparsers: Any) -> None:
@@ -46,15 +47,6 @@ def add_parser(subparsers: Any) -> None:
         queue_work.add_arguments(_word(words, name, work.summary, queue_work.run), name, add_filters)
     queue_frozen.add_words(words, _word)
     queue_recover.add_words(words)
-
-
-def _word(words: Any, name: str, summary: str, run: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
-    word = add_word(words, name, summary)
-    word.epilog = EXIT_CODES
-    add_config(word)
-    word.add_argument("--json", action="store_true", help="print JSON")
-    word.set_defaults(run=run)
-    return word
 
 
 def run_list(arguments: argparse.Namespace) -> int:

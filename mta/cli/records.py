@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from mta.cli import records_export, records_look, records_tasks, records_work
-from mta.cli.command import add_config, add_word, at_least_one, new_parser
+from mta.cli.command import add_operation, at_least_one, new_parser
 from mta.cli.records_filters import add_filters
 
 EXIT_CODES = "exit codes: 0 done, also where a filter matches nothing · 1 failed · 2 bad configuration or usage"
+_word = partial(add_operation, exit_codes=EXIT_CODES)
 LIST_LIMIT = 100
 _RECORD = "as `ticket-17`, or its number alone where only one record has it"
 
@@ -59,15 +60,3 @@ def _add_record(parser: argparse.ArgumentParser, name: str, shown: str, *, with_
     parser.add_argument(name, metavar=shown, help=_RECORD)
     if with_organisation:
         parser.add_argument("--organisation", default="", metavar="NAME", help="of this organisation")
-
-
-def _word(
-    words: Any, name: str, summary: str, run: Callable[[argparse.Namespace], int], *, json: bool = True
-) -> argparse.ArgumentParser:
-    word = add_word(words, name, summary)
-    word.epilog = EXIT_CODES
-    add_config(word)
-    if json:
-        word.add_argument("--json", action="store_true", help="print JSON")
-    word.set_defaults(run=run)
-    return word

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from mta.cli import sentitems_grant, sentitems_look, sentitems_work
-from mta.cli.command import add_config, add_word, at_least_one, new_parser
+from mta.cli.command import add_operation, at_least_one, new_parser
 from mta.cli.sentitems_filters import add_filters
 
 EXIT_CODES = "exit codes: 0 done, also where a filter matches nothing · 1 failed · 2 bad configuration or usage"
+_word = partial(add_operation, exit_codes=EXIT_CODES)
 LIST_LIMIT = 1000
 
 
@@ -64,12 +65,3 @@ def _check(arguments: argparse.Namespace) -> int:
     from mta.cli import sentitems_check  # brings mailbox servers and directories, which the other words don't need
 
     return sentitems_check.run(arguments)
-
-
-def _word(words: Any, name: str, summary: str, run: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
-    word = add_word(words, name, summary)
-    word.epilog = EXIT_CODES
-    add_config(word)
-    word.add_argument("--json", action="store_true", help="print JSON")
-    word.set_defaults(run=run)
-    return word
