@@ -20,8 +20,12 @@ from mta.adapters.store.place import FILE
 from mta.adapters.store.recover import recover
 from mta.adapters.store.sentitems import SqliteSentItemJobs
 from mta.adapters.store.sqlite import SqliteSpool
+from mta.adapters.store.tracking import SqliteTrackingStore
 from mta.model.delivery import SentCopy, Settlement, State
 from mta.model.queue import QueueFilter
+from mta.model.record import RecordFilter
+from tests.contract.spools import SettableClock
+from tests.contract.tracking import Arrivals, create, note
 from tests.servers.faults import needs
 from tests.spool_samples import sample_message
 
@@ -160,6 +164,29 @@ async def test_sent_items_jobs_are_recovered_once(tmp_path: Path) -> None:
     leased = await jobs.lease_due(now, limit=100)
     assert sorted(copy.body.size_octets for job in leased for copy in job.copies) == [500] * 9 + [200_000] * 3
     await jobs.close()
+
+
+async def test_records_are_recovered_once(tmp_path: Path) -> None:
+    store = await SqliteTrackingStore.open(tmp_path, works=True, reserve=0)
+    arrivals = Arrivals(store, SettableClock())
+    for number in range(MESSAGES):
+        transaction = await arrivals.open(f"<{number}@customer.example>")
+        message_id, data = f"<{number}@customer.example>", bytes([number]) * (200_000 if number % 4 == 0 else 500)
+        await arrivals.take(transaction, create(transaction), note(transaction, "x", data), message_id=message_id)
+    await store.close()
+    _damage(tmp_path)
+    assert set_aside(tmp_path) is not None
+    prepare(tmp_path)
+    _killed(tmp_path, "recover", "recovering-tracking")
+    (aside,) = set_aside_folders(tmp_path)
+    recover(tmp_path, aside, 0)
+    recover(tmp_path, aside, 0)
+    store = await SqliteTrackingStore.open(tmp_path, works=True, reserve=0)
+    found = [record async for record in store.export(RecordFilter())]
+    sizes = [each.size_octets for _, notes in found for one in notes for each in one.attachments]
+    assert sorted(sizes) == [500] * 9 + [200_000] * 3
+    assert len(found) == MESSAGES
+    await store.close()
 
 
 def _files(folder: Path) -> Sequence[Path]:
