@@ -95,7 +95,10 @@ class TrackingStore(Conversations, Protocol):
         ...
 
     async def accept_pending(self, organisation: str, key: str) -> Entry | None:
-        """The owner lets it in: it is joined, its note its sender's, who takes part now. None where no such entry is pending."""
+        """The owner lets it in: it is joined, its note its sender's, who takes part now.
+
+        None where no such entry is pending.
+        """
         ...
 
     async def decline_pending(self, organisation: str, key: str) -> Entry | None:

@@ -46,9 +46,7 @@ class DryRun:
     told: Sequence[Told] = ()
 
 
-async def dry_run(
-    data: bytes, mailbox: MonitoredMailbox, desk: Desk, store: TrackingStore, now: datetime
-) -> DryRun:
+async def dry_run(data: bytes, mailbox: MonitoredMailbox, desk: Desk, store: TrackingStore, now: datetime) -> DryRun:
     """As `take`, without doing anything. Raises CannotReadError, TemporaryError."""
     incoming = read_incoming(
         data, organisation=desk.name, mailbox=mailbox.name, keys=desk.keys, accepted_domains=desk.accepted_domains,

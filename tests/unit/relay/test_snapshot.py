@@ -156,4 +156,4 @@ def test_groups_of_tracking_are_looked_up_in_the_directory(installation: Path) -
     with pytest.raises(ConfigurationError) as caught:
         load(installation)
     (problem,) = caught.value.problems
-    assert "the directory has no group \"Nobody's\"" in str(problem)
+    assert 'the directory has no group "Nobody\'s"' in str(problem)
