@@ -187,9 +187,14 @@ class Chromium:
             self._take(answer, session)
 
     def _take(self, event: dict[str, Any], session: str) -> None:
-        """Note an event; whatever the page asks for is refused."""
+        """Note an event; whatever the page asks for is refused.
+
+        A page that would go elsewhere stays where it is: refused otherwise, a page about the error takes its place, and
+        who asks about the former one in that moment gets no answer.
+        """
         if event.get("method") == "Fetch.requestPaused":
-            options = {"requestId": event["params"]["requestId"], "errorReason": "BlockedByClient"}
+            reason = "Aborted" if event["params"].get("resourceType") == "Document" else "BlockedByClient"
+            options = {"requestId": event["params"]["requestId"], "errorReason": reason}
             self._send("Fetch.failRequest", options, event.get("sessionId", session))
         elif "method" in event:
             self._events.append(event)

@@ -226,6 +226,14 @@ class TestChromium:
         shown = browser.shoot('<!DOCTYPE html><body style="background: #ff0000">', View(210))
         assert red in colours(pixels(shown.png)[2])
 
+    def test_a_page_that_would_go_elsewhere_is_shown_where_it_is(self, browser: Chromium) -> None:
+        page = (
+            '<!DOCTYPE html><body style="background: #ff0000"><iframe src="file:///etc/hostname"></iframe>'
+            '<meta http-equiv="refresh" content="0; url=http://127.0.0.1:1/">'
+        )
+        for _ in range(6):  # it goes at any moment
+            assert b"\xff\0\0" in colours(pixels(browser.shoot(page, View(210)).png)[2])
+
     def test_a_browser_that_hangs_at_its_start_is_started_once_more(self, chromium: str, tmp_path: Path) -> None:
         hangs_first = tmp_path / "browser"
         hung = tmp_path / "hung"
