@@ -18,6 +18,8 @@ import trustme
 
 _LARGEST_HEADER = 64 * 1024
 LARGEST_BODY = 160 * 1024 * 1024
+_LAST_TURNS = 5
+"""Of the loop, in which connections that are being made can still come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +117,13 @@ class HttpsServer:
 
     async def _close(self) -> None:
         self._server.close()
-        for task in self._connections:
-            task.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
-        await asyncio.sleep(0)  # transports say goodbye in the loop's next turn
+        # Transports say goodbye in the loop's next turn; and whose handshake ends now, begins only then.
+        for _ in range(_LAST_TURNS):
+            await asyncio.sleep(0)
+            others = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in others:
+                task.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
