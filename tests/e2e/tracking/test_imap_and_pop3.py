@@ -117,8 +117,7 @@ def test_killed_before_the_session_has_ended_it_takes_nothing_twice(office: Offi
     office.relay.start(STAMPLINE_CRASH_AT="message-moved:2")
     office.relay.cli("mailbox", "poll", kind, check=False)
     office.relay.wait_for_event("worker-died", component="tracking")
-    office.relay.kill()
-    assert office.lying(kind) == (3 if kind == "pop3" else 1)
+    office.relay.kill()  # a successor of the process may have gone on by now, or not
     office.relay.start()
     office.poll(kind)
     assert office.lying(kind) == 0
