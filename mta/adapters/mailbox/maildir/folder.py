@@ -123,11 +123,9 @@ class Folder:
             and (found := self.at(guess)) is not None
         ):
             return None if guess.is_deleted else found
-        for _ in range(_TRIES):  # a reader may rename it between listing and looking
+        for _ in range(_TRIES):  # a reader may rename it while we list, and before we look
             name = next((name for name in self.messages() if name.unique == unique), None)
-            if name is None:
-                return None
-            if (found := self.at(name)) is not None:
+            if name is not None and (found := self.at(name)) is not None:
                 return found
         return None
 
