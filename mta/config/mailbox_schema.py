@@ -143,7 +143,8 @@ class GraphMailboxes(MailboxServerSettings):
     timeout: Duration = timedelta(seconds=60)
 
 
-def _kind(value: Any) -> Any:
+def kind_of(value: Any) -> Any:
+    """Of a section, as it was read or made; by it the section's model is chosen."""
     return value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
 
 
@@ -152,5 +153,5 @@ MailboxServer = Annotated[
     | Annotated[ImapMailboxes, Tag("imap")]
     | Annotated[EwsMailboxes, Tag("ews")]
     | Annotated[GraphMailboxes, Tag("graph")],
-    Discriminator(_kind),
+    Discriminator(kind_of),
 ]

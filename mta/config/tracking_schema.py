@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from mta.config.mailbox_schema import ImapTls, MailboxServer, OAuth, Trust
+from mta.config.mailbox_schema import ImapTls, MailboxServer, OAuth, Trust, kind_of
 from mta.config.types import Count, Duration, Port, Secret, Size, Strict
 from mta.message.tokens import TokenStyle
 
@@ -190,17 +190,13 @@ class GraphMailbox(MonitoredMailboxSettings):
     timeout: Duration = timedelta(seconds=60)
 
 
-def _kind(value: Any) -> Any:
-    return value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
-
-
 MonitoredMailbox = Annotated[
     Annotated[MaildirMailbox, Tag("maildir")]
     | Annotated[ImapMailbox, Tag("imap")]
     | Annotated[Pop3Mailbox, Tag("pop3")]
     | Annotated[EwsMailbox, Tag("ews")]
     | Annotated[GraphMailbox, Tag("graph")],
-    Discriminator(_kind),
+    Discriminator(kind_of),
 ]
 
 
@@ -238,7 +234,7 @@ class GraphAccount(AccountSettings):
 
 
 OutgoingAccount = Annotated[
-    Annotated[SmtpAccount, Tag("smtp")] | Annotated[GraphAccount, Tag("graph")], Discriminator(_kind)
+    Annotated[SmtpAccount, Tag("smtp")] | Annotated[GraphAccount, Tag("graph")], Discriminator(kind_of)
 ]
 
 
@@ -340,7 +336,7 @@ class PluginSink(Strict):
     give_up_after: Duration = timedelta(days=3)
 
 
-Sink = Annotated[Annotated[WebhookSink, Tag("webhook")] | Annotated[PluginSink, Tag("plugin")], Discriminator(_kind)]
+Sink = Annotated[Annotated[WebhookSink, Tag("webhook")] | Annotated[PluginSink, Tag("plugin")], Discriminator(kind_of)]
 
 
 class Digest(Strict):

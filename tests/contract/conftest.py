@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.contract.directories import LDIF
+from tests.contract.mailboxes.fixtures import harness, harnesses, mailbox, server
 from tests.contract.sentitem_jobs import jobs, mail, open_jobs
 from tests.contract.spools import clock, open_spool, spool
 from tests.contract.tracking import arrivals, open_tracking, tracking
@@ -16,12 +17,16 @@ from tests.servers.samba import Samba, running_samba
 __all__ = [
     "arrivals",
     "clock",
+    "harness",
+    "harnesses",
     "jobs",
     "mail",
+    "mailbox",
     "open_jobs",
     "open_spool",
     "open_tracking",
     "samba",
+    "server",
     "spool",
     "tracking",
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from typing import get_args
 
@@ -11,7 +10,6 @@ import pytest
 from mta.model.writeback import FiledMark
 from mta.ports.mailbox import AccessDeniedError, ItemGoneError, MailboxError, NoMailboxError, SentItems
 from tests.contract.mailboxes.harness import Fault, FilingPlace, Harness, Kept, Original
-from tests.contract.mailboxes.kinds import KINDS
 from tests.contract.mailboxes.mime_eyes import shown
 from tests.contract.mailboxes.samples import new_id, plain, reply
 
@@ -19,38 +17,6 @@ MARK = FiledMark(
     "Transferred", "https://desk.example.com/ticket/000123", "", {"Ticket": "000123", "Due": 4}, "ticket-123"
 )
 PLACES: tuple[FilingPlace, ...] = get_args(FilingPlace)
-
-
-@pytest.fixture(scope="module")
-def harnesses() -> Iterator[Callable[[str], Harness]]:
-    """Each kind's server, started when it is first needed."""
-    made: dict[str, Harness] = {}
-
-    def of(kind: str) -> Harness:
-        if kind not in made:
-            made[kind] = KINDS[kind]()
-        return made[kind]
-
-    yield of
-    for each in made.values():
-        each.close()
-
-
-@pytest.fixture(params=sorted(KINDS))
-def harness(request: pytest.FixtureRequest, harnesses: Callable[[str], Harness]) -> Harness:
-    return harnesses(request.param)
-
-
-@pytest.fixture
-async def server(harness: Harness) -> AsyncIterator[SentItems]:
-    opened = harness.open()
-    yield opened
-    await opened.close()
-
-
-@pytest.fixture
-def mailbox(harness: Harness) -> str:
-    return harness.add_mailbox()
 
 
 def _message_id(original: Original) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -30,7 +30,7 @@ from mta.ports.mailbox import (
     TlsFailedError,
 )
 from tests.contract.mailboxes.harness import Fault, Harness, Kept, Original
-from tests.contract.mailboxes.kinds import FAULTS, KINDS
+from tests.contract.mailboxes.kinds import FAULTS
 from tests.contract.mailboxes.mime_eyes import shown, words_of
 from tests.contract.mailboxes.samples import (
     SENT_AT,
@@ -46,38 +46,6 @@ from tests.shared import corpus
 
 _NO_JOB = "0" * 32
 _SECOND = timedelta(seconds=1)
-
-
-@pytest.fixture(scope="module")
-def harnesses() -> Iterator[Callable[[str], Harness]]:
-    """Each kind's server, started when it is first needed."""
-    made: dict[str, Harness] = {}
-
-    def of(kind: str) -> Harness:
-        if kind not in made:
-            made[kind] = KINDS[kind]()
-        return made[kind]
-
-    yield of
-    for each in made.values():
-        each.close()
-
-
-@pytest.fixture(params=sorted(KINDS))
-def harness(request: pytest.FixtureRequest, harnesses: Callable[[str], Harness]) -> Harness:
-    return harnesses(request.param)
-
-
-@pytest.fixture
-async def server(harness: Harness) -> AsyncIterator[SentItems]:
-    opened = harness.open()
-    yield opened
-    await opened.close()
-
-
-@pytest.fixture
-def mailbox(harness: Harness) -> str:
-    return harness.add_mailbox()
 
 
 async def _put(harness: Harness, server: SentItems, mailbox: str, original: Original | None = None) -> SentItem:
