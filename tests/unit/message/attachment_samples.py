@@ -23,7 +23,7 @@ def zipped(names: Sequence[str], *, flags: int = 0) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in names:
-            archive.writestr(name, b"content " * 20)
+            archive.writestr(zipfile.ZipInfo(name), b"content " * 20, zipfile.ZIP_DEFLATED)  # the same at any time
     data = bytearray(buffer.getvalue())
     for signature, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
         start = data.find(signature)
@@ -37,9 +37,9 @@ def zipped(names: Sequence[str], *, flags: int = 0) -> bytes:
 def open_document(kind: str, *more: str) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("mimetype", f"application/vnd.oasis.opendocument.{kind}")
+        archive.writestr(zipfile.ZipInfo("mimetype"), f"application/vnd.oasis.opendocument.{kind}")
         for name in ("content.xml", *more):
-            archive.writestr(name, "<a/>")
+            archive.writestr(zipfile.ZipInfo(name), "<a/>")
     return buffer.getvalue()
 
 

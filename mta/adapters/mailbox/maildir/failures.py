@@ -7,6 +7,7 @@ import os
 
 from mta.ports.mailbox import (
     AccessDeniedError,
+    ConflictError,
     EndpointOverloadedError,
     MailboxError,
     MailboxUnavailableError,
@@ -18,6 +19,7 @@ _MEANINGS: dict[int, type[MailboxError]] = {
     errno.ELOOP: AccessDeniedError,
     errno.EACCES: AccessDeniedError,
     errno.EPERM: AccessDeniedError,
+    errno.EAGAIN: ConflictError,  # `Folder.look`
     errno.ENOSPC: QuotaError,
     errno.EDQUOT: QuotaError,
     errno.EFBIG: QuotaError,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import NamedTuple
@@ -13,7 +15,12 @@ from mta.adapters.mailbox.maildir.names import Flags, Name, name_of, new_unique
 _PLACES = ("tmp", "new", "cur")
 _CHUNK = 8192
 _TRIES = 3
-"""So often a message is looked for that a reader renames meanwhile."""
+"""So often a header is read that a reader renames meanwhile."""
+_LOOKS = 50
+_BETWEEN_LOOKS = 0.005
+"""Seconds. With `_LOOKS`, a reader that renames without a pause is borne for a quarter of a second."""
+_SETTLED_NS = 20_000_000
+"""File systems stamp changes in steps of up to 10 ms: after a change younger than this another one may not be seen."""
 _HEADER_MAX = 100_000
 """Octets; a longer header is read to there."""
 
@@ -113,7 +120,11 @@ class Folder:
         return None
 
     def look(self, unique: str, version: str = "") -> Message | None:
-        """The message of that name; None where it is gone, or its user has deleted it."""
+        """The message of that name; None where it is gone, or its user has deleted it.
+
+        A listing may miss what is renamed while it is made (POSIX, readdir), so an absence is believed only where
+        nothing in the folder changed meanwhile. Raises BlockingIOError where its reader doesn't pause.
+        """
         place, _, rest = version.partition("/")
         guess = Name(place, unique, rest.rpartition("/")[0])
         if (
@@ -123,11 +134,22 @@ class Folder:
             and (found := self.at(guess)) is not None
         ):
             return None if guess.is_deleted else found
-        for _ in range(_TRIES):  # a reader may rename it while we list, and before we look
+        for _ in range(_LOOKS):
+            began, changed = time.time_ns(), self._changed()
             name = next((name for name in self.messages() if name.unique == unique), None)
             if name is not None and (found := self.at(name)) is not None:
                 return found
-        return None
+            is_settled = all(abs(began - moment) > _SETTLED_NS for moment in changed)
+            if is_settled and self._changed() == changed:  # not there, or no plain file
+                return None
+            time.sleep(_BETWEEN_LOOKS)
+        raise BlockingIOError(errno.EAGAIN, "its reader renames messages again and again")
+
+    def _changed(self) -> list[int]:
+        """When messages last came, went or got other names, in nanoseconds."""
+        return [
+            os.fstat(self._places[place].descriptor).st_mtime_ns for place in ("new", "cur") if place in self._places
+        ]
 
     def at(self, name: Name) -> Message | None:
         """The message, if that is still its name."""
