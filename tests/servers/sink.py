@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from tests.servers.wait import wait_until
+from tests.servers.wait import free_port, wait_until
 
 Script = Callable[[str, str], str | None]
 """Called with a verb (MAIL, RCPT, DATA, or "." for the end of data) and its argument; None answers as usual."""
@@ -181,7 +181,7 @@ class Sink:
         self.streams: list[bytearray] = []
         """Where they are kept: all that clients said, one for each connection."""
         self.extensions = extensions
-        self.port = port
+        self.port = port or free_port()
         self.connections = 0
         self.arrived: list[Arrived] = []
         self._loop = asyncio.new_event_loop()
@@ -201,7 +201,6 @@ class Sink:
             return sessions[-1]
 
         server = await self._loop.create_server(session, "127.0.0.1", self.port, backlog=512)
-        self.port = int(server.sockets[0].getsockname()[1])
         self._listening.set()
         await self._stop.wait()
         server.close()
@@ -211,14 +210,14 @@ class Sink:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        assert self._listening.wait(10)
+        assert self._listening.wait(60)
         return self
 
     def __exit__(
         self, _kind: type[BaseException] | None, _error: BaseException | None, _where: TracebackType | None
     ) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(10)
+        self._thread.join(60)
 
     def wait_for(self, count: int, timeout_s: float = 30) -> list[Arrived]:
         """The messages so far, once there are at least `count`."""

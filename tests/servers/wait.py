@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import cache
 from typing import TypeVar
 
 T = TypeVar("T")
+
+# Below those that the kernel gives to clients and to who asks for any port (ip_local_port_range), so that nobody gets
+# one of them between choosing and listening, or while a server is down. Each process takes a block for itself.
+_PORTS = range(10_000, 32_000)
+_BLOCK = 250
 
 
 def wait_until(condition: Callable[[], T], timeout_s: float, what: str | Callable[[], str]) -> T:
@@ -24,10 +30,42 @@ def wait_until(condition: Callable[[], T], timeout_s: float, what: str | Callabl
 
 
 def free_port() -> int:
-    """A TCP port of the loopback address that nobody listens on now."""
+    """A TCP port of the loopback address that nobody listens on now, and no other test will."""
+    return next(_free_ports())
+
+
+@cache
+def _free_ports() -> Iterator[int]:
+    """Ports of a block that no other process has, in turn."""
+    return _in_turn(_own_block())
+
+
+def _in_turn(block: range) -> Iterator[int]:
+    while True:
+        yield from filter(_is_free, block)
+
+
+def _own_block() -> range:
+    """A block of ports; an abstract socket, which ends with the process, keeps others from it."""
+    for first in _PORTS[::_BLOCK]:
+        claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            claim.bind(f"\0stampline-tests-ports-{first}")
+        except OSError:
+            claim.close()
+            continue
+        claim.detach()
+        return range(first, first + _BLOCK)
+    raise OSError("all ports for tests are taken by other processes")
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+        try:
+            listener.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def greets(port: int) -> bool:
