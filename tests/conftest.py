@@ -10,14 +10,26 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from mta.cli.chromium import find_chromium
 from tests.servers import dovecot, exim, mail_dkim, opendkim, postfix, rspamd, samba
 from tests.servers.dns import DnsServer, dns_server
 
 
-def pytest_configure() -> None:
-    """Many connections at once need more than the usual 1,024 open files."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Many connections at once need more than the usual 1,024 open files; and what holds for all property tests.
+
+    Each run tries the same examples, however slow the machine is; `--hypothesis-seed=random` tries others.
+    """
+    settings.register_profile(
+        "stampline",
+        deadline=None,
+        derandomize=config.getoption("--hypothesis-seed") is None,
+        suppress_health_check=[HealthCheck.too_slow],
+        print_blob=True,
+    )
+    settings.load_profile("stampline")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(max(soft, 16384), hard), hard))
 

@@ -27,7 +27,7 @@ from tests.unit.relay.authenticate.zones import Zones
 
 NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 CLIENT = Client("192.0.2.7", 25, "mx.example.com", "internet", ListenerRole.INBOUND)
-MANY = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+MANY = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 SPF_WORDS = ["v=spf1", "all", "-all", "include:", "a", "mx", "ptr", "exists:", "redirect=", "exp=", "ip4:192.0.2.0/24",
              "ip6:2001:db8::/32", "example.com", "%{i}", "%{l1r-}", "%{p}", "%%", "%{", "/24", "//64", ":", "=", " ",
              "é"]  # fmt: skip

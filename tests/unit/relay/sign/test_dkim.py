@@ -145,7 +145,7 @@ def test_the_field_is_folded_and_ends_with_crlf(signer: Signer) -> None:
     assert max(map(len, lines)) <= 78
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.data())
 def test_segments_may_be_cut_anywhere(signer: Signer, monkeypatch: pytest.MonkeyPatch, data: st.DataObject) -> None:
     monkeypatch.setattr(canonical, "CHUNK_OCTETS", data.draw(st.integers(1, 200)))
