@@ -11,6 +11,8 @@ from typing import Any
 
 from dnslib import AAAA, CNAME, MX, PTR, QTYPE, RCODE, RR, SOA, SRV, TXT, A, DNSRecord
 
+from tests.servers.wait import free_port
+
 UDP_OCTETS = 512
 BLACK_HOLE = "no answer"
 """Instead of records: whoever asks waits in vain."""
@@ -106,9 +108,9 @@ def dns_server(records: Records, *, ttl_s: int = 60) -> Iterator[DnsServer]:
             if reply is not None:
                 self.wfile.write(len(reply).to_bytes(2, "big") + reply)
 
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Tcp) as tcp:
+    port = free_port()
+    with socketserver.ThreadingTCPServer(("127.0.0.1", port), Tcp) as tcp:
         tcp.daemon_threads = True
-        port = tcp.server_address[1]
         with socketserver.UDPServer(("127.0.0.1", port), Udp) as udp:
             server.address = f"127.0.0.1:{port}"
             threads = [threading.Thread(target=each.serve_forever, args=(0.05,)) for each in (udp, tcp)]

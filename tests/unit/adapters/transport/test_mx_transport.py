@@ -56,7 +56,7 @@ class Clock:
 async def direct(
     dns: DnsServer, port: int, clock: Clock | None = None, ourselves: Ourselves | None = None, **settings: object
 ) -> AsyncIterator[MxTransport]:
-    resolver = DnsResolver([dns.address], timeout_s=1)
+    resolver = DnsResolver([dns.address], timeout_s=20)
     values: dict[str, object] = {"private_addresses": True, "tls": HopTls(mode="none"), **settings}
     hop = MxHop.model_validate(
         {"name": "direct", "kind": "mx", "port": port, "reply_timeout": timedelta(seconds=10), **values}
@@ -182,7 +182,7 @@ async def test_hosts_of_a_next_hop_may_be_those_of_a_domain(dns: DnsServer) -> N
         dns, company=[("MX", (20, "b.company.example")), ("MX", (10, "a.company.example"))],
         a_company=[("A", "127.0.0.2")], b_company=[("A", "127.0.0.3")],
     )  # fmt: skip
-    resolver = DnsResolver([dns.address], timeout_s=1)
+    resolver = DnsResolver([dns.address], timeout_s=20)
     hosts = (Host(host="127.0.0.4", port=other, preference=5), Host(mx="company.example", port=port))
     hop = SmtpHop(name="company", hosts=hosts, tls=HopTls(mode="none"))
     async with (
@@ -201,7 +201,7 @@ async def test_hosts_of_a_next_hop_may_be_those_of_a_domain(dns: DnsServer) -> N
 async def test_what_dns_says_of_a_configured_domain_bounces_no_mail(dns: DnsServer, entry: object) -> None:
     if entry is not None:
         publish(dns, company=entry)
-    resolver = DnsResolver([dns.address], timeout_s=1)
+    resolver = DnsResolver([dns.address], timeout_s=20)
     hop = SmtpHop(name="company", hosts=(Host(mx="company.example"),), tls=HopTls(mode="none"))
     way = SmtpTransport.to_hosts(hop, hostname="relay.example.com", resolver=lambda: resolver)
     [result] = await deliver(way, "x@example.org")
