@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from mta.app.relay import open_resolver
+from mta.authenticate import Received, authenticate
 from mta.config.authentication_schema import Authentication
 from mta.config.schema import Configuration
 from mta.message.parse import Message
 from mta.model.authentication import AuthenticationResults
 from mta.model.envelope import Client, Envelope
-from mta.relay.authenticate import Received, authenticate
 
 
 def asked_results(

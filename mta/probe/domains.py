@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from mta.authenticate.spf import check_spf
 from mta.config.schema import Configuration
 from mta.model.address import domain_key
 from mta.ports.resolver import Outcome, Resolver
 from mta.probe.probe import Probe, Say, Surroundings, ok, warning
-from mta.relay.authenticate.spf import check_spf
 
 DOMAINS_MAX = 100
 ADDRESSES_MAX = 4

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from mta.authenticate.keys import KeyProblem, read_key
+from mta.authenticate.tags import TagListError, read_tags, without_white
 from mta.config.authentication_schema import ArcKey
 from mta.config.schema import DkimKey
 from mta.config.signing_keys import DkimKeyError, PrivateKey, private_key
 from mta.model.address import domain_key
 from mta.ports.resolver import Outcome, Resolver
 from mta.probe.probe import Probe, Say, Surroundings, failed, ok, warning
-from mta.relay.authenticate.keys import KeyProblem, read_key
-from mta.relay.authenticate.tags import TagListError, read_tags, without_white
 from mta.relay.sign.record import key_record, zone_line
 
 

@@ -13,13 +13,13 @@ from mta.model.actions import Hold, Notify, OnError, Reject
 from mta.model.decision import Decision, RecipientDecision
 from mta.model.delivery import AcceptedMessage, Body, LeasedDelivery, OnceKey, RecipientEntry, Spawned, State
 from mta.model.reply import INTERNAL_ERROR, MailError, Reply
+from mta.off_the_loop import off_the_loop
 from mta.relay.arrival import Arrival, per_organisation
 from mta.relay.arrival_log import log_acceptance, log_followers
 from mta.relay.contacts import new_contacts
 from mta.relay.derive import NOTHING, Derived, Original
 from mta.relay.equipment import Equipment
 from mta.relay.following import following
-from mta.relay.octets import off_the_loop
 
 
 @per_organisation

@@ -15,6 +15,8 @@ from datetime import datetime
 from functools import partial, wraps
 
 from mta import events
+from mta.authenticate import Received
+from mta.authenticate import authenticate as authenticate_received
 from mta.message.authentication_results import write_field
 from mta.message.classify import Classification, classify
 from mta.message.mark import HEADER as MARK_HEADER
@@ -28,16 +30,14 @@ from mta.model.envelope import Client, Envelope
 from mta.model.person import Person
 from mta.model.queue_id import new_queue_id
 from mta.model.reply import INTERNAL_ERROR, Reply
+from mta.off_the_loop import off_the_loop
 from mta.relay.admission import judge_header
-from mta.relay.authenticate import Received
-from mta.relay.authenticate import authenticate as authenticate_received
 from mta.relay.book import Book, people_of
 from mta.relay.contacts import known_contacts
 from mta.relay.decide import Facts, Outcome, Participants, Parties, undecided
 from mta.relay.decide import decide as decide_by_rules
 from mta.relay.derive import NOTHING, Derived
 from mta.relay.equipment import Equipment, Rulebook
-from mta.relay.octets import off_the_loop
 from mta.relay.organisations import divide, participants_of
 from mta.relay.outcome_log import log_outcome
 from mta.relay.plugin_threads import WITHIN_S, in_time

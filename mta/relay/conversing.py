@@ -25,11 +25,11 @@ from mta.model.decision import Decision, Role
 from mta.model.delivery import Settlement, Spawned, State
 from mta.model.reply import MailError, Reply
 from mta.model.transaction import Opening, Tracked, Transaction
+from mta.off_the_loop import IN_A_THREAD_FROM, off_the_loop
 from mta.relay.arrival import Arrival, per_organisation
 from mta.relay.copies import Original, stamped
 from mta.relay.equipment import Equipment
 from mta.relay.following import postmaster
-from mta.relay.octets import IN_A_THREAD_FROM, off_the_loop
 from mta.relay.split.variants import Variant
 from mta.relay.track import (
     CopyPlan,

@@ -32,6 +32,7 @@ from mta.model.delivery import (
 from mta.model.person import Person
 from mta.model.queue import is_frozen
 from mta.model.reply import INTERNAL_ERROR, MailError, Reply
+from mta.off_the_loop import off_the_loop
 from mta.ports.spool import LeaseLostError
 from mta.relay.book import Book, people_of
 from mta.relay.conversing import with_tracking_copy
@@ -42,7 +43,7 @@ from mta.relay.envelopes import envelopes
 from mta.relay.equipment import Equipment, Rulebook
 from mta.relay.in_hand import Hold
 from mta.relay.kept_files import keep_file
-from mta.relay.octets import buffer_of, off_the_loop
+from mta.relay.octets import buffer_of
 from mta.relay.organisations import book_for
 from mta.relay.other_forms import OtherForms
 from mta.relay.outcome_log import log_settlement

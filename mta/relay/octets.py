@@ -1,27 +1,14 @@
-"""A message's bytes at hand: where they stand, and where work on them is done."""
+"""A message's bytes at hand: where they stand."""
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import mmap
 import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import ParamSpec, TypeVar
 
 from mta.message.edit import Buffer
 from mta.model.delivery import Body
-
-P = ParamSpec("P")
-T = TypeVar("T")
-
-IN_A_THREAD_FROM = 128_000
-"""Octets: larger messages are parsed, stamped and signed in a thread, so that they don't hold up the others.
-
-Looking for the place under a reply is linear, but a text made to be slow costs some microseconds an octet.
-"""
-
 
 _POPULATE_READ = 22
 """MADV_POPULATE_READ (madvise(2), Linux 5.14), which Python has no name for."""
@@ -60,10 +47,3 @@ def _read_ahead(data: mmap.mmap, path: Path) -> None:
         if exc.errno == errno.EFAULT:  # an older kernel says EINVAL, and there is nothing better
             data.close()
             raise BodyLostError(f"{path} can't be read: its disk fails") from exc
-
-
-async def off_the_loop(size_octets: int, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Do work on a message's bytes: at once, or in a thread where they are many."""
-    if size_octets < IN_A_THREAD_FROM:
-        return work(*args, **kwargs)
-    return await asyncio.to_thread(work, *args, **kwargs)

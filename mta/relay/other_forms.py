@@ -17,10 +17,10 @@ from mta.model.actions import Action, AddAttachment, OnError, Stamp
 from mta.model.delivery import Misfit
 from mta.model.envelope import Envelope
 from mta.model.reply import Reply
+from mta.off_the_loop import off_the_loop
 from mta.relay.copies import Original, finished, signed_anew, stamped, unsigned
 from mta.relay.deliver.attempt import Copy, NoForm
 from mta.relay.kept_files import keep_file
-from mta.relay.octets import off_the_loop
 from mta.relay.split.variants import Variant
 from mta.relay.stamp.content.changes import on_error_of
 

@@ -10,6 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mta.authenticate import Received, authenticate
+from mta.authenticate.keys import read_key
+from mta.authenticate.spf import check_spf
+from mta.authenticate.spf_macros import MacroValues, check_domain_spec, expand
 from mta.config.authentication_schema import ArcKey, Authentication
 from mta.config.types import Secret
 from mta.message.authentication_results import WORDS, fields_of, read_field, stated_results
@@ -17,13 +21,9 @@ from mta.message.canonical import RelaxedBodyHash, simple_body_end
 from mta.message.parse import parse
 from mta.model.address import parse_address
 from mta.model.envelope import Client, Envelope, ListenerRole
-from mta.relay.authenticate import Received, authenticate
-from mta.relay.authenticate.keys import read_key
-from mta.relay.authenticate.spf import check_spf
-from mta.relay.authenticate.spf_macros import MacroValues, check_domain_spec, expand
 from mta.relay.sign import Sealer
-from tests.unit.relay.authenticate.test_dkim import MESSAGE, Key
-from tests.unit.relay.authenticate.zones import Zones
+from tests.unit.authenticate.test_dkim import MESSAGE, Key
+from tests.unit.authenticate.zones import Zones
 
 NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 CLIENT = Client("192.0.2.7", 25, "mx.example.com", "internet", ListenerRole.INBOUND)

@@ -12,10 +12,10 @@ import yaml
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
+from mta.authenticate.keys import PublicKey, read_key
 from mta.cli import main
 from mta.config.schema import DkimKey
 from mta.config.signing_keys import private_key
-from mta.relay.authenticate.keys import PublicKey, read_key
 from mta.relay.sign import Signer
 from mta.relay.sign.record import key_record
 from tests.unit.cli.installation import demonstration

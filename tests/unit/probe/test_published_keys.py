@@ -12,7 +12,7 @@ from mta.config.types import Secret
 from mta.probe.probe import Line, Status
 from mta.probe.published_keys import PublishedKeyProbe
 from mta.relay.sign.record import key_record, zone_line
-from tests.unit.relay.authenticate.zones import TIMEOUT, Zones
+from tests.unit.authenticate.zones import TIMEOUT, Zones
 from tests.unit.relay.sign.signing import ED25519, RSA, Keys
 
 NAME = "rsa._domainkey.example.com"

@@ -22,7 +22,7 @@ from mta.probe.probe import Line, Probe, Say, Status, ok
 from mta.probe.run import LINES_MAX, Result, run_probes
 from tests.servers.dns import BLACK_HOLE, dns_server
 from tests.servers.wait import free_port
-from tests.unit.relay.authenticate.zones import TIMEOUT, Zones
+from tests.unit.authenticate.zones import TIMEOUT, Zones
 
 NOW = datetime.now(UTC)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from mta.model.envelope import Client, ListenerRole
 from tests.servers.relay import Relay
-from tests.unit.relay.authenticate.zones import Zones
+from tests.unit.authenticate.zones import Zones
 from tests.unit.relay.test_pipeline import open_world
 
 STRANGER = Client("192.0.2.7", 25, "mx.example.org", "internet", ListenerRole.INBOUND)

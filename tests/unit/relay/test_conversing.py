@@ -19,7 +19,7 @@ from mta.model.transaction import Opening, Transaction
 from mta.relay.track import is_authenticated
 from tests.e2e.test_tracked_mail import KEY, PROCESSING, tracking_relay
 from tests.servers.relay import Relay
-from tests.unit.relay.authenticate.zones import Zones
+from tests.unit.authenticate.zones import Zones
 from tests.unit.relay.test_pipeline import MESSAGE, STRANGER, World, open_world
 
 TRACK = "rules:\n- {name: desk, actions: [{track: ticket}]}\n"

@@ -11,15 +11,15 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from mta.authenticate.dkim import verify_dkim
+from mta.authenticate.material import Material
 from mta.config.schema import DkimKey
 from mta.config.signing_keys import PrivateKey
 from mta.config.types import Secret
 from mta.message.parse import parse
-from mta.relay.authenticate.dkim import verify_dkim
-from mta.relay.authenticate.material import Material
 from mta.relay.sign import Signer
 from mta.relay.sign.record import key_record
-from tests.unit.relay.authenticate.zones import Zones
+from tests.unit.authenticate.zones import Zones
 
 NOW = datetime(2025, 11, 22, 10, 0, tzinfo=UTC)
 RSA, ED25519 = "rsa", "ed25519"

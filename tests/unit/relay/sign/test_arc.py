@@ -8,18 +8,18 @@ from collections.abc import Callable
 
 import pytest
 
+from mta.authenticate.arc import verify_arc
+from mta.authenticate.keys import PublicKey, read_key
+from mta.authenticate.material import Material
+from mta.authenticate.tags import read_tags, without_signature, without_white
 from mta.config.authentication_schema import ArcKey
 from mta.config.signing_keys import DkimKeyError, private_key
 from mta.config.types import Secret
 from mta.message.canonical import relaxed_field
 from mta.message.parse import parse
-from mta.relay.authenticate.arc import verify_arc
-from mta.relay.authenticate.keys import PublicKey, read_key
-from mta.relay.authenticate.material import Material
-from mta.relay.authenticate.tags import read_tags, without_signature, without_white
 from mta.relay.sign import Sealer
 from mta.relay.sign.record import key_record
-from tests.unit.relay.authenticate.zones import Zones
+from tests.unit.authenticate.zones import Zones
 from tests.unit.relay.sign.signing import ED25519, HARD, NOW, RSA, Keys
 
 RESULTS = b"mx.example.com;\r\n\tspf=pass smtp.mailfrom=example.org"

@@ -8,8 +8,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
+from mta.authenticate.keys import PublicKey, read_key
 from mta.config.signing_keys import PrivateKey
-from mta.relay.authenticate.keys import PublicKey, read_key
 from mta.relay.sign.record import key_record, zone_line
 from tests.unit.relay.sign.signing import ED25519, RSA
 

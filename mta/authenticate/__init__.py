@@ -9,6 +9,6 @@ spaces (two seconds for 40 kB, while nothing else runs); neither authheaders nor
 against others instead: dkimpy, Mail::DKIM, opendkim, rspamd, and the SPF project's own suite.
 """
 
-from mta.relay.authenticate.authenticate import Received, authenticate
+from mta.authenticate.authenticate import Received, authenticate
 
 __all__ = ["Received", "authenticate"]

@@ -7,14 +7,14 @@ from binascii import Error as BinasciiError
 from dataclasses import dataclass
 from datetime import datetime
 
+from mta.authenticate.keys import KeyProblem, PublicKey, key_of
+from mta.authenticate.material import Material
+from mta.authenticate.tags import TagListError, read_tags, without_signature, without_white
 from mta.message.canonical import relaxed_field
 from mta.message.domain_names import NAME_MAX, is_host_name, is_within
 from mta.model.address import domain_key
 from mta.model.authentication import SignatureResult
 from mta.ports.resolver import Answer, Resolver
-from mta.relay.authenticate.keys import KeyProblem, PublicKey, key_of
-from mta.relay.authenticate.material import Material
-from mta.relay.authenticate.tags import TagListError, read_tags, without_signature, without_white
 
 ALGORITHMS = frozenset({"rsa-sha256", "ed25519-sha256"})
 FIELDS_MAX = 500

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TypeVar
 
+from mta.authenticate.spf_macros import MacroValues, expand, needs_validated_name
+from mta.authenticate.spf_record import Mechanism, SpfSyntaxError, is_spf, read_record
 from mta.message.domain_names import is_domain_name
 from mta.model.address import domain_key
 from mta.ports.resolver import Answer, Outcome, Resolver
-from mta.relay.authenticate.spf_macros import MacroValues, expand, needs_validated_name
-from mta.relay.authenticate.spf_record import Mechanism, SpfSyntaxError, is_spf, read_record
 
 T = TypeVar("T")
 

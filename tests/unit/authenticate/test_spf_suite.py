@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from mta.relay.authenticate.spf import check_spf
-from tests.unit.relay.authenticate.zones import TIMEOUT, Zones
+from mta.authenticate.spf import check_spf
+from tests.unit.authenticate.zones import TIMEOUT, Zones
 
 SUITE = Path(__file__).with_name("rfc7208-tests.yml")
 

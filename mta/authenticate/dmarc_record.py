@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from mta.authenticate.tags import TagListError, read_tags
 from mta.ports.resolver import Answer, Outcome, Resolver
-from mta.relay.authenticate.tags import TagListError, read_tags
 
 POLICIES = ("none", "quarantine", "reject")
 LONGEST_PARENT = 7

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mta.authenticate.dmarc_record import POLICIES, DmarcRecord, UnknownForNowError, Walks
+from mta.authenticate.spf import SpfResult
 from mta.message.addresses import addresses, is_doubtful
 from mta.message.domain_names import is_host_name, is_within
 from mta.message.parse import Message
 from mta.model.authentication import SignatureResult
 from mta.ports.resolver import Outcome, Resolver
-from mta.relay.authenticate.dmarc_record import POLICIES, DmarcRecord, UnknownForNowError, Walks
-from mta.relay.authenticate.spf import SpfResult
 
 _NOT_THERE = frozenset({Outcome.NXDOMAIN, Outcome.NODATA})
 

@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+from mta.authenticate.keys import PublicKey
+from mta.authenticate.material import Material
+from mta.authenticate.signature import Signature, public_key, read_signature, verify_signature
 from mta.model.authentication import SignatureResult
+from mta.off_the_loop import off_the_loop
 from mta.ports.resolver import Resolver
-from mta.relay.authenticate.keys import PublicKey
-from mta.relay.authenticate.material import Material
-from mta.relay.authenticate.signature import Signature, public_key, read_signature, verify_signature
-from mta.relay.octets import off_the_loop
 
 SIGNATURES_MAX = 10
 """Signatures that are tried, from the top down; a message may come with a thousand."""

@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA256, Hash
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
+from mta.authenticate.tags import TagListError, read_tags, without_white
 from mta.ports.resolver import Answer, Outcome
-from mta.relay.authenticate.tags import TagListError, read_tags, without_white
 
 RSA_BITS_MIN = 1024
 RSA_BITS_MAX = 8192

@@ -14,11 +14,11 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from mta.authenticate.dkim import SIGNATURES_MAX, in_one_word, verify_dkim
+from mta.authenticate.material import Material
 from mta.message.parse import parse
 from mta.model.authentication import SignatureResult
-from mta.relay.authenticate.dkim import SIGNATURES_MAX, in_one_word, verify_dkim
-from mta.relay.authenticate.material import Material
-from tests.unit.relay.authenticate.zones import TIMEOUT, Zones
+from tests.unit.authenticate.zones import TIMEOUT, Zones
 
 NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 MESSAGE = (

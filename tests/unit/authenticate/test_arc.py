@@ -11,16 +11,16 @@ from typing import Any
 import dkim
 import pytest
 
+from mta.authenticate.arc import ArcResult, verify_arc
+from mta.authenticate.material import Material
 from mta.config.authentication_schema import ArcKey
 from mta.config.types import Secret
 from mta.message.parse import parse
-from mta.relay.authenticate.arc import ArcResult, verify_arc
-from mta.relay.authenticate.material import Material
 from mta.relay.sign import DkimKeyError, Sealer
 from tests.servers.dns import DnsServer, dns_server
 from tests.servers.mail_dkim import mail_dkim_says, sealed_by_mail_dkim
-from tests.unit.relay.authenticate.test_dkim import MESSAGE, Key
-from tests.unit.relay.authenticate.zones import TIMEOUT, Zones
+from tests.unit.authenticate.test_dkim import MESSAGE, Key
+from tests.unit.authenticate.zones import TIMEOUT, Zones
 
 NOW = datetime(2025, 11, 22, 10, 0, tzinfo=UTC)
 RESULTS = b"mx.example.com;\r\n\tspf=pass smtp.mailfrom=example.org;\r\n\tdmarc=pass header.from=example.org"

@@ -6,19 +6,19 @@ import asyncio
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from mta.authenticate.arc import ArcResult, verify_arc
+from mta.authenticate.bounded import BoundedResolver
+from mta.authenticate.dkim import in_one_word, verify_dkim
+from mta.authenticate.dmarc import DmarcResult, Policy, author_domain, find_policy, judge
+from mta.authenticate.dmarc_record import UnknownForNowError, Walks
+from mta.authenticate.material import Material
+from mta.authenticate.spf import SpfResult, check_spf
 from mta.config.authentication_schema import Authentication
 from mta.message.authentication_results import stated_results
 from mta.message.parse import Message
 from mta.model.authentication import AuthenticationResults, SignatureResult
 from mta.model.envelope import Client, Envelope
 from mta.ports.resolver import Resolver
-from mta.relay.authenticate.arc import ArcResult, verify_arc
-from mta.relay.authenticate.bounded import BoundedResolver
-from mta.relay.authenticate.dkim import in_one_word, verify_dkim
-from mta.relay.authenticate.dmarc import DmarcResult, Policy, author_domain, find_policy, judge
-from mta.relay.authenticate.dmarc_record import UnknownForNowError, Walks
-from mta.relay.authenticate.material import Material
-from mta.relay.authenticate.spf import SpfResult, check_spf
 
 _SHARE = 0.8
 """Of the time, for everything but comparing domains, so that one who keeps us waiting can't spoil that."""

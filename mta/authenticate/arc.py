@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from mta.authenticate.keys import KeyProblem, PublicKey, key_of
+from mta.authenticate.material import Material
+from mta.authenticate.signature import Signature, name_of, public_key, read_signature, verify_signature
+from mta.authenticate.tags import TagListError, read_tags, without_signature, without_white
 from mta.message.canonical import relaxed_field
 from mta.message.domain_names import is_host_name
+from mta.off_the_loop import off_the_loop
 from mta.ports.resolver import Resolver
-from mta.relay.authenticate.keys import KeyProblem, PublicKey, key_of
-from mta.relay.authenticate.material import Material
-from mta.relay.authenticate.signature import Signature, name_of, public_key, read_signature, verify_signature
-from mta.relay.authenticate.tags import TagListError, read_tags, without_signature, without_white
-from mta.relay.octets import off_the_loop
 
 SETS_MAX = 50
 RESULTS = b"arc-authentication-results"

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
+from mta.authenticate.dmarc import DmarcResult, Policy, author_domain, find_policy, judge
+from mta.authenticate.dmarc_record import UnknownForNowError, Walks, read_dmarc
+from mta.authenticate.spf import SpfResult
 from mta.message.parse import parse
 from mta.model.authentication import SignatureResult
-from mta.relay.authenticate.dmarc import DmarcResult, Policy, author_domain, find_policy, judge
-from mta.relay.authenticate.dmarc_record import UnknownForNowError, Walks, read_dmarc
-from mta.relay.authenticate.spf import SpfResult
-from tests.unit.relay.authenticate.zones import TIMEOUT, Zones
+from tests.unit.authenticate.zones import TIMEOUT, Zones
 
 NO_SPF = SpfResult("none", "example.net")
 

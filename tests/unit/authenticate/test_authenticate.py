@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
+from mta.authenticate import Received, authenticate
+from mta.authenticate.bounded import QUESTIONS_MAX, BoundedResolver
 from mta.config.authentication_schema import Authentication
 from mta.message.parse import parse
 from mta.model.address import parse_address
 from mta.model.authentication import AuthenticationResults
 from mta.model.envelope import Client, Envelope, ListenerRole
 from mta.ports.resolver import Answer, Resolver
-from mta.relay.authenticate import Received, authenticate
-from mta.relay.authenticate.bounded import QUESTIONS_MAX, BoundedResolver
-from tests.unit.relay.authenticate.test_dkim import MESSAGE, Key
-from tests.unit.relay.authenticate.zones import TIMEOUT, Zones
+from tests.unit.authenticate.test_dkim import MESSAGE, Key
+from tests.unit.authenticate.zones import TIMEOUT, Zones
 
 NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 CLIENT = Client("192.0.2.7", 25, "mx.example.com", "internet", ListenerRole.INBOUND)

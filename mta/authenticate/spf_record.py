@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network
 
-from mta.relay.authenticate.spf_macros import check_domain_spec, check_macro_string
+from mta.authenticate.spf_macros import check_domain_spec, check_macro_string
 
 RECORD_OCTETS_MAX = 8000
 """Far above what anybody publishes."""
