@@ -217,13 +217,13 @@ def test_connections_are_counted_over_all_workers_and_a_dead_ones_are_forgotten(
 
     try:
         for _ in range(4):
-            wait_until(let_in, 20, "earlier sessions to be gone")
+            wait_until(let_in, 60, "earlier sessions to be gone")
         assert all(refused() for _ in range(10))  # whichever worker the system chooses
         before = workers()
         for pid in before[-2:]:
             place.relay.kill_worker(pid)
-        wait_until(lambda: not refused(), 20, "what dead workers counted to be forgotten")
-        wait_until(lambda: len(workers()) == len(before) + 2, 30, "their successors")
+        wait_until(lambda: not refused(), 60, "what dead workers counted to be forgotten")
+        wait_until(lambda: len(workers()) == len(before) + 2, 60, "their successors")
     finally:
         for client in held:
             client.close()
@@ -254,7 +254,7 @@ def test_changed_certificates_and_accounts_are_taken_up_while_it_runs(place: Pla
         assert client.command(b"AUTH PLAIN " + left).code == 235
     before, renewed = (len(place.relay.events(f"credentials-{what}")) for what in ("refused", "renewed"))
     (place.folder / "cert.pem").write_text("nothing of use\n")
-    wait_until(lambda: len(place.relay.events("credentials-refused")) > before, 20, "credentials-refused")
+    wait_until(lambda: len(place.relay.events("credentials-refused")) > before, 60, "credentials-refused")
     with SmtpClient(place.port("submission")) as client:
         client.start_tls(place.context())  # the old one goes on
     write_certificate(fresh, place.folder)
@@ -264,7 +264,7 @@ def test_changed_certificates_and_accounts_are_taken_up_while_it_runs(place: Pla
         # two workers, two listeners with that certificate
         return len(place.relay.events("credentials-renewed")) >= renewed + 4
 
-    wait_until(both_have_it, 20, "every worker to have the new files")
+    wait_until(both_have_it, 60, "every worker to have the new files")
     event = place.relay.events("credentials-renewed")[-1]
     assert event["expires"]
     assert event["accounts"] in (1, None)

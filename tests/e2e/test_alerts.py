@@ -40,7 +40,7 @@ def test_mail_that_waits_is_told_of_and_that_it_is_over(tmp_path: Path) -> None:
         try:
             relay.start()
             send(relay.port, "jane@example.com", ["bob@example.net"], MAIL)
-            wait_until(lambda: any("mail waits" in s for s in subjects(operator)), 30, lambda: "an alert by mail")
+            wait_until(lambda: any("mail waits" in s for s in subjects(operator)), 60, lambda: "an alert by mail")
             code, current = command(relay)
             assert code == 1
             assert "queue-age" in {trouble["kind"] for trouble in current}
@@ -48,7 +48,7 @@ def test_mail_that_waits_is_told_of_and_that_it_is_over(tmp_path: Path) -> None:
                 [sys.executable, "-m", "mta", "queue", "delete", "--all", "--config", str(relay.configuration)],
                 check=True, timeout=60,
             )  # fmt: skip
-            wait_until(lambda: any("Over: mail waits" in s for s in subjects(operator)), 30, lambda: "its end")
+            wait_until(lambda: any("Over: mail waits" in s for s in subjects(operator)), 60, lambda: "its end")
         finally:
             relay.stop()
 
@@ -65,12 +65,12 @@ def test_a_refused_reload_and_forgotten_orders_are_told_of_until_they_are_mended
         relay.cli("queue", "freeze", "out")
         relay.cli("drain")
         wanted = {"reload-refused", "bypass", "frozen", "draining"}
-        wait_until(lambda: wanted <= kinds(relay), 30, lambda: f"alerts; there are {kinds(relay)}")
-        wait_until(lambda: "ALERTS: 4" in relay.cli("status").stdout, 30, "a status that counts them")
+        wait_until(lambda: wanted <= kinds(relay), 60, lambda: f"alerts; there are {kinds(relay)}")
+        wait_until(lambda: "ALERTS: 4" in relay.cli("status").stdout, 60, "a status that counts them")
         for order in (["bypass", "off"], ["queue", "thaw", "out"], ["undrain"]):
             relay.cli(*order)
         relay.reload()
-        wait_until(lambda: command(relay) == (0, []), 30, lambda: "its end")
+        wait_until(lambda: command(relay) == (0, []), 60, lambda: "its end")
     finally:
         relay.stop()
 
@@ -82,11 +82,11 @@ def test_whoever_watches_may_die_and_mail_goes_on(tmp_path: Path) -> None:
             relay.start()
             # A file that was broken since is no obstacle: what is in use is what counts.
             relay.configuration.write_text(relay.configuration.read_text() + "\nnonsense: 1\n")
-            first = wait_until(lambda: watching(relay), 30, "a process that watches")
+            first = wait_until(lambda: watching(relay), 60, "a process that watches")
             os.kill(first, signal.SIGKILL)
             send(relay.port, "jane@example.com", ["bob@example.net"], MAIL)
-            wait_until(lambda: sink.arrived, 30, "the mail")
-            wait_until(lambda: watching(relay) not in (0, first), 30, "its successor")
+            wait_until(lambda: sink.arrived, 60, "the mail")
+            wait_until(lambda: watching(relay) not in (0, first), 60, "its successor")
         finally:
             relay.stop()
 

@@ -118,7 +118,7 @@ def _wait_for_all(acknowledged: set[int], sink: Sink) -> None:
         return acknowledged <= {_number(a) for a in list(sink.arrived)}
 
     try:
-        wait_until(all_came, 40, "all acknowledged messages")
+        wait_until(all_came, 60, "all acknowledged messages")
     except TimeoutError:
         return
 
@@ -159,7 +159,7 @@ def test_death_at_a_named_point_loses_nothing(tmp_path: Path, point: str) -> Non
         relay.start(STAMPLINE_CRASH_AT=f"{point}:15")
 
         def until_two_died(load: Load) -> None:
-            wait_until(lambda: len(relay.events("worker-died")) >= 2, 30, f"two deaths at {point}")
+            wait_until(lambda: len(relay.events("worker-died")) >= 2, 60, f"two deaths at {point}")
             load.stop()
 
         load = _load_while(relay, 500, until_two_died)
@@ -177,7 +177,7 @@ def _kill_at_random(relay: Relay, rng: random.Random, kills: int) -> Callable[[L
     def disturb(load: Load) -> None:
         for number in range(kills):
             goal = len(load.acknowledged) + rng.randint(1, 40)
-            wait_until(lambda goal=goal: len(load.acknowledged) >= goal, 30, "progress")  # type: ignore[misc]
+            wait_until(lambda goal=goal: len(load.acknowledged) >= goal, 60, "progress")  # type: ignore[misc]
             time.sleep(rng.random() / 50)  # not a wait for anything: it spreads the moments of death
             if number % 3 == 2:
                 relay.kill()
@@ -195,7 +195,7 @@ def _kill_at_random(relay: Relay, rng: random.Random, kills: int) -> Callable[[L
 def _replace_supervisor(relay: Relay) -> None:
     left = relay.kill_supervisor()
     relay.start()
-    wait_until(lambda: not any(is_alive(pid) for pid in left), 40, "the end of workers whose supervisor died")
+    wait_until(lambda: not any(is_alive(pid) for pid in left), 60, "the end of workers whose supervisor died")
 
 
 def _random_round(folder: Path, seed: int, kills: int) -> Figures:

@@ -42,7 +42,7 @@ def _mail_from(relay: Relay) -> tuple[int, str]:
 
 
 def _wait_until_taken(relay: Relay) -> None:
-    wait_until(lambda: _mail_from(relay)[0] == 250, 30, "mail is taken again")
+    wait_until(lambda: _mail_from(relay)[0] == 250, 60, "mail is taken again")
 
 
 def _damage(spool: Path) -> None:
@@ -118,7 +118,7 @@ def test_a_fresh_queue_is_begun_while_the_workers_run(tmp_path: Path) -> None:
                 new.add(answer.queue_id)
             return len(new) >= 20
 
-        wait_until(taken, 30, "both workers take mail again")
+        wait_until(taken, 60, "both workers take mail again")
         script.is_busy = False
         sink.wait_for(20)
         for queue_id in new:

@@ -120,7 +120,7 @@ def test_the_relay_starts_without_its_directory_and_finds_it_later(relay: Relay,
     numbers = count()
     wait_until(
         lambda: "Regards from Jane" in delivered(relay, sink, f"later{next(numbers)}", "jane@example.com"),
-        30, "a stamped message",
+        60, "a stamped message",
     )  # fmt: skip
 
 

@@ -54,7 +54,7 @@ class Worker:
     def ends(self) -> None:
         assert self._process.stdin is not None
         self._process.stdin.close()
-        assert self._process.wait(30) == 0
+        assert self._process.wait(60) == 0
 
 
 @contextmanager
@@ -84,10 +84,10 @@ def test_who_notices_late_spoils_nothing(tmp_path: Path, names: tuple[str, ...])
         for name in names:
             (tmp_path / name).unlink()
         assert not first.accepts()
-        wait_until(first.accepts, 20, "the first process takes mail again")
+        wait_until(first.accepts, 60, "the first process takes mail again")
         assert first.accepts()
         assert not second.accepts()
-        wait_until(second.accepts, 20, "the second process takes mail again")
+        wait_until(second.accepts, 60, "the second process takes mail again")
         assert first.accepts()
         first.ends()
         second.ends()
@@ -105,9 +105,9 @@ def test_another_database_in_its_place_is_left_alone_by_who_had_the_old_one(tmp_
         shutil.copy(tmp_path / FILE, tmp_path / "copy")
         (tmp_path / "copy").replace(tmp_path / FILE)
         assert not first.accepts()
-        wait_until(first.accepts, 20, "the first process takes mail again")
+        wait_until(first.accepts, 60, "the first process takes mail again")
         assert not second.accepts()
-        wait_until(second.accepts, 20, "the second process takes mail again")
+        wait_until(second.accepts, 60, "the second process takes mail again")
         assert first.accepts()
         first.ends()
         second.ends()
@@ -124,6 +124,6 @@ def test_a_queue_of_another_user_is_told_and_used_once_it_is_ours(tmp_path: Path
         assert not worker.accepts()
         for path in (folder, *folder.rglob("*")):
             os.chown(path, NOBODY, NOBODY)
-        wait_until(worker.accepts, 20, "mail is taken")
+        wait_until(worker.accepts, 60, "mail is taken")
         worker.ends()
         assert worker.accepted == _kept(folder)

@@ -219,7 +219,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 def _event(site: Site, case: Case) -> dict[str, Any]:
-    return site.relay.wait_for_event(case.action, 30, recipients=f"r@{case.name}.example")
+    return site.relay.wait_for_event(case.action, 60, recipients=f"r@{case.name}.example")
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -258,7 +258,7 @@ def test_what_must_be_sent_by_tls_waits_where_that_is_broken(site: Site, name: s
 
 def test_nobody_else_is_held_up(site: Site) -> None:
     answer = send(site.relay.port, "jane@example.com", ["r@customer.example"], simple_message("unharmed"))
-    site.sink.wait_for_message(b"<unharmed@", 10)
+    site.sink.wait_for_message(b"<unharmed@", 60)
     site.relay.wait_until_settled(answer.queue_id)
     assert site.relay.events("internal-error") == []
 

@@ -45,7 +45,7 @@ def test_a_reload_under_load_loses_nothing_and_takes_effect_whole(running: Runni
     load = Load(running.relay.port, simple_message)
     thread = threading.Thread(target=load.run, args=(range(600),))
     thread.start()
-    wait_until(lambda: len(load.acknowledged) > 150, 30, "some load")
+    wait_until(lambda: len(load.acknowledged) > 150, 60, "some load")
     running.relay.write_rules(_rules("two"))
     running.relay.reload()
     running.relay.wait_for_event("reloaded")
@@ -118,7 +118,7 @@ def test_the_queue_is_listed_shown_retried_and_emptied_by_hand(tmp_path: Path) -
     port = free_port()
     with running_relay(tmp_path / "relay", port) as relay:
         ids = [_send(relay, number, f"r{number}@customer.example") for number in range(3)]
-        wait_until(lambda: len(relay.events("deferred")) == 3, 20, "three deferrals")
+        wait_until(lambda: len(relay.events("deferred")) == 3, 60, "three deferrals")
         assert sorted(entry["queue_id"] for entry in _listed(relay)) == sorted(ids)
         assert [e["queue_id"] for e in _listed(relay, "--recipient", "r1@customer.example")] == [ids[1]]
         shown = relay.cli("queue", "show", ids[0]).stdout
@@ -128,8 +128,8 @@ def test_the_queue_is_listed_shown_retried_and_emptied_by_hand(tmp_path: Path) -
         assert sorted(entry["queue_id"] for entry in _listed(relay)) == sorted(ids[:2])
         with Sink(port=port) as sink:
             relay.cli("queue", "retry", ids[0])
-            assert sink.wait_for_message(b"<0@", 20).rcpt_to == ("r0@customer.example",)
-            wait_until(lambda: [e["queue_id"] for e in _listed(relay)] in ([], [ids[1]]), 20, "a shorter queue")
+            assert sink.wait_for_message(b"<0@", 60).rcpt_to == ("r0@customer.example",)
+            wait_until(lambda: [e["queue_id"] for e in _listed(relay)] in ([], [ids[1]]), 60, "a shorter queue")
         assert all(b"<2@" not in a.data for a in sink.arrived)
 
 
@@ -161,7 +161,7 @@ def test_sigterm_finishes_what_is_in_hand_and_keeps_the_rest(tmp_path: Path) -> 
         load = Load(relay.port, simple_message)
         thread = threading.Thread(target=load.run, args=(range(2000),))
         thread.start()
-        wait_until(lambda: len(load.acknowledged) > 100, 30, "some load")
+        wait_until(lambda: len(load.acknowledged) > 100, 60, "some load")
         code = relay.stop()
         load.stop()
         thread.join(30)

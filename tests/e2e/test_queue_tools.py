@@ -113,7 +113,7 @@ def test_a_frozen_next_hop_gets_nothing_until_it_is_thawed_not_even_after_a_rest
     assert world.home.wait_for_message(b"<waits@").rcpt_to == ("john@example.com",)
     (entry,) = world.json("queue", "list")
     assert [(r["address"], r["state"]) for r in entry["recipients"]] == [("r@moody.example", "queued")]
-    wait_until(lambda: "FROZEN next hops: 1" in world.command("status"), 20, "a status that tells of it")
+    wait_until(lambda: "FROZEN next hops: 1" in world.command("status"), 60, "a status that tells of it")
     assert "moody (frozen)" in world.command("queue", "summary")
     relay.stop()
     (life,) = json.loads(relay.cli("trace", waiting, "--json").stdout)["messages"]
@@ -187,15 +187,15 @@ def test_a_draining_node_takes_no_mail_and_delivers_what_it_has(world: World, mo
     world.stick("left", "r@moody.example")
     with SmtpClient(relay.port) as open_before:
         world.command("drain", "--reason", "new memory")
-        wait_until(lambda: not greets(relay.port), 20, "the end of greetings")
+        wait_until(lambda: not greets(relay.port), 60, "the end of greetings")
         assert open_before.command(b"MAIL FROM:<jane@example.com>").code == 421
-    wait_until(lambda: "DRAINING" in world.command("status"), 20, "a status that tells of it")
+    wait_until(lambda: "DRAINING" in world.command("status"), 60, "a status that tells of it")
     assert "1 message" in world.command("drain", "--wait", "--timeout", "1s", code=1)
     world.mood.refusal = None
     assert relay.cli("drain", "--wait", "--timeout", "50s").stdout == "the queue is empty\n"
     assert world.moody.wait_for_message(b"<left@")
     world.command("undrain")
-    wait_until(lambda: greets(relay.port), 20, "a greeting")
+    wait_until(lambda: greets(relay.port), 60, "a greeting")
 
 
 # --- a message's life ---

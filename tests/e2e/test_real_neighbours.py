@@ -85,7 +85,7 @@ def test_what_exim_sends_by_chunks_goes_on_as_it_was(tmp_path: Path) -> None:
             answer = send(exim.port, "jane@example.com", ["a@customer.example"], content, parameters=" BODY=8BITMIME")
             assert answer.code == 250
             assert sink.wait_for_message(f"<{name}@mail.example.com>".encode()).data.endswith(content)
-        wait_until(lambda: exim.log().count(" K ") == len(contents), 20, "BDAT in Exim's log")
+        wait_until(lambda: exim.log().count(" K ") == len(contents), 60, "BDAT in Exim's log")
 
 
 def test_implicit_tls_and_a_load_balancer_in_front(tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_implicit_tls_and_a_load_balancer_in_front(tmp_path: Path) -> None:
         try:
             relay.cli("check")
             relay.start()
-            with socket.create_connection(("127.0.0.1", relay.port), timeout=10) as connection:
+            with socket.create_connection(("127.0.0.1", relay.port), timeout=60) as connection:
                 connection.sendall(b"PROXY TCP4 192.0.2.7 127.0.0.1 4711 465\r\n")
                 trusting = ssl.create_default_context()
                 authority.configure_trust(trusting)

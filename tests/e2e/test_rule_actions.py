@@ -48,7 +48,7 @@ def queue(relay: Relay) -> list[dict[str, object]]:
 
 
 def wait_until_empty(relay: Relay) -> None:
-    wait_until(lambda: not queue(relay), 30, lambda: f"an empty queue, but there is {queue(relay)}")
+    wait_until(lambda: not queue(relay), 60, lambda: f"an empty queue, but there is {queue(relay)}")
 
 
 def test_a_message_handed_over_in_pieces_to_two_workers_is_archived_once(tmp_path: Path) -> None:
@@ -92,8 +92,8 @@ def test_two_relays_that_answer_everything_do_not_answer_each_other(tmp_path: Pa
     with running(ours, rules=rules), running(theirs, rules=rules):
         sent = simple_message("hello", sender="sam@other.example", to="jane@example.com")
         send(theirs.port, "sam@other.example", ["jane@example.com"], sent)
-        wait_until(lambda: mails(theirs.folder / "mailboxes" / "sam"), 30, "Sam's answer")
-        wait_until(lambda: theirs.events("not-followed"), 30, "a decision on the answer")
+        wait_until(lambda: mails(theirs.folder / "mailboxes" / "sam"), 60, "Sam's answer")
+        wait_until(lambda: theirs.events("not-followed"), 60, "a decision on the answer")
         for relay in (ours, theirs):
             wait_until_empty(relay)
         (answer,) = mails(theirs.folder / "mailboxes" / "sam")
@@ -124,7 +124,7 @@ def test_who_was_answered_is_known_after_a_crash(tmp_path: Path) -> None:
             relay.start()
             write(2)
             sink.wait_for_message(b"<2@mail.example.com>")
-            wait_until(lambda: relay.events("not-followed"), 30, "a decision on the answer")
+            wait_until(lambda: relay.events("not-followed"), 60, "a decision on the answer")
             wait_until_empty(relay)
             answers = [mail for mail in sink.arrived if b"Auto-Submitted" in mail.data]
     assert len(answers) == 1
@@ -163,7 +163,7 @@ def test_mail_that_needs_tls_waits_where_there_is_none_and_its_sender_is_told_wh
         )
         with running(relay, rules=rules):
             send(relay.port, "jane@example.com", ["a@customer.example"], simple_message("s", subject="sealed"))
-            deferred = wait_until(lambda: relay.events("deferred"), 30, "a deferral")
+            deferred = wait_until(lambda: relay.events("deferred"), 60, "a deferral")
             send(relay.port, "jane@example.com", ["a@customer.example"], simple_message("open"))
             sink.wait_for_message(b"<open@")
             report = sink.wait_for_message(b"report-type=delivery-status", timeout_s=60)

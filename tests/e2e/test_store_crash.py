@@ -98,7 +98,7 @@ async def check(folder: Path, said: Said) -> list[LeasedDelivery]:
     for queue_id in queued & said.accepted.keys():
         assert await digest(spool, queue_id) == said.accepted[queue_id]
     leased = await _all_due(spool, queued)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while await spool.sweep():
             pass
     files = {path for path in (folder / "bodies").rglob("*") if path.is_file()}

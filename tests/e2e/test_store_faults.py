@@ -35,7 +35,7 @@ class Neighbour:
 
     def __call__(self, verb: str, argument: str) -> str | None:
         if verb == "." and argument.startswith("slow@"):
-            assert self.go.wait(30)
+            assert self.go.wait(60)
         return "450 4.2.1 busy" if self.busy and verb == "RCPT" and argument.startswith("busy@") else None
 
 
@@ -68,7 +68,7 @@ def _refuses(relay: Relay) -> bool:
 
 
 def _opens_again(relay: Relay, since: int) -> None:
-    wait_until(lambda: len(relay.events("spool-opened")) > since, 30, lambda: f"spool-opened; {relay.output()}")
+    wait_until(lambda: len(relay.events("spool-opened")) > since, 60, lambda: f"spool-opened; {relay.output()}")
     assert _mail_from(relay).code == 250
 
 
@@ -95,8 +95,8 @@ def test_what_fails_is_not_trusted_and_nothing_is_acknowledged(
     waiting = _send(relay, f"waiting-{name}", to="busy@customer.example").queue_id
     with failing(worker, calls, f"error={error}", relay.folder / "spool" / file):
         assert _send(relay, f"lost-{name}").code == 451
-        wait_until(lambda: _refuses(relay), 10, "451 at MAIL")
-        wait_until(lambda: len(relay.events("spool-closed")) > closed, 10, "spool-closed")
+        wait_until(lambda: _refuses(relay), 60, "451 at MAIL")
+        wait_until(lambda: len(relay.events("spool-closed")) > closed, 60, "spool-closed")
         assert not [event for event in relay.events("accepted") if f"<lost-{name}@" in event["message_id"]]
     assert says in relay.events("spool-closed")[closed]["error"]
     _opens_again(relay, opened)
@@ -114,8 +114,8 @@ def test_a_database_that_cannot_be_read_is_closed_until_it_can(shared: tuple[Rel
     opened, closed = len(relay.events("spool-opened")), len(relay.events("spool-closed"))
     waiting = _send(relay, "waiting-unread", to="busy@customer.example").queue_id
     with failing(worker, "pread64,read", "error=EIO", spool / "spool.db", spool / "spool.db-wal"):
-        wait_until(lambda: _refuses(relay), 20, "451 at MAIL")
-        wait_until(lambda: len(relay.events("spool-closed")) > closed + 1, 20, "a try to open it")
+        wait_until(lambda: _refuses(relay), 60, "451 at MAIL")
+        wait_until(lambda: len(relay.events("spool-closed")) > closed + 1, 60, "a try to open it")
     assert not [event for event in relay.events("spool-closed")[closed + 1 :] if "is damaged" in event["error"]]
     _opens_again(relay, opened)
     assert waiting in _queued(relay)
@@ -213,7 +213,7 @@ def test_a_database_that_is_moved_away_comes_back(shared: tuple[Relay, Sink]) ->
     waiting = _send(relay, "waiting-moved", to="busy@customer.example").queue_id
     spool.rename(elsewhere)
     assert _send(relay, "refused-moved").code == 451
-    wait_until(lambda: len(relay.events("spool-closed")) > closed + 1, 20, "a try to open it")
+    wait_until(lambda: len(relay.events("spool-closed")) > closed + 1, 60, "a try to open it")
     assert _refuses(relay)
     for left in sorted(spool.rglob("*"), reverse=True):
         left.rmdir() if left.is_dir() else left.unlink()
@@ -234,7 +234,7 @@ def test_a_disk_that_does_not_answer_holds_nobody_up_at_mail(shared: tuple[Relay
         client.write(b"MAIL FROM:<jane@example.com>\r\nRCPT TO:<r@customer.example>\r\nDATA\r\n")
         assert [client.answer().code for _ in range(3)] == [250, 250, 354]
         client.write(simple_message("slowly") + b"\r\n.\r\n")
-        relay.wait_for_event("spool-slow", 25)
+        relay.wait_for_event("spool-slow", 60)
         assert _refuses(relay)
         assert client.answer().code == 250
     relay.wait_for_event("spool-swift-again")

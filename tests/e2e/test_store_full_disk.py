@@ -50,7 +50,7 @@ async def settle(spool: SqliteSpool, messages: list[AcceptedMessage]) -> None:
 
 
 async def has_room_again(spool: SqliteSpool) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not spool.has_room(100_000):
             await asyncio.sleep(0.02)
 

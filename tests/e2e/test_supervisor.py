@@ -21,7 +21,7 @@ from mta.control.client import NotRunningError, ask
 from tests.servers.processes import children, is_alive, state
 from tests.servers.wait import free_port, wait_until
 
-WAIT_S = 30.0
+WAIT_S = 60.0
 
 
 class Service:

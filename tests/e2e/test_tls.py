@@ -52,7 +52,7 @@ class _NamedSMTP(smtplib.SMTP):
     _host = "relay.example.com"
 
     def __init__(self, port: int) -> None:
-        super().__init__(timeout=20)
+        super().__init__(timeout=60)
         self.connect("127.0.0.1", port)
         self._host = "relay.example.com"
 

@@ -67,7 +67,7 @@ class Running:
         return [(copy, inner) for copy, inner in found if copy.message_id == f"<{name}@example.com>"]
 
     def wait_for_copy(self, name: str) -> tuple[TrackingCopy, bytes]:
-        wait_until(lambda: self.copies(name), 20, f"the copy of {name}")
+        wait_until(lambda: self.copies(name), 60, f"the copy of {name}")
         (copy,) = self.copies(name)
         return copy
 
@@ -113,7 +113,7 @@ def arrived_for(running: Running, name: str, recipient: str) -> bytes:
     def found() -> list[Arrived]:
         return [a for a in to(running.sink, recipient) if f"<{name}@example.com>".encode() in a.data]
 
-    wait_until(found, 20, f"{name} for {recipient}")
+    wait_until(found, 60, f"{name} for {recipient}")
     (arrived,) = found()
     return arrived.data
 
@@ -244,7 +244,7 @@ def test_a_large_message_is_copied_octet_by_octet(running: Running) -> None:
     assert inner == delivered
     assert copy.is_intact
     bodies = running.relay.folder / "spool" / "bodies"
-    wait_until(lambda: not [path for path in bodies.rglob("*") if path.is_file()], 30, "nothing of it stays")
+    wait_until(lambda: not [path for path in bodies.rglob("*") if path.is_file()], 60, "nothing of it stays")
 
 
 def test_the_log_and_trace_name_conversation_and_copy(running: Running) -> None:

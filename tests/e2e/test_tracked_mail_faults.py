@@ -36,13 +36,13 @@ def test_death_leaves_one_conversation_and_one_copy(tmp_path: Path, point: str) 
         try:
             running.relay.start(STAMPLINE_CRASH_AT=point)
             is_taken = _attempt(running)
-            wait_until(lambda: running.relay.events("worker-died"), 20, f"a death at {point}")
+            wait_until(lambda: running.relay.events("worker-died"), 60, f"a death at {point}")
             running.relay.kill()
             running.relay.start()
             assert is_taken or _attempt(running)
             names = {named(_last(running, recipient)) for recipient in RECIPIENTS}
             assert names == {"ticket-1"}
-            wait_until(lambda: to(sink, PROCESSING), 20, "a copy")
+            wait_until(lambda: to(sink, PROCESSING), 60, "a copy")
             running.relay.stop()  # which lets what is in hand end
             assert not running.relay.cli("queue", "list", "--json", check=False).stdout.count(PROCESSING)
         finally:
@@ -52,5 +52,5 @@ def test_death_leaves_one_conversation_and_one_copy(tmp_path: Path, point: str) 
 
 
 def _last(running: Running, recipient: str) -> bytes:
-    wait_until(lambda: to(running.sink, recipient), 20, f"mail for {recipient}")
+    wait_until(lambda: to(running.sink, recipient), 60, f"mail for {recipient}")
     return to(running.sink, recipient)[-1].data

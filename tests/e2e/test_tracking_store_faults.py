@@ -105,7 +105,7 @@ async def _no_file_without_a_name(folder: Path) -> None:
         if path.is_file():
             os.utime(path, (0, 0))  # old enough for the sweep
     spool = await SqliteSpool.open(folder, slot=0, reserve=0)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while await spool.sweep():
             pass
     await spool.close()
@@ -134,7 +134,7 @@ async def test_what_fails_is_not_trusted_and_is_taken_later(tmp_path: Path, call
         assert [child.takes(number) for number in range(4)] == ["taken"] * 4
         with failing(child.process.pid, calls, "error=EIO", folder / file):
             assert child.takes(4) == "refused"
-        wait_until(lambda: child.takes(4) in ("taken", "again"), 30, "the store opens again")
+        wait_until(lambda: child.takes(4) in ("taken", "again"), 60, "the store opens again")
         assert child.takes(5) == "taken"
     await check(folder, child.taken, child.asked)
 
@@ -160,7 +160,7 @@ async def test_a_database_that_is_moved_away_comes_back(tmp_path: Path) -> None:
         for name in ("spool.db-wal", "spool.db-shm", "spool.db"):
             if (tmp_path / name).exists():
                 (tmp_path / name).rename(folder / name)
-        wait_until(lambda: child.takes(3) in ("taken", "again"), 30, "the store opens again")
+        wait_until(lambda: child.takes(3) in ("taken", "again"), 60, "the store opens again")
     await check(folder, child.taken, child.asked)
 
 

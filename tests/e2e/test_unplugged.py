@@ -42,7 +42,7 @@ def test_a_full_log_disk_loses_lines_and_no_mail(shared: tuple[Relay, Sink]) -> 
     ballast.unlink()
     _goes(relay, sink, "logged")
     (path,) = (relay.folder / "log").glob("relay_*.log")
-    wait_until(lambda: "log-lines-lost" in path.read_text(), 20, "word of the lost lines")
+    wait_until(lambda: "log-lines-lost" in path.read_text(), 60, "word of the lost lines")
     path.write_text("")  # half a line is in it
 
 
@@ -55,7 +55,7 @@ def test_a_log_file_that_is_taken_away_is_made_anew(shared: tuple[Relay, Sink]) 
         _goes(relay, sink, "made-anew")
         return path.exists()
 
-    wait_until(made, 20, "a new log file")
+    wait_until(made, 60, "a new log file")
 
 
 def test_a_configuration_that_cannot_be_read_is_refused_and_the_old_one_goes_on(shared: tuple[Relay, Sink]) -> None:
@@ -76,8 +76,8 @@ def test_a_control_socket_that_is_taken_away_comes_back(shared: tuple[Relay, Sin
     socket = Path(str(relay.settings["control"]["socket"]))
     socket.unlink()
     _goes(relay, sink, "without-socket")
-    wait_until(socket.exists, 20, "the control socket")
+    wait_until(socket.exists, 60, "the control socket")
     assert "up since" in relay.cli("status").stdout
     shutil.rmtree(socket.parent)
-    wait_until(socket.exists, 20, "the control socket and its folder")
+    wait_until(socket.exists, 60, "the control socket and its folder")
     assert "up since" in relay.cli("status").stdout

@@ -66,7 +66,7 @@ def test_out_of_descriptors_it_refuses_stays_calm_and_recovers(shared: tuple[Rel
                 waiting.recv(100)
             assert len(relay.events("accept-failed")) == 1, "once a minute"
             assert tree_cpu_s(worker) - used < 1.5, "no busy loop"
-        wait_until(lambda: greets(relay.port), 20, "a greeting")
+        wait_until(lambda: greets(relay.port), 60, "a greeting")
     sink.wait_for_message(b"<meanwhile@")
     assert relay.events("failed") == []
     assert relay.worker_pids() == [worker]
@@ -88,8 +88,8 @@ def test_out_of_memory_nothing_acknowledged_is_lost(shared: tuple[Relay, Sink]) 
             assert answer.code in (250, 421, 451, 452), answer
             if answer.code == 250:
                 acknowledged.append(name)
-    wait_until(lambda: greets(relay.port), 30, "a worker that greets")
-    wait_until(lambda: _sent(relay, "after-memory"), 30, "mail is taken")
+    wait_until(lambda: greets(relay.port), 60, "a worker that greets")
+    wait_until(lambda: _sent(relay, "after-memory"), 60, "mail is taken")
     for name in (*acknowledged, "after-memory"):
         sink.wait_for_message(f"<{name}@".encode())
 

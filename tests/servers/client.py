@@ -37,7 +37,7 @@ class SmtpClient:
     """One session, greeted with EHLO unless `helo` is empty; `source` is an address of this machine to come from."""
 
     def __init__(
-        self, port: int, *, helo: str = "exchange.example.com", timeout_s: float = 30, source: str = ""
+        self, port: int, *, helo: str = "exchange.example.com", timeout_s: float = 60, source: str = ""
     ) -> None:
         whence = (source, 0) if source else None
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=timeout_s, source_address=whence)

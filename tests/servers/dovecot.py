@@ -153,13 +153,13 @@ class Dovecot:
         """`extra` are fields of the user database: `quota_rule="*:storage=10K"`. Takes a second to be seen."""
         self._mailboxes[mailbox] = " ".join(f"userdb_{name}={value}" for name, value in extra.items())
         self._write_mailboxes()
-        wait_until(lambda: self._told(mailbox) == extra, 30, "dovecot's sight of the mailbox")
+        wait_until(lambda: self._told(mailbox) == extra, 60, "dovecot's sight of the mailbox")
 
     def deny(self, mailbox: str, *, is_denied: bool = True) -> None:
         """Nobody signs in to it, with whatever password. Takes a second to be seen."""
         (self._denied.add if is_denied else self._denied.remove)(mailbox)
         self._write("denied", [f"{each}:" for each in self._denied])
-        wait_until(lambda: self._is_denied(mailbox) == is_denied, 30, "dovecot's sight of who is denied")
+        wait_until(lambda: self._is_denied(mailbox) == is_denied, 60, "dovecot's sight of who is denied")
 
     @contextmanager
     def session(self, mailbox: str) -> Iterator[imaplib.IMAP4]:
@@ -177,15 +177,15 @@ class Dovecot:
             ["dovecot", "-F", "-c", str(self.folder / "dovecot.conf")], stderr=subprocess.DEVNULL
         )
         self._process.append(process)
-        wait_until(lambda: accepts(self.imaps) or process.poll() is not None, 30, "dovecot's port")
+        wait_until(lambda: accepts(self.imaps) or process.poll() is not None, 60, "dovecot's port")
         assert process.poll() is None, self.log()
 
     def stop(self) -> None:
         """With all connections."""
         process = self._process.pop()
         process.terminate()
-        process.wait(30)
-        wait_until(lambda: not is_alive(process.pid), 30, "dovecot's end")
+        process.wait(60)
+        wait_until(lambda: not is_alive(process.pid), 60, "dovecot's end")
 
     def restart(self) -> None:
         self.stop()
@@ -196,7 +196,7 @@ class Dovecot:
 
     def doveadm(self, *arguments: str) -> str:
         command = ["doveadm", "-c", str(self.folder / "dovecot.conf"), *arguments]
-        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout
+        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
 
     def _told(self, mailbox: str) -> dict[str, str]:
         """What its user database adds to a mailbox."""

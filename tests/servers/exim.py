@@ -145,8 +145,8 @@ def running_exim(next_hop_port: int, *, certificate: bytes = b"", password: str 
             ) as process,
         ):
             try:
-                wait_until(lambda: greets(port), 30, lambda: f"exim's greeting: {(folder / 'output').read_text()}")
+                wait_until(lambda: greets(port), 60, lambda: f"exim's greeting: {(folder / 'output').read_text()}")
                 yield Exim(folder, port)
             finally:
                 process.terminate()
-                process.wait(30)
+                process.wait(60)

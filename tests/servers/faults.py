@@ -40,11 +40,11 @@ def failing(pid: int, calls: str, what: str, *paths: Path) -> Iterator[None]:
     command += ["-e", f"inject={calls}:{what}", *(f"--trace-path={path}" for path in paths)]
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as strace:
         try:
-            wait_until(lambda: strace.poll() is not None or _is_traced(pid), 10, "strace")
+            wait_until(lambda: strace.poll() is not None or _is_traced(pid), 60, "strace")
             if strace.poll() is not None:
                 assert strace.stderr is not None
                 (pytest.fail if "CI" in os.environ else pytest.skip)(f"can't trace: {strace.stderr.read()}")
             yield
         finally:
             strace.send_signal(signal.SIGINT)
-            strace.wait(10)
+            strace.wait(60)

@@ -99,7 +99,7 @@ def faulty_hop(behaviour: Behaviour) -> Iterator[int]:
         with suppress(OSError):
             while True:
                 connection, _ = listener.accept()
-                connection.settimeout(30)
+                connection.settimeout(60)
                 threading.Thread(target=converse, args=(connection,), daemon=True).start()
 
     threading.Thread(target=accept, daemon=True).start()

@@ -73,5 +73,5 @@ def between(server_port: int) -> Iterator[Between]:
         finally:
             with suppress(OSError):
                 listener.shutdown(socket.SHUT_RDWR)
-            thread.join(10)
+            thread.join(60)
             middle.close()

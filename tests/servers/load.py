@@ -64,7 +64,7 @@ class Load:
         number = take()
         while number is not None and not self._stop.is_set():
             try:
-                client = client or SmtpClient(self.port, timeout_s=20)
+                client = client or SmtpClient(self.port, timeout_s=60)
                 self.attempts += 1
                 answer = client.send(self.sender, self.recipients, self.make(number))
             except OSError:  # killed, or not yet there again

@@ -23,5 +23,5 @@ def opendkim_says(folder: Path, content: bytes, dns: Mapping[bytes, bytes]) -> s
     (folder / "opendkim.conf").write_text(f"Mode v\nSyslog no\nTestPublicKeys {folder}/dkim-keys\n")
     (folder / "message").write_bytes(content)
     command = ["opendkim", "-x", str(folder / "opendkim.conf"), "-t", str(folder / "message")]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
     return done.stdout + done.stderr

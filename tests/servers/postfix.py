@@ -60,7 +60,7 @@ class Postfix:
     def queue(self) -> str:
         """What waits, one JSON object a line."""
         command = ["postqueue", "-c", str(self.folder / "etc"), "-j"]
-        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout
+        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
 
 
 def _settings(folder: Path, next_hop_port: int) -> dict[str, str]:
@@ -105,7 +105,7 @@ def running_postfix(next_hop_port: int, settings: Mapping[str, str] | None = Non
         _lay_out(folder, port, _settings(folder, next_hop_port) | dict(settings or {}))
         command = ["postfix", "-c", str(folder / "etc")]
         subprocess.run([*command, "start"], check=True, capture_output=True, timeout=60)
-        wait_until(lambda: greets(port), 30, "postfix's greeting")
+        wait_until(lambda: greets(port), 60, "postfix's greeting")
         match = re.search(r"\d+", (folder / "queue" / "pid" / "master.pid").read_text())
         assert match is not None
         postfix = Postfix(folder, port, int(match[0]))
@@ -113,4 +113,4 @@ def running_postfix(next_hop_port: int, settings: Mapping[str, str] | None = Non
             yield postfix
         finally:
             subprocess.run([*command, "stop"], check=False, capture_output=True, timeout=60)
-            wait_until(lambda: not is_alive(postfix.master_pid), 30, "postfix's end")
+            wait_until(lambda: not is_alive(postfix.master_pid), 60, "postfix's end")

@@ -24,7 +24,7 @@ from tests.servers.processes import children, command_line, is_alive, tree
 from tests.servers.wait import accepts, free_port, greets, wait_until
 
 Settings = dict[str, Any]
-READY_S = 30.0
+READY_S = 60.0
 
 PEOPLE = """\
 people:
@@ -216,7 +216,7 @@ class Relay:
     def reload(self) -> None:
         os.kill(self.pid, signal.SIGHUP)
 
-    def stop(self, timeout_s: float = 40) -> int:
+    def stop(self, timeout_s: float = 60) -> int:
         """End it by SIGTERM, by SIGKILL if that doesn't help; returns its exit code."""
         if self._process is None:
             return 0
@@ -235,8 +235,8 @@ class Relay:
         for pid in victims:
             if is_alive(pid):
                 os.kill(pid, signal.SIGKILL)
-        self._process.wait(10)
-        wait_until(lambda: not any(is_alive(pid) for pid in victims), 10, "the end of killed processes")
+        self._process.wait(60)
+        wait_until(lambda: not any(is_alive(pid) for pid in victims), 60, "the end of killed processes")
 
     def kill_worker(self, pid: int) -> None:
         """SIGKILL to one worker; the supervisor starts another."""
@@ -247,7 +247,7 @@ class Relay:
         assert self._process is not None
         workers = self.worker_pids()
         self._process.kill()
-        self._process.wait(10)
+        self._process.wait(60)
         return workers
 
     def clean_up(self) -> None:
@@ -276,7 +276,7 @@ class Relay:
             (accepted if event["action"] == "accepted" else settled).update(pairs)
         return accepted - settled
 
-    def wait_until_settled(self, queue_id: str = "", timeout_s: float = 30) -> None:
+    def wait_until_settled(self, queue_id: str = "", timeout_s: float = 60) -> None:
         """Until every recipient of that message, or of all messages, is delivered, bounced or dropped."""
 
         def settled() -> bool:
@@ -286,7 +286,7 @@ class Relay:
 
         wait_until(settled, timeout_s, lambda: f"final states of {self.unsettled()}")
 
-    def wait_for_event(self, action: str, timeout_s: float = 20, **fields: object) -> dict[str, Any]:
+    def wait_for_event(self, action: str, timeout_s: float = 60, **fields: object) -> dict[str, Any]:
         """The first event with that action and these field values."""
 
         def found() -> dict[str, Any] | None:
@@ -302,7 +302,7 @@ class Relay:
     def cli(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run `stampline ARGUMENTS --config …`."""
         command = [sys.executable, "-m", "mta", *arguments, "--config", str(self.configuration)]
-        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=100)
         if check and done.returncode != 0:
             raise AssertionError(f"{arguments} ended with {done.returncode}: {done.stdout}{done.stderr}")
         return done

@@ -58,7 +58,7 @@ def rspamd(folder: Path, dns_address: str) -> Iterator[Callable[[bytes], set[str
 
     def judge(content: bytes) -> set[str]:
         request = urllib.request.Request(f"http://127.0.0.1:{port}/checkv2", data=content, headers={"IP": "127.0.0.1"})
-        with urllib.request.urlopen(request, timeout=30) as reply:
+        with urllib.request.urlopen(request, timeout=60) as reply:
             return set(json.load(reply)["symbols"])
 
     try:
@@ -66,4 +66,4 @@ def rspamd(folder: Path, dns_address: str) -> Iterator[Callable[[bytes], set[str
         yield judge
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(60)

@@ -129,7 +129,7 @@ class Samba:
     def _listens(self) -> bool:
         try:
             for port in (389, 636):
-                socket.create_connection((self.address, port), timeout=5).close()
+                socket.create_connection((self.address, port), timeout=20).close()
         except OSError:
             return False
         return True
@@ -150,8 +150,8 @@ class Samba:
             os.killpg(process.pid, signal.SIGKILL)
             assert process.stdin is not None
             process.stdin.close()
-            process.wait(30)
-            wait_until(lambda: not self._listens(), 30, "samba's end")
+            process.wait(60)
+            wait_until(lambda: not self._listens(), 60, "samba's end")
 
     def add(self, ldif: str, *passwords: tuple[str, str]) -> None:
         """Write records to its database; `passwords` are of accounts by name. It may run meanwhile."""

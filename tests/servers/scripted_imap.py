@@ -47,10 +47,10 @@ class ScriptedImap:
     _serving: list[threading.Thread] = field(default_factory=list)
 
     def wait_for(self, word: bytes) -> None:
-        wait_until(lambda: any(word in command for command in self.commands), 10, f"{word!r}")
+        wait_until(lambda: any(word in command for command in self.commands), 60, f"{word!r}")
 
     def wait_for_at_most(self, connections: int) -> None:
-        wait_until(lambda: self._connected <= connections, 10, "the end of connections")
+        wait_until(lambda: self._connected <= connections, 60, "the end of connections")
 
     def close(self) -> None:
         """Who serves a connection closes it, whatever TLS has made of it meanwhile; below TLS it ends here."""
@@ -59,7 +59,7 @@ class ScriptedImap:
                 connection.shutdown(socket.SHUT_RDWR)
             connection.close()
         for thread in self._serving:
-            thread.join(10)
+            thread.join(60)
 
     def _listen(self, listener: socket.socket) -> None:
         with suppress(OSError):
@@ -143,5 +143,5 @@ def scripted_imap(
         finally:
             with suppress(OSError):
                 listener.shutdown(socket.SHUT_RDWR)
-            thread.join(10)
+            thread.join(60)
             server.close()

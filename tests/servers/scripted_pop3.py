@@ -45,10 +45,10 @@ class ScriptedPop3:
         return [command for command in self.commands if command.startswith(words)]
 
     def wait_for(self, word: bytes) -> None:
-        wait_until(lambda: bool(self.said(word)), 10, f"{word!r}")
+        wait_until(lambda: bool(self.said(word)), 60, f"{word!r}")
 
     def wait_for_no_connection(self) -> None:
-        wait_until(lambda: self._connected == 0, 10, "the end of connections")
+        wait_until(lambda: self._connected == 0, 60, "the end of connections")
 
     def close(self) -> None:
         """Who serves a connection closes it, whatever TLS has made of it meanwhile; below TLS it ends here."""
@@ -57,7 +57,7 @@ class ScriptedPop3:
                 connection.shutdown(socket.SHUT_RDWR)
             connection.close()
         for thread in self._serving:
-            thread.join(10)
+            thread.join(60)
 
     def _listen(self, listener: socket.socket) -> None:
         with suppress(OSError):
@@ -121,5 +121,5 @@ def scripted_pop3(
         finally:
             with suppress(OSError):
                 listener.shutdown(socket.SHUT_RDWR)
-            thread.join(10)
+            thread.join(60)
             server.close()

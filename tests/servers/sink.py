@@ -219,14 +219,14 @@ class Sink:
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(60)
 
-    def wait_for(self, count: int, timeout_s: float = 30) -> list[Arrived]:
+    def wait_for(self, count: int, timeout_s: float = 60) -> list[Arrived]:
         """The messages so far, once there are at least `count`."""
         wait_until(
             lambda: len(self.arrived) >= count, timeout_s, lambda: f"{count} messages ({len(self.arrived)} arrived)"
         )
         return list(self.arrived)
 
-    def wait_for_message(self, needle: bytes, timeout_s: float = 30) -> Arrived:
+    def wait_for_message(self, needle: bytes, timeout_s: float = 60) -> Arrived:
         """The first message that contains `needle`."""
 
         def found() -> Arrived | None:

@@ -71,7 +71,7 @@ def _is_free(port: int) -> bool:
 def greets(port: int) -> bool:
     """Whether an SMTP server says 220 there."""
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
             return connection.recv(512).startswith(b"220")
     except OSError:
         return False
@@ -80,7 +80,7 @@ def greets(port: int) -> bool:
 def accepts(port: int) -> bool:
     """Whether anybody takes connections there."""
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=5):
+        with socket.create_connection(("127.0.0.1", port), timeout=20):
             return True
     except OSError:
         return False

@@ -105,7 +105,7 @@ class Site:
     def wait_until_all_left(self, files_before: int) -> None:
         """Until no more files and sockets are open than before."""
         wait_until(
-            lambda: self.open_files() <= files_before, 20,
+            lambda: self.open_files() <= files_before, 60,
             lambda: f"files to be closed: {self.open_files()} open, {files_before} before",
         )  # fmt: skip
 

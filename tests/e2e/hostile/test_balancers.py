@@ -26,7 +26,7 @@ def _v1(source: str) -> bytes:
 
 
 def _heard(site: Site, said: bytes, source: str) -> bytes:
-    with socket.create_connection(("127.0.0.1", site.port("balanced")), 20, (source, 0)) as client:
+    with socket.create_connection(("127.0.0.1", site.port("balanced")), 60, (source, 0)) as client:
         heard = b""
         with contextlib.suppress(OSError):
             client.sendall(said)
@@ -115,7 +115,7 @@ def test_a_second_header_is_a_bad_command(site: Site) -> None:
 def test_headers_come_in_any_pieces(site: Site) -> None:
     for header in (_v1(FRIEND), _v2(FRIEND), _v2(FRIEND, extra=b"\4\0\3xyz")):
         for cut in range(1, len(header), 5):
-            with socket.create_connection(("127.0.0.1", site.port("balanced")), 20, (BALANCER, 0)) as client:
+            with socket.create_connection(("127.0.0.1", site.port("balanced")), 60, (BALANCER, 0)) as client:
                 client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 client.sendall(header[:cut])
                 client.sendall(header[cut:] + b"NOOP\r\nQUIT\r\n")
@@ -129,7 +129,7 @@ def test_silent_connections_of_a_balancer_keep_nobody_out(site: Site) -> None:
     before = site.open_files()
     with contextlib.ExitStack() as stack:
         for _ in range(200):
-            silent = socket.create_connection(("127.0.0.1", site.port("balanced")), 20, (BALANCER, 0))
+            silent = socket.create_connection(("127.0.0.1", site.port("balanced")), 60, (BALANCER, 0))
             stack.enter_context(silent).sendall(b"PROXY ")
         assert _heard(site, _v1(FRIEND) + b"QUIT\r\n", BALANCER).startswith(b"220 ")
         assert site.is_sane()

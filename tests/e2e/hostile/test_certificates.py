@@ -186,7 +186,7 @@ def test_connections_are_limited_for_each_client_and_in_all(site: Site) -> None:
         greeted = refused = 0
         for source in range(1, 9):
             for _ in range(7):
-                raw = socket.create_connection(("127.0.0.1", site.port("few")), 20, (f"127.0.3.{source}", 0))
+                raw = socket.create_connection(("127.0.0.1", site.port("few")), 60, (f"127.0.3.{source}", 0))
                 said = stack.enter_context(raw).recv(512)
                 greeted += said.startswith(b"220 ")
                 refused += said.startswith(b"421 4.7.0 ")

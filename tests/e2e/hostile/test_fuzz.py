@@ -23,7 +23,7 @@ ROUNDS = 100
 
 def _played(port: int, segments: list[bytes]) -> bytes:
     """All that is heard until the server closes."""
-    with socket.create_connection(("127.0.0.1", port), 20) as client:
+    with socket.create_connection(("127.0.0.1", port), 60) as client:
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with contextlib.suppress(OSError):  # the server may close first; what it has said can be read all the same
             for segment in segments:

@@ -80,7 +80,7 @@ FAR_OVER: dict[str, bytes] = {
 
 
 def _answer(site: Site, content: bytes, recipient: str = "john@example.com") -> str:
-    with SmtpClient(site.port("exchange"), timeout_s=60) as client:
+    with SmtpClient(site.port("exchange")) as client:
         client.write(b"MAIL FROM:<jane@example.com>\r\nRCPT TO:<%b>\r\nDATA\r\n" % recipient.encode())
         assert [client.answer().code for _ in range(3)] == [250, 250, 354]
         client.write(dot_stuffed(content))

@@ -99,8 +99,8 @@ def test_large_files_go_with_their_clients(site: Site) -> None:
     def left() -> set[Path]:
         return {path for path in folder.rglob("*") if path.is_file()} - before
 
-    wait_until(lambda: len(left()) >= 5, 20, "large messages on disk")
+    wait_until(lambda: len(left()) >= 5, 60, "large messages on disk")
     for client in clients:
         client.reset()
-    wait_until(lambda: not left(), 20, lambda: f"the end of {left()}")
+    wait_until(lambda: not left(), 60, lambda: f"the end of {left()}")
     assert site.arrived() == []

@@ -21,7 +21,7 @@ from mta.model.reply import Reply
 from mta.relay.receive import RelayListener
 from mta.shared_counts import SharedCounts
 
-PATIENCE_S = 10
+PATIENCE_S = 60
 QUEUED = Reply(250, "2.0.0", "Queued as Q1")
 
 

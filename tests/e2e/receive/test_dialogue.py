@@ -153,7 +153,7 @@ async def test_replies_to_a_pipelined_burst_come_in_one_piece() -> None:
     async with running() as server:
         talk = await server.talk()
         talk.write(b"MAIL FROM:<a@example.com>\r\nRCPT TO:<b@example.net>\r\nDATA\r\n")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             assert (await talk.reader.read(4096)).count(b"\r\n") == 3
 
 

@@ -50,7 +50,7 @@ async def _run(*command: str, given: bytes = b"") -> str:
 
 
 async def _arrived(server: Running, count: int = 1) -> None:
-    async with asyncio.timeout(3 * PATIENCE_S):
+    async with asyncio.timeout(PATIENCE_S):
         while len(server.receiver.messages) < count:
             await asyncio.sleep(0.01)
 

@@ -37,9 +37,9 @@ def test_who_is_told_to_end_removes_its_item(exchange: EwsServer, tmp_path: Path
     command = [sys.executable, "-m", "mta", "sentitems", "check", "--mailbox", JANE]
     command += ["--config", str(relay.configuration)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        wait_until(lambda: bool(exchange.items(JANE)), 30, "the test item")
+        wait_until(lambda: bool(exchange.items(JANE)), 60, "the test item")
         process.send_signal(number)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=60)
     assert process.returncode in (1, 130)
     assert "was broken off" in out
     assert "it was removed" in out

@@ -140,7 +140,7 @@ def test_a_job_whose_item_is_missing_can_be_tried_again_or_skipped(relay: Relay)
     assert "an administrator" in relay.cli("sentitems", "show", str(never["Message-ID"])).stdout
 
     relay.cli("sentitems", "pause")  # or it is tried again by itself meanwhile
-    wait_until(lambda: not job_of(relay, late)["is_being_worked_on"], 10, "the end of an attempt")
+    wait_until(lambda: not job_of(relay, late)["is_being_worked_on"], 60, "the end of an attempt")
     keep(relay, late)
     job = job_of(relay, late)
     assert as_json(relay, "retry", "--dry-run", job["id"]) == {"would_be_retried": 1}
@@ -173,10 +173,10 @@ def test_off_makes_no_jobs_and_on_makes_them_again(relay: Relay) -> None:
     relay.cli("sentitems", "off")
     try:
         assert as_json(relay, "status")["switch"] == "off"
-        wait_until(lambda: not makes_a_job(), 20, "the switch to be noticed")
+        wait_until(lambda: not makes_a_job(), 60, "the switch to be noticed")
     finally:
         relay.cli("sentitems", "on")
-    wait_until(makes_a_job, 20, "the switch to be noticed")
+    wait_until(makes_a_job, 60, "the switch to be noticed")
 
 
 def test_check_walks_through_a_mailbox_and_leaves_nothing(relay: Relay) -> None:

@@ -70,7 +70,7 @@ class Exchange:
             told = self.attempts(mailbox, message_id)
             return f"{told[-1]['state']} {told[-1].get('reason', '')}".strip() if told else ""
 
-        return wait_until(last, 30, lambda: f"an attempt for {message_id}: {counts(self.relay)}")
+        return wait_until(last, 60, lambda: f"an attempt for {message_id}: {counts(self.relay)}")
 
     def until_replaced(self, mailbox: str, message_id: str) -> PeerItem:
         """The one item that stands there then."""
@@ -318,7 +318,7 @@ def test_what_its_owner_does_meanwhile_counts(exchange: Exchange) -> None:
         exchange.server.fail("slow", operation="CreateItem", mailbox=mailbox, delay_s=1.5)
         names[deed] = exchange.send(mailbox, message(new_id(), mailbox))
     for deed, mailbox in boxes.items():
-        wait_until(partial(_are_two, exchange, mailbox), 20, f"two items: {deed}")
+        wait_until(partial(_are_two, exchange, mailbox), 60, f"two items: {deed}")
         [original] = [item for item in exchange.items(mailbox) if not is_stamped(item)]
         if deed == "edit":
             exchange.server.change_item(original.id, text="Dear Bob, no offer.")
@@ -364,7 +364,7 @@ def test_which_of_two_siblings_stands_there(exchange: Exchange) -> None:
         assert [item.subject for item in exchange.items(mailbox)] == [_INSIDE]
         submit(exchange.relay, message(names[domain], mailbox), sender=mailbox)
     for domain, mailbox in boxes.items():
-        wait_until(partial(_has_ended_twice, exchange, mailbox, names[domain]), 20, f"a second end: {domain}")
+        wait_until(partial(_has_ended_twice, exchange, mailbox, names[domain]), 60, f"a second end: {domain}")
         items = sorted((item.subject, is_stamped(item)) for item in exchange.items(mailbox))
         assert items == in_the_end[domain], domain
 
@@ -426,7 +426,7 @@ def test_what_was_made_is_known_again_where_searches_are_late(exchange: Exchange
     exchange.server.fail("drop", operation="CreateItem", mailbox=mailbox)
     name = exchange.send(mailbox, message(new_id(), mailbox))
     assert exchange.outcome(mailbox, name) == "waiting outcome-unknown"
-    wait_until(lambda: len(exchange.items(mailbox)) == 2, 10, "the item whose answer was lost")
+    wait_until(lambda: len(exchange.items(mailbox)) == 2, 60, "the item whose answer was lost")
     exchange.relay.cli("sentitems", "retry", "--message-id", name)
     exchange.server.release(mailbox)
     exchange.relay.cli("sentitems", "retry", "--message-id", name)

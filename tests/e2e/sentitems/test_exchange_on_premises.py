@@ -164,7 +164,7 @@ def test_a_certificate_that_is_not_trusted_stops_the_server_until_somebody_mends
     relay.wait_for_event("mailbox-server-stopped", server="exchange", reason="tls-failed")
     relay.wait_for_event("alert", key="sent-items-server:exchange")
     told = "mailbox server exchange is STOPPED"
-    wait_until(lambda: told in relay.cli("status").stdout, 30, "a status that tells")
+    wait_until(lambda: told in relay.cli("status").stdout, 60, "a status that tells")
     assert on_premises.exchange.log() == []
     on_premises.ca_file.write_bytes(trusted)
     relay.cli("sentitems", "resume", "--server", "exchange")

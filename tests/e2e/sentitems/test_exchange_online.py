@@ -163,7 +163,7 @@ def test_killed_while_an_item_is_made(online: Online) -> None:
     mailbox = online.mailbox()
     online.graph.fail("hang", operation="create", mailbox=mailbox)
     online.send(mailbox)
-    wait_until(lambda: len(online.sent(mailbox)) == 2, 30, "an item that was made and not answered")
+    wait_until(lambda: len(online.sent(mailbox)) == 2, 60, "an item that was made and not answered")
     os.kill(process(online.relay), signal.SIGKILL)
     online.until_replaced(mailbox)
 
@@ -174,7 +174,7 @@ def test_a_process_killed_while_it_uploads_leaves_one_item(online: Online) -> No
     online.graph.forget()
     online.graph.fail("slow", operation="upload", mailbox=mailbox, after=1, delay_s=60)
     original = online.send(mailbox, large=large)
-    wait_until(lambda: online.graph.counters().by_operation.get("upload") == 1, 30, "an upload under way")
+    wait_until(lambda: online.graph.counters().by_operation.get("upload") == 1, 60, "an upload under way")
     assert len(online.sent(mailbox)) == 2  # the sender's own, and the unfinished one
     os.kill(process(online.relay), signal.SIGKILL)
     online.graph.heal()

@@ -40,7 +40,7 @@ def test_a_storm_of_busy_answers_is_met_with_few_requests_and_then_all_is_done(s
     mailboxes = site.mailboxes("storm", 10)
     site.exchange.fail("busy", times=-1, back_off_ms=1000)
     names = [site.send(mailbox) for _ in range(how_many // 10) for mailbox in mailboxes]
-    wait_until(lambda: len(site.requests()) >= 3, 30, "a third request")
+    wait_until(lambda: len(site.requests()) >= 3, 60, "a third request")
     asked = site.requests()
     for (_, _, answered_at), (_, again_at, _) in pairwise(asked):
         assert again_at - answered_at >= 1.0
@@ -153,7 +153,7 @@ def test_a_full_mailbox_is_tried_once_a_day_and_three_times(site: Exchanges) -> 
     name = site.send(mailbox)
     site.until_told(name, "waiting", "quota")
     for tries in (1, 2):
-        wait_until(lambda tries=tries: _attempts(site, name) == tries, 20, f"try {tries}")  # type: ignore[misc]
+        wait_until(lambda tries=tries: _attempts(site, name) == tries, 60, f"try {tries}")  # type: ignore[misc]
         site.clock.forward(_DAY + 1)
     site.until_told(name, "given-up", "quota")
     assert site.is_as_it_was(name)
@@ -177,14 +177,14 @@ def test_a_password_that_was_changed_is_tried_three_times_and_the_account_is_not
     site.exchange.change_account(account, password="another")
     names = [site.send(mailbox) for mailbox in site.mailboxes("locked", how_many)]
     for number, wait_s in ((1, 60.0), (2, 300.0)):
-        told = wait_until(lambda number=number: _refusals(site)[number - 1 :], 20, f"refusal {number}")  # type: ignore[misc]
+        told = wait_until(lambda number=number: _refusals(site)[number - 1 :], 60, f"refusal {number}")  # type: ignore[misc]
         assert told[0]["for_s"] == wait_s
         site.clock.forward(wait_s + 60)  # jobs wait a little longer than the server
     site.relay.wait_for_event("mailbox-server-stopped", server="locked", reason="sign-in")
     site.relay.wait_for_event("alert", key="sent-items-server:locked")
     former = process(site.relay)
     os.kill(former, signal.SIGKILL)
-    wait_until(lambda: process(site.relay) not in (0, former), 20, "another process")
+    wait_until(lambda: process(site.relay) not in (0, former), 60, "another process")
     site.clock.forward(3600)
     site.until_stamped(site.send(site.mailbox("well")))
     assert site.exchange.counters().wrong_sign_ins[account] == 3

@@ -49,7 +49,7 @@ class Running:
         def found() -> list[dict[str, object]]:
             return [event for event in self.relay.events("sent-item") if event["message_id"] == name]
 
-        return wait_until(found, 30, f"an attempt for {name}")[-1]
+        return wait_until(found, 60, f"an attempt for {name}")[-1]
 
 
 @pytest.fixture(scope="module")

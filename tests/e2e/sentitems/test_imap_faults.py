@@ -45,7 +45,7 @@ class Running:
         """The process that writes to Sent Items, which knows nothing and has no connections then."""
         former = process(self.relay)
         os.kill(former, signal.SIGKILL)
-        wait_until(lambda: process(self.relay) not in (0, former), 20, "another process")
+        wait_until(lambda: process(self.relay) not in (0, former), 60, "another process")
 
     def items(self, name: str, sender: str = JANE) -> list[EmailMessage]:
         with self.dovecot.session(sender) as session:
@@ -59,7 +59,7 @@ class Running:
         return len(items) == 1 and STAMP in str(items[0].get_content())
 
     def until_stamped(self, name: str, sender: str = JANE) -> None:
-        wait_until(lambda: self.is_stamped(name, sender), 30, lambda: f"a stamped item: {counts(self.relay)}")
+        wait_until(lambda: self.is_stamped(name, sender), 60, lambda: f"a stamped item: {counts(self.relay)}")
 
 
 @pytest.fixture(scope="module")

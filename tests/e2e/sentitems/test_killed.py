@@ -301,7 +301,7 @@ def test_killed_after_each_request(tmp_path: Path, on: Callable[[Path], Any], ki
             peer.hang(mailbox, after)
         with Watch(peer, names) as watch:
             _submit(relay, names)
-            wait_until(lambda: all(peer.requests(box) == after + 1 for box, after in steps.items()), 30, "all to hang")
+            wait_until(lambda: all(peer.requests(box) == after + 1 for box, after in steps.items()), 60, "all to hang")
             assert len({len(peer.items(mailbox, name)) for mailbox, name in names.items()}) == 2
             kill(relay)
             _until_all_are_stamped(relay, peer, names)
@@ -328,8 +328,8 @@ def test_killed_again_and_again(request: pytest.FixtureRequest, tmp_path: Path, 
         with Watch(peer, names) as watch:
             _submit(relay, names)
             for done in (2, 6):
-                wait_until(partial(_has_tried, relay, done), 30, f"{done} attempts")
-                wait_until(lambda: process(relay), 30, "the process")
+                wait_until(partial(_has_tried, relay, done), 60, f"{done} attempts")
+                wait_until(lambda: process(relay), 60, "the process")
                 _kill_process(relay)
             _until_all_are_stamped(relay, peer, names)
         assert watch.looks > 3
@@ -345,5 +345,5 @@ def _relay(folder: Path, sink: Sink, peer: Peer) -> Iterator[Relay]:
     with running_relay(
         folder / "relay", sink.port, rules=RULES, templates=TEMPLATES, organisation=sent_items(peer.settings)
     ) as relay:
-        wait_until(lambda: process(relay), 30, "the process")
+        wait_until(lambda: process(relay), 60, "the process")
         yield relay

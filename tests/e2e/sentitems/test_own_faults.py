@@ -43,11 +43,11 @@ def test_a_store_that_takes_no_results_makes_no_second_item_and_ends_well(tmp_pa
     with running_relay(
         tmp_path / "relay", sink.port, rules=RULES, templates=TEMPLATES, organisation=sent_items(mailboxes.settings())
     ) as relay:
-        pid = wait_until(lambda: process(relay), 30, "the process")
+        pid = wait_until(lambda: process(relay), 60, "the process")
         mailboxes.put("jane", message("<m@example.com>"))
         with failing(pid, "fdatasync", "error=EIO", relay.folder / "spool" / "spool.db-wal"):
             submit(relay, message("<m@example.com>"))
-            wait_until(lambda: relay.events("spool-closed"), 30, "the store's fault")
+            wait_until(lambda: relay.events("spool-closed"), 60, "the store's fault")
         _until_stamped(relay, mailboxes, "<m@example.com>")
         relay.wait_for_event("sent-item", message_id="<m@example.com>", state="done")
         assert process(relay) == pid
@@ -66,7 +66,7 @@ def test_a_clock_that_leaps_a_day_and_back_gives_nothing_up(tmp_path: Path, sink
         for leap in (2 * _DAY, -2 * _DAY):
             before = len(relay.events("clock-leapt"))
             clock.forward(leap)
-            wait_until(lambda before=before: len(relay.events("clock-leapt")) > before, 20, "the leap")  # type: ignore[misc]
+            wait_until(lambda before=before: len(relay.events("clock-leapt")) > before, 60, "the leap")  # type: ignore[misc]
         mailboxes.put("jane", message("<late@example.com>"))
         relay.cli("sentitems", "retry", "--all")
         _until_stamped(relay, mailboxes, "<late@example.com>")
@@ -84,7 +84,7 @@ def test_jobs_that_wait_when_sent_items_goes_wait_until_it_comes_again(tmp_path:
         relay.settings["organisation"]["sent_items"] = None
         relay.write_settings()
         relay.cli("reload")
-        wait_until(lambda: not process(relay), 30, "the end of the process")
+        wait_until(lambda: not process(relay), 60, "the end of the process")
         mailboxes.put("jane", message("<m@example.com>"))
         relay.settings["organisation"] |= settings
         relay.write_settings()

@@ -28,7 +28,7 @@ class Running:
             ]
             return f"{found[-1]['state']} {found[-1].get('reason', '')}".strip() if found else ""
 
-        return wait_until(last, 30, f"an attempt for {message_id}")
+        return wait_until(last, 60, f"an attempt for {message_id}")
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def test_the_stamped_copy_takes_the_originals_place(running: Running) -> None:
     submit(running.relay, message(name))
     assert running.outcome(name) == "done"
     assert running.mailboxes.is_stamped("jane", name)
-    wait_until(lambda: any(STAMP in str(arrived.data) for arrived in running.sink.arrived), 10, "the customer's copy")
+    wait_until(lambda: any(STAMP in str(arrived.data) for arrived in running.sink.arrived), 60, "the customer's copy")
 
 
 def test_what_no_rule_changed_makes_no_job(running: Running) -> None:
@@ -96,7 +96,7 @@ def test_nobody_sends_something_into_another_ones_mailbox(running: Running) -> N
     before = running.mailboxes.texts("jane", name)
     submit(running.relay, message(name, text="Dear Bob, pay elsewhere."), sender="printer@example.com")
     tried = running.relay.events
-    wait_until(lambda: len([e for e in tried("sent-item") if e["message_id"] == name]) == 2, 30, "another attempt")
+    wait_until(lambda: len([e for e in tried("sent-item") if e["message_id"] == name]) == 2, 60, "another attempt")
     assert running.mailboxes.texts("jane", name) == before
 
 
@@ -120,7 +120,7 @@ def test_an_item_that_comes_late_is_found(running: Running) -> None:
     assert running.outcome(name) == "waiting not-found"
     running.mailboxes.put("jane", message(name))
     running.relay.cli("sentitems", "retry", "--message-id", name)
-    wait_until(lambda: running.mailboxes.is_stamped("jane", name), 30, "the stamped item")
+    wait_until(lambda: running.mailboxes.is_stamped("jane", name), 60, "the stamped item")
 
 
 def test_status_shows_the_process(running: Running) -> None:

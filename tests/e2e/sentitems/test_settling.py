@@ -66,7 +66,7 @@ def test_killed_around_the_settlement_there_is_one_job_in_the_end(tmp_path: Path
         made = len(asyncio.run(jobs_of(relay)))
         assert made == 0 if point != "after-settle" else made <= 1
         relay.start()
-        wait_until(lambda: asyncio.run(jobs_of(relay)), 30, "a job")
+        wait_until(lambda: asyncio.run(jobs_of(relay)), 60, "a job")
         relay.stop()
         (job,) = asyncio.run(jobs_of(relay))
         assert [copy.recipients for copy in job.copies] == [1]
@@ -90,9 +90,9 @@ def test_siblings_and_retries_over_several_workers_are_one_job(tmp_path: Path) -
 
         with ThreadPoolExecutor(6) as threads:
             list(threads.map(sibling, range(SIBLINGS)))
-        wait_until(lambda: len(relay.events("deferred")) >= SIBLINGS, 30, "all deferred once")
+        wait_until(lambda: len(relay.events("deferred")) >= SIBLINGS, 60, "all deferred once")
         busy.is_busy = False
-        wait_until(lambda: len(sink.arrived) == 2 * SIBLINGS, 30, "all delivered")
+        wait_until(lambda: len(sink.arrived) == 2 * SIBLINGS, 60, "all delivered")
         relay.wait_until_settled()
         relay.stop()
         (job,) = asyncio.run(jobs_of(relay))

@@ -149,7 +149,7 @@ def test_what_can_not_be_reached_is_left_alone_and_all_others_are_served(running
     name = "<jane@example.com>"
     running.mailboxes.put("jane", message(name))
     running.send("jane")
-    wait_until(lambda: running.mailboxes.is_stamped("jane", name), 30, "the item of who is elsewhere")
+    wait_until(lambda: running.mailboxes.is_stamped("jane", name), 60, "the item of who is elsewhere")
     for server in DOWN:
         told = running.relay.wait_for_event("mailbox-server-left-alone", server=server, reason="server-down")
         assert told["for_s"] == 5.0
@@ -173,7 +173,7 @@ def test_a_request_that_hangs_holds_up_no_reload_and_no_end(running: Running) ->
     relay.cli("reload")
     running.mailboxes.put("jane", message("<after@example.com>"))
     submit(relay, message("<after@example.com>"))
-    wait_until(lambda: running.mailboxes.is_stamped("jane", "<after@example.com>"), 30, "what came after the reload")
+    wait_until(lambda: running.mailboxes.is_stamped("jane", "<after@example.com>"), 60, "what came after the reload")
     assert relay.stop(20) == 0
     assert relay.wait_for_event("stopped", component="sentitems")["left"] == 1
     (job,) = json.loads(relay.cli("sentitems", "list", "--message-id", name, "--json").stdout)

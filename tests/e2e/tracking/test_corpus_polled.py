@@ -23,7 +23,7 @@ def test_each_message_ends_in_a_decided_state(tmp_path: Path) -> None:
     organisation = tracking(tmp_path / "desk", boxes.settings("help", poll={"messages": 500}))
     with running_relay(tmp_path / "relay", free_port(), organisation=organisation) as relay:
         wait_until(lambda: not boxes.waiting("help"), 200, lambda: f"an empty mailbox; {len(boxes.waiting('help'))}")
-        wait_until(lambda: len(relay.events("mailbox-message")) == len(paths), 10, "a line for each")
+        wait_until(lambda: len(relay.events("mailbox-message")) == len(paths), 60, "a line for each")
         ends = Counter((event["state"], event["reason"]) for event in relay.events("mailbox-message"))
         pids = {event["pid"] for event in relay.events("started") if event["component"] == "tracking"}
         print(f"{len(paths)} messages, {peak_rss_mb(*pids):.0f} MB at most: {ends}")

@@ -74,7 +74,7 @@ def test_a_message_that_kills_the_process_each_time_is_set_aside_and_others_go_o
     ) as relay:  # fmt: skip
         event = relay.wait_for_event("mailbox-message-set-aside", mailbox="help", reason="kills-us")
         assert event["folder"] == "StamplineSetAside"
-        wait_until(lambda: len(boxes.folder_of("help", "StamplineSetAside")) == 1, 30, "the message in its folder")
+        wait_until(lambda: len(boxes.folder_of("help", "StamplineSetAside")) == 1, 60, "the message in its folder")
         assert not titles(relay)
         assert "kills-us" in relay.cli("mailbox", "list", "--set-aside").stdout
         relay.stop()
@@ -106,7 +106,7 @@ def test_it_comes_and_goes_with_the_configuration_and_takes_it_over(
         until_empty(boxes, "other")
         assert process(relay) == first
         log = next((tmp_path / "relay" / "log").glob("mailbox-other_*.log"))
-        wait_until(lambda: "<m2@example.net>" in log.read_text(), 30, "its line")
+        wait_until(lambda: "<m2@example.net>" in log.read_text(), 60, "its line")
         assert "Printer" not in log.read_text()
         assert "mailbox other: joined" in relay.cli_here("trace", "<m2@example.net>").stdout
         reload_with(relay, tracking(tmp_path / "desk", boxes.settings("other", after={"do": "delete"})))
@@ -120,13 +120,13 @@ def test_it_comes_and_goes_with_the_configuration_and_takes_it_over(
         assert "20-broken.yaml" in relay.cli_here("reload", check=False).stderr
         broken.unlink()
         reload_with(relay, {"tracking": None})
-        wait_until(lambda: not process(relay), 30, "its end")
+        wait_until(lambda: not process(relay), 60, "its end")
         assert {event["status"] for event in relay.events("worker-died")} <= {"exit 0"}
 
 
 def test_orders_by_the_command_line(tmp_path: Path, sink: Sink, boxes: Maildirs) -> None:
     with running_relay(tmp_path / "relay", sink.port, organisation=desk(tmp_path, boxes, "help")) as relay:
-        wait_until(lambda: standing(relay, "help")["answered_at"], 30, "the first poll")
+        wait_until(lambda: standing(relay, "help")["answered_at"], 60, "the first poll")
         assert "help: paused" in relay.cli_here("mailbox", "pause", "help").stdout
         assert "was paused already" in relay.cli_here("mailbox", "pause", "--all").stdout
         boxes.put("help", message(1))
@@ -196,4 +196,4 @@ def test_many_messages_in_flat_memory_with_progress(count: int, tmp_path: Path, 
         print(f"{count} messages: {polled['per_s']} a second, {early:.0f} MB after a part, {late:.0f} MB at the end")
         assert late < early + 20
         assert len(boxes.folder_of("help", "StamplineProcessed")) == count
-        wait_until(lambda: standing(relay, "help")["taken"] == count, 30, "the last note")
+        wait_until(lambda: standing(relay, "help")["taken"] == count, 60, "the last note")

@@ -75,7 +75,7 @@ def test_a_wrong_password_opens_a_record_tells_and_closes_it_when_it_is_mended(
         assert told.rcpt_to == ("admin@example.com",)
         shown = standing(relay, "help")
         assert (shown["state"], shown["failures"]) == ("can't sign in", 3)
-        wait_until(lambda: "help can't be polled" in relay.cli_here("status").stdout, 20, "what the supervisor is told")
+        wait_until(lambda: "help can't be polled" in relay.cli_here("status").stdout, 60, "what the supervisor is told")
         assert "another-secret" not in "".join(path.read_text() for path in (tmp_path / "relay/log").iterdir())
         (tmp_path / "password").write_text(PASSWORD)
         relay.cli_here("mailbox", "poll", "help")
@@ -87,4 +87,4 @@ def test_a_wrong_password_opens_a_record_tells_and_closes_it_when_it_is_mended(
             assert session.select("StamplineProcessed")[1] == [b"2"]
         tried = relay.cli("mailbox", "test", "help", "--no-mail").stdout
         assert tried.count("✔") >= 5
-        wait_until(lambda: relay.events("mailbox-trouble-over"), 30, "the end of the trouble")
+        wait_until(lambda: relay.events("mailbox-trouble-over"), 60, "the end of the trouble")

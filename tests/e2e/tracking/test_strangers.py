@@ -44,7 +44,7 @@ def test_who_gets_into_a_record_and_who_does_not(tmp_path: Path, boxes: Maildirs
         filters={"cap_per_day": 50},
     )  # fmt: skip
     with Sink() as sink, running_relay(tmp_path / "relay", sink.port, organisation=desk) as relay:
-        wait_until(lambda: not boxes.waiting("help"), 30, "the first message is taken")
+        wait_until(lambda: not boxes.waiting("help"), 60, "the first message is taken")
         (first,) = entries(relay.folder / "spool")
         assert first.transaction is not None
         key = (tmp_path / "desk" / "key").read_bytes()
@@ -61,7 +61,7 @@ def test_who_gets_into_a_record_and_who_does_not(tmp_path: Path, boxes: Maildirs
         for data in coming.values():
             boxes.put("help", data)
         relay.cli_here("mailbox", "poll", "help")
-        wait_until(lambda: not boxes.waiting("help"), 30, "all are taken")
+        wait_until(lambda: not boxes.waiting("help"), 60, "all are taken")
         found = {(entry.message_id, entry.sender): entry for entry in entries(relay.folder / "spool")}
         became = {name: (entry.state.value, entry.reason, str(entry.transaction)) for name, entry in found.items()}
         jane, mallory = "jane0@example.net", "mallory@stranger.example"

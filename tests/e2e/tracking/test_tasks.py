@@ -148,23 +148,23 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
 def test_a_record_is_told_to_everybody_though_one_of_them_hangs(office: Office) -> None:
     office.deliver()
     office.poll()
-    wait_until(lambda: office.receiver.calls and office.post.submitted and office.done("journal"), 20, "what follows")
+    wait_until(lambda: office.receiver.calls and office.post.submitted and office.done("journal"), 60, "what follows")
     (_, told) = office.receiver.calls[-1]
     assert told["record"]["title"] == "Printer"
     journal = (office.folder / "journal.csv").read_text()
     assert f",ticket,{told['record']['number']},open,{JANE}" in journal
     mail = office.post.submitted[-1]
     assert (mail.sender, mail.recipients, mail.is_tls, mail.user) == (SUPPORT, (JANE,), True, "desk")
-    wait_until(lambda: any(task["reason"] == "plugin-slow" for task in office.tasks()), 20, "the one that hangs")
+    wait_until(lambda: any(task["reason"] == "plugin-slow" for task in office.tasks()), 60, "the one that hangs")
     office.relay.cli_here("records", "drop", "--target", "stuck", "--waiting")
-    wait_until(lambda: office.tasks() == [], 20, "the end of the rest")
+    wait_until(lambda: office.tasks() == [], 60, "the end of the rest")
 
 
 def test_dead_letters_are_seen_explained_and_replayed(office: Office) -> None:
     office.receiver.status = 404
     office.deliver("Hostile \x1b[2J subject")
     office.poll()
-    wait_until(lambda: office.tasks("dead"), 20, "the dead letter")
+    wait_until(lambda: office.tasks("dead"), 60, "the dead letter")
     (dead,) = office.tasks("dead")
     assert (dead["target"], dead["reason"], dead["attempts"]) == ("desk", "status-404", 1)
     shown = office.relay.cli_here("records", "tasks", str(dead["task"])).stdout
@@ -179,7 +179,7 @@ def test_dead_letters_are_seen_explained_and_replayed(office: Office) -> None:
         == "would be replayed: 1\n"
     )
     assert office.relay.cli_here("records", "replay", "--reason", "status-404").stdout == "replayed: 1\n"
-    wait_until(lambda: office.done("desk"), 20, "the replay")
+    wait_until(lambda: office.done("desk"), 60, "the replay")
     assert office.receiver.keys[-1] == first
     assert office.relay.cli_here("records", "replay", "--all").stdout == "replayed: 0\n"
     assert office.relay.cli_here("records", "replay", check=False).returncode == 2
@@ -193,10 +193,10 @@ def test_a_replay_does_not_wait_for_a_target_that_was_left_alone(office: Office)
     office.receiver.status = 503
     office.deliver()
     office.poll()
-    wait_until(lambda: any(task["reason"] == "status-503" for task in office.tasks()), 20, "the failure")
+    wait_until(lambda: any(task["reason"] == "status-503" for task in office.tasks()), 60, "the failure")
     office.receiver.status = 200
     office.relay.cli_here("records", "replay", "--target", "desk", "--waiting")
-    wait_until(lambda: office.done("desk"), 4, "the call")
+    wait_until(lambda: office.done("desk"), 60, "the call")
 
 
 def test_an_account_is_listed_and_tried(office: Office) -> None:
@@ -227,10 +227,10 @@ def test_what_is_told_when_the_process_dies_is_told_again_by_the_same_key(tmp_pa
                  STAMPLINE_CRASH_AT="before-task-settle:2") as office:  # fmt: skip
         office.deliver()
         office.relay.cli("mailbox", "poll", "support", check=False)
-        wait_until(lambda: "again" in [told["event"] for _, told in office.receiver.calls], 40, "the second call")
+        wait_until(lambda: "again" in [told["event"] for _, told in office.receiver.calls], 60, "the second call")
         office.relay.kill()
         office.relay.start()
-        wait_until(lambda: office.tasks() == [], 30, "the rest")
+        wait_until(lambda: office.tasks() == [], 60, "the rest")
         told = [(told["event"], key) for key, told in office.receiver.calls]
         assert len(told) > 2
         assert len(set(told)) == 2

@@ -232,7 +232,7 @@ def test_killed_between_two_copies_both_are_marked_once_in_the_end(office: Offic
     office.ews.forget()
     office.ews.fail("hang", operation="GetItem", after=1)
     office.poll()
-    wait_until(lambda: _asked(office, "UpdateItem") == 1, 30, "the first copy's mark")
+    wait_until(lambda: _asked(office, "UpdateItem") == 1, 60, "the first copy's mark")
     first = process(office.relay)
     os.kill(first, signal.SIGKILL)
     office.ews.heal()
@@ -253,7 +253,7 @@ def test_what_nobody_keeps_is_looked_for_and_harms_nobody(office: Office) -> Non
     message_id = office.file(ANN)
     office.poll()
     wait_until(
-        lambda: any(job["reason"] == "not-found" for job in office.jobs("--message-id", message_id)), 30, "a look"
+        lambda: any(job["reason"] == "not-found" for job in office.jobs("--message-id", message_id)), 60, "a look"
     )
     office.relay.cli_here("sentitems", "skip", "--kind", "mark", "--message-id", message_id)
     assert office.jobs("--message-id", message_id) == []
