@@ -24,6 +24,7 @@ _CHANGE_MAX = timedelta(hours=3)
 _AHEAD_DAYS = 800
 """What doesn't come within so many days never comes: a yearly day has come twice by then."""
 
+_EARLIEST = date(1970, 1, 1)
 _LAST_DAY = date(9990, 1, 1)
 """The calendar ends soon after."""
 
@@ -66,6 +67,12 @@ class Schedule:
                     return moment
                 moment += _MINUTE
         return None
+
+    def never_comes(self) -> bool:
+        """Whether no day from its start on is one of its days. It doesn't hang on today: time makes nothing wrong."""
+        if self.hours.start is None:
+            return False  # some year had such a day
+        return next(self._days(max(self.hours.start, _EARLIEST)), None) is None
 
     def _days(self, today: date) -> Iterator[date]:
         """Those that match, from yesterday on, whose hours may last until today."""

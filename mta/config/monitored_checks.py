@@ -22,7 +22,6 @@ from mta.config.tracking_schema import (
 )
 from mta.config.yaml_values import Loc
 from mta.model.address import AddressError, parse_address
-from mta.ports.clock import SystemClock
 
 _EWS_PATH = "/ews/exchange.asmx"
 
@@ -94,12 +93,8 @@ def _hours(loc: Loc, hours: Hours) -> Iterator[Finding]:
         return
     if hours.start is not None and hours.end is not None and hours.start > hours.end:
         yield Finding((*loc, "end"), "it ends before it starts", "exchange the two")
-    elif hours.end is None or hours.end >= SystemClock().now().date():
-        if schedule.next_open(SystemClock().now()) is None:
-            yield Finding(loc, "this time never comes", "correct days, months, start or end")
-    else:
-        what = f"{hours.end} is over: it would never be polled"
-        yield Finding((*loc, "end"), what, "write a later day, or enabled: false")
+    elif schedule.never_comes():
+        yield Finding(loc, "this time never comes", "correct days, months, start or end")
 
 
 def _after(loc: Loc, mailbox: MonitoredMailbox) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from mta.config.outgoing_checks import key_of
 from mta.config.schema import Configuration
 from mta.config.tracking_schema import EwsMailbox, TrackingSettings
 from mta.config.yaml_values import Loc
+from mta.ports.clock import SystemClock
 
 _ONLINE = "outlook.office365.com"
 
@@ -22,6 +23,7 @@ def tracking_advice(configuration: Configuration) -> Iterator[Finding]:
             loc: Loc = (*place, "tracking")
             yield from _copies(loc, organisation.tracking)
             yield from _exchange_online(loc, organisation.tracking)
+            yield from _ended(loc, organisation.tracking)
             yield from _templates(loc, organisation.tracking, organisation.templates)
 
 
@@ -38,6 +40,17 @@ def _exchange_online(loc: Loc, settings: TrackingSettings) -> Iterator[Finding]:
         if isinstance(mailbox, EwsMailbox) and (urlsplit(mailbox.url).hostname or "").lower() == _ONLINE:
             what = "Exchange Online ends EWS on 1 April 2027, and takes no passwords by it any more"
             yield Finding((*loc, "mailboxes", index, "url"), what, "write kind: graph, see docs/exchange-online.md")
+
+
+def _ended(loc: Loc, settings: TrackingSettings) -> Iterator[Finding]:
+    """Time makes no settings wrong: a relay that was started yesterday starts today."""
+    today = SystemClock().now().date()
+    for index, mailbox in enumerate(settings.mailboxes):
+        end = mailbox.schedule.end
+        if mailbox.enabled and end is not None and end < today:
+            where = (*loc, "mailboxes", index, "schedule", "end")
+            what = f"{end} is over: the mailbox is polled no more"
+            yield Finding(where, what, "write a later day, or enabled: false")
 
 
 def _templates(loc: Loc, settings: TrackingSettings, folder: Path) -> Iterator[Finding]:

@@ -98,3 +98,20 @@ def test_what_are_no_hours(text: str) -> None:
 def test_the_last_and_the_first_day_that_there_are() -> None:
     assert schedule(start="9999-12-31").next_open(at("2026-11-22 12:00")) is None
     assert schedule(hours="22:00-06:00").is_open(datetime(1, 1, 1, 3, tzinfo=UTC)) is False
+
+
+@pytest.mark.parametrize(
+    ("hours", "never"),
+    [
+        ({}, False),
+        ({"end": "2020-01-01"}, False),
+        ({"repeat": "yearly", "months": [2], "days": [30], "end": "2020-01-01"}, False),
+        ({"start": "2019-12-30", "end": "2020-01-01", "repeat": "weekly", "weekdays": ["mon"]}, False),
+        ({"start": "2019-12-31", "end": "2020-01-01", "repeat": "weekly", "weekdays": ["mon"]}, True),
+        ({"start": "2031-03-01", "end": "2032-02-01", "repeat": "yearly", "months": [2], "days": [30]}, True),
+        ({"start": "0001-01-01"}, False),
+        ({"start": "9999-01-01"}, True),
+    ],
+)
+def test_whether_it_ever_comes_does_not_hang_on_today(hours: dict[str, Any], never: bool) -> None:
+    assert schedule(**hours).never_comes() is never

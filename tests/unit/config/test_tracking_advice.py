@@ -17,7 +17,8 @@ def advised(folder: Path, **tracking: Any) -> list[str]:
     said = {"keys": [_KEY], "modules": [{"name": "ticket"}], "rules": "rules", **tracking}
     relay = Relay(folder, 1, organisation={"tracking": said})
     try:
-        located, _ = examine_configuration(relay.configuration)
+        located, problems = examine_configuration(relay.configuration)
+        assert not [problem for problem in problems if "schedule" in str(problem) or "is over" in str(problem)]
         findings = list(tracking_advice(located.value))
         assert all(finding.mend for finding in findings)
         return [f"{'.'.join(map(str, finding.loc[2:]))}: {finding.what}" for finding in findings]
@@ -41,3 +42,12 @@ def test_copies_that_nobody_reads_templates_that_are_gone_and_what_ends_soon(tmp
 def test_what_is_meant_so_is_not_mentioned(tmp_path: Path) -> None:
     here = {**_EWS, "name": "here", "url": "https://mail.example.com/EWS/Exchange.asmx"}
     assert advised(tmp_path / "b", processing_mailbox="Cases@example.com", mailboxes=[here]) == []
+
+
+def test_hours_that_are_over_are_mentioned_and_stop_nothing(tmp_path: Path) -> None:
+    """The relay would not start any more on the day after."""
+    over = {**_EWS, "name": "fair", "url": "https://mail.example.com/EWS/Exchange.asmx"}
+    [said] = advised(
+        tmp_path / "c", mailboxes=[{**over, "schedule": {"start": "2020-01-01", "end": "2020-01-10"}}]
+    )  # fmt: skip
+    assert said == "mailboxes.0.schedule.end: 2020-01-10 is over: the mailbox is polled no more"
