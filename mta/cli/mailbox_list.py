@@ -129,7 +129,7 @@ def _next(moment: str | None, now: datetime) -> str:
 
 def _set_aside(arguments: argparse.Namespace, configuration: Configuration, mailboxes: Mailboxes) -> int:
     async def use(store: TrackingStore) -> list[tuple[Entry, bool]]:
-        found = await store.entries(state=EntryState.SET_ASIDE, limit=ASIDE_SHOWN)
+        found = await store.entries(states=[EntryState.SET_ASIDE], limit=ASIDE_SHOWN)
         return [
             (entry, await _was_taken_since(store, entry)) for entry in found if entry.mailbox in mailboxes
         ]  # fmt: skip

@@ -233,7 +233,7 @@ def _time(at: datetime | None) -> str:
 
 def run_pending(arguments: argparse.Namespace) -> int:
     async def use(store: TrackingStore) -> int:
-        found = await store.entries(arguments.organisation, state=EntryState.PENDING, limit=_TOLD)
+        found = await store.entries(arguments.organisation, states=[EntryState.PENDING], limit=_TOLD)
         names = _named_once(found)
         if arguments.json:
             print_json([{**entry_to_json(entry), "entry": names[entry.key]} for entry in found])

@@ -54,7 +54,7 @@ def run_decide(arguments: argparse.Namespace) -> int:
 async def _pending(store: TrackingStore, text: str, organisation: str) -> Entry:
     """Raises CommandFailedError."""
     names = {text, f"<{text}>", f"id:{text}", f"id:<{text}>"}
-    waiting = await store.entries(organisation, state=EntryState.PENDING, limit=_LOOKED_AT)
+    waiting = await store.entries(organisation, states=[EntryState.PENDING], limit=_LOOKED_AT)
     found = [entry for entry in waiting if entry.key == text]
     found = found or [entry for entry in waiting if not names.isdisjoint((entry.key, entry.message_id))]
     if not found:

@@ -55,6 +55,35 @@ class Entry:
     failed: str = ""
     """For what was sent: the enhanced status code of the bounce that came for it."""
 
+    @property
+    def is_settled(self) -> bool:
+        """Not so what was left out, and is in no conversation: where it comes again, it is judged anew."""
+        return self.state not in UNSETTLED or self.transaction is not None
+
+
+UNSETTLED = frozenset({EntryState.FILTERED, EntryState.UNMATCHED})
+
+
+@dataclass(frozen=True, slots=True)
+class Awaiting:
+    """An answer to what isn't known yet: kept, and taken once more when that has come."""
+
+    message_ids: tuple[str, ...]
+    """Its own, which others may name, and those that it answers."""
+    data: bytes = field(repr=False)
+    """As it was fetched."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeldAnswer:
+    """One of these, of which something has come."""
+
+    organisation: str
+    key: str
+    """Of its entry."""
+    mailbox: str
+    data: bytes = field(repr=False)
+
 
 class TaskKind(Enum):
     """Something to do elsewhere, after the store has committed."""
@@ -179,6 +208,7 @@ class Intake:
     """Address keys to which or from which this counts against the cap of a day."""
     is_quiet: bool = False
     """What programs wrote, and what is held, is no work: time-triggered rules don't begin anew by it."""
+    awaiting: Awaiting | None = None
 
 
 @dataclass(frozen=True, slots=True)

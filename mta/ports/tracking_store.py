@@ -7,13 +7,14 @@ Calls raise TemporaryError while the store can't be used.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from mta.model.record import Note, Record, RecordAttachment, RecordFilter
 from mta.model.tracking import (
     Entry,
     EntryState,
+    HeldAnswer,
     Intake,
     MailboxNotes,
     NewTask,
@@ -25,6 +26,9 @@ from mta.model.tracking import (
     TaskTarget,
 )
 from mta.model.transaction import Opening, Transaction
+
+HELD_FOR = timedelta(days=3)
+"""How long an answer waits for what it answers: a weekend of a mailbox that can't be polled."""
 
 
 class Conversations(Protocol):
@@ -79,6 +83,8 @@ class TrackingStore(Conversations, Protocol):
     async def take(self, intake: Intake) -> bool:
         """Commit all of it. False, and nothing is written, where an entry with this key is there already.
 
+        One that isn't settled (`Entry.is_settled`) gives way to this, unless this says the same of the message.
+
         A transaction that the store doesn't know (a loss of data took it) is made anew. Only what is JOINED belongs to
         its transaction by its Message-ID, and only then `known_ids` count, those that nobody else has named before.
         Changes: what updates or deletes a record that isn't there, or was deleted, does nothing; CreateRecord brings
@@ -88,10 +94,22 @@ class TrackingStore(Conversations, Protocol):
         ...
 
     async def entries(
-        self, organisation: str = "", *, transaction: Transaction | None = None, state: EntryState | None = None,
-        limit: int = 1000,
+        self, organisation: str = "", *, transaction: Transaction | None = None, states: Collection[EntryState] = (),
+        mailboxes: Collection[str] = (), since: datetime | None = None, limit: int = 1000,
     ) -> Sequence[Entry]:  # fmt: skip
-        """Newest first."""
+        """Newest first; what is empty matches all."""
+        ...
+
+    async def answers_due(self, organisation: str, limit: int) -> Sequence[HeldAnswer]:
+        """Those of `Intake.awaiting` of which a message was seen since, or, of what ours sent, was named by others.
+
+        They are kept for HELD_FOR at most, and only as long as there is room to spare; with another entry for their
+        message they are gone.
+        """
+        ...
+
+    async def let_go(self, organisation: str, key: str) -> None:
+        """Keep the answer of this entry no longer."""
         ...
 
     async def accept_pending(self, organisation: str, key: str) -> Entry | None:

@@ -203,7 +203,7 @@ async def test_entries_newest_first(arrivals: Arrivals, tracking: TrackingStore)
     assert ids(await tracking.entries(DESK, limit=2)) == ["<3@x>", "<2@x>"]
     assert ids(await tracking.entries("other")) == []
     assert ids(await tracking.entries(transaction=one)) == ["<3@x>", "<1@x>"]
-    assert ids(await tracking.entries(state=EntryState.PENDING)) == ["<2@x>"]
+    assert ids(await tracking.entries(states=[EntryState.PENDING])) == ["<2@x>"]
     assert ids(await tracking.entries(transaction=reference(99))) == []
 
 

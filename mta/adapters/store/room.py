@@ -45,6 +45,13 @@ class Room:
         """Whether there is twice the reserve, for what may yet be done without."""
         return self.fits(self._reserve)
 
+    def has_to_spare(self, size_octets: int) -> bool:
+        """Whether three times the reserve is free, for what may never be wanted."""
+        try:
+            return self.fits(2 * self._reserve + size_octets)
+        except OSError:
+            return False
+
     def wants_measure(self) -> bool:
         """Whether `free_in_database` matters now and has not been asked for lately."""
         now = time.monotonic()

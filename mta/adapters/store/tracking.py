@@ -29,6 +29,7 @@ from mta.adapters.store.tracking_work import (
     BeginMessage,
     DropTasks,
     ForgetTracking,
+    LetAnswerGo,
     NoteMailbox,
     PurgeRecords,
     ReplayTasks,
@@ -39,6 +40,7 @@ from mta.model.reply import INTERNAL_ERROR, MailError, TemporaryError
 from mta.model.tracking import (
     Entry,
     EntryState,
+    HeldAnswer,
     Intake,
     MailboxNotes,
     NewTask,
@@ -143,10 +145,11 @@ class SqliteTrackingStore(ConversationAccess):
         stored = await self._store(flat)
         rest = iter(stored)
         attachments = tuple(tuple(next(rest) for _ in some) for some in contents)
+        held = await self._held(intake)
         octets = _inline_octets(stored) + sum(
             len(change.text) for change in intake.changes if isinstance(change, AddNote)
         )
-        operation = Take(intake, self._bodies.folder, attachments, tuple(rest), once, octets)
+        operation = Take(intake, self._bodies.folder, attachments, tuple(rest), held, once, octets)
         try:
             taken = await self._writer.submit(operation)
         except MailError:
@@ -154,6 +157,16 @@ class SqliteTrackingStore(ConversationAccess):
             raise
         await self._discard(self._paths(taken.unused))
         return taken.is_new
+
+    async def _held(self, intake: Intake) -> StoredOctets | None:
+        """What may yet be wanted is kept only with room to spare, and taken without where it can't be."""
+        if intake.awaiting is None or not self._room.has_to_spare(len(intake.awaiting.data)):
+            return None
+        try:
+            (held,) = await self._store([intake.awaiting.data])
+        except MailError:
+            return None
+        return held
 
     def _require_room(self, size_octets: int) -> None:
         """Raises SpoolFullError, TemporaryError."""
@@ -183,13 +196,34 @@ class SqliteTrackingStore(ConversationAccess):
         return await self._on_body_thread(StoredOctets.of, data, self._bodies.name(path))
 
     async def entries(
-        self, organisation: str = "", *, transaction: Transaction | None = None, state: EntryState | None = None,
-        limit: int = 1000,
+        self, organisation: str = "", *, transaction: Transaction | None = None, states: Collection[EntryState] = (),
+        mailboxes: Collection[str] = (), since: datetime | None = None, limit: int = 1000,
     ) -> Sequence[Entry]:  # fmt: skip
-        wanted = {"organisation": organisation or None, "state": None if state is None else state.value}
+        wanted = {
+            "organisation": organisation or None,
+            "states": json_list(state.value for state in states) if states else None,
+            "mailboxes": json_list(mailboxes) if mailboxes else None,
+            "since": microseconds_or_none(since),
+        }
         if transaction is None:
             return await self._look(lambda cursor: tracking_reader.entries(cursor, limit, **wanted))
         return await self._look(lambda cursor: tracking_reader.entries_of(cursor, transaction, limit, **wanted))
+
+    async def answers_due(self, organisation: str, limit: int) -> Sequence[HeldAnswer]:
+        values = (organisation, limit)
+        rows = await self._look(lambda cursor: cursor.execute(SQL["answers_due"], values).fetchall())
+        found = []
+        for key, mailbox, file, data in rows:
+            if file is not None and not (self._bodies.folder / file).exists():
+                events.internal_error(f"held-answer {key}", error=f"its file {file} is missing")
+                await self.let_go(organisation, key)
+            else:
+                found.append(HeldAnswer(organisation, key, mailbox, await self._octets(file, data)))
+        return found
+
+    async def let_go(self, organisation: str, key: str) -> None:
+        unused = await self._writer.submit(LetAnswerGo(organisation, key))
+        await self._discard(self._paths(unused))
 
     async def accept_pending(self, organisation: str, key: str) -> Entry | None:
         return await self._decide(DecidePending(organisation, key, joins=True, reason="accepted"))

@@ -15,8 +15,11 @@ from mta.adapters.store.tracking_rows import MINUTE, StoredOctets, entry_row, fi
 from mta.adapters.store.writer import Operation
 from mta.model.record import AddNote, Change, CreateRecord, DeleteRecord, NoteRule, UpdateRecord
 from mta.model.reply import INTERNAL_ERROR, TemporaryError
-from mta.model.tracking import EntryState, Intake, NewTask
+from mta.model.tracking import UNSETTLED, EntryState, Intake, NewTask
 
+HELD_MAX = 10_000
+"""Answers that wait for what they answer; of more nobody keeps the octets."""
+_UNSETTLED = frozenset(state.value for state in UNSETTLED)
 CHUNK = 200
 """Rows that one transaction of an administrator's work changes, so that mail is not held up."""
 
@@ -42,12 +45,15 @@ class Take(Operation[Taken]):
     """Of each change."""
     payloads: tuple[StoredOctets, ...]
     """Of each task."""
+    held: StoredOctets | None = None
+    """The whole message, for one that is awaiting another."""
     once: str = ""
     octets: int = 0
 
     @property
     def files(self) -> tuple[str, ...]:
-        contents = (*(each for some in self.attachments for each in some), *self.payloads)
+        contents = [*(each for some in self.attachments for each in some), *self.payloads]
+        contents += [self.held] if self.held is not None else []
         return tuple({each.file: None for each in contents if each.file is not None})
 
     @classmethod
@@ -57,7 +63,8 @@ class Take(Operation[Taken]):
     def _run(self, cursor: sqlite3.Cursor) -> Taken | Exception:
         if not all((self.folder / file).exists() for file in self.files):
             return TemporaryError(INTERNAL_ERROR)  # the sweep took one, for it waited so long for this commit
-        if not self._is_new(cursor):
+        is_new, freed = self._begin(cursor)
+        if not is_new:
             return Taken(False, self.files)
         entry, at = self.intake.entry, microseconds(self.intake.entry.at)
         conversation = None if entry.transaction is None else restored(cursor, entry.transaction, at)
@@ -70,13 +77,44 @@ class Take(Operation[Taken]):
         _change(cursor, self.intake.changes, self.attachments, self.folder, at, is_quiet=self.intake.is_quiet)
         _add_tasks(cursor, self.intake.tasks, self.payloads, self.folder, at)
         _count(cursor, self.intake, at)
-        return Taken(True, unnamed(cursor, self.files))
+        self._hold(cursor, at)
+        return Taken(True, unnamed(cursor, (*self.files, *freed)))
 
-    def _is_new(self, cursor: sqlite3.Cursor) -> bool:
+    def _begin(self, cursor: sqlite3.Cursor) -> tuple[bool, tuple[str, ...]]:
+        """Whether it is new; and files of what it takes the place of."""
         entry = self.intake.entry
         if self.once:
-            return cursor.execute(SQL["run_once"], (storable(self.once), microseconds(entry.at))).rowcount > 0
-        return cursor.execute(SQL["entry_exists"], (entry.organisation, storable(entry.key))).fetchone() is None
+            ran = cursor.execute(SQL["run_once"], (storable(self.once), microseconds(entry.at)))
+            return ran.rowcount > 0, ()
+        row = cursor.execute(SQL["taken_entry"], (entry.organisation, storable(entry.key))).fetchone()
+        if row is None:
+            return True, ()
+        number, state, reason, conversation = row
+        is_settled = conversation is not None or state not in _UNSETTLED
+        if is_settled or (state, reason) == (entry.state.value, entry.reason):
+            return False, ()
+        cursor.execute(SQL["replace_entry"], (number,))
+        return True, let_go(cursor, entry.organisation, entry.key)
+
+    def _hold(self, cursor: sqlite3.Cursor, at: int) -> None:
+        entry, awaiting = self.intake.entry, self.intake.awaiting
+        if awaiting is None or self.held is None:
+            return
+        message_ids = json_list(storable(each) for each in awaiting.message_ids if each)
+        values = {
+            "organisation": entry.organisation, "key": storable(entry.key), "mailbox": entry.mailbox,
+            "is_ours": int(entry.direction == "sent"), "at": at, "file": self.held.file, "data": self.held.data,
+            "message_ids": message_ids, "most": HELD_MAX,
+        }  # fmt: skip
+        cursor.execute(SQL["hold_answer"], values)
+        if cursor.rowcount > 0:
+            cursor.execute(SQL["await_messages"], (cursor.lastrowid, entry.organisation, message_ids))
+
+
+def let_go(cursor: sqlite3.Cursor, organisation: str, key: str) -> tuple[str, ...]:
+    """Keep the answer of this entry no longer; its file, if it has one."""
+    gone = cursor.execute(SQL["let_answer_go"], (organisation, storable(key))).fetchall()
+    return tuple(file for (file,) in gone if file is not None)
 
 
 def unnamed(cursor: sqlite3.Cursor, files: Sequence[str]) -> tuple[str, ...]:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import ClassVar
 
 from mta.adapters.store.statements import SQL, json_list
 from mta.adapters.store.tracking_conversations import restored
-from mta.adapters.store.tracking_operations import unnamed
+from mta.adapters.store.tracking_operations import let_go, unnamed
 from mta.adapters.store.tracking_rows import microseconds_or_none, storable
 from mta.adapters.store.writer import Operation
 from mta.model.task_reasons import BY_ADMINISTRATOR
 from mta.model.tracking import MailboxNotes, TaskOutcome, TaskState
+from mta.ports.tracking_store import HELD_FOR
 
+_HELD_FOR = HELD_FOR // timedelta(microseconds=1)
 _COUNTS_FOR = 2 * 86_400_000_000
 """Microseconds that counts of messages are of use; they are asked for 24 hours back."""
 
@@ -130,7 +133,21 @@ class ForgetTracking(Operation[Worked]):
         for name in ("forget_entries", "forget_bounces", "forget_runs", "forget_attempts"):
             found += cursor.execute(SQL[name], bound).rowcount
         found += cursor.execute(SQL["forget_counts"], (self.now - _COUNTS_FOR, self.limit)).rowcount
-        return Worked(found, files=unnamed(cursor, files))
+        held = cursor.execute(SQL["forget_answers"], (self.now - _HELD_FOR, self.limit)).fetchall()
+        files = (*files, *(file for (file,) in held if file is not None))
+        return Worked(found + len(held), files=unnamed(cursor, files))
+
+
+@dataclass(frozen=True, slots=True)
+class LetAnswerGo(Operation[tuple[str, ...]]):
+    """Keep an answer no longer; gives the files that nothing names now."""
+
+    organisation: str
+    key: str
+
+    @classmethod
+    def run(cls, cursor: sqlite3.Cursor, batch: Sequence[LetAnswerGo]) -> Sequence[tuple[str, ...]]:
+        return [unnamed(cursor, let_go(cursor, op.organisation, op.key)) for op in batch]
 
 
 @dataclass(frozen=True, slots=True)

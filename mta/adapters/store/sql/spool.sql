@@ -50,7 +50,8 @@ VALUES (?, ?, ?, ?)
 -- name: named_files
 SELECT json_group_array(file) FROM (
     SELECT file FROM message WHERE file IN (SELECT value FROM json_each(?1))
-    UNION ALL SELECT file FROM octets WHERE file IN (SELECT value FROM json_each(?1)))
+    UNION ALL SELECT file FROM octets WHERE file IN (SELECT value FROM json_each(?1))
+    UNION ALL SELECT file FROM held_answer WHERE file IN (SELECT value FROM json_each(?1)))
 
 -- name: give_back
 UPDATE delivery SET lease_owner = NULL, due_at = :due_at

@@ -102,8 +102,11 @@ WHERE conversation = :into
 
 -- --- entries --------------------------------------------------------------------------------------------------------
 
--- name: entry_exists
-SELECT 1 FROM tracked_entry WHERE organisation = ? AND key = ?
+-- name: taken_entry
+SELECT id, state, reason, conversation FROM tracked_entry WHERE organisation = ? AND key = ?
+
+-- name: replace_entry
+DELETE FROM tracked_entry WHERE id = ?
 
 -- name: add_entry
 INSERT INTO tracked_entry (organisation, key, mailbox, message_id, content_hash, state, reason, at, sender, direction,
@@ -127,11 +130,17 @@ entry.organisation = :organisation
 -- name: which_entry_conversation
 entry.conversation = :conversation
 
--- name: which_entry_state
-entry.state = :state
-
 -- name: which_entry_key
 entry.key = :key
+
+-- name: which_entry_states
+entry.state IN (SELECT value FROM json_each(:states))
+
+-- name: which_entry_mailboxes
+entry.mailbox IN (SELECT value FROM json_each(:mailboxes))
+
+-- name: which_entry_since
+entry.at >= :since
 
 -- Of several with one Message-ID the first that joined: whoever uses it again puts himself in nobody's place.
 -- name: which_entry_message_id
@@ -167,6 +176,31 @@ ON CONFLICT (organisation, address, minute) DO UPDATE SET messages = messages + 
 -- name: counted_since
 SELECT coalesce(sum(messages), 0) FROM counted_message
 WHERE organisation = ? AND address = ? AND minute > ? AND minute <= ?
+
+-- --- answers that came before what they answer ------------------------------------------------------------------------
+
+-- What came since it was looked for makes it due at once. Rows between the oldest and the newest are more than there
+-- are: so they stay few, whatever strangers send.
+-- name: hold_answer
+INSERT INTO held_answer (organisation, key, mailbox, is_ours, at, file, data, is_due)
+SELECT :organisation, :key, :mailbox, :is_ours, :at, :file, :data, EXISTS (
+    SELECT 1 FROM json_each(:message_ids)
+    CROSS JOIN conversation_message
+    ON conversation_message.organisation = :organisation AND message_id = value AND (:is_ours OR is_seen))
+WHERE coalesce((SELECT max(id) FROM held_answer) - (SELECT min(id) FROM held_answer), 0) < :most
+
+-- name: await_messages
+INSERT OR IGNORE INTO awaited_message (answer, organisation, message_id)
+SELECT ?, ?, value FROM json_each(?)
+
+-- name: answers_due
+SELECT key, mailbox, file, data FROM held_answer WHERE organisation = ? AND is_due = 1 ORDER BY id LIMIT ?
+
+-- name: let_answer_go
+DELETE FROM held_answer WHERE organisation = ? AND key = ? RETURNING file
+
+-- name: forget_answers
+DELETE FROM held_answer WHERE id IN (SELECT id FROM held_answer WHERE at < ? ORDER BY at LIMIT ?) RETURNING file
 
 -- --- records --------------------------------------------------------------------------------------------------------
 

@@ -37,7 +37,7 @@ NAMES = re.findall(
 STATEMENTS = [
     name for name in NAMES if re.match(r"(SELECT|INSERT|UPDATE|DELETE|WITH)\b", SQL[name]) and name not in NOW_AND_THEN
 ]
-ASKED_OF_ENTRIES = (("organisation", "key"), ("organisation", "message_id"), ("conversation",), ("state",))
+ASKED_OF_ENTRIES = (("organisation", "key"), ("organisation", "message_id"), ("conversation",), ("states",))
 
 
 class Nulls(dict[str, Any]):
@@ -59,7 +59,8 @@ def scanned(database: sqlite3.Connection, statement: str) -> list[str]:
     """What SQLite would read from one end to the other; lists that we hand it don't count."""
     unnamed = statement.count("?")
     rows = database.execute(f"EXPLAIN QUERY PLAN {statement}", [None] * unnamed if unnamed else Nulls()).fetchall()
-    return [step for *_, step in rows if step.startswith("SCAN ") and " VIRTUAL TABLE " not in step]
+    passed = (" VIRTUAL TABLE ", "CONSTANT ROW")
+    return [step for *_, step in rows if step.startswith("SCAN ") and not any(each in step for each in passed)]
 
 
 @pytest.mark.parametrize("name", STATEMENTS)

@@ -160,7 +160,7 @@ async def test_what_can_not_be_read_is_set_aside_with_the_reason(tmp_path: Path)
         await place.look()
         assert await place.taken() == {"": 1, **ids(2)}
         assert list(box.folders["Aside"]) == ["u00001"]
-        [entry] = await place.the_store.entries(state=EntryState.SET_ASIDE)
+        [entry] = await place.the_store.entries(states=[EntryState.SET_ASIDE])
         assert entry.reason in place.mailbox_log.last("mailbox-message-set-aside")
         assert (await place.notes()).set_aside == 1
 
@@ -171,7 +171,7 @@ async def test_too_large_is_set_aside_without_being_loaded_and_moved_back_it_is_
         data = message(1) + b"x" * 1000
         box.put(1, data=data)
         await place.look()
-        [entry] = await place.the_store.entries(state=EntryState.SET_ASIDE)
+        [entry] = await place.the_store.entries(states=[EntryState.SET_ASIDE])
         assert entry.reason == "too-large"
         box.waiting |= box.folders.pop("StamplineSetAside")
         place.equip(settings(largest=5000))
@@ -197,7 +197,7 @@ async def test_what_our_own_fault_stops_is_set_aside_the_third_time(times: int, 
         await place.looks(15)
         assert place.mailbox_log.count("mailbox-message-failed") == min(times, 2)
         assert (await place.taken()) == {**ids(0, 1, 2)}
-        aside = await place.the_store.entries(state=EntryState.SET_ASIDE)
+        aside = await place.the_store.entries(states=[EntryState.SET_ASIDE])
         assert [(entry.reason, entry.message_id) for entry in aside] == (
             [("fails: ValueError", "<m1@example.net>")] if times > 1 else []
         )
@@ -219,7 +219,7 @@ async def test_what_kills_us_twice_is_set_aside_without_being_read_and_nobody_el
             await place.crash()
             await place.start(settings(), settings("other"))
         await place.look()
-        assert [entry.reason for entry in await place.the_store.entries(state=EntryState.SET_ASIDE)] == ["kills-us"]
+        assert [entry.reason for entry in await place.the_store.entries(states=[EntryState.SET_ASIDE])] == ["kills-us"]
         assert (await place.taken())["<m2@example.net>"] == 1
         assert box.calls["fetch"] == 3
 
@@ -251,7 +251,7 @@ async def test_what_kills_us_is_found_behind_many_that_only_stay(tmp_path: Path)
             await place.crash()
             await place.start(settings(poll={"messages": 2}, after={"do": "move"}))
         await place.looks(4)
-        assert [entry.reason for entry in await place.the_store.entries(state=EntryState.SET_ASIDE)] == ["kills-us"]
+        assert [entry.reason for entry in await place.the_store.entries(states=[EntryState.SET_ASIDE])] == ["kills-us"]
 
 
 async def test_attempts_are_counted_only_after_a_crash(tmp_path: Path) -> None:
@@ -342,7 +342,7 @@ async def test_a_store_or_directory_that_is_down_is_no_fault_of_the_message(erro
         place.take = take
         await place.looks(40)
         assert await place.taken() == ids(1)
-        assert not await place.the_store.entries(state=EntryState.SET_ASIDE)
+        assert not await place.the_store.entries(states=[EntryState.SET_ASIDE])
         is_directory = isinstance(error, DirectoryDownError)
         assert place.log.count("tracking-store-down") == place.log.count("tracking-store-back") == (not is_directory)
         assert ("reason=directory-down" in "".join(place.mailbox_log.lines)) == is_directory
@@ -363,7 +363,7 @@ async def test_a_store_that_begins_attempts_and_ends_none_has_no_message_set_asi
             await place.looks(5)
         await place.looks(5)
         assert await place.taken() == ids(1)
-        assert not await place.the_store.entries(state=EntryState.SET_ASIDE)
+        assert not await place.the_store.entries(states=[EntryState.SET_ASIDE])
 
 
 async def test_no_server_is_asked_while_the_store_is_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
