@@ -11,6 +11,7 @@ from mta.adapters.store.sentitems import SqliteSentItemJobs
 from mta.adapters.store.sqlite import SqliteSpool
 from mta.adapters.store.tracking import SqliteTrackingStore
 from mta.config.schema import Configuration
+from mta.ports.erasure import Erasure
 from mta.ports.sentitem_jobs import SentItemJobs
 from mta.ports.spool import Spool
 from mta.ports.tracking_store import TrackingStore
@@ -41,3 +42,10 @@ async def open_tracking_store(configuration: Configuration, *, works: bool) -> T
     """What tracking keeps in the configured spool; `works`: for the tracking process. Raises StoreError."""
     settings = configuration.spool
     return await SqliteTrackingStore.open(settings.folder, works=works, patient=works, reserve=settings.reserve)
+
+
+async def open_erasure(configuration: Configuration) -> Erasure:
+    """What erases people from the configured spool. Raises StoreError."""
+    from mta.adapters.store.erasure import SqliteErasure  # no worker needs it
+
+    return await SqliteErasure.open(configuration.spool.folder)

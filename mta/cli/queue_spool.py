@@ -14,6 +14,7 @@ from typing import Protocol, TypeVar
 
 from mta.cli.command import CommandFailedError, bad_configuration
 from mta.config.schema import Configuration
+from mta.ports.erasure import Erasure
 from mta.ports.sentitem_jobs import SentItemJobs
 from mta.ports.spool import Spool
 from mta.ports.tracking_store import TrackingStore
@@ -62,6 +63,13 @@ def with_store(configuration: Configuration, use: Callable[[TrackingStore], Awai
     from mta.app.spool import open_tracking_store
 
     return _with(configuration, lambda: open_tracking_store(configuration, works=False), use)
+
+
+def with_erasure(configuration: Configuration, use: Callable[[Erasure], Awaitable[Result]]) -> Result:
+    """`with_spool` for what erases people from all of it."""
+    from mta.app.spool import open_erasure
+
+    return _with(configuration, lambda: open_erasure(configuration), use)
 
 
 def _with(

@@ -33,6 +33,7 @@ SQL = {
     **_load("sentitems.sql"),
     **_load("tracking.sql"),
     **_load("tracking_recover.sql"),
+    **_load("erasure.sql"),
 }
 """Statement by name. The texts never change, so that each connection prepares each of them once."""
 

@@ -1,0 +1,268 @@
+"""Erasing a person on SQLite: the port mta/ports/erasure.py, in the database of the spool.
+
+The tables are gone through in pages, by the reader, and each thing that names the person is changed in a transaction of
+its own or few, in which it is looked at again. So mail goes on, and what was broken off is gone on with by the same
+call: it finds what is left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from mta.adapters.store.access import Access
+from mta.adapters.store.erasure_conversations import names_in_row, plan_conversation
+from mta.adapters.store.erasure_plans import (
+    ERASED,
+    HEADER,
+    CarryOut,
+    Plan,
+    Planning,
+    kept_message,
+    plan_job,
+    plan_mailboxes,
+    plan_task,
+)
+from mta.adapters.store.room import Room
+from mta.adapters.store.statements import SQL
+from mta.adapters.store.wiping import wipe
+from mta.crash import crash_point
+from mta.model.erasure import Erased, ErasedPerson, Kept, RecordsMode, Wiped
+from mta.ports.clock import Clock, SystemClock
+from mta.ports.erasure import Step
+
+_PAGE = 500
+_TOGETHER = 20
+"""Things that are changed by one commit, so that mail is not held up."""
+_CHUNK = 1 << 20
+_OVERLAP = 1024
+"""Octets of a body file that are looked at twice, for an address may stand at a chunk's end."""
+_IN_CONVERSATIONS = ("participant", "tracked_entry", "record", "note", "attachment", "conversation_message")
+_SAID = ("monitored_mailbox", "sent_endpoint", "frozen", "draining")
+
+Row = Sequence[Any]
+
+
+class SqliteErasure(Access):
+    """The port `Erasure`; open it with `await SqliteErasure.open(...)`, end it with `close`."""
+
+    @classmethod
+    async def open(cls, folder: Path, *, clock: Clock | None = None) -> SqliteErasure:
+        """Open the spool `folder`, beside a running service or not. Raises StoreError with a text for the
+        administrator.
+        """
+        erasure = cls(folder, clock or SystemClock())
+        try:
+            await erasure._keeper.start(patient=False)
+        except BaseException:
+            await erasure.close()
+            raise
+        return erasure
+
+    def __init__(self, folder: Path, clock: Clock) -> None:
+        """Use `open`."""
+        super().__init__(folder, None, Room(folder, reserve=0, inline_up_to=0), clock, begin_anew=False)
+
+    async def _start(self) -> None:
+        """Nothing is leased."""
+
+    async def survey(self, person: ErasedPerson, mode: RecordsMode, step: Step) -> Erased:
+        return await _Walk(self, person, mode, step, self._look_at).run()
+
+    async def erase(self, person: ErasedPerson, mode: RecordsMode, step: Step) -> Erased:
+        return await _Walk(self, person, mode, step, self._carry_out).run()
+
+    async def wipe(self, *, anyhow: bool) -> Wiped:
+        return await asyncio.to_thread(wipe, self._folder, anyhow=anyhow)
+
+    async def _look_at(self, plannings: Sequence[Planning]) -> Sequence[Plan]:
+        return [await self._look(planning) for planning in plannings]
+
+    async def _carry_out(self, plannings: Sequence[Planning]) -> Sequence[Plan]:
+        done = await asyncio.gather(*(self._writer.submit(CarryOut(planning)) for planning in plannings))
+        crash_point("erased-some")
+        for plan in done:
+            await self._discard(self._paths(plan.files))
+        return done
+
+    async def page(self, name: str, after: int | str) -> Sequence[Row]:
+        """The next rows of a named statement."""
+        values = {"after": after, "limit": _PAGE, "now": self._now(), "header": HEADER}
+        return await self._look(lambda cursor: cursor.execute(SQL[name], values).fetchall())
+
+    async def rows(self, name: str) -> Sequence[Row]:
+        """All rows of one that has few."""
+        return await self._look(lambda cursor: cursor.execute(SQL[name]).fetchall())
+
+    async def names_in_file(self, file: str, person: ErasedPerson) -> bool:
+        """Whether a body file holds one of his addresses."""
+        return await self._on_body_thread(_is_in_file, self._bodies.folder / file, person)
+
+    async def kept_messages(self, rows: Sequence[Row], person: ErasedPerson) -> list[Kept]:
+        """From rows of `erasure_messages`."""
+        folder = self._bodies.folder
+        found = await asyncio.to_thread(lambda: [kept_message(row, person, folder) for row in rows])
+        return [kept for kept in found if kept is not None]
+
+    @property
+    def bodies(self) -> Path:
+        """Where body files are."""
+        return self._bodies.folder
+
+    @property
+    def now(self) -> int:
+        """Microseconds since 1970."""
+        return self._now()
+
+
+Deal = Callable[[Sequence[Planning]], Awaitable[Sequence[Plan]]]
+
+
+class _Walk:
+    """Once through everything that the store keeps."""
+
+    def __init__(self, store: SqliteErasure, person: ErasedPerson, mode: RecordsMode, step: Step, deal: Deal) -> None:
+        self._store = store
+        self._person = person
+        self._mode = mode
+        self._step = step
+        self._deal = deal
+        self._counts: Counter[str] = Counter()
+        self._kept: list[Kept] = []
+
+    async def run(self) -> Erased:
+        """Records before tasks: whose conversations they are, decides on dead ones."""
+        await self._messages()
+        await self._jobs()
+        conversations = await self._conversations()
+        await self._tasks(conversations)
+        await self._loose()
+        await self._said()
+        return Erased(dict(self._counts), tuple(self._kept))
+
+    async def _pages(self, name: str, first: int | str = 0) -> AsyncIterator[Sequence[Row]]:
+        """Pages of a statement; the first column is the place."""
+        after, seen = first, 0
+        while rows := await self._store.page(name, after):
+            yield rows
+            after, seen = rows[-1][0], seen + len(rows)
+            self._step(name.removeprefix("erasure_").removeprefix("in_"), seen)
+
+    async def _do(self, plannings: Iterable[Planning]) -> None:
+        waiting = list(plannings)
+        for start in range(0, len(waiting), _TOGETHER):
+            for plan in await self._deal(waiting[start : start + _TOGETHER]):
+                self._counts += plan.counts
+                self._kept += plan.kept
+                for kept, file in plan.doubtful:
+                    if await self._store.names_in_file(file, self._person):
+                        self._kept.append(kept)
+
+    async def _messages(self) -> None:
+        async for rows in self._pages("erasure_messages"):
+            self._kept += await self._store.kept_messages(rows, self._person)
+
+    async def _jobs(self) -> None:
+        person, store = self._person, self._store
+        async for rows in self._pages("erasure_jobs"):
+            await self._do(partial(_job, number, person, store.now, store.bodies) for number, *_ in rows)
+        async for rows in self._pages("erasure_sent_mailboxes", ""):
+            await self._do([partial(plan_mailboxes, rows=rows, person=person)])
+
+    async def _conversations(self) -> frozenset[int]:
+        found: set[int] = set()
+        for table in _IN_CONVERSATIONS:
+            async for rows in self._pages(f"erasure_in_{table}"):
+                found.update(row[1] for row in rows if row[1] is not None and names_in_row(table, row, self._person))
+        await self._do(
+            partial(plan_conversation, conversation=each, person=self._person, mode=self._mode)
+            for each in sorted(found)
+        )
+        return frozenset(found)
+
+    async def _tasks(self, conversations: Collection[int]) -> None:
+        person, bodies, his = self._person, self._store.bodies, frozenset(conversations)
+        async for rows in self._pages("erasure_tasks"):
+            await self._do(partial(_task, number, person, his, bodies) for number, *_ in rows)
+
+    async def _loose(self) -> None:
+        for name, plan in (
+            ("erasure_loose_entries", _loose_entries),
+            ("erasure_bounces", _bounces),
+            ("erasure_counts", _counted),
+        ):
+            async for rows in self._pages(name):
+                await self._do([partial(plan, rows=rows, person=self._person)])
+
+    async def _said(self) -> None:
+        """What servers answered, and what administrators gave as a reason."""
+        for table in _SAID:
+            rows = await self._store.rows(f"erasure_said_{table}")
+            await self._do([partial(_struck_in, table=table, rows=rows, person=self._person)])
+
+
+def _job(number: int, person: ErasedPerson, now: int, bodies: Path, cursor: sqlite3.Cursor) -> Plan:
+    return plan_job(cursor, number, person, now, bodies)
+
+
+def _task(number: int, person: ErasedPerson, his: frozenset[int], bodies: Path, cursor: sqlite3.Cursor) -> Plan:
+    return plan_task(cursor, number, person, his, bodies)
+
+
+def _loose_entries(cursor: sqlite3.Cursor, rows: Sequence[Row], person: ErasedPerson) -> Plan:
+    """They stay, so that a message that still lies in its mailbox isn't taken once more."""
+    plan = Plan()
+    for number, sender, state, message_id in rows:
+        if person.is_named(sender):
+            plan.do("erasure_change_entry", "", state, None, number)
+            plan.counts["entries_changed"] += 1
+        if person.is_in(message_id):
+            plan.do("erasure_rename_entry", f"{ERASED}:{number}", number)
+    return plan
+
+
+def _bounces(cursor: sqlite3.Cursor, rows: Sequence[Row], person: ErasedPerson) -> Plan:
+    plan = Plan()
+    for number, message_id, status in rows:
+        if person.is_in(message_id) or person.is_in(status):
+            plan.do("erasure_forget_bounce", number)
+            plan.counts["bounces_forgotten"] += 1
+    return plan
+
+
+def _counted(cursor: sqlite3.Cursor, rows: Sequence[Row], person: ErasedPerson) -> Plan:
+    """How many messages he sent or got within a day; with a word on who vouched for them behind the address."""
+    plan = Plan()
+    for number, address in rows:
+        if person.is_named(address.partition(" (")[0]) or person.is_in(address):
+            plan.do("erasure_forget_count", number)
+            plan.counts["counts_forgotten"] += 1
+    return plan
+
+
+def _struck_in(cursor: sqlite3.Cursor, table: str, rows: Sequence[Row], person: ErasedPerson) -> Plan:
+    plan = Plan()
+    for key, text in rows:
+        if person.is_in(text):
+            plan.do(f"erasure_strike_{table}", person.struck(text, ERASED), key)
+            plan.counts["texts_changed"] += 1
+    return plan
+
+
+def _is_in_file(path: Path, person: ErasedPerson) -> bool:
+    tail = ""
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK):
+                text = tail + chunk.decode("utf-8", "replace")
+                if person.is_in(text):
+                    return True
+                tail = text[-_OVERLAP:]
+    except FileNotFoundError:
+        return False
+    return False
