@@ -10,7 +10,18 @@ from mta import events
 from mta.adapters.transport.smtp_transport import SmtpTransport
 from mta.model.delivery import Misfit
 from tests.servers.wait import free_port
-from tests.unit.adapters.transport.peer import MAIL, Session, deliver, envelope, hop, peer, replies, transport
+from tests.unit.adapters.transport.peer import (
+    MAIL,
+    Script,
+    Session,
+    deliver,
+    envelope,
+    hop,
+    leap,
+    peer,
+    replies,
+    transport,
+)
 
 
 async def polite(session: Session) -> None:
@@ -240,29 +251,43 @@ async def silent_after_ehlo(session: Session) -> None:
     await asyncio.Event().wait()
 
 
-async def silent_after_dot(session: Session) -> None:
+async def silent_for_long_after_ehlo(session: Session) -> None:
+    await session.open("PIPELINING")
+    await session.command()
+    leap(30)
+    await asyncio.Event().wait()
+
+
+async def silent_for_long_after_dot(session: Session) -> None:
     await session.open("PIPELINING")
     for verb in ("MAIL", "RCPT"):
         await session.expect(verb, "250 ok")
     await session.expect("DATA", "354 go")
+    await session.content()
+    leap(50)
     await asyncio.Event().wait()
 
 
 @pytest.mark.parametrize(
-    ("script", "words"),
-    [(never, "the greeting"), (silent_after_ehlo, "the reply to MAIL FROM"), (silent_after_dot, "the end of the")],
+    ("script", "patience_s", "words"),
+    [
+        (never, 0.1, "the greeting"),
+        (silent_for_long_after_ehlo, 20, "the reply to MAIL FROM"),
+        (silent_for_long_after_dot, 20, "the end of the"),
+    ],
 )
-async def test_silence_ends_in_a_deferral(script: object, words: str) -> None:
-    assert callable(script)
-    async with peer(script) as server, transport(hop(server.port, reply_timeout=timedelta(seconds=0.1))) as way:
-        [result] = await deliver(way)
+async def test_silence_ends_in_a_deferral(script: Script, patience_s: float, words: str) -> None:
+    patience = timedelta(seconds=patience_s)
+    async with peer(script) as server, transport(hop(server.port, reply_timeout=patience)) as way:
+        [result] = await deliver(way, deadline_s=600)
         assert replies([result]) == ["451 4.4.2"]
         assert words in result.reply.text
 
 
 async def test_the_deadline_ends_an_attempt() -> None:
-    async with peer(silent_after_ehlo) as server, transport(hop(server.port)) as way:
-        assert replies(await deliver(way, deadline_s=0.1)) == ["451 4.4.2"]
+    patience = timedelta(hours=1)
+    async with peer(silent_for_long_after_ehlo) as server, transport(hop(server.port, reply_timeout=patience)) as way:
+        assert replies(await deliver(way, deadline_s=20)) == ["451 4.4.2"]
 
 
 async def test_a_reader_that_stalls_ends_in_a_deferral() -> None:
@@ -283,15 +308,16 @@ async def test_a_slow_server_that_keeps_answering_is_waited_for() -> None:
     async def slow(session: Session) -> None:
         await session.open("PIPELINING")
         for verb in ("MAIL", *["RCPT"] * 6):
-            await asyncio.sleep(0.1)
+            leap(4)
             await session.expect(verb, "250 ok")
+            await asyncio.sleep(0.01)  # so that most of them are seen one by one
         await session.expect("DATA", "354 go")
         await session.content()
         session.say("250 taken")
 
     of = envelope(*(f"r{i}@example.org" for i in range(6)))
-    async with peer(slow) as server, transport(hop(server.port, reply_timeout=timedelta(seconds=0.4))) as way:
-        assert replies(await deliver(way, of)) == ["250 2.0.0"] * 6
+    async with peer(slow) as server, transport(hop(server.port)) as way:
+        assert replies(await deliver(way, of, deadline_s=600)) == ["250 2.0.0"] * 6
 
 
 async def test_cancelling_drops_the_connection() -> None:
@@ -321,7 +347,7 @@ async def test_no_more_connections_than_allowed_and_first_come_first_served() ->
 
 async def test_a_caller_that_waits_too_long_for_a_connection_is_deferred() -> None:
     async with peer(silent_after_ehlo) as server, transport(hop(server.port, connections=1)) as way:
-        first = asyncio.create_task(deliver(way, deadline_s=5))
+        first = asyncio.create_task(deliver(way, deadline_s=60))
         while not server.commands:
             await asyncio.sleep(0)
         assert replies(await deliver(way, deadline_s=0.1)) == ["451 4.4.5"]
