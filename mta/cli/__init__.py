@@ -34,6 +34,7 @@ COMMANDS = {
     "records": ("mta.cli.records", "see the records of tracking, and decide about strangers' messages"),
     "tracking": ("mta.cli.tracking", "show what tracking would do with a message, and why"),
     "outgoing": ("mta.cli.outgoing", "show the outgoing accounts of tracking, and try them"),
+    "erase": ("mta.cli.erase", "take a person out of queue, jobs and records"),
     "trace": ("mta.cli.trace", "tell a message's whole life, from the logs and the queue"),
     "bypass": ("mta.cli.bypass", "relay everything unstamped, at once"),
     "demo": ("mta.cli.demo", "show the relay at work on sample mail"),

@@ -56,6 +56,16 @@ def queue_recovered(folder: str, *, by: str, brought_back: Sequence[str], unread
         )  # fmt: skip
 
 
+def erasure_begun(person: str, *, by: str, records: str) -> None:
+    """A person is taken out of the store; `person` is a digest of the addresses, see mta.model.erasure."""
+    emit("warning", "erasure-begun", person=person, by=by, records=records)
+
+
+def erasure_done(person: str, *, by: str, what: str, kept: int) -> None:
+    """What was removed or changed, and how many things that name the person were kept."""
+    emit("warning", "erasure-done", person=person, by=by, what=what, kept=kept)
+
+
 def body_lost(queue_id: str, *, error: str) -> None:
     """A message in the queue without its bytes: tried again, for a backup may bring them; then its sender is told."""
     mend = "put the file back from a backup; else the sender gets a DSN when the message expires"

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
 from hashlib import sha256
+from typing import BinaryIO
 
 from mta.model.address import Address, without_tag
 
@@ -15,6 +16,9 @@ _TAG = r"(?:\+[\w.!#$%&'*+/=?^`{|}~-]{0,64})?"
 _BEGINS = r"(?<![\w.+\-])(?<!\w')"
 """What stands before it belongs to no longer address: mary-ann@ and o'ann@ are others."""
 _ENDS = r"(?![\w\-])(?!\.\w)"
+_CHUNK = 1 << 20
+_OVERLAP = 1024
+"""Characters of a file that are looked at twice, for an address may stand at a chunk's end."""
 _NAME_MIN, _NAME_MAX = 5, 200
 _NOT_A_NAME = re.compile(r"[@<>]|\berased-[0-9a-f]{8}\b")
 
@@ -52,6 +56,16 @@ class ErasedPerson:
     def is_in(self, text: str) -> bool:
         """Whether one of his addresses stands in a text, in any case, with a tag, as A-labels or not."""
         return self._addressed.search(text) is not None
+
+    def is_in_octets(self, file: BinaryIO) -> bool:
+        """`is_in` for a file of any size, as text in UTF-8. Raises OSError."""
+        tail = ""
+        while chunk := file.read(_CHUNK):
+            text = tail + chunk.decode("utf-8", "replace")
+            if self.is_in(text):
+                return True
+            tail = text[-_OVERLAP:]
+        return False
 
     def struck(self, text: str, token: str, names: Iterable[str] = ()) -> str:
         """The text with `token` in place of his addresses and names, and of these names of his."""

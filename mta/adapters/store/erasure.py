@@ -39,9 +39,6 @@ from mta.ports.erasure import Step
 _PAGE = 500
 _TOGETHER = 20
 """Things that are changed by one commit, so that mail is not held up."""
-_CHUNK = 1 << 20
-_OVERLAP = 1024
-"""Octets of a body file that are looked at twice, for an address may stand at a chunk's end."""
 _IN_CONVERSATIONS = ("participant", "tracked_entry", "record", "note", "attachment", "conversation_message")
 _SAID = ("monitored_mailbox", "sent_endpoint", "frozen", "draining")
 
@@ -255,14 +252,8 @@ def _struck_in(cursor: sqlite3.Cursor, table: str, rows: Sequence[Row], person: 
 
 
 def _is_in_file(path: Path, person: ErasedPerson) -> bool:
-    tail = ""
     try:
         with path.open("rb") as file:
-            while chunk := file.read(_CHUNK):
-                text = tail + chunk.decode("utf-8", "replace")
-                if person.is_in(text):
-                    return True
-                tail = text[-_OVERLAP:]
+            return person.is_in_octets(file)
     except FileNotFoundError:
         return False
-    return False
