@@ -78,7 +78,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     del __import__("sys").modules[name]
 
 
-def sink(plugin: str, timeout: timedelta = timedelta(seconds=10), **settings: Any) -> RecordSink:
+def sink(plugin: str, timeout: timedelta = timedelta(seconds=60), **settings: Any) -> RecordSink:
     said = {"name": "mine", "kind": "plugin", "plugin": plugin, "timeout": timeout, "settings": settings}
     return open_sink(PluginSink.model_validate(said))
 
@@ -122,16 +122,21 @@ async def test_it_may_ask_for_a_pause(module: Any) -> None:
 
 
 async def test_one_that_hangs_is_given_up_and_left_alone_in_the_end_and_stops_no_other(module: Any) -> None:
-    hanging = sink("hang", timedelta(milliseconds=10))
-    for _ in range(STUCK_MAX):
-        with pytest.raises(TryAgainError) as caught:
-            await hanging.call(CALL)
-        assert caught.value.reason == "plugin-slow"
+    hanging, given_up = sink("hang", timedelta(milliseconds=10)), 0
+    while type(error := await _error_of(hanging)) is TryAgainError:
+        assert error.reason == "plugin-slow"
+        given_up += 1
         await sink("note").call(CALL)
-    with pytest.raises(TargetDownError) as last:
-        await hanging.call(CALL)
-    assert last.value.reason == "plugin-stuck"
-    assert len(module.seen) == STUCK_MAX
+    assert type(error) is TargetDownError
+    assert error.reason == "plugin-stuck"
+    assert given_up >= STUCK_MAX, "one that no thread came to in time isn't stuck"
+    assert len(module.seen) == given_up
+
+
+async def _error_of(sink: RecordSink) -> TaskError:
+    with pytest.raises(TaskError) as caught:
+        await sink.call(CALL)
+    return caught.value
 
 
 @pytest.mark.parametrize(
