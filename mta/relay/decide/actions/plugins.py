@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import timedelta
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.metadata import EntryPoint, entry_points
 from itertools import islice
 from types import MappingProxyType
@@ -173,7 +173,10 @@ class PluginMaker:
         return replace(sound, rule=self._rule)
 
 
-_SHAPES = {kind: TypeAdapter(kind) for kind in ACTION_KINDS.values()}
+@cache
+def _shape(kind: str) -> TypeAdapter[Any]:
+    """Made when a plug-in first gives such an action: all of them would take a good part of each start."""
+    return TypeAdapter(ACTION_KINDS[kind])
 
 
 def _sound(action: Action) -> Action:
@@ -181,7 +184,7 @@ def _sound(action: Action) -> Action:
 
     Raises ValueError or TypeError where it would come to nothing, or to mail that is refused with a success.
     """
-    sound: Action = _SHAPES[type(action)].validate_python({
+    sound: Action = _shape(action.kind).validate_python({
         name: value for name, value in action_to_json(action).items() if name not in ("kind", "rule")
     })  # fmt: skip
     if isinstance(sound, Reject):
