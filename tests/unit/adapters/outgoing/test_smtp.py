@@ -295,7 +295,7 @@ async def test_servers_that_go_wrong(
 @pytest.mark.parametrize(
     ("behaviour", "kind", "reason", "timeout"),
     [
-        pytest.param(Conversation.wait, TargetDownError, "timeout", "0.2s", id="no-greeting"),
+        pytest.param(Conversation.wait, TargetDownError, "timeout", "1s", id="no-greeting"),
         pytest.param(after_data(Conversation.wait), TryAgainError, "outcome-unknown", "2s", id="after-data"),
     ],
 )
