@@ -96,7 +96,8 @@ def as_text(found: DryRun, *, only_matching: bool = False) -> Iterator[str]:
     yield f"is        {_kind(found)}, {'sent by one of us' if incoming.is_sent else 'received'}"
     if found.known is not None:
         became = f"{found.known.state.value} ({found.known.reason})"
-        yield f"known     taken {found.known.at:%Y-%m-%d %H:%M}: {became}. Nothing would be done; if it were new:"
+        now = "Nothing would be done; if it were new:" if found.known.is_settled else "Put back, it is judged anew:"
+        yield f"known     taken {found.known.at:%Y-%m-%d %H:%M}: {became}. {now}"
     belongs = f"{correlation.outcome.value}, by {correlation.reason}"
     yield f"belongs   {belongs}{f': {correlation.transaction}' if correlation.transaction is not None else ''}"
     if found.filtered:

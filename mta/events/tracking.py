@@ -39,6 +39,21 @@ def mailbox_message(
     )  # fmt: skip
 
 
+def mailbox_answer(mailbox: str, *, message_id: str, state: str, reason: str, record: str) -> None:
+    """An answer that came before what it answers was looked at again, as that is there now."""
+    emit(
+        "info", "mailbox-answer", mailbox=mailbox, message_id=message_id, state=state, reason=reason, record=record
+    )  # fmt: skip
+
+
+def mailbox_answer_given_up(mailbox: str, *, entry: str, error: str, traceback: str = "") -> None:
+    """A fault of ours with such an answer: it stays unmatched."""
+    emit(
+        "error", "mailbox-answer-given-up", mailbox=mailbox, entry=entry, error=error,
+        mend="put the message back into its folder to have it tried again", traceback=traceback or None,
+    )  # fmt: skip
+
+
 def mailbox_message_set_aside(
     mailbox: str, ref: str, *, message_id: str, reason: str, detail: str, folder: str
 ) -> None:  # fmt: skip

@@ -100,11 +100,12 @@ class TrackingStore(Conversations, Protocol):
         """Newest first; what is empty matches all."""
         ...
 
-    async def answers_due(self, organisation: str, limit: int) -> Sequence[HeldAnswer]:
-        """Those of `Intake.awaiting` of which a message was seen since, or, of what ours sent, was named by others.
+    async def answer_due(self, organisation: str) -> HeldAnswer | None:
+        """The first of those that await messages (`Intake.awaiting`) of which one was seen since, or, for what ours
+        sent, was named by others.
 
-        They are kept for HELD_FOR at most, and only as long as there is room to spare; with another entry for their
-        message they are gone.
+        They are kept for HELD_FOR at most, and only while there is room to spare; with another entry for their message
+        they are gone.
         """
         ...
 

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from mta.config.tracking_schema import MonitoredMailbox
 from mta.model.record import AddNote
-from mta.model.tracking import Entry
+from mta.model.tracking import Entry, EntryState
 from mta.ports.tracking_store import TrackingStore
 from mta.tracking.correlate import Correlation, correlate, with_fresh_proof
 from mta.tracking.desk import Desk
@@ -37,7 +37,7 @@ class Told:
 class DryRun:
     incoming: Incoming
     known: Entry | None
-    """What became of it when it was taken; then nothing would be done."""
+    """What became of it when it was taken; where that is settled, nothing would be done."""
     correlation: Correlation
     filtered: str
     """Why it would be left out; "" where it wouldn't."""
@@ -59,7 +59,8 @@ async def dry_run(data: bytes, mailbox: MonitoredMailbox, desk: Desk, store: Tra
     )
     filtered = ""
     if correlation.outcome in FILTERED_OUTCOMES:
-        filtered = await judge(incoming, desk.settings.filters, desk.people, store, now)
+        is_counted = known is not None and known.state is EntryState.UNMATCHED
+        filtered = await judge(incoming, desk.settings.filters, desk.people, store, now, is_counted=is_counted)
     if filtered or correlation.outcome not in OUTCOMES:
         return DryRun(incoming, known, correlation, filtered, None)
     worked = await work_out(incoming, correlation, desk, store, now, explained=True)

@@ -1,25 +1,26 @@
 """One message of a monitored mailbox, from its bytes to one commit: read, filter, correlate, decide, take.
 
 When this returns, the store has it, and the message may go from where it was. Each step can be repeated, for the
-process may have died after it: what was taken is not taken twice.
+process may have died after it: what was taken is not taken twice. What was left out is judged anew when it comes again.
 """
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
 from mta.config.tracking_schema import MonitoredMailbox
-from mta.model.tracking import Entry, EntryState, Intake
+from mta.model.tracking import Awaiting, Entry, EntryState, Intake
 from mta.model.transaction import Transaction
 from mta.ports.tracking_store import TrackingStore
-from mta.tracking.correlate import Outcome, correlate, with_fresh_proof
+from mta.tracking.correlate import Outcome, correlate, signs, with_fresh_proof
+from mta.tracking.correlate.reasons import NO_REFERENCE, UNKNOWN_ORIGINAL
 from mta.tracking.desk import Desk
 from mta.tracking.entry import entry_of
 from mta.tracking.filter import judge
-from mta.tracking.incoming import Incoming
+from mta.tracking.incoming import Automatic, Incoming
 from mta.tracking.read import read_incoming
 from mta.tracking.record import changes_for
 
@@ -57,17 +58,23 @@ async def take(data: bytes, mailbox: MonitoredMailbox, desk: Desk, store: Tracki
     incoming = await asyncio.to_thread(read) if len(data) > LARGE_OCTETS else read()
     incoming = await with_fresh_proof(incoming, store)
     known = await store.entry(desk.name, incoming.key)
-    if known is not None:
+    if known is not None and known.is_settled:
         return _taken(known, is_new=False)
-    intake = await intake_of(incoming, desk, store, now)
-    if not await store.take(intake):  # another mailbox's poll was faster
+    is_counted = known is not None and known.state is EntryState.UNMATCHED
+    intake = await intake_of(incoming, desk, store, now, is_counted=is_counted)
+    if intake.entry.state is EntryState.UNMATCHED:
+        intake = _awaiting(intake, incoming, data)
+    if not await store.take(intake):  # another mailbox's poll was faster, or it is left out once more
         known = await store.entry(desk.name, incoming.key)
         return _taken(known or intake.entry, is_new=False)
     return _taken(intake.entry, is_new=True)
 
 
-async def intake_of(incoming: Incoming, desk: Desk, store: TrackingStore, now: datetime) -> Intake:
-    """Everything that follows from a message that was not taken before."""
+async def intake_of(
+    incoming: Incoming, desk: Desk, store: TrackingStore, now: datetime, *, is_counted: bool = False
+) -> Intake:
+    """Everything that follows from a message that was not taken before, or left out. `is_counted`: the cap of a day
+    has let it through already."""
     correlation = await correlate(
         incoming,
         store,
@@ -77,10 +84,25 @@ async def intake_of(incoming: Incoming, desk: Desk, store: TrackingStore, now: d
         accepted_domains=desk.accepted_domains,
     )
     if correlation.outcome in FILTERED_OUTCOMES:
-        reason = await judge(incoming, desk.settings.filters, desk.people, store, now)
+        filters = desk.settings.filters
+        reason = await judge(incoming, filters, desk.people, store, now, is_counted=is_counted)
         if reason:
             return Intake(entry_of(incoming, EntryState.FILTERED, reason, now))
-    return await changes_for(incoming, correlation, desk, store, now)
+    intake = await changes_for(incoming, correlation, desk, store, now)
+    if not is_counted:
+        return intake
+    return replace(intake, counted=tuple(each for each in intake.counted if each != incoming.counted_as))
+
+
+def _awaiting(intake: Intake, incoming: Incoming, data: bytes) -> Intake:
+    """An answer to what nobody has seen waits for that: mailboxes are polled in any order."""
+    answered = signs.answered(incoming)[: signs.NAMED_MAX]
+    if not answered or incoming.automatic is not Automatic.NO or incoming.is_authenticated is False:
+        return intake
+    entry = intake.entry
+    if entry.reason == NO_REFERENCE:
+        entry = replace(entry, reason=UNKNOWN_ORIGINAL)
+    return replace(intake, entry=entry, awaiting=Awaiting((incoming.message_id, *answered), data))
 
 
 def _taken(entry: Entry, *, is_new: bool) -> Taken:

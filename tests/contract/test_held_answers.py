@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -34,8 +33,9 @@ async def hold(
     assert await arrivals.store.take(Intake(entry, awaiting=Awaiting((message_id, *awaits), data)))
 
 
-async def due(store: TrackingStore) -> Sequence[tuple[str, bytes]]:
-    return [(each.key, each.data) for each in await store.answers_due(DESK, 10)]
+async def due(store: TrackingStore) -> tuple[str, bytes] | None:
+    found = await store.answer_due(DESK)
+    return None if found is None else (found.key, found.data)
 
 
 def files(folder: Path) -> list[Path]:
@@ -45,14 +45,14 @@ def files(folder: Path) -> list[Path]:
 @pytest.mark.parametrize("data", [SMALL, LARGE], ids=["small", "large"])
 async def test_an_answer_is_due_when_what_it_answers_has_come(arrivals: Arrivals, data: bytes, tmp_path: Path) -> None:
     await hold(arrivals, data=data)
-    assert await due(arrivals.store) == []
+    assert await due(arrivals.store) is None
     await arrivals.ticket(message_id="<another@x>")
-    assert await due(arrivals.store) == []
+    assert await due(arrivals.store) is None
     transaction = await arrivals.ticket(message_id=ORIGINAL)
-    assert await due(arrivals.store) == [(f"id:{ANSWER}", data)]
-    assert await arrivals.store.answers_due("other", 10) == []
+    assert await due(arrivals.store) == (f"id:{ANSWER}", data)
+    assert await arrivals.store.answer_due("other") is None
     assert await arrivals.take(transaction, note(transaction), message_id=ANSWER, direction="sent")
-    assert await due(arrivals.store) == []
+    assert await due(arrivals.store) is None
     assert files(tmp_path) == []
 
 
@@ -60,13 +60,13 @@ async def test_one_whose_original_came_in_the_same_moment_is_due_at_once(arrival
     """It was looked for before that, and is kept after it."""
     await arrivals.ticket(message_id=ORIGINAL)
     await hold(arrivals)
-    assert [key for key, _ in await due(arrivals.store)] == [f"id:{ANSWER}"]
+    assert await due(arrivals.store) == (f"id:{ANSWER}", SMALL)
 
 
 async def test_the_relay_too_makes_an_answer_due(arrivals: Arrivals, spool: Spool, clock: SettableClock) -> None:
     await hold(arrivals)
     await spool.open_transaction(Opening(DESK, "ticket", ORIGINAL, clock.now(), participants=(ANN,)))
-    assert len(await due(arrivals.store)) == 1
+    assert await due(arrivals.store) is not None
 
 
 @pytest.mark.parametrize(("direction", "is_due"), [("sent", True), ("received", False)])
@@ -78,14 +78,14 @@ async def test_what_others_only_name_is_enough_for_what_ours_sent(
     await arrivals.take(transaction, message_id="<last@x>", known_ids=(ORIGINAL,))
     assert bool(await due(arrivals.store)) is is_due
     await arrivals.take(transaction, message_id=ORIGINAL)
-    assert len(await due(arrivals.store)) == 1
+    assert await due(arrivals.store) is not None
 
 
 async def test_an_answer_to_the_answer_makes_it_due(arrivals: Arrivals) -> None:
     await hold(arrivals)
     transaction = await arrivals.ticket(message_id="<later@x>")
     await arrivals.take(transaction, message_id="<last@x>", known_ids=(ANSWER,))
-    assert len(await due(arrivals.store)) == 1
+    assert await due(arrivals.store) is not None
 
 
 async def test_what_is_due_stays_so_until_it_is_let_go(
@@ -95,10 +95,10 @@ async def test_what_is_due_stays_so_until_it_is_let_go(
     await arrivals.ticket(message_id=ORIGINAL)
     await arrivals.store.close()
     again = await open_tracking(True)
-    assert await due(again) == [(f"id:{ANSWER}", LARGE)]
+    assert await due(again) == (f"id:{ANSWER}", LARGE)
     await again.let_go(DESK, f"id:{ANSWER}")
     await again.let_go(DESK, f"id:{ANSWER}")
-    assert await due(again) == []
+    assert await due(again) is None
     assert files(tmp_path) == []
 
 
@@ -112,7 +112,7 @@ async def test_an_answer_waits_for_some_days_only(
     clock.time += timedelta(minutes=2)
     assert await arrivals.store.forget(clock.now() - timedelta(days=365), 100) == 1
     await arrivals.ticket(message_id=ORIGINAL)
-    assert await due(arrivals.store) == []
+    assert await due(arrivals.store) is None
     assert files(tmp_path) == []
     assert await arrivals.store.entry(DESK, f"id:{ANSWER}") is not None
 
@@ -123,7 +123,7 @@ async def test_one_whose_file_is_gone_keeps_no_other_waiting(arrivals: Arrivals,
     for path in files(tmp_path):
         path.unlink()
     await arrivals.ticket(message_id=ORIGINAL)
-    assert await due(arrivals.store) == [("id:<second@desk.example>", SMALL)]
+    assert await due(arrivals.store) == ("id:<second@desk.example>", SMALL)
 
 
 # --- judged anew ---------------------------------------------------------------------------------------------------

@@ -209,17 +209,15 @@ class SqliteTrackingStore(ConversationAccess):
             return await self._look(lambda cursor: tracking_reader.entries(cursor, limit, **wanted))
         return await self._look(lambda cursor: tracking_reader.entries_of(cursor, transaction, limit, **wanted))
 
-    async def answers_due(self, organisation: str, limit: int) -> Sequence[HeldAnswer]:
-        values = (organisation, limit)
-        rows = await self._look(lambda cursor: cursor.execute(SQL["answers_due"], values).fetchall())
-        found = []
-        for key, mailbox, file, data in rows:
-            if file is not None and not (self._bodies.folder / file).exists():
-                events.internal_error(f"held-answer {key}", error=f"its file {file} is missing")
-                await self.let_go(organisation, key)
-            else:
-                found.append(HeldAnswer(organisation, key, mailbox, await self._octets(file, data)))
-        return found
+    async def answer_due(self, organisation: str) -> HeldAnswer | None:
+        asked = (organisation,)
+        while row := await self._look(lambda cursor: cursor.execute(SQL["answer_due"], asked).fetchone()):
+            key, mailbox, file, data = row
+            if file is None or (self._bodies.folder / file).exists():
+                return HeldAnswer(organisation, key, mailbox, await self._octets(file, data))
+            events.internal_error(f"held-answer {key}", error=f"its file {file} is missing")
+            await self.let_go(organisation, key)
+        return None
 
     async def let_go(self, organisation: str, key: str) -> None:
         unused = await self._writer.submit(LetAnswerGo(organisation, key))

@@ -42,7 +42,9 @@ async def correlate(
 
 async def _known(inquiry: Inquiry) -> Correlation | None:
     entry = await inquiry.conversations.entry(inquiry.incoming.organisation, inquiry.incoming.key)
-    return None if entry is None else Correlation(Outcome.KNOWN, reasons.KNOWN, entry.transaction)
+    if entry is None or not entry.is_settled:
+        return None
+    return Correlation(Outcome.KNOWN, reasons.KNOWN, entry.transaction)
 
 
 async def _own_notice(inquiry: Inquiry) -> Correlation | None:

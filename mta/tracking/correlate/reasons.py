@@ -35,6 +35,8 @@ REUSED_MESSAGE_ID: Final = "reused-message-id"
 """Somebody who does not take part gave it the Message-ID of one of the conversation's messages."""
 NO_REFERENCE: Final = "no-reference"
 """Nothing names a conversation."""
+UNKNOWN_ORIGINAL: Final = "unknown-original"
+"""It answers a message that isn't known; it is looked at again when that comes within some days."""
 UNPROVEN: Final = "unproven"
 """A token, an Exchange conversation, another system's number, or a message that was only named by others, tells of a
 conversation; anybody can write these, and its author does not take part."""

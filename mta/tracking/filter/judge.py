@@ -18,9 +18,13 @@ _FROM_MAX = 1000
 
 
 async def judge(
-    incoming: Incoming, filters: Filters, people: KnownPeople, conversations: Conversations, now: datetime
-) -> str:
-    """Why a message is left out, one of `reasons`; "" where it isn't. What ours sent is only ever too large."""
+    incoming: Incoming, filters: Filters, people: KnownPeople, conversations: Conversations, now: datetime,
+    *, is_counted: bool = False,
+) -> str:  # fmt: skip
+    """Why a message is left out, one of `reasons`; "" where it isn't. What ours sent is only ever too large.
+
+    `is_counted`: it was let through before, and stands in the count of its day.
+    """
     if len(incoming.data) > filters.largest:
         return reasons.TOO_LARGE
     if incoming.is_sent:
@@ -39,6 +43,8 @@ async def judge(
         return reasons.of_rule(rule)
     if filters.accept != "everybody" and not _is_accepted(await role(), filters):
         return reasons.NOT_ACCEPTED
+    if is_counted:
+        return ""
     if await _is_over_cap(incoming.counted_as, incoming.organisation, filters, conversations, now):
         return reasons.CAP
     return ""

@@ -193,8 +193,8 @@ WHERE coalesce((SELECT max(id) FROM held_answer) - (SELECT min(id) FROM held_ans
 INSERT OR IGNORE INTO awaited_message (answer, organisation, message_id)
 SELECT ?, ?, value FROM json_each(?)
 
--- name: answers_due
-SELECT key, mailbox, file, data FROM held_answer WHERE organisation = ? AND is_due = 1 ORDER BY id LIMIT ?
+-- name: answer_due
+SELECT key, mailbox, file, data FROM held_answer WHERE organisation = ? AND is_due = 1 ORDER BY id LIMIT 1
 
 -- name: let_answer_go
 DELETE FROM held_answer WHERE organisation = ? AND key = ? RETURNING file
