@@ -200,6 +200,12 @@ MonitoredMailbox = Annotated[
 ]
 
 
+def is_of_exchange(mailbox: MonitoredMailbox) -> bool:
+    """Whether it can be told that Exchange keeps this mailbox: it writes the MIME of messages anew, and knows as whom
+    it let their senders in."""
+    return isinstance(mailbox, EwsMailbox | GraphMailbox)
+
+
 # --- outgoing accounts -----------------------------------------------------------------------------------------------
 
 
@@ -309,6 +315,12 @@ class CorrelationSettings(Strict):
     authserv_ids: tuple[str, ...] = ()
     """Whose Authentication-Results on top of a monitored mailbox's messages are believed: who fails DMARC there takes
     part in nothing. The relay's own are always."""
+    verify_dkim: Literal["auto", "always", "never"] = "auto"
+    """Whether we verify DKIM ourselves, of messages that come by a monitored mailbox and would join. auto: where there
+    are no authserv_ids, and the mailbox isn't one of Exchange's, which writes messages anew."""
+    unproven: Literal["hold", "by-dmarc", "join"] = "by-dmarc"
+    """What becomes of messages of those who may join, if nothing proves that they sent them: pending; pending if the
+    domain has a DMARC policy and we verify; or they join."""
 
 
 # --- what follows ----------------------------------------------------------------------------------------------------
@@ -407,6 +419,13 @@ class TrackingSettings(Strict):
     write_back: WriteBack | None = None
     keep: Duration = timedelta(days=90)
     """How long it is remembered what became of messages and tasks that belong to no record."""
+
+    def verifies_dkim(self, mailbox: MonitoredMailbox) -> bool:
+        """Whether we verify the signatures of what comes by this mailbox."""
+        how = self.correlation.verify_dkim
+        if how != "auto" or self.correlation.unproven == "join":
+            return how == "always"
+        return not self.correlation.authserv_ids and not is_of_exchange(mailbox)
 
     @property
     def named_groups(self) -> Iterator[tuple[tuple[str | int, ...], tuple[str, ...]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,3 +58,23 @@ class AuthenticationResults:
         """
         holding = (self.dmarc_domain, *self.dkim_domains) if self.dmarc == "pass" else self.dkim_domains
         return any(name and f".{domain}".endswith(f".{name}") for name in holding)
+
+
+class Proof(Enum):
+    """Whether the domain in From answers for a message."""
+
+    PROVEN = "proven"
+    UNPROVEN = "unproven"
+    """It says by DMARC how its mail is known, and this isn't."""
+    UNKNOWN = "unknown"
+    """It says nothing by DMARC, and no signature of it holds: this may be its mail as well as anybody's."""
+    NO_ANSWER = "no-answer"
+    """DNS did not tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorProof:
+    """`by` is what proves it, or why nothing does: a few words of ours, with checked domain names."""
+
+    proof: Proof
+    by: str

@@ -72,6 +72,10 @@ class Incoming:
     """Ours wrote it: a copy of what went out."""
     is_authenticated: bool | None
     """False: DMARC failed, or the listener says that From is not to be believed; None: nobody says anything."""
+    said_by: str = ""
+    """Who or what says so, in a few words without content; "" for nobody."""
+    is_from_outside: bool = False
+    """By the word of the Exchange in whose mailbox it lies."""
 
     @property
     def author_key(self) -> str:

@@ -10,6 +10,7 @@ from mta.config.tracking_schema import TrackingSettings
 from mta.model.address import without_tag
 from mta.model.transaction import Transaction
 from mta.ports.tracking_store import Conversations
+from mta.tracking.correlate.author import Author
 from mta.tracking.incoming import Automatic, Incoming
 from mta.tracking.people import KnownPeople
 
@@ -26,6 +27,8 @@ class Standing(Enum):
     STRANGER = "stranger"
     FORGED = "forged"
     """Whoever it says to be from, did not send it; or is one of ours, who doesn't write from outside."""
+    UNPROVEN = "unproven"
+    """Says to be one who may join, and nothing proves it where it should."""
 
     @property
     def takes_part(self) -> bool:
@@ -47,8 +50,10 @@ class Belonging:
         settings: TrackingSettings,
         people: KnownPeople,
         accepted_domains: Collection[str],
+        author: Author,
     ) -> None:
         self._incoming = incoming
+        self._author = author
         self._conversations = conversations
         self._settings = settings
         self._people = people
@@ -68,18 +73,33 @@ class Belonging:
             return Standing.OURS
         if incoming.is_authenticated is False or self._is_ours_from_outside():
             return Standing.FORGED
+        if await self._names_who_takes_part(transaction):
+            return await self._if_believed(Standing.PARTICIPANT)
+        if self._is_colleague is None:
+            self._is_colleague = await self._works_here()
+        return await self._if_believed(Standing.COLLEAGUE) if self._is_colleague else Standing.STRANGER
+
+    async def _if_believed(self, standing: Standing) -> Standing:
+        return standing if await self._author.is_believed() else Standing.UNPROVEN
+
+    async def is_posed(self, transaction: Transaction) -> bool:
+        """Whether somebody who isn't believed writes in the name of one who takes part."""
+        is_believed = await self.in_(transaction) not in (Standing.FORGED, Standing.UNPROVEN)
+        return not is_believed and await self._names_who_takes_part(transaction)
+
+    async def _names_who_takes_part(self, transaction: Transaction) -> bool:
+        """By the address alone."""
         participants = await self._conversations.participants(transaction)
         for key in self._author_keys():
             if await self._people.is_one_of(key, participants):
-                return Standing.PARTICIPANT
-        if self._is_colleague is None:
-            self._is_colleague = await self._works_here()
-        return Standing.COLLEAGUE if self._is_colleague else Standing.STRANGER
+                return True
+        return False
 
     def _is_ours_from_outside(self) -> bool:
-        """It came to the relay from outside, in a name of ours, and nobody vouches for that."""
+        """It came to the relay or to Exchange from outside, in a name of ours, and nobody vouches for that."""
         incoming = self._incoming
-        if incoming.copy is None or incoming.author is None or incoming.is_authenticated:
+        is_from_outside = incoming.copy is not None or incoming.is_from_outside
+        if not is_from_outside or incoming.author is None or incoming.is_authenticated:
             return False
         return incoming.author.address.domain_key in self._accepted
 
@@ -123,7 +143,7 @@ class Belonging:
             return True
         if author.address.domain_key not in self._accepted:
             return False
-        if self._incoming.is_authenticated:
+        if self._incoming.is_authenticated or await self._author.is_proven():
             return True
         person = await self._people.person(author.address.key)
         return person is not None and not person.is_contact

@@ -9,6 +9,7 @@ from mta.config.tracking_schema import TrackingSettings
 from mta.model.transaction import Transaction
 from mta.ports.tracking_store import Conversations
 from mta.tracking.correlate import reasons, signs
+from mta.tracking.correlate.author import Author
 from mta.tracking.correlate.belonging import Belonging, Standing
 from mta.tracking.correlate.correlation import Correlation, Outcome
 from mta.tracking.incoming import Incoming
@@ -26,16 +27,19 @@ class Inquiry:
         keys: Sequence[bytes],
         people: KnownPeople,
         accepted_domains: Collection[str],
+        author: Author,
     ) -> None:
         self.incoming = incoming
+        self.author = author
         self.conversations = conversations
         self.settings = settings
         self.keys = keys
-        self.belonging = Belonging(incoming, conversations, settings, people, accepted_domains)
+        self.belonging = Belonging(incoming, conversations, settings, people, accepted_domains, author)
         self.expressions = signs.expressions(settings.modules, settings.correlation.tickets)
         self.doubt = reasons.NO_REFERENCE
         """Why it is new, where something tells of a conversation all the same."""
         self._named: Mapping[str, Transaction] | None = None
+        self._posed: Transaction | None = None
 
     @cached_property
     def answered(self) -> list[str]:
@@ -84,13 +88,21 @@ class Inquiry:
             merges=merges,
         )
 
-    @staticmethod
-    def pending(transaction: Transaction, standing: Standing, reason: str = reasons.STRANGER) -> Correlation:
+    def pending(self, transaction: Transaction, standing: Standing, reason: str = reasons.STRANGER) -> Correlation:
         """It brings nobody, and names nothing."""
-        said = reasons.FORGED_SENDER if standing is Standing.FORGED else reason
+        said = {Standing.FORGED: reasons.FORGED_SENDER, Standing.UNPROVEN: self.author.doubt}.get(standing, reason)
         return Correlation(Outcome.PENDING, said, transaction)
 
-    async def new(self) -> Correlation:
+    async def doubt_it(self, transaction: Transaction) -> None:
+        """What tells of this conversation can be written by anybody, and its author may not join by it."""
+        self.doubt = reasons.UNPROVEN
+        if self._posed is None and await self.belonging.is_posed(transaction):
+            self._posed = transaction
+
+    async def unmatched(self) -> Correlation:
+        """New; but who isn't believed in the name of one who takes part, is held whatever tells of the conversation."""
+        if self._posed is not None:
+            return self.pending(self._posed, await self.belonging.in_(self._posed))
         return Correlation(
             Outcome.NEW, self.doubt, participants=self.belonging.brings(), known_ids=await self.known_ids()
         )

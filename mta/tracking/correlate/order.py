@@ -10,6 +10,7 @@ from mta.message.notice import is_notice_id
 from mta.model.transaction import Transaction
 from mta.ports.tracking_store import Conversations
 from mta.tracking.correlate import reasons, signs
+from mta.tracking.correlate.author import Author
 from mta.tracking.correlate.belonging import Standing
 from mta.tracking.correlate.correlation import Correlation, Outcome
 from mta.tracking.correlate.inquiry import Inquiry
@@ -30,14 +31,19 @@ async def correlate(
     keys: Sequence[bytes],
     people: KnownPeople,
     accepted_domains: Collection[str],
+    author: Author | None = None,
 ) -> Correlation:
-    """To which conversation a message belongs. Raises TemporaryError where store or directory can't say."""
-    inquiry = Inquiry(incoming, conversations, settings, keys, people, accepted_domains)
+    """To which conversation a message belongs; without `author` nobody is asked who wrote it.
+
+    Raises TemporaryError where store or directory can't say, AuthorUnknownError where it isn't known yet who wrote it.
+    """
+    author = author or Author(incoming, settings.correlation)
+    inquiry = Inquiry(incoming, conversations, settings, keys, people, accepted_domains, author)
     for step in STEPS:
         answer = await step(inquiry)
         if answer is not None:
             return answer
-    return await inquiry.new()
+    return await inquiry.unmatched()
 
 
 async def _known(inquiry: Inquiry) -> Correlation | None:
@@ -122,7 +128,7 @@ async def _known_reference(inquiry: Inquiry) -> Correlation | None:
             if standing is Standing.COLLEAGUE:
                 return await inquiry.joined(transaction, reasons.COLLEAGUE)
             return inquiry.pending(transaction, standing)
-        inquiry.doubt = reasons.UNPROVEN
+        await inquiry.doubt_it(transaction)
     return None
 
 
@@ -152,9 +158,9 @@ async def _token(inquiry: Inquiry) -> Correlation | None:
 async def _may_join_unproven(inquiry: Inquiry, transaction: Transaction) -> bool:
     if await inquiry.belonging.may_join_unproven(transaction):
         return True
-    inquiry.doubt = reasons.UNPROVEN
+    await inquiry.doubt_it(transaction)
     joins, standing = inquiry.settings.correlation.join_by_token, await inquiry.belonging.in_(transaction)
-    return joins != "participants" and standing is not Standing.FORGED
+    return joins != "participants" and standing not in (Standing.FORGED, Standing.UNPROVEN)
 
 
 async def _other_names(inquiry: Inquiry) -> Correlation | None:
@@ -167,7 +173,7 @@ async def _other_names(inquiry: Inquiry) -> Correlation | None:
             continue
         if await inquiry.belonging.may_join_unproven(transaction):
             return await inquiry.joined(transaction, reason)
-        inquiry.doubt = reasons.UNPROVEN
+        await inquiry.doubt_it(transaction)
     return None
 
 

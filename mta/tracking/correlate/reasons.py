@@ -31,6 +31,11 @@ STRANGER: Final = "stranger"
 FORGED_SENDER: Final = "forged-sender"
 """The same, and servers that are believed say that its author did not send it; or it came to the relay from outside in
 a name of ours, and nobody vouches for it."""
+UNPROVEN_SENDER: Final = "unproven-sender"
+"""Its author says to be one who may join, and nothing proves that he sent it, though the settings or his domain's DMARC
+policy want it proven."""
+NO_ANSWER: Final = "sender-not-looked-up"
+"""The same, for DNS gave no answer in all the time that it was tried."""
 REUSED_MESSAGE_ID: Final = "reused-message-id"
 """Somebody who does not take part gave it the Message-ID of one of the conversation's messages."""
 NO_REFERENCE: Final = "no-reference"

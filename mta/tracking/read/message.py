@@ -11,7 +11,7 @@ from mta.message.contents import Contents
 from mta.message.parse import LimitExceededError, Limits, Message, parse
 from mta.message.tracking_copy import CONTENT_TYPE, FILE_NAME, TrackingCopy, read_copy
 from mta.tracking.incoming import Automatic, Incoming
-from mta.tracking.read.authenticity import says_authentic
+from mta.tracking.read.authenticity import Said, exchange_said, says_authentic
 from mta.tracking.read.automatic import automatic_kind
 from mta.tracking.read.forwarded import is_forward
 from mta.tracking.read.identity import content_hash, date_of, ids_in, key_of
@@ -42,10 +42,11 @@ def read_incoming(
     keys: Sequence[bytes],
     accepted_domains: Collection[str],
     authserv_ids: Collection[str],
+    is_of_exchange: bool = False,
 ) -> Incoming:
     """Read a message with CRLF line ends (LF alone is mended), or the one inside a copy of the relay's.
 
-    Raises CannotReadError.
+    `is_of_exchange`: the mailbox is one of Exchange's, which knows as whom it let a sender in. Raises CannotReadError.
     """
     message = _parsed(data)
     copy = None
@@ -54,7 +55,8 @@ def read_incoming(
         if found is not None:
             copy, inner = found
             message = _parsed(inner)
-    return _Reading(message, copy, accepted_domains, authserv_ids).incoming(organisation, mailbox)
+    as_whom = exchange_said(message) if is_of_exchange and copy is None else ""
+    return _Reading(message, copy, accepted_domains, authserv_ids, as_whom).incoming(organisation, mailbox)
 
 
 def _parsed(data: bytes) -> Message:
@@ -73,12 +75,18 @@ def _parsed(data: bytes) -> Message:
 
 class _Reading:
     def __init__(
-        self, message: Message, copy: TrackingCopy | None, accepted: Collection[str], authserv_ids: Collection[str]
+        self,
+        message: Message,
+        copy: TrackingCopy | None,
+        accepted: Collection[str],
+        authserv_ids: Collection[str],
+        as_whom: str,
     ) -> None:
         self.message = message
         self.copy = copy
         self.accepted = accepted
         self.authserv_ids = authserv_ids
+        self.as_whom = as_whom
         self.reverse_path_is_null = copy.mail_from == "" if copy is not None else _is_null(message)
         self.classification: Classification = classify(message, self.reverse_path_is_null)
         self.authors = addresses(message, "from")
@@ -90,7 +98,7 @@ class _Reading:
         author_key = self.author.address.key if self.author is not None else ""
         date = date_of(message)
         subject = " ".join(message.subject[:SUBJECT_MAX].encode("utf_8", "replace").decode("utf_8").split())
-        is_authenticated = self._is_authenticated()
+        is_authenticated, said_by = self._said()
         content = content_hash(message, author_key, date, subject, Contents(message))
         to, cc = addresses(message, "to"), addresses(message, "cc")
         wording = wording_of(message, is_reply=self._is_reply(), is_ours=self.is_sent)
@@ -120,6 +128,8 @@ class _Reading:
             is_forward=self._is_forward(wording, [*to, *cc]),
             is_sent=self.is_sent,
             is_authenticated=is_authenticated,
+            said_by=said_by,
+            is_from_outside=self.as_whom == "anonymous",
         )
 
     def _is_reply(self) -> bool:
@@ -136,18 +146,25 @@ class _Reading:
             return False
         return is_forward(self.message, wording, self.author, recipients)
 
-    def _is_authenticated(self) -> bool | None:
+    def _said(self) -> Said:
         """Who names several authors, or one that other readers see and we don't, is nobody that we know."""
         if self.is_sent:
-            return True
+            return Said(True, "the relay: one of us sent it")
         if self.author is None:
-            return None
+            return Said(None, "From names nobody")
         if len(self.authors) > 1 or len(self.message.fields_named("from")) > 1 or is_doubtful(self.message, "from"):
-            return False
+            return Said(False, "From isn't exactly one address")
         if self.copy is not None and self.copy.authenticated is not None:
-            return self.copy.authenticated
-        said = says_authentic(self.message, self.author.address.domain_key, self.authserv_ids, self.accepted)
-        return False if said is None and self._is_in_group() else said
+            return Said(self.copy.authenticated, "what the relay found out when it came")
+        domain = self.author.address.domain_key
+        said = says_authentic(self.message, domain, self.authserv_ids, self.accepted)
+        if said.is_authentic is not None:
+            return said
+        if self._is_in_group():
+            return Said(False, "From names a group")
+        if self.as_whom == "internal" and domain in self.accepted:
+            return Said(True, "Exchange: one of us sent it")
+        return said
 
     def _is_in_group(self) -> bool:
         """Servers may not find the domain of such an author, and so not ask it (RFC 7489 §6.6.1)."""

@@ -18,7 +18,8 @@ from mta.model.address import parse_address
 from mta.model.person import Person
 from mta.model.tracking import Entry, EntryState, Intake
 from mta.model.transaction import Opening, Transaction
-from mta.tracking.correlate import Correlation, correlate
+from mta.ports.author_prover import AuthorProver
+from mta.tracking.correlate import Author, Correlation, correlate
 from mta.tracking.incoming import Incoming
 from mta.tracking.people import KnownPeople
 from mta.tracking.read import read_incoming
@@ -132,6 +133,7 @@ class Scene:
     directory: MemoryDirectory = field(default_factory=MemoryDirectory)
     authserv_ids: Sequence[str] = (f"mx.{DOMAIN}",)
     keys: Sequence[bytes] = (KEY, OLD_KEY)
+    prover: AuthorProver | None = None
     conversations: dict[str, Transaction] = field(default_factory=dict)
 
     async def begin(self, name: str, wanted: Conversation) -> Transaction:
@@ -204,8 +206,9 @@ class Scene:
     async def correlate(self, message: bytes | Incoming, copy: CopyOf | None = None) -> Correlation:
         incoming = message if isinstance(message, Incoming) else self.read(message, copy)
         return await correlate(
-            incoming, self.store, self.settings, keys=self.keys, people=self.people, accepted_domains=(DOMAIN,)
-        )
+            incoming, self.store, self.settings, keys=self.keys, people=self.people, accepted_domains=(DOMAIN,),
+            author=Author(incoming, self.settings.correlation, self.prover, may_wait=False),
+        )  # fmt: skip
 
     async def take(self, incoming: Incoming, correlation: Correlation) -> Transaction | None:
         """As rules do that open a record for whatever is new."""

@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from mta.authenticate.author import DkimProver
 from mta.model.person import Person
 from mta.tracking.correlate import Correlation, Outcome
+from tests.unit.authenticate.zones import Zones
+from tests.unit.tracking.correlate.signed_mail import FixedClock, signed
 from tests.unit.tracking.scene import Conversation, CopyOf, Scene
 
 
@@ -23,6 +26,12 @@ class Case:
     copy: CopyOf | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     people: tuple[Person, ...] = ()
+    dns: Mapping[str, Any] | None = None
+    """By which signatures are verified, as no server in front of the mailbox says anything; None: they aren't."""
+    signed_by: str = ""
+    """Domain of its DKIM signature."""
+    damage: tuple[bytes, bytes] = (b"", b"")
+    """What is replaced in it after it was signed."""
     stranger: bool = False
     """Nobody who takes part, or may, wrote it: whatever it carries, it must not join."""
     merges: tuple[str, ...] = ()
@@ -52,7 +61,12 @@ class Answer:
 async def answer(case: Case, scene: Scene) -> Answer:
     for name, conversation in case.before.items():
         await scene.begin(name, conversation)
-    said = await scene.correlate(case.message, case.copy)
+    message = case.message
+    if case.signed_by:
+        message = signed(scene.filled(message), case.signed_by).replace(*case.damage)
+    if case.dns is not None:
+        scene.authserv_ids, scene.prover = (), DkimProver(Zones(case.dns), FixedClock(), timeout_s=5)
+    said = await scene.correlate(message, case.copy)
     return Answer(
         said.outcome, said.reason, scene.name_of(said.transaction),
         tuple(map(scene.name_of, said.merges)), said.about, said.status, said,

@@ -15,6 +15,7 @@ from mta.tracking.correlate import Outcome
 from tests.unit.tracking.correlate.case import Answer, Case, answer
 from tests.unit.tracking.correlate.corpus_cases import corpus_cases
 from tests.unit.tracking.correlate.made_cases import MADE
+from tests.unit.tracking.correlate.proof_cases import PROOF_CASES
 from tests.unit.tracking.correlate.score import Score, table
 from tests.unit.tracking.correlate.threads import threads
 from tests.unit.tracking.scene import MemoryDirectory, Scene, desk_settings
@@ -43,7 +44,7 @@ def assert_safe(case: Case, said: Answer) -> None:
         assert (said.correlation.participants, said.correlation.known_ids) == ((), ()), case.name
 
 
-@pytest.mark.parametrize("case", MADE, ids=[case.name for case in MADE])
+@pytest.mark.parametrize("case", [*MADE, *PROOF_CASES], ids=[case.name for case in (*MADE, *PROOF_CASES)])
 async def test_made(case: Case, store: SqliteTrackingStore) -> None:
     scene = scene_of(case, store)
     said = await answer(case, scene)

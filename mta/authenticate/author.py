@@ -1,0 +1,99 @@
+"""Who wrote a message that lies in a mailbox: DKIM and DMARC, without SPF, for nobody knows who handed it over."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Sequence
+
+from mta.authenticate.bounded import BoundedResolver
+from mta.authenticate.dkim import verify_dkim
+from mta.authenticate.dmarc import DmarcResult, author_domain, find_policy, judge
+from mta.authenticate.dmarc_record import UnknownForNowError, Walks
+from mta.authenticate.material import Material
+from mta.authenticate.spf import SpfResult
+from mta.message.domain_names import is_within
+from mta.message.parse import Message
+from mta.model.authentication import AuthorProof, Proof, SignatureResult
+from mta.ports.clock import Clock
+from mta.ports.resolver import Resolver
+
+SILENT_S = 60.0
+"""For how long a domain is not asked about again that gave no answer: mailboxes are read one message at a time."""
+SILENT_MAX = 1000
+_NO_SPF = SpfResult("none", "")
+
+
+class DkimProver:
+    """`ports/author_prover.AuthorProver` by DNS; `timeout_s` is for all questions of one message."""
+
+    def __init__(self, resolver: Resolver, clock: Clock, *, timeout_s: float) -> None:
+        self._resolver = resolver
+        self._clock = clock
+        self._timeout_s = timeout_s
+        self._silent: OrderedDict[str, float] = OrderedDict()
+
+    async def prove(self, message: Message) -> AuthorProof:
+        domain = author_domain(message)
+        if isinstance(domain, DmarcResult):
+            return AuthorProof(Proof.UNPROVEN, domain.reason)
+        now_s = asyncio.get_running_loop().time()
+        if self._silent.get(domain, 0.0) > now_s:
+            return _no_answer(domain)
+        found = await self._found(message, domain)
+        if found.proof is Proof.NO_ANSWER:
+            self._silent[domain] = now_s + SILENT_S
+            self._silent.move_to_end(domain)
+            if len(self._silent) > SILENT_MAX:
+                self._silent.popitem(last=False)
+        return found
+
+    async def close(self) -> None:
+        await self._resolver.close()
+
+    async def _found(self, message: Message, domain: str) -> AuthorProof:
+        resolver = BoundedResolver(self._resolver, self._timeout_s)
+        signatures = await verify_dkim(Material(message), resolver, self._clock.now())
+        # Most mail is signed by its author's very domain, whatever policy that has.
+        if any(each.result == "pass" and each.domain == domain for each in signatures):
+            return _proven(domain)
+        walks = Walks(resolver)
+        try:
+            policy = await find_policy(domain, walks, resolver)
+        except UnknownForNowError:
+            return _no_answer(domain)
+        if policy is None:
+            return _without_policy(domain, signatures)
+        result = (await judge(policy, _NO_SPF, signatures, walks)).result
+        if result == "pass":
+            holding = (each.domain for each in signatures if each.result == "pass")
+            return _proven(next(each for each in holding if is_within(each, policy.organisational_domain)))
+        if result == "temperror":
+            return _no_answer(domain)
+        return AuthorProof(Proof.UNPROVEN, f"{domain} has a DMARC policy, and {_none_holds(signatures)}")
+
+
+def _without_policy(domain: str, signatures: Sequence[SignatureResult]) -> AuthorProof:
+    """Nobody says where the organisation begins: a signature of a domain above counts, one of a sister doesn't."""
+    above = [each for each in signatures if each.domain and is_within(domain, each.domain)]
+    holding = next((each.domain for each in above if each.result == "pass"), "")
+    if holding:
+        return _proven(holding)
+    if any(each.result == "temperror" for each in above):
+        return _no_answer(domain)
+    return AuthorProof(Proof.UNKNOWN, f"{domain} has no DMARC policy, and {_none_holds(signatures)}")
+
+
+def _proven(signing: str) -> AuthorProof:
+    return AuthorProof(Proof.PROVEN, f"DKIM signature of {signing}")
+
+
+def _no_answer(domain: str) -> AuthorProof:
+    return AuthorProof(Proof.NO_ANSWER, f"DNS gave no answer about {domain}")
+
+
+def _none_holds(signatures: Sequence[SignatureResult]) -> str:
+    if not signatures:
+        return "the message has no DKIM signature"
+    said = (f"{each.domain or 'unknown'}: {each.reason or each.result}" for each in signatures)
+    return f"no DKIM signature of it holds ({'; '.join(said)})"

@@ -1,0 +1,100 @@
+"""Who wrote a message that nobody handed to us: signatures and policies, and what DNS doesn't tell."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from mta.authenticate.author import DkimProver
+from mta.message.parse import parse
+from mta.model.authentication import AuthorProof, Proof
+from tests.unit.authenticate.test_dkim import MESSAGE, Key
+from tests.unit.authenticate.zones import TIMEOUT, Zones
+
+POLICY = [("TXT", "v=DMARC1; p=none")]
+
+
+class Clock:
+    def now(self) -> datetime:
+        return datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def key() -> Key:
+    return Key.make()
+
+
+def zones(key: Key, *, policy: Any = None, **more: Any) -> Zones:
+    """The key of example.com, its policy, and what else there is."""
+    known = {"s1._domainkey.example.com": [("TXT", key.record())], **more}
+    return Zones(known if policy is None else {"_dmarc.example.com": policy, **known})
+
+
+@asynccontextmanager
+async def prover(dns: Zones) -> AsyncIterator[DkimProver]:
+    opened = DkimProver(dns, Clock(), timeout_s=5)
+    yield opened
+    await opened.close()
+
+
+async def proof(content: bytes, dns: Zones) -> AuthorProof:
+    async with prover(dns) as asked:
+        return await asked.prove(parse(content))
+
+
+async def test_a_signature_of_the_author_s_domain_takes_one_question(key: Key) -> None:
+    dns = zones(key, policy=POLICY)
+    assert await proof(key.sign(), dns) == AuthorProof(Proof.PROVEN, "DKIM signature of example.com")
+    assert list(dns.asked) == [("s1._domainkey.example.com", "TXT")]
+
+
+async def test_what_speaks_against_it_is_told(key: Key) -> None:
+    changed = key.sign().replace(b"Hello", b"Money")
+    found = await proof(changed, zones(key, policy=POLICY))
+    assert found.proof is Proof.UNPROVEN
+    assert "example.com has a DMARC policy" in found.by
+    assert "example.com: body has changed" in found.by
+    unsigned = await proof(MESSAGE, zones(key, policy=POLICY))
+    assert unsigned.by == "example.com has a DMARC policy, and the message has no DKIM signature"
+
+
+async def test_who_says_nothing_can_t_be_proven(key: Key) -> None:
+    assert (await proof(MESSAGE, zones(key))).proof is Proof.UNKNOWN
+    assert (await proof(MESSAGE.replace(b"jane@example.com", b"jane@other.example"), zones(key))).proof is Proof.UNKNOWN
+
+
+async def test_a_sister_proves_nothing_unless_a_policy_says_that_they_are_one(key: Key) -> None:
+    signed = key.sign(MESSAGE.replace(b"jane@example.com", b"jane@shop.example.net"))
+    alone = zones(key)
+    assert (await proof(signed, alone)).proof is Proof.UNKNOWN
+    below = key.sign(MESSAGE.replace(b"jane@example.com", b"jane@shop.example.com"))
+    assert (await proof(below, alone)).proof is Proof.PROVEN
+    strict = [("TXT", "v=DMARC1; p=reject; adkim=s")]
+    assert (await proof(below, zones(key, policy=POLICY))).proof is Proof.PROVEN
+    assert (await proof(below, zones(key, policy=strict))).proof is Proof.UNPROVEN
+
+
+@pytest.mark.parametrize("dead", ["s1._domainkey.example.com", "_dmarc.example.com"])
+async def test_no_answer_is_no_proof_and_is_not_asked_for_again_at_once(key: Key, dead: str) -> None:
+    dns = zones(key, policy=POLICY, **{dead: TIMEOUT})
+    content = key.sign().replace(b"Hello", b"Money") if dead.startswith("_dmarc") else key.sign()
+    async with prover(dns) as asked:
+        found = await asked.prove(parse(content))
+        assert found == AuthorProof(Proof.NO_ANSWER, "DNS gave no answer about example.com")
+        before = dns.asked.total()
+        assert (await asked.prove(parse(content))).proof is Proof.NO_ANSWER
+        assert dns.asked.total() == before
+        other = await asked.prove(parse(MESSAGE.replace(b"jane@example.com", b"jane@other.example")))
+        assert other.proof is Proof.UNKNOWN
+
+
+@pytest.mark.parametrize("line", [b"", b"From: a@example.com, b@example.net\r\n", b"From: nobody\r\n"])
+async def test_who_isn_t_one_author_proves_nothing(key: Key, line: bytes) -> None:
+    content = MESSAGE.replace(b"From: Jane Doe <jane@example.com>\r\n", line)
+    dns = zones(key)
+    assert (await proof(content, dns)).proof is Proof.UNPROVEN
+    assert not dns.asked
