@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.contract.directories import LDIF
+from tests.contract.erasure import open_erasure
 from tests.contract.mailboxes.fixtures import harness, harnesses, mailbox, server
 from tests.contract.sentitem_jobs import jobs, mail, open_jobs
 from tests.contract.spools import clock, open_spool, spool
@@ -22,6 +23,7 @@ __all__ = [
     "jobs",
     "mail",
     "mailbox",
+    "open_erasure",
     "open_jobs",
     "open_spool",
     "open_tracking",

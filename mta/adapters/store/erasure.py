@@ -12,6 +12,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -96,8 +97,10 @@ class SqliteErasure(Access):
         """All rows of one that has few."""
         return await self._look(lambda cursor: cursor.execute(SQL[name]).fetchall())
 
-    async def names_in_file(self, file: str, person: ErasedPerson) -> bool:
-        """Whether a body file holds one of his addresses."""
+    async def names_in_octets(self, file: str | None, data: bytes | None, person: ErasedPerson) -> bool:
+        """Whether a content holds one of his addresses, in the database or in a body file."""
+        if file is None:
+            return person.is_in_octets(BytesIO(data or b""))
         return await self._on_body_thread(_is_in_file, self._bodies.folder / file, person)
 
     async def kept_messages(self, rows: Sequence[Row], person: ErasedPerson) -> list[Kept]:
@@ -131,12 +134,14 @@ class _Walk:
         self._deal = deal
         self._counts: Counter[str] = Counter()
         self._kept: list[Kept] = []
+        self._gone: set[int] = set()
 
     async def run(self) -> Erased:
         """Records before tasks: whose conversations they are, decides on dead ones."""
         await self._messages()
         await self._jobs()
         conversations = await self._conversations()
+        await self._contents()
         await self._tasks(conversations)
         await self._loose()
         await self._said()
@@ -156,9 +161,7 @@ class _Walk:
             for plan in await self._deal(waiting[start : start + _TOGETHER]):
                 self._counts += plan.counts
                 self._kept += plan.kept
-                for kept, file in plan.doubtful:
-                    if await self._store.names_in_file(file, self._person):
-                        self._kept.append(kept)
+                self._gone.update(plan.gone)
 
     async def _messages(self) -> None:
         async for rows in self._pages("erasure_messages"):
@@ -181,6 +184,21 @@ class _Walk:
             for each in sorted(found)
         )
         return frozenset(found)
+
+    async def _contents(self) -> None:
+        """Files that others have sent and that name him: told of once for each record."""
+        naming: dict[int, bool] = {}
+        records: dict[str, None] = {}
+        async for rows in self._pages("erasure_contents"):
+            for number, octets, file, data, module, record in rows:
+                if octets not in naming:
+                    naming[octets] = await self._store.names_in_octets(file, data, self._person)
+                if naming[octets] and number not in self._gone:
+                    records[f"{module}-{record}"] = None
+        why = "files that somebody else sent name this person"
+        self._kept += [
+            Kept("attachments", name, why, f"look at them: stampline records show {name}") for name in records
+        ]
 
     async def _tasks(self, conversations: Collection[int]) -> None:
         person, bodies, his = self._person, self._store.bodies, frozenset(conversations)

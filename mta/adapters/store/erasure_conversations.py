@@ -16,7 +16,7 @@ from typing import Any
 from mta.adapters.store.erasure_plans import Plan, plain
 from mta.adapters.store.statements import SQL, json_list
 from mta.adapters.store.tracking_rows import fields_json
-from mta.model.erasure import ErasedPerson, Kept, RecordsMode, full_name
+from mta.model.erasure import ErasedPerson, RecordsMode, full_name
 from mta.model.tracking import EntryState
 
 _WORDS = ("received", "sent", "held")
@@ -56,8 +56,6 @@ class _Planning:
         self._person = person
         self._is_removing = mode is RecordsMode.REMOVE
         self._rows = _Rows.of(cursor, conversation)
-        _, module, number, _ = cursor.execute(SQL["conversation"], (conversation,)).fetchone()
-        self._label = f"{module}-{number}"
         self._token = f"erased-{token_hex(4)}"
         self._his_ids = {row[3] for row in self._rows.entries if person.is_named(row[1]) and row[3]}
         self._his = {row[0] for row in self._rows.notes if self._wrote(row)}
@@ -122,7 +120,8 @@ class _Planning:
         which = json_list([self._conversation])
         for name in ("purge_notes", "purge_rules", "purge_records"):
             self._plan.do(name, which)
-        self._plan.files += [row[4] for row in self._rows.attachments if row[4] is not None]
+        self._plan.files += [row[-1] for row in self._rows.attachments if row[-1] is not None]
+        self._plan.gone += [row[0] for row in self._rows.attachments]
         self._plan.counts["records_removed"] += 1
         self._plan.counts["notes_removed"] += len(self._rows.notes)
         self._plan.counts["attachments_removed"] += len(self._rows.attachments)
@@ -147,24 +146,18 @@ class _Planning:
             self._plan.statements.append(("erasure_count_notes", {"conversation": self._conversation}))
 
     def _change_attachments(self) -> None:
-        """His files go; others' stay, and it is told which of them name him."""
-        for place, (number, note, name, content_type, file, data) in enumerate(self._rows.attachments, 1):
+        """His files go; of others' only what they are called."""
+        for number, note, name, content_type, file in self._rows.attachments:
+            stem, dot, extension = name.rpartition(".")  # ann@example.com.pdf is called after him
+            after = [self._struck(stem) + dot + self._struck(extension), self._struck(content_type)]
             if note in self._his:
                 self._plan.do("erasure_forget_attachment", number)
-                self._plan.counts["attachments_removed"] += 1
+                self._plan.gone.append(number)
                 self._plan.files += [file] if file is not None else []
-                continue
-            if (self._struck(name), self._struck(content_type)) != (name, content_type):
-                self._plan.do("erasure_change_attachment", self._struck(name), self._struck(content_type), number)
+                self._plan.counts["attachments_removed"] += 1
+            elif after != [name, content_type]:
+                self._plan.do("erasure_change_attachment", *after, number)
                 self._plan.counts["attachments_renamed"] += 1
-            kept = Kept(
-                "attachment", self._label, f"attachment {place} is of somebody else and names this person",
-                f"look at it: stampline records show {self._label} --attachment {place}",
-            )  # fmt: skip
-            if file is not None:
-                self._plan.doubtful.append((kept, file))
-            elif self._person.is_in(data.decode("utf-8", "replace")):
-                self._plan.kept.append(kept)
 
     def _change_record(self) -> None:
         if self._rows.record is None:
@@ -202,4 +195,6 @@ def names_in_row(table: str, row: Sequence[Any], person: ErasedPerson) -> bool:
             return any(person.is_in(text) for text in (title, plain(fields), source))
         case "note":
             return person.is_named(values[0]) or any(person.is_in(text) for text in values)
+        case "attachment":
+            return any(person.is_in(text) for text in (*values, values[0].rpartition(".")[0]))
     return any(person.is_in(text) for text in values)

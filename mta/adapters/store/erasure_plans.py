@@ -37,8 +37,8 @@ class Plan:
     kept: list[Kept] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
     """Body files that may have no row afterwards; once carried out: those that have none."""
-    doubtful: list[tuple[Kept, str]] = field(default_factory=list)
-    """What stays if its body file names the person."""
+    gone: list[int] = field(default_factory=list)
+    """Attachments that go."""
 
     def do(self, name: str, *values: object) -> None:
         self.statements.append((name, values))
@@ -154,8 +154,8 @@ def _has_copy(cursor: sqlite3.Cursor, number: int, person: ErasedPerson, folder:
 def plan_mailboxes(cursor: sqlite3.Cursor, rows: Sequence[Sequence[Any]], person: ErasedPerson) -> Plan:
     """What is remembered of mailboxes: goes with the last job; a name that a server told goes at once."""
     plan = Plan()
-    his = [mailbox for mailbox, _ in rows if person.is_named(mailbox)]
-    told = [mailbox for mailbox, primary in rows if not person.is_named(mailbox) and person.is_in(primary)]
+    his = [mailbox for mailbox, _, has_jobs in rows if person.is_named(mailbox) and not has_jobs]
+    told = [mailbox for mailbox, primary, _ in rows if not person.is_named(mailbox) and person.is_in(primary)]
     if his:
         plan.do("forget_mailboxes", json_list(his))
         plan.counts["mailboxes_forgotten"] += len(his)

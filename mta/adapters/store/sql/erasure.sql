@@ -28,7 +28,8 @@ WHERE job = :number
 UPDATE sent_job SET detail = ? WHERE number = ?
 
 -- name: erasure_sent_mailboxes
-SELECT mailbox, primary_name FROM sent_mailbox WHERE mailbox > :after ORDER BY mailbox LIMIT :limit
+SELECT mailbox, primary_name, EXISTS (SELECT 1 FROM sent_job WHERE sent_job.mailbox = sent_mailbox.mailbox)
+FROM sent_mailbox WHERE mailbox > :after ORDER BY mailbox LIMIT :limit
 
 -- name: erasure_forget_primary
 UPDATE sent_mailbox SET primary_name = '' WHERE mailbox IN (SELECT value FROM json_each(?))
@@ -62,9 +63,16 @@ SELECT id, sender, state, message_id FROM tracked_entry WHERE conversation = ?
 SELECT id, author, author_name, kind, text, message_id FROM note WHERE conversation = ? ORDER BY number
 
 -- name: erasure_attachments
-SELECT attachment.id, note, name, content_type, octets.file, octets.data
+SELECT attachment.id, note, name, content_type, octets.file
 FROM note JOIN attachment ON attachment.note = note.id JOIN octets ON octets.id = octets
 WHERE conversation = ? ORDER BY attachment.id
+
+-- What somebody may have sent about him.
+-- name: erasure_contents
+SELECT attachment.id, octets.id, octets.file, octets.data, conversation.module, conversation.number
+FROM attachment JOIN octets ON octets.id = octets JOIN note ON note.id = note
+JOIN conversation ON conversation.id = note.conversation
+WHERE attachment.id > :after ORDER BY attachment.id LIMIT :limit
 
 -- name: erasure_record
 SELECT requester, owner, title, fields, source FROM record WHERE conversation = ?
