@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 
@@ -35,10 +36,12 @@ class LateAnswers:
         self._clock = clock
         self._turn = asyncio.Lock()
 
-    async def look(self, assignment: Assignment) -> None:
+    async def look(self, assignment: Assignment, is_ending: Callable[[], bool]) -> None:
         """Take those of the mailbox's organisation that are due. Raises MailError."""
         for _ in range(AT_ONCE):
             async with self._turn:
+                if is_ending():
+                    return
                 held = await self._store.answer_due(assignment.desk.name)
                 if held is None:
                     return

@@ -21,6 +21,7 @@ from mta.ports.mailbox import MailboxError
 from mta.ports.mailbox_reader import MailboxReader
 from mta.ports.tracking_store import TrackingStore
 from mta.tracking.monitor.assignment import Assignment
+from mta.tracking.monitor.late_answers import LateAnswers
 from mta.tracking.monitor.leftovers import Leftovers
 from mta.tracking.monitor.mends import mend_of, not_opened
 from mta.tracking.monitor.pauses import PAUSE_MAX, SIGN_IN_ERRORS, TROUBLE_AFTER, pause_after
@@ -41,6 +42,7 @@ class Means:
     open_reader: OpenReader
     clock: Clock
     turns: Turns
+    late_answers: LateAnswers
     steady_s: Callable[[], float]
     """Goes on evenly, whatever the clock is set to."""
 
@@ -212,6 +214,7 @@ class Monitor:
                 lambda: self._is_ending,
             )  # fmt: skip
             await poll.run()
+            await means.late_answers.look(assignment, lambda: self._is_ending)
             progress.end()
             self._next_s = means.steady_s() if progress.has_more else began_s + every.total_seconds()
             self._is_asked |= was_asked and progress.has_more

@@ -15,6 +15,7 @@ from mta.model.reply import MailError
 from mta.ports.clock import Clock
 from mta.ports.tracking_store import TrackingStore
 from mta.tracking.monitor.assignment import Assignment
+from mta.tracking.monitor.late_answers import LateAnswers
 from mta.tracking.monitor.monitor import Means, Monitor, OpenReader
 from mta.tracking.monitor.poll import Take
 from mta.tracking.monitor.turns import Turns
@@ -40,7 +41,8 @@ class Monitors:
         self._clock = clock
         self._sinks_of = sinks_of
         self._turns = Turns()
-        self._means = Means(store, take, open_reader, clock, self._turns, steady_s)
+        late_answers = LateAnswers(store, take, clock)
+        self._means = Means(store, take, open_reader, clock, self._turns, late_answers, steady_s)
         self._monitors: dict[str, Monitor] = {}
         self._retired: list[Monitor] = []
         self._not_polled_yet: set[str] = set()
