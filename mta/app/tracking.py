@@ -37,6 +37,7 @@ from mta.tracking.monitor import Assignment, Monitors
 from mta.tracking.notify import digests_due
 from mta.tracking.record import overdue_work
 from mta.tracking.sink.runner import TaskRunner
+from mta.tracking.turns import MESSAGES, TASKS, Turns
 from mta.tracking.writeback.mark_copies import MarkCopies
 
 HOUSE_EVERY_S = 60.0
@@ -90,15 +91,16 @@ class TrackingProcess:
         self._store = store
         self._clock = SystemClock()
         self._logs = MailboxLogs()
+        self._turns = Turns(MESSAGES, TASKS)
         self._monitors = Monitors(
-            store, take, partial(reader_of, configuration.spool.folder), self._clock, self._logs
+            store, take, partial(reader_of, configuration.spool.folder), self._clock, self._logs, self._turns
         )  # fmt: skip
         self._marks = MarkCopies(
             partial(SqliteSentItemJobs.open, configuration.spool.folder), PluggedColumns, self._clock
         )  # fmt: skip
         self._runner = TaskRunner(
             store, open_sink, partial(open_account, hostname=configuration.hostname), self._marks, self._clock,
-            ClockWatch(),
+            self._turns, ClockWatch(),
         )  # fmt: skip
         self._equipped = _Equipped({}, {})
         self._clock_watch = ClockWatch()
@@ -209,7 +211,8 @@ class TrackingProcess:
             is_doubtful = self._clock_watch.is_in_doubt
             async with self._house:
                 for desk in self._equipped.desks.values():
-                    await self._by_time(desk, (digests_due,) if is_doubtful else (overdue_work, digests_due))
+                    async with self._turns.of_task():
+                        await self._by_time(desk, (digests_due,) if is_doubtful else (overdue_work, digests_due))
                 if loop.time() >= forget_at_s and not is_doubtful:
                     is_more = await self._forget()
                     forget_at_s = loop.time() + (0.0 if is_more else FORGET_EVERY_S)
@@ -276,7 +279,9 @@ async def poll_here(configuration: Configuration, names: Collection[str], tell: 
     store = await open_tracking_store(configuration, works=True)
     logs = MailboxLogs()
     logs.equip(configuration)
-    monitors = Monitors(store, take, partial(reader_of, configuration.spool.folder), SystemClock(), logs)
+    monitors = Monitors(
+        store, take, partial(reader_of, configuration.spool.folder), SystemClock(), logs, Turns(MESSAGES)
+    )  # fmt: skip
     equipped = _Equipped({}, {})
     try:
         equipped = await asyncio.to_thread(_equipped, configuration, {})

@@ -27,6 +27,7 @@ NOT_CONFIGURED = "not-configured"
 PAYLOAD_MISSING = "payload-missing"
 BY_ADMINISTRATOR = "by-administrator"
 INTERNAL_ERROR = "internal-error"
+KILLS = "kills-us"
 
 _MEANINGS = {
     UNREACHABLE: "no connection could be made to the other side",
@@ -52,6 +53,7 @@ _MEANINGS = {
     NOT_CONFIGURED: "the configuration has no such sink or account (any more); the task waits for it",
     PAYLOAD_MISSING: "what it says was lost when the database was recovered",
     BY_ADMINISTRATOR: "an administrator has dropped it with `records drop`",
+    KILLS: "the tracking process died over it again and again, with nothing else in hand: look at the plug-in",
     INTERNAL_ERROR: "a fault of ours; the log of component tracking has its traceback",
 }
 

@@ -27,7 +27,7 @@ from mta.tracking.monitor.mends import mend_of, not_opened
 from mta.tracking.monitor.pauses import PAUSE_MAX, SIGN_IN_ERRORS, TROUBLE_AFTER, pause_after
 from mta.tracking.monitor.poll import Poll, Progress, Take
 from mta.tracking.monitor.sign_in_trouble import SignInTrouble
-from mta.tracking.monitor.turns import Turns
+from mta.tracking.turns import Turns
 
 OpenReader = Callable[[MonitoredMailbox], MailboxReader]
 """Asks no server. Raises OSError or KeyError where a secret or file can't be read."""

@@ -18,7 +18,7 @@ from mta.tracking.monitor.assignment import Assignment
 from mta.tracking.monitor.late_answers import LateAnswers
 from mta.tracking.monitor.monitor import Means, Monitor, OpenReader
 from mta.tracking.monitor.poll import Take
-from mta.tracking.monitor.turns import Turns
+from mta.tracking.turns import MESSAGES, Turns
 
 LOOK_EVERY_S = 1.0
 """How soon an administrator's order is seen."""
@@ -35,12 +35,12 @@ class Monitors:
 
     def __init__(
         self, store: TrackingStore, take: Take, open_reader: OpenReader, clock: Clock, sinks_of: SinksOf,
-        *, steady_s: Callable[[], float] = time.monotonic,
+        turns: Turns, *, steady_s: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
         self._store = store
         self._clock = clock
         self._sinks_of = sinks_of
-        self._turns = Turns()
+        self._turns = turns
         late_answers = LateAnswers(store, take, clock)
         self._means = Means(store, take, open_reader, clock, self._turns, late_answers, steady_s)
         self._monitors: dict[str, Monitor] = {}
@@ -155,7 +155,7 @@ class Monitors:
         """Note that we run; be cautious where the last time ended in a crash. Raises MailError."""
         running, ended = await self._store.last_run(RUNNING), await self._store.last_run(ENDED)
         if running is not None and running != ended:
-            self._turns.is_cautious = True
+            self._turns.be_cautious()
             self._not_polled_yet = set(self._monitors)
             events.tracking_cautious(running.isoformat(timespec="seconds"))
         began = self._clock.now()
@@ -212,8 +212,8 @@ class Monitors:
         if monitor.progress is None or not monitor.progress.has_more:
             self._not_polled_yet.discard(monitor.name)
         waits_for = {each for each in self._not_polled_yet if not self._monitors[each].is_paused}
-        if self._turns.is_cautious and not waits_for:
-            self._turns.is_cautious = False
+        if not waits_for:
+            self._turns.went_through(MESSAGES)
 
     def _tell_of_store(self, error: str, at: str = "") -> None:
         """Once when it fails, once when the same works again. "" is no error."""

@@ -37,8 +37,8 @@ from mta.tracking.monitor.aside import (
 )
 from mta.tracking.monitor.assignment import Assignment
 from mta.tracking.monitor.leftovers import Leftover, Leftovers, is_of_the_message
-from mta.tracking.monitor.turns import Turns
 from mta.tracking.read import CannotReadError
+from mta.tracking.turns import Turns
 
 if TYPE_CHECKING:
     from mta.tracking.desk import Desk
@@ -144,7 +144,7 @@ class Poll:
         for message in messages:
             if self.is_ending() or self.leftovers.are_too_many:
                 return
-            async with self.turns.of(message.size_octets):
+            async with self.turns.of_message(message.size_octets):
                 try:
                     await self._one(message)
                 except asyncio.CancelledError:

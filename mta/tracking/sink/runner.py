@@ -24,9 +24,11 @@ from mta.model.tracking import NewTask, Task, TaskFilter, TaskKind, TaskOutcome,
 from mta.ports.clock import Clock
 from mta.ports.task_errors import RefusedTaskError, TaskError
 from mta.ports.tracking_store import TrackingStore
+from mta.tracking.sink.deaths import Deaths
 from mta.tracking.sink.schedule import AFTER_OWN_FAULT_S, GIVE_UP_AFTER, LONGEST_PAUSE, begun_at, next_attempt
 from mta.tracking.sink.target import LeftAloneError, Target
 from mta.tracking.sink.ways import AccountWay, OpenAccount, OpenSink, SinkWay, WriteBack, WriteBackWay
+from mta.tracking.turns import TASKS, Turns
 
 LOOK_EVERY_S = 1.0
 """How long something due may wait, for nobody tells of new tasks; a look reads a few rows."""
@@ -65,7 +67,7 @@ class TaskRunner:
 
     def __init__(
         self, store: TrackingStore, open_sink: OpenSink, open_account: OpenAccount, write_back: WriteBack | None,
-        clock: Clock, clock_watch: ClockWatch | None = None,
+        clock: Clock, turns: Turns, clock_watch: ClockWatch | None = None,
     ) -> None:  # fmt: skip
         """Without `write_back` those tasks wait. `clock_watch`: whoever else looks at it takes leaps away from us."""
         self._store = store
@@ -73,6 +75,8 @@ class TaskRunner:
         self._open_account = open_account
         self._write_back = write_back
         self._clock = clock
+        self._turns = turns
+        self._deaths = Deaths(store)
         self._clock_watch = clock_watch
         self._branches: dict[str, TrackingSettings] = {}
         self._targets: dict[TaskTarget, Target] = {}
@@ -166,9 +170,13 @@ class TaskRunner:
         due = await self._store.due_tasks(
             self._kinds, self._clock.now(), limit=room, busy=set(self._in_hand), left_alone=self._left_alone()
         )
+        if not due and not self._in_hand:
+            self._turns.went_through(TASKS)
         begun = 0
         for task in due:
             target = self._target(TaskTarget(task.kind, task.organisation, task.target))
+            if target is not None and not await self._deaths.is_trusted(target):
+                continue
             # Draining since we asked; or enough of this target's is in hand: what it keeps waiting, others would miss.
             if target is not None and not target.is_full and not self._is_draining:
                 target.in_hand += 1
@@ -243,26 +251,49 @@ class TaskRunner:
 
     async def _do(self, task: Task, target: Target) -> None:
         try:
-            try:
-                done = await target.carry_out(task)
-            except LeftAloneError:
-                return  # it is still due, and comes again with the others
-            except TaskError as error:
-                outcome = self._after(error, task, target)
-            except Exception as exc:  # noqa: BLE001 - the task's edge: it is tried again
-                events.own_fault(f"task {task.number}", exc)
-                retry_after = timedelta(seconds=AFTER_OWN_FAULT_S)
-                outcome = self._after(TaskError(reasons.INTERNAL_ERROR, retry_after=retry_after), task, target)
-            else:
-                await self._settle(
-                    task, TaskOutcome(task.number, TaskState.DONE, done.reason, done.detail), done.followers
-                )
-                return
-            await self._settle(task, outcome)
+            async with self._turns.of_task():
+                if self._turns.is_cautious:
+                    await self._try_alone(task, target)
+                else:
+                    await self._carry_out(task, target)
         finally:
             target.in_hand -= 1
             del self._in_hand[task.number]
             self.wake()
+
+    async def _try_alone(self, task: Task, target: Target) -> None:
+        """With nothing else in hand, and counted: it may be what we died of."""
+        try:
+            is_to_be_tried = await self._deaths.begin(task)
+        except MailError:
+            await asyncio.sleep(STORE_AGAIN_S[0])
+            return
+        try:
+            if is_to_be_tried:
+                await self._carry_out(task, target)
+            else:
+                target.is_trusted = False
+                await self._settle(task, TaskOutcome(task.number, TaskState.DEAD, reasons.KILLS))
+        finally:  # also where it was we who broke it off
+            with suppress(MailError):
+                await self._deaths.end(task)
+
+    async def _carry_out(self, task: Task, target: Target) -> None:
+        try:
+            done = await target.carry_out(task)
+        except LeftAloneError:
+            return  # it is still due, and comes again with the others
+        except TaskError as error:
+            outcome = self._after(error, task, target)
+        except Exception as exc:  # noqa: BLE001 - the task's edge: it is tried again
+            events.own_fault(f"task {task.number}", exc)
+            retry_after = timedelta(seconds=AFTER_OWN_FAULT_S)
+            outcome = self._after(TaskError(reasons.INTERNAL_ERROR, retry_after=retry_after), task, target)
+        else:
+            outcome = TaskOutcome(task.number, TaskState.DONE, done.reason, done.detail)
+            await self._settle(task, outcome, done.followers)
+            return
+        await self._settle(task, outcome)
 
     def _after(self, error: TaskError, task: Task, target: Target) -> TaskOutcome:
         """Dead where it was refused, or has had its time; nothing is given up while the clock is in doubt."""

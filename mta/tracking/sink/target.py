@@ -63,6 +63,8 @@ class Target:
         """How often it was found to be in trouble."""
         self._failing: set[int] = set()
         """Numbers of different tasks that failed since the last success."""
+        self.is_trusted = False
+        """That it doesn't kill us was looked up."""
         self._has_answered = False
         self._busy = 0
         self._turn = asyncio.Condition()
@@ -104,7 +106,7 @@ class Target:
 
     def try_now(self) -> None:
         """Whatever it waited for."""
-        self.resume_at = None
+        self.resume_at, self.is_trusted = None, False
 
     @asynccontextmanager
     async def _its_turn(self) -> AsyncIterator[None]:
@@ -143,9 +145,10 @@ class Target:
                 return
         if round_ == self._rounds:
             self._rounds += 1
-            self._leave_alone(error)
+            self.leave_alone(error)
 
-    def _leave_alone(self, error: TaskError) -> None:
+    def leave_alone(self, error: TaskError) -> None:
+        """For a while, for this reason."""
         waits = SIGN_IN_WAITS_S if error.reason in _NOT_LET_IN else DOWN_WAITS_S
         wait = timedelta(seconds=nth(waits, self._failures))
         if error.retry_after is not None:

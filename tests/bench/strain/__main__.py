@@ -19,6 +19,7 @@ from typing import Any
 from tests.bench.measure import BenchSink, Side, Workload, run_round
 from tests.bench.shared_tools import tool_path
 from tests.bench.sides import SAMPLE_EVERY, lay_out_relay
+from tests.bench.strain import mailbox_servers
 from tests.bench.strain import sent_items as sent_item_jobs
 from tests.bench.strain import tracking as monitored
 from tests.bench.strain.held import held_connections
@@ -164,9 +165,15 @@ def tracking(folder: Path, scale: float) -> dict[str, Any]:
     return monitored.measure(folder, scale, _log)
 
 
+def mailbox_server(folder: Path, scale: float) -> dict[str, Any]:
+    """10,000 messages at a Dovecot by IMAP, 2,000 by POP3, put away in each way."""
+    return mailbox_servers.measure(folder, scale, _log)
+
+
 MEASURES = {
     "connections": connections, "memory": memory, "dead-next-hop": dead_next_hop, "large": large,
     "sent-items": sent_items, "tracking": tracking,
+    "mailbox-server": mailbox_server,
 }  # fmt: skip
 
 

@@ -117,10 +117,10 @@ def _settings(folder: Path, relay: Relay, authority: trustme.CA, hook: str, port
 
 
 @contextmanager
-def running(folder: Path, rules: str = RULES, **environment: str) -> Iterator[Office]:
+def running(folder: Path, rules: str = RULES, plugin: str = HANGS, **environment: str) -> Iterator[Office]:
     authority, receiver, post = trustme.CA(), Receiver(), Desk({"desk": "secret"})
     install_example(folder / "site")
-    install(folder / "site", "hanging", HANGS, {"stampline.sinks": {"hang": "hanging:hang"}})
+    install(folder / "site", "hanging", plugin, {"stampline.sinks": {"hang": "hanging:hang"}})
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost").configure_cert(context)
     relay = Relay(folder / "relay", 1)
@@ -237,3 +237,29 @@ def test_what_is_told_when_the_process_dies_is_told_again_by_the_same_key(tmp_pa
         assert told[0][0] == "record.created"
         mails = [re.search(rb"^Message-ID: .*$", mail.message, re.MULTILINE) for mail in office.post.submitted]
         assert len({found[0] for found in mails if found is not None}) == 1
+
+
+@pytest.mark.long  # five deaths, with growing waits between
+@pytest.mark.parametrize("way", ["os._exit(1)", "os.kill(os.getpid(), signal.SIGSEGV)"], ids=["exit", "segfault"])
+def test_a_plug_in_that_kills_the_process_stops_nothing_but_itself(way: str, tmp_path: Path) -> None:
+    with running(tmp_path, plugin=f"import os, signal\ndef hang(event): {way}\n") as office:
+        for _ in range(3):
+            office.deliver()
+        office.relay.cli("mailbox", "poll", "support", check=False)
+        wait_until(lambda: len(office.tasks("dead")) == 2, 90, "what killed us")
+        assert {(task["target"], task["reason"]) for task in office.tasks("dead")} == {("stuck", "kills-us")}
+        left = office.relay.wait_for_event("tracking-target-left-alone", target="stuck", reason="kills-us")
+        assert "replay or drop" in left["detail"]
+        for _ in range(2):  # the mailbox has its next turn in days only
+            office.deliver()
+            office.poll()
+        wait_until(lambda: {task["target"] for task in office.tasks()} == {"stuck"}, 30, "all others")
+        assert len(set(office.receiver.keys)) == 5
+        assert "kills-us" in office.relay.cli_here("records", "dead").stdout
+        died = [each["component"] for each in office.relay.events("worker-died")].count("tracking")
+        assert 5 <= died <= 6  # each of the two twice alone, and once or twice with others in hand
+        (office.folder / "site" / "hanging.py").write_text("def hang(event): pass\n")  # as its author mends it
+        office.relay.stop()
+        office.relay.start()
+        office.relay.cli_here("records", "replay", "--all")
+        wait_until(lambda: office.tasks() == [], 30, "all of it")

@@ -26,6 +26,7 @@ from mta.tracking.monitor.poll import Take
 from mta.tracking.notify import NoticeContext
 from mta.tracking.people import KnownPeople
 from mta.tracking.record import load_business_rules
+from mta.tracking.turns import MESSAGES, Turns
 from tests.unit.tracking.scene import KEY, MemoryDirectory
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -236,7 +237,7 @@ class Office:
         )  # fmt: skip
         self.monitors = Monitors(
             self.store, lambda *given: self.take(*given), self._open, self.clock, lambda name: (self.mailbox_log,),
-            steady_s=self.clock.steady_s,
+            Turns(MESSAGES), steady_s=self.clock.steady_s,
         )  # fmt: skip
         self.equip(*mailboxes)
         await self.monitors.begin()

@@ -18,6 +18,7 @@ from mta.ports.record_sink import RecordSink, SinkCall
 from mta.ports.task_errors import TaskError
 from mta.tracking.sink.runner import TaskRunner
 from mta.tracking.sink.ways import WriteBack
+from mta.tracking.turns import TASKS, Turns
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 NOTICE = b"From: Desk <desk@example.com>\r\nTo: jane@example.net\r\nMessage-ID: <1@example.com>\r\n\r\nHello\r\n"
@@ -135,6 +136,7 @@ class Bench:
     other: Other
     leaps: Leaps
     runner: TaskRunner
+    turns: Turns
 
     async def add(self, *tasks: NewTask) -> None:
         assert await self.store.add_tasks(tasks) == len(tasks)
@@ -165,11 +167,11 @@ class Bench:
 
 async def bench(folder: Path, tracking: TrackingSettings | None = None, write_back: WriteBack | None = None) -> Bench:
     """With one organisation, `example`."""
-    clock, other, leaps = SetClock(), Other(), Leaps()
+    clock, other, leaps, turns = SetClock(), Other(), Leaps(), Turns(TASKS)
     store = await SqliteTrackingStore.open(folder, works=True, clock=clock)
-    runner = TaskRunner(store, other.open_sink, other.open_account, write_back, clock, leaps)
+    runner = TaskRunner(store, other.open_sink, other.open_account, write_back, clock, turns, leaps)
     runner.equip([Desk("example", tracking or settings())])
-    return Bench(store, clock, other, leaps, runner)
+    return Bench(store, clock, other, leaps, runner, turns)
 
 
 def call(key: str, target: str = "desk", transaction: Transaction | None = None, due_at: datetime = NOON) -> NewTask:
