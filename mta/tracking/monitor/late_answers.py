@@ -19,12 +19,13 @@ from mta.model.reply import MailError
 from mta.model.tracking import HeldAnswer
 from mta.ports.clock import Clock
 from mta.ports.tracking_store import TrackingStore
-from mta.tracking.monitor.aside import ATTEMPTS_MAX
 from mta.tracking.monitor.assignment import Assignment
 from mta.tracking.monitor.poll import Take
 
 AT_ONCE = 100
 """After one poll; the next one goes on."""
+ATTEMPTS_MAX = 4
+"""More than at messages of a mailbox: what kills us may be another one that is in hand."""
 
 
 class LateAnswers:
@@ -51,7 +52,8 @@ class LateAnswers:
         """Attempts are counted as those at any message, for this one may kill us, too."""
         ref = f"answer:{held.key}"
         if await self._store.begin_message(held.mailbox, ref) > ATTEMPTS_MAX:
-            events.mailbox_answer_given_up(held.mailbox, entry=held.key, error="the process died over it twice")
+            error = f"the process died over it {ATTEMPTS_MAX} times"
+            events.mailbox_answer_given_up(held.mailbox, entry=held.key, error=error)
         else:
             crash_point("answer-begun")
             try:
