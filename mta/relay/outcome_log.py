@@ -12,7 +12,8 @@ from mta.relay.decide import Outcome
 
 
 def log_settlement(delivery: LeasedDelivery, settlement: Settlement, now: datetime, *, attempt_s: float) -> None:
-    """One line for all recipients that fared alike."""
+    """What follows, then one line for all recipients that fared alike: who has read of the end knows all of it."""
+    _log_what_follows(delivery, settlement)
     message, attempts = delivery.message, delivery.attempts + 1
     groups = {entry.index: entry.group for entry in delivery.recipients}
     for (group, state, remote, reply), results in _alike(settlement, groups).items():
@@ -39,18 +40,22 @@ def log_settlement(delivery: LeasedDelivery, settlement: Settlement, now: dateti
                 message.queue_id, recipients=recipients, next_hop=delivery.next_hop, remote=remote, reply=reply,
                 attempts=attempts, due_at=due_at,
             )  # fmt: skip
-    for dsn in settlement.spawned:
-        (entry,) = dsn.recipients
-        events.dsn_queued(message.queue_id, dsn=dsn.queue_id, to=entry.address, next_hop=entry.next_hop)
-    for copy in settlement.copies:
-        (entry,) = copy.message.recipients
-        events.tracking_copy_queued(
-            message.queue_id, copy=copy.message.queue_id, transaction=_conversation(delivery), to=entry.address,
-            next_hop=entry.next_hop,
-        )  # fmt: skip
     dropped = [entry.address for entry in delivery.recipients if settlement.final.get(entry.index) is State.DROPPED]
     if dropped:
         events.dropped(message.queue_id, recipients=dropped, reason="rule")
+
+
+def _log_what_follows(delivery: LeasedDelivery, settlement: Settlement) -> None:
+    queue_id = delivery.message.queue_id
+    for dsn in settlement.spawned:
+        (entry,) = dsn.recipients
+        events.dsn_queued(queue_id, dsn=dsn.queue_id, to=entry.address, next_hop=entry.next_hop)
+    for copy in settlement.copies:
+        (entry,) = copy.message.recipients
+        events.tracking_copy_queued(
+            queue_id, copy=copy.message.queue_id, transaction=_conversation(delivery), to=entry.address,
+            next_hop=entry.next_hop,
+        )  # fmt: skip
 
 
 def _conversation(delivery: LeasedDelivery) -> str:

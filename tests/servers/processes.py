@@ -44,6 +44,16 @@ def tree(pid: int) -> list[int]:
     return found
 
 
+def session(leader: int) -> list[int]:
+    """All living processes of that session, whoever started them and whether he still lives."""
+    found = []
+    for entry in _PROC.iterdir():
+        fields = _stat(int(entry.name)) if entry.name.isdigit() else []
+        if fields and int(fields[3]) == leader and fields[0] != "Z":
+            found.append(int(entry.name))
+    return found
+
+
 def is_alive(pid: int) -> bool:
     """Whether the process runs (a zombie doesn't)."""
     fields = _stat(pid)

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,16 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from mta.cli import main
-from tests.servers.processes import children, command_line, is_alive, tree
+from tests.servers.processes import children, command_line, is_alive, session, state
 from tests.servers.wait import accepts, free_port, greets, wait_until
 
 Settings = dict[str, Any]
 READY_S = 60.0
+_QUEUED = {
+    "accepted": ("queue_id", "recipients"), "recipient-added": ("queue_id", "recipient"), "dsn-queued": ("dsn", "to"),
+    "tracking-copy": ("copy", "to"), "followed": ("spawned", "recipients"),
+}  # fmt: skip
+"""Events that tell of recipients in the queue: which of their fields are queue id and addresses."""
 
 PEOPLE = """\
 people:
@@ -196,7 +201,7 @@ class Relay:
         with (self.folder / "output").open("ab") as output:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-                env=os.environ | self.environment | environment,
+                env=os.environ | self.environment | environment, start_new_session=True,
             )  # fmt: skip
         wait_until(self._is_ready, READY_S, lambda: f"the relay's greeting; it said:\n{self.output()}")
 
@@ -231,9 +236,13 @@ class Relay:
     def kill(self) -> None:
         """SIGKILL to the supervisor and all its workers at once, as when the machine dies."""
         assert self._process is not None
-        victims = tree(self._process.pid)
+        leader = self._process.pid
+        if self._process.poll() is None:
+            os.kill(leader, signal.SIGSTOP)  # it may be about to start another worker
+            wait_until(lambda: state(leader) in ("T", "Z"), 60, "a stopped supervisor")
+        victims = session(leader)
         for pid in victims:
-            if is_alive(pid):
+            with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self._process.wait(60)
         wait_until(lambda: not any(is_alive(pid) for pid in victims), 60, "the end of killed processes")
@@ -269,12 +278,16 @@ class Relay:
         return [event for event in self._events if not actions or event["action"] in actions]
 
     def unsettled(self) -> set[tuple[str, str]]:
-        """Accepted recipients of which the log tells no final state yet, as (queue id, address)."""
-        accepted, settled = set[tuple[str, str]](), set[tuple[str, str]]()
-        for event in self.events("accepted", "delivered", "failed", "dropped"):
-            pairs = {(event["queue_id"], address) for address in event["recipients"].split(",")}
-            (accepted if event["action"] == "accepted" else settled).update(pairs)
-        return accepted - settled
+        """Recipients of accepted messages, and of our own, of which the log tells no final state yet.
+
+        As (queue id, address).
+        """
+        queued, settled = set[tuple[str, str]](), set[tuple[str, str]]()
+        for event in self.events(*_QUEUED, "delivered", "failed", "dropped"):
+            queue_id, addresses = _QUEUED.get(event["action"], ("queue_id", "recipients"))
+            pairs = {(event[queue_id], address) for address in event[addresses].split(",")}
+            (queued if event["action"] in _QUEUED else settled).update(pairs)
+        return queued - settled
 
     def wait_until_settled(self, queue_id: str = "", timeout_s: float = 60) -> None:
         """Until every recipient of that message, or of all messages, is delivered, bounced or dropped."""

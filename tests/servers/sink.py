@@ -50,6 +50,7 @@ class _Session(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        self._sink._transports.append(transport)
         self._sink.connections += 1
         if self._stream is not None:
             self._sink.streams.append(self._stream)
@@ -184,6 +185,7 @@ class Sink:
         self.port = port or free_port()
         self.connections = 0
         self.arrived: list[Arrived] = []
+        self._transports: list[asyncio.Transport] = []
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._listening = threading.Event()
@@ -194,18 +196,14 @@ class Sink:
 
     async def _serve(self) -> None:
         self._stop = asyncio.Event()
-        sessions: list[_Session] = []
-
-        def session() -> _Session:
-            sessions.append(_Session(self))
-            return sessions[-1]
-
-        server = await self._loop.create_server(session, "127.0.0.1", self.port, backlog=512)
+        server = await self._loop.create_server(lambda: _Session(self), "127.0.0.1", self.port, backlog=512)
         self._listening.set()
         await self._stop.wait()
         server.close()
-        for each in sessions:
-            each._transport.abort()
+        being_let_in = asyncio.all_tasks() - {asyncio.current_task()}
+        await asyncio.gather(*being_let_in, return_exceptions=True)
+        for each in self._transports:
+            each.abort()
         await asyncio.sleep(0)
 
     def __enter__(self) -> Self:
