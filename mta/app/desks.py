@@ -9,6 +9,7 @@ from mta.config.directory_schema import DirectorySettings
 from mta.config.schema import Configuration, Organisation
 from mta.config.tracking_schema import TrackingSettings
 from mta.model.address import domain_key
+from mta.ports.author_prover import AuthorProver
 from mta.ports.directory import Directory
 from mta.tracking.desk import Desk
 from mta.tracking.people import KnownPeople
@@ -38,21 +39,29 @@ def directories_of(configuration: Configuration, former: Directories, open_direc
     return opened
 
 
-def desks_of(configuration: Configuration, directories: Directories) -> dict[str, Desk]:
+def desks_of(
+    configuration: Configuration, directories: Directories, prover: AuthorProver | None = None
+) -> dict[str, Desk]:
     """By the organisation's name.
 
     Raises ConfigurationError for rules or templates that have become bad, OSError or KeyError for a key that can't be
     read.
     """
     return {
-        organisation.name: _desk(configuration, organisation, organisation.tracking, directories[organisation.name][1])
+        organisation.name: _desk(
+            configuration, organisation, organisation.tracking, directories[organisation.name][1], prover
+        )
         for organisation in configuration.every_organisation
         if organisation.tracking is not None
     }
 
 
 def _desk(
-    configuration: Configuration, organisation: Organisation, settings: TrackingSettings, directory: Directory
+    configuration: Configuration,
+    organisation: Organisation,
+    settings: TrackingSettings,
+    directory: Directory,
+    prover: AuthorProver | None,
 ) -> Desk:
     return Desk(
         name=organisation.name,
@@ -64,4 +73,5 @@ def _desk(
         authserv_ids=configuration.authserv_ids | {each.lower() for each in settings.correlation.authserv_ids},
         hostname=configuration.hostname,
         render=NoticeTemplates(organisation),
+        prover=prover,
     )

@@ -20,6 +20,7 @@ from mta.adapters.transport.mail_exchangers import Ourselves
 from mta.adapters.transport.maildir import MaildirTransport
 from mta.adapters.transport.mx_transport import MxTransport
 from mta.adapters.transport.smtp_transport import SmtpTransport
+from mta.app.dns import open_resolver
 from mta.app.spool import open_spool
 from mta.config.delivery_schema import MaildirHop, MxHop, NextHop
 from mta.config.directory_schema import DirectorySettings
@@ -100,13 +101,6 @@ def build_resolver(configuration: Configuration) -> Resolver | None:
     """DNS, where mail is authenticated or goes by MX records; else nobody asks, and it isn't even imported."""
     is_asked = configuration.authenticating or any(hop.goes_by_mx for hop in configuration.next_hops)
     return open_resolver(configuration) if is_asked else None
-
-
-def open_resolver(configuration: Configuration) -> Resolver:
-    """DNS by the configured servers; importing it takes a tenth of a second."""
-    from mta.adapters.dns.resolver import DnsResolver
-
-    return DnsResolver(configuration.dns.servers, timeout_s=configuration.dns.timeout.total_seconds())
 
 
 def build_settler(configuration: Configuration) -> Settler:

@@ -19,15 +19,19 @@ from mta.adapters.outgoing import open_account
 from mta.adapters.records import open_sink
 from mta.adapters.records.columns import PluggedColumns
 from mta.adapters.store.sentitems import SqliteSentItemJobs
+from mta.app.author_prover import ProverOnDemand
 from mta.app.companion import NO_SUCH_REQUEST, run_companion
 from mta.app.desks import MAILBOX_LOG, Directories, desks_of, directories_of
 from mta.app.spool import open_tracking_store
+from mta.config.authentication_schema import Dns
 from mta.config.schema import Configuration
 from mta.config.tracking_schema import MonitoredMailbox, set_aside_folder
 from mta.events import Sink
 from mta.log_sinks import forget_old_logs, sinks_from
 from mta.model.reply import MailError
+from mta.ports.author_prover import AuthorProver
 from mta.ports.clock import SystemClock
+from mta.ports.directory import Directory
 from mta.ports.mailbox_reader import MailboxReader
 from mta.ports.tracking_store import TrackingStore
 from mta.relay.clock_watch import ClockWatch
@@ -58,6 +62,15 @@ class _Equipped:
 
     desks: Mapping[str, Desk]
     directories: Directories
+    prover: AuthorProver | None = None
+    dns: Dns | None = None
+    """That the prover asks."""
+
+    @property
+    def closed_at_last(self) -> list[Directory | AuthorProver]:
+        """What polls in hand may still go by."""
+        directories = [directory for _, directory in self.directories.values()]
+        return [*directories, *([self.prover] if self.prover is not None else [])]
 
 
 class MailboxLogs:
@@ -134,15 +147,15 @@ class TrackingProcess:
         await self._runner.close()
         await self._marks.close()
         await asyncio.gather(*self._closing, return_exceptions=True)
-        for _, directory in self._equipped.directories.values():
-            await directory.close()
+        for each in self._equipped.closed_at_last:
+            await each.close()
         await self._store.close()
 
     async def equip(self, configuration: Configuration) -> None:
         """Raises ConfigurationError, OSError, KeyError where rules, templates, a directory or a key have become bad."""
         former = self._equipped
         # In a thread: large directories and many templates take their time.
-        fresh = await asyncio.to_thread(_equipped, configuration, former.directories)
+        fresh = await asyncio.to_thread(_equipped, configuration, former)
         self._logs.equip(configuration)
         self._equipped = fresh
         self._drain_s = configuration.drain.total_seconds()
@@ -150,21 +163,23 @@ class TrackingProcess:
         self._monitors.equip(assignments_of(configuration, fresh.desks))
         self._marks.equip(fresh.desks)
         self._runner.equip(fresh.desks)
-        kept = {id(directory) for _, directory in fresh.directories.values()}
-        retired = [directory for _, directory in former.directories.values() if id(directory) not in kept]
+        kept = {id(each) for each in fresh.closed_at_last}
+        retired = [each for each in former.closed_at_last if id(each) not in kept]
         if retired:
             closing = asyncio.create_task(self._close_behind(in_hand, retired))
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)
         gc.collect()
 
-    async def _close_behind(self, in_hand: Sequence[asyncio.Task[None]], directories: Iterable[Any]) -> None:
+    async def _close_behind(
+        self, in_hand: Sequence[asyncio.Task[None]], retired: Iterable[Directory | AuthorProver]
+    ) -> None:
         """Polls end by what they began with."""
         if in_hand:
             await asyncio.wait(in_hand)
         async with self._house:
-            for directory in directories:
-                await directory.close()
+            for each in retired:
+                await each.close()
 
     def wake(self) -> None:
         self._monitors.wake()
@@ -242,9 +257,11 @@ class TrackingProcess:
         return forgotten >= FORGET_AT_ONCE
 
 
-def _equipped(configuration: Configuration, former: Directories) -> _Equipped:
-    directories = directories_of(configuration, former, open_directory)
-    return _Equipped(desks_of(configuration, directories), directories)
+def _equipped(configuration: Configuration, former: _Equipped) -> _Equipped:
+    directories = directories_of(configuration, former.directories, open_directory)
+    is_known = former.prover is not None and former.dns == configuration.dns
+    prover = former.prover if is_known else ProverOnDemand(configuration)
+    return _Equipped(desks_of(configuration, directories, prover), directories, prover, configuration.dns)
 
 
 def assignments_of(configuration: Configuration, desks: Mapping[str, Desk]) -> list[Assignment]:
@@ -284,7 +301,7 @@ async def poll_here(configuration: Configuration, names: Collection[str], tell: 
     )  # fmt: skip
     equipped = _Equipped({}, {})
     try:
-        equipped = await asyncio.to_thread(_equipped, configuration, {})
+        equipped = await asyncio.to_thread(_equipped, configuration, equipped)
         monitors.equip(each for each in assignments_of(configuration, equipped.desks) if each.settings.name in names)
         await monitors.begin()
         monitors.ask(names)
@@ -301,8 +318,8 @@ async def poll_here(configuration: Configuration, names: Collection[str], tell: 
     finally:
         await monitors.drain(0.0)
         await monitors.close()
-        for _, directory in equipped.directories.values():
-            await directory.close()
+        for each in equipped.closed_at_last:
+            await each.close()
         await store.close()
 
 

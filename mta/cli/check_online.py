@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from mta.app.relay import open_resolver
+from mta.app.dns import open_resolver
 from mta.cli.command import CommandFailedError, ExitCode, printable
 from mta.config.explain_errors import closest
 from mta.probe.probe import Line, Probe, Status, Surroundings

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from datetime import datetime
 
-from mta.app.relay import open_resolver
+from mta.app.dns import open_resolver
 from mta.authenticate import Received, authenticate
 from mta.config.authentication_schema import Authentication
 from mta.config.schema import Configuration

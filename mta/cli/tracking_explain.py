@@ -13,6 +13,7 @@ from typing import Any
 
 from mta.adapters.directory import open_directory
 from mta.adapters.store.errors import StoreError
+from mta.app.author_prover import ProverOnDemand
 from mta.app.desks import desks_of, directories_of
 from mta.app.spool import open_tracking_store
 from mta.cli.command import CommandFailedError, ExitCode, bad_configuration, print_json, printable
@@ -80,9 +81,11 @@ def _desk(arguments: argparse.Namespace, configuration: Configuration, organisat
 
 async def _explained(configuration: Configuration, mailbox: MonitoredMailbox, desk: Desk, data: bytes) -> DryRun:
     store = await open_tracking_store(configuration, works=False)
+    prover = ProverOnDemand(configuration)
     try:
-        return await dry_run(data, mailbox, desk, store, datetime.now(UTC))
+        return await dry_run(data, mailbox, replace(desk, prover=prover), store, datetime.now(UTC))
     finally:
+        await prover.close()
         await store.close()
 
 
@@ -94,6 +97,7 @@ def as_text(found: DryRun, *, only_matching: bool = False) -> Iterator[str]:
     yield f"message   {incoming.message_id or '(no Message-ID)'} from {incoming.author_key or 'nobody'}"
     yield f"subject   {in_a_line(incoming.subject, _TEXT_SHOWN)}"
     yield f"is        {_kind(found)}, {'sent by one of us' if incoming.is_sent else 'received'}"
+    yield f"author    {found.said_of_author}"
     if found.known is not None:
         became = f"{found.known.state.value} ({found.known.reason})"
         now = "Nothing would be done; if it were new:" if found.known.is_settled else "Put back, it is judged anew:"
@@ -174,6 +178,7 @@ def as_json(found: DryRun) -> dict[str, Any]:
     return {
         "message_id": found.incoming.message_id,
         "sender": found.incoming.author_key,
+        "author": found.said_of_author,
         "key": found.incoming.key,
         "taken_before": found.known.state.value if found.known is not None else None,
         "outcome": correlation.outcome.value,

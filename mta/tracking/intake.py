@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
-from mta.config.tracking_schema import MonitoredMailbox
+from mta.config.tracking_schema import MonitoredMailbox, is_of_exchange
 from mta.model.tracking import Awaiting, Entry, EntryState, Intake
 from mta.model.transaction import Transaction
 from mta.ports.tracking_store import TrackingStore
-from mta.tracking.correlate import Outcome, correlate, signs, with_fresh_proof
+from mta.tracking.correlate import Author, Outcome, correlate, signs, with_fresh_proof
 from mta.tracking.correlate.reasons import NO_REFERENCE, UNKNOWN_ORIGINAL
 from mta.tracking.desk import Desk
 from mta.tracking.entry import entry_of
@@ -43,8 +43,17 @@ class Taken:
     """False: it had been taken before, and nothing was done."""
 
 
-async def take(data: bytes, mailbox: MonitoredMailbox, desk: Desk, store: TrackingStore, now: datetime) -> Taken:
-    """Take one message. Raises CannotReadError where it can never be, TemporaryError while the store can't."""
+async def take(
+    data: bytes,
+    mailbox: MonitoredMailbox,
+    desk: Desk,
+    store: TrackingStore,
+    now: datetime,
+    *,
+    may_wait: bool = False,
+) -> Taken:
+    """Take one message. Raises CannotReadError where it can never be, TemporaryError while the store can't; and, with
+    `may_wait`, AuthorUnknownError where it is better tried again, as DNS doesn't tell whether its author wrote it."""
     read = partial(
         read_incoming,
         data,
@@ -53,6 +62,7 @@ async def take(data: bytes, mailbox: MonitoredMailbox, desk: Desk, store: Tracki
         keys=desk.keys,
         accepted_domains=desk.accepted_domains,
         authserv_ids=desk.authserv_ids,
+        is_of_exchange=is_of_exchange(mailbox),
     )
     # A large one takes its time, in which the process has to show that it lives.
     incoming = await asyncio.to_thread(read) if len(data) > LARGE_OCTETS else read()
@@ -61,7 +71,8 @@ async def take(data: bytes, mailbox: MonitoredMailbox, desk: Desk, store: Tracki
     if known is not None and known.is_settled:
         return _taken(known, is_new=False)
     is_counted = known is not None and known.state is EntryState.UNMATCHED
-    intake = await intake_of(incoming, desk, store, now, is_counted=is_counted)
+    author = Author(incoming, desk.settings.correlation, desk.prover_for(mailbox, incoming), may_wait=may_wait)
+    intake = await intake_of(incoming, author, desk, store, now, is_counted=is_counted)
     if intake.entry.state is EntryState.UNMATCHED:
         intake = _awaiting(intake, incoming, data)
     if not await store.take(intake):  # another mailbox's poll was faster, or it is left out once more
@@ -71,7 +82,7 @@ async def take(data: bytes, mailbox: MonitoredMailbox, desk: Desk, store: Tracki
 
 
 async def intake_of(
-    incoming: Incoming, desk: Desk, store: TrackingStore, now: datetime, *, is_counted: bool = False
+    incoming: Incoming, author: Author, desk: Desk, store: TrackingStore, now: datetime, *, is_counted: bool = False
 ) -> Intake:
     """Everything that follows from a message that was not taken before, or left out. `is_counted`: the cap of a day
     has let it through already."""
@@ -82,7 +93,9 @@ async def intake_of(
         keys=desk.keys,
         people=desk.people,
         accepted_domains=desk.accepted_domains,
+        author=author,
     )
+    incoming = author.judged(correlation)
     if correlation.outcome in FILTERED_OUTCOMES:
         filters = desk.settings.filters
         reason = await judge(incoming, filters, desk.people, store, now, is_counted=is_counted)

@@ -125,6 +125,7 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
                 "name": "support", "kind": "maildir", "address": SUPPORT, "path": str(folder / "support"),
                 "poll": {"every": 9999},
             }],
+            "correlation": {"verify_dkim": "never"},
             "write_back": {
                 "audience": {"addresses": [ANN, GWEN, IAN, MARY]}, "category": "Filed", "link": True,
                 "link_in_body": True, "columns": "record-fields",

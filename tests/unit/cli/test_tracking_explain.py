@@ -35,6 +35,7 @@ def config(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
         "rules": str(DESK_RULES),
         "mailboxes": [{"name": "support", "kind": "maildir", "address": SUPPORT, "path": "box"}],
         "accounts": [ACCOUNT],
+        "correlation": {"verify_dkim": "never"},
     }
     relay.write_settings()
     asyncio.run(take_one(relay.configuration, mail()))
