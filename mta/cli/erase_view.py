@@ -11,7 +11,7 @@ from mta.model.erasure import Erased, ErasedPerson, Wiped
 
 LISTED = 50
 """Of what is kept, and of files, that many are shown; JSON has them all."""
-_WAITS = frozenset({"message", "job", "task"})
+_WAITS = frozenset({"message", "job", "task", "answer"})
 
 
 def is_complete(done: Erased, wiped: Wiped) -> bool:

@@ -10,7 +10,7 @@ from mta.model.delivery import State
 from mta.model.erasure import Erased, ErasedPerson, RecordsMode
 from mta.model.record import AddNote, NewAttachment
 from mta.model.sentitem import JobOutcome, JobState
-from mta.model.tracking import EntryState, Intake, NewTask, TaskFilter, TaskKind, TaskOutcome, TaskState
+from mta.model.tracking import Awaiting, EntryState, Intake, NewTask, TaskFilter, TaskKind, TaskOutcome, TaskState
 from mta.model.transaction import Transaction
 from mta.model.writeback import FiledMark, NewMark
 from mta.ports.sentitem_jobs import SentItemJobs
@@ -351,3 +351,18 @@ async def test_mail_is_accepted_while_a_person_is_erased_and_wiped(
     queued = await spool.entries(EVERYTHING)
     assert {entry.queue_id for entry in queued} == set(accepted)
     assert all(entry.deliveries[0].state is State.QUEUED for entry in queued)
+
+
+async def test_an_answer_that_came_too_early_goes_if_it_is_his(
+    arrivals: Arrivals, tracking: TrackingStore, open_erasure: OpenErasure, tmp_path: Path
+) -> None:
+    colleague = b"From: Bob <bob@customer.example>\r\nTo: Ann <ann@customer.example>\r\n\r\nIt works.\r\n"
+    mails = {"<1@x>": HIS_MAIL, "<2@x>": HIS_MAIL + LARGE, "<3@x>": colleague, "<4@x>": b"From: x@y\r\n\r\nHi\r\n"}
+    for message_id, data in mails.items():
+        sender = ANN if data == HIS_MAIL else ""
+        entry = arrivals.entry(None, message_id, state=EntryState.UNMATCHED, sender=sender)
+        assert await tracking.take(Intake(entry, awaiting=Awaiting(("<0@x>",), data)))
+    done = await erased(open_erasure)
+    assert done.counts["answers_removed"] == 2
+    assert [(kept.kind, kept.name) for kept in done.kept] == [("answer", "id:<3@x>")]
+    assert not await files_with(open_erasure, tmp_path / "spool", "Secret", "shop@customer")

@@ -25,6 +25,7 @@ from mta.adapters.store.erasure_plans import (
     Plan,
     Planning,
     kept_message,
+    plan_answers,
     plan_job,
     plan_mailboxes,
     plan_task,
@@ -137,12 +138,14 @@ class _Walk:
         self._gone: set[int] = set()
 
     async def run(self) -> Erased:
-        """Records before tasks: whose conversations they are, decides on dead ones."""
+        """Records before tasks: whose conversations they are, decides on dead ones; answers before their entries."""
         await self._messages()
         await self._jobs()
         conversations = await self._conversations()
         await self._contents()
         await self._tasks(conversations)
+        async for rows in self._pages("erasure_answers"):
+            await self._do([partial(plan_answers, rows=rows, person=self._person, folder=self._store.bodies)])
         await self._loose()
         await self._said()
         return Erased(dict(self._counts), tuple(self._kept))

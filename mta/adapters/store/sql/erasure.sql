@@ -120,6 +120,16 @@ WHERE conversation = :conversation
 -- name: erasure_loose_entries
 SELECT id, sender, state, message_id FROM tracked_entry WHERE conversation IS NULL AND id > :after ORDER BY id LIMIT :limit
 
+-- Answers whole, which wait for what they answer.
+-- name: erasure_answers
+SELECT id, key, file, substr(data, 1, :header),
+       (SELECT sender FROM tracked_entry AS entry
+        WHERE entry.organisation = held_answer.organisation AND entry.key = held_answer.key)
+FROM held_answer WHERE id > :after ORDER BY id LIMIT :limit
+
+-- name: erasure_forget_answer
+DELETE FROM held_answer WHERE id = ?
+
 -- name: erasure_bounces
 SELECT id, message_id, status FROM tracked_bounce WHERE id > :after ORDER BY id LIMIT :limit
 
