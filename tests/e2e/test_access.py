@@ -237,13 +237,13 @@ def test_a_certificate_that_has_gone_stops_no_listener_and_no_reload_takes_effec
     certificate.rename(away)
     gone = place.relay.wait_for_event("credentials-refused", where="submission")
     assert "No such file" in gone["error"]
-    refused = place.relay.cli("reload", check=False)
+    refused = place.relay.cli_here("reload", check=False)
     assert refused.returncode != 0
     assert "cert.pem" in refused.stdout + refused.stderr
     with SmtpClient(place.port("submission")) as client:
         client.start_tls(place.context())  # the old one goes on
     away.rename(certificate)
-    place.relay.cli("reload")
+    place.relay.cli_here("reload")
 
 
 def test_changed_certificates_and_accounts_are_taken_up_while_it_runs(place: Place) -> None:

@@ -60,15 +60,15 @@ def test_a_refused_reload_and_forgotten_orders_are_told_of_until_they_are_mended
         good = relay.configuration.read_text()
         relay.configuration.write_text(good + "\nnonsense: 1\n")
         relay.reload()
-        relay.cli("bypass", "on", "--socket", str(relay.settings["control"]["socket"]))
+        relay.cli_here("bypass", "on", "--socket", str(relay.settings["control"]["socket"]))
         relay.configuration.write_text(good)
-        relay.cli("queue", "freeze", "out")
-        relay.cli("drain")
+        relay.cli_here("queue", "freeze", "out")
+        relay.cli_here("drain")
         wanted = {"reload-refused", "bypass", "frozen", "draining"}
         wait_until(lambda: wanted <= kinds(relay), 60, lambda: f"alerts; there are {kinds(relay)}")
-        wait_until(lambda: "ALERTS: 4" in relay.cli("status").stdout, 60, "a status that counts them")
+        wait_until(lambda: "ALERTS: 4" in relay.cli_here("status").stdout, 60, "a status that counts them")
         for order in (["bypass", "off"], ["queue", "thaw", "out"], ["undrain"]):
-            relay.cli(*order)
+            relay.cli_here(*order)
         relay.reload()
         wait_until(lambda: command(relay) == (0, []), 60, lambda: "its end")
     finally:

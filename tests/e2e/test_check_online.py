@@ -34,7 +34,7 @@ class Site:
     def check(self, *arguments: str) -> tuple[int, dict[str, list[dict[str, str]]]]:
         """Exit code, and lines by `kind name`."""
         self.relay.write_settings()
-        done = self.relay.cli("check", "--online", "--json", *arguments, check=False)
+        done = self.relay.cli_here("check", "--online", "--json", *arguments, check=False)
         answer = json.loads(done.stdout)
         assert answer["ok"] is (done.returncode == 0)
         return done.returncode, {f"{each['kind']} {each['name']}": each["lines"] for each in answer["online"]}
@@ -110,7 +110,7 @@ def test_everything_in_order(site: Site) -> None:
 def test_as_text_for_people(site: Site) -> None:
     site.dns.records["s1._domainkey.example.com"] = [("TXT", "v=DKIM1; k=rsa; p=")]
     site.relay.write_settings()
-    done = site.relay.cli("check", "--online", "--only", "key", check=False)
+    done = site.relay.cli_here("check", "--online", "--only", "key", check=False)
     assert done.returncode == 1
     lines = done.stdout.splitlines()
     assert lines[0].startswith("ok: 0 rules")
@@ -177,7 +177,7 @@ def test_some_by_their_names(site: Site) -> None:
     assert list(found) == [
         "machine disk of the spool", "machine disk of the logs", "directory default", "domain example.com",
     ]  # fmt: skip
-    done = site.relay.cli("check", "--online", "--only", "ouut", check=False)
+    done = site.relay.cli_here("check", "--online", "--only", "ouut", check=False)
     assert done.returncode == 2
     assert "nothing here is called 'ouut'; did you mean 'out'?" in done.stderr
 

@@ -147,7 +147,7 @@ def test_explaining_writes_the_copy_and_keeps_nothing(running: Running, tmp_path
     path = tmp_path / "mail.eml"
     path.write_bytes(message("explained", part(b"MZ explained", "other.exe")))
     before = sorted(running.kept.iterdir())
-    done = running.relay.cli(
+    done = running.relay.cli_here(
         "explain",
         str(path),
         "--from",

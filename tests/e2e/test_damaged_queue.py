@@ -75,7 +75,7 @@ def test_mail_is_refused_until_the_queue_is_set_aside_and_what_can_be_read_comes
         listed = relay.cli("queue", "list", check=False)
         assert listed.returncode == 1
         assert "is damaged" in listed.stderr
-        assert "CLOSED" in relay.cli("status").stdout
+        assert "CLOSED" in relay.cli_here("status").stdout
         assert "damaged-" in json.loads(relay.cli("queue", "begin-anew", "--json").stdout)["set_aside"]
         _wait_until_taken(relay)
         assert "whole" in relay.cli("queue", "begin-anew", check=False).stderr
@@ -140,7 +140,7 @@ def test_what_mends_itself_needs_no_restart(tmp_path: Path) -> None:
             assert _mail_from(relay) == (451, "4.3.0")
             assert "Read-only file system" in relay.events("spool-closed")[-1]["error"]
             _remount(folder / "spool", "rw")
-            assert "has version 99" in relay.cli("queue", "list", check=False).stderr
+            assert "has version 99" in relay.cli_here("queue", "list", check=False).stderr
             assert _mail_from(relay) == (451, "4.3.0")
             _renumber(folder / "spool", version)
             _wait_until_taken(relay)

@@ -147,27 +147,27 @@ def test_check_asks_the_servers_and_knows_their_groups(relay: Relay, samba: Samb
     assert "Compny" in warning["what"]
     assert "company" in warning["mend"]
     relay.write_rules(RULES)
-    assert json.loads(relay.cli("check", "--json").stdout)["warnings"] == []
+    assert json.loads(relay.cli_here("check", "--json").stdout)["warnings"] == []
 
 
 def test_check_warns_of_servers_that_do_not_answer_and_of_passwords(relay: Relay, samba: Samba) -> None:
     samba.stop()
-    done = relay.cli("check")
+    done = relay.cli_here("check")
     assert f"warning: {relay.configuration}:" in done.stdout
     assert f"{samba.address}:636: cannot connect: " in done.stdout
     assert "\nok: 3 rules, 1 templates" in done.stdout
     samba.start()
     (relay.folder / "password").write_text("wrong")
-    assert f"{samba.address}:636: bind refused: wrong" in relay.cli("check").stdout
+    assert f"{samba.address}:636: bind refused: wrong" in relay.cli_here("check").stdout
     (relay.folder / "password").write_text(ACCOUNT_PASSWORD)
     relay.settings["organisation"]["directory"]["bases"] = [f"OU=Nowhere,{BASE}"]
     relay.write_settings()
-    assert f"there is no OU=Nowhere,{BASE}, or the account may not read it" in relay.cli("check").stdout
+    assert f"there is no OU=Nowhere,{BASE}, or the account may not read it" in relay.cli_here("check").stdout
 
 
 def test_show_and_report(relay: Relay, samba: Samba) -> None:
     samba.start()
-    shown = json.loads(relay.cli("directory", "show", "jane@example.com", "--json").stdout)
+    shown = json.loads(relay.cli_here("directory", "show", "jane@example.com", "--json").stdout)
     assert (shown["address"], shown["kind"], shown["manager"]) == ("jane.doe@example.com", "person", "boss@example.com")
     assert {"company", "ring", "sales"} <= set(shown["groups"])
     assert shown["photo_octets"] == len(PHOTO)
@@ -175,7 +175,7 @@ def test_show_and_report(relay: Relay, samba: Samba) -> None:
     relay.write_template(
         "signature", "<p>{{ sender.title }} {{ manager.displayName }}</p>\n", "{{ sender.department }}\n"
     )
-    done = relay.cli("directory", "report", "--json", check=False)
+    done = relay.cli_here("directory", "report", "--json", check=False)
     assert done.returncode == 1, done.stderr
     (report,) = json.loads(done.stdout)["organisations"]
     assert report["lacking"] == {
@@ -189,14 +189,14 @@ def test_show_and_report(relay: Relay, samba: Samba) -> None:
     }  # fmt: skip
     samba.stop()
     for command in (("show", "jane@example.com"), ("report",)):
-        done = relay.cli("directory", *command, check=False)
+        done = relay.cli_here("directory", *command, check=False)
         assert (done.returncode, done.stdout) == (1, "")
         assert "the directory does not answer; `stampline check` says why" in done.stderr
 
 
 def test_check_online_tries_the_directory(relay: Relay, samba: Samba) -> None:
     def check() -> tuple[int, list[str]]:
-        done = relay.cli("check", "--online", "--only", "directory", "--json", check=False)
+        done = relay.cli_here("check", "--online", "--only", "directory", "--json", check=False)
         (probe,) = json.loads(done.stdout)["online"]
         return done.returncode, [f"{line['status']}: {line['what']}" for line in probe["lines"]]
 

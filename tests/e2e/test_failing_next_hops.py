@@ -118,7 +118,7 @@ def test_dead_and_silent_next_hops_slow_nobody(tmp_path: Path) -> None:
                         assert answer.code == 250
                     client.send("jane@example.com", ["r@customer.example"], simple_message(f"good{number}"))
                     good.wait_for(number + 1, 60)  # before the next: it does not wait behind what is stuck
-            entries = json.loads(relay.cli("queue", "list", "--json").stdout)
+            entries = json.loads(relay.cli_here("queue", "list", "--json").stdout)
             assert len(entries) == 400, "all the others still wait"
             assert relay.events("next-hop-stopped"), "the dead one is left alone"
 

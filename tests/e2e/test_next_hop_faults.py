@@ -239,7 +239,7 @@ def test_each_fault_has_its_outcome_and_its_line(site: Site, case: Case) -> None
 def test_the_queue_keeps_what_was_deferred_and_why(site: Site) -> None:
     deferred = [case for case in CASES if case.action == "deferred"]
     replies = {_event(site, case)["queue_id"]: case.says for case in deferred}
-    entries = {entry["queue_id"]: entry for entry in json.loads(site.relay.cli("queue", "list", "--json").stdout)}
+    entries = {entry["queue_id"]: entry for entry in json.loads(site.relay.cli_here("queue", "list", "--json").stdout)}
     for queue_id, says in replies.items():
         (recipient,) = entries[queue_id]["recipients"]
         assert says in recipient["last_reply"]

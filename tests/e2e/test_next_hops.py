@@ -79,9 +79,9 @@ def test_mail_goes_straight_to_the_servers_of_each_domain(tmp_path: Path) -> Non
                 assert failed["eve@null.example"].startswith("556 5.1.10")
                 assert failed["bob@none.example"].startswith("550 5.1.2")
                 assert failed["routed@example.com"].startswith("550 5.1.2"), "a rule's route goes by MX, too"
-                listed = relay.cli("queue", "list", "--next-hop", "direct/dead.example", "--json").stdout
+                listed = relay.cli_here("queue", "list", "--next-hop", "direct/dead.example", "--json").stdout
                 assert [entry["queue_id"] for entry in json.loads(listed)] == [answer.queue_id]
-                assert "direct/dead.example" in relay.cli("queue", "show", answer.queue_id).stdout
+                assert "direct/dead.example" in relay.cli_here("queue", "show", answer.queue_id).stdout
 
 
 def test_a_next_hop_that_hangs_leaves_the_others_their_way(tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_exim_takes_mail_over_tls_after_a_login(tmp_path: Path, authority: trust
             (tmp_path / "password").write_text("right\n")
             relay.stop()
             relay.start()
-            relay.cli("queue", "retry", "--all")
+            relay.cli_here("queue", "retry", "--all")
             arrived = sink.wait_for_message(b"<login@")
             assert arrived.rcpt_to == ("joe@customer.example",)
             delivered = relay.wait_for_event("delivered", queue_id=answer.queue_id)

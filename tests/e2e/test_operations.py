@@ -87,7 +87,7 @@ def test_a_waiting_message_keeps_the_decision_that_was_made(tmp_path: Path) -> N
 
 
 def test_bypass_relays_everything_as_it_comes_until_switched_off(running: Running) -> None:
-    running.relay.cli("bypass", "on", "--for", "1h")
+    running.relay.cli_here("bypass", "on", "--for", "1h")
     for number in range(6):  # all workers
         _send(running.relay, number)
     arrived = running.sink.wait_for(6)
@@ -99,7 +99,7 @@ def test_bypass_relays_everything_as_it_comes_until_switched_off(running: Runnin
 
 
 def test_bypass_survives_a_restart(running: Running) -> None:
-    running.relay.cli("bypass", "on")
+    running.relay.cli_here("bypass", "on")
     running.relay.stop()
     running.relay.start()
     _send(running.relay, "after")
@@ -110,7 +110,7 @@ def test_bypass_survives_a_restart(running: Running) -> None:
 
 
 def _listed(relay: Relay, *arguments: str) -> list[dict[str, Any]]:
-    listed: list[dict[str, Any]] = json.loads(relay.cli("queue", "list", "--json", *arguments).stdout)
+    listed: list[dict[str, Any]] = json.loads(relay.cli_here("queue", "list", "--json", *arguments).stdout)
     return listed
 
 
@@ -127,7 +127,7 @@ def test_the_queue_is_listed_shown_retried_and_emptied_by_hand(tmp_path: Path) -
         relay.cli("queue", "delete", ids[2])
         assert sorted(entry["queue_id"] for entry in _listed(relay)) == sorted(ids[:2])
         with Sink(port=port) as sink:
-            relay.cli("queue", "retry", ids[0])
+            relay.cli_here("queue", "retry", ids[0])
             assert sink.wait_for_message(b"<0@", 60).rcpt_to == ("r0@customer.example",)
             wait_until(lambda: [e["queue_id"] for e in _listed(relay)] in ([], [ids[1]]), 60, "a shorter queue")
         assert all(b"<2@" not in a.data for a in sink.arrived)
@@ -146,7 +146,7 @@ rules:
         assert sink.wait_for(1)[0].rcpt_to == ("r@customer.example",)
         relay.wait_for_event("held", queue_id=answer.queue_id)
         assert [e["queue_id"] for e in _listed(relay, "--state", "held")] == [answer.queue_id]
-        relay.cli("queue", "release", answer.queue_id)
+        relay.cli_here("queue", "release", answer.queue_id)
         released = sink.wait_for(2)[1]
         relay.wait_until_settled(answer.queue_id)
     assert released.rcpt_to == ("r@held.example",)

@@ -102,7 +102,7 @@ def test_implicit_tls_and_a_load_balancer_in_front(tmp_path: Path) -> None:
         }
         relay.write_settings()
         try:
-            relay.cli("check")
+            relay.cli_here("check")
             relay.start()
             with socket.create_connection(("127.0.0.1", relay.port), timeout=60) as connection:
                 connection.sendall(b"PROXY TCP4 192.0.2.7 127.0.0.1 4711 465\r\n")

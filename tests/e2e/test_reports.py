@@ -214,7 +214,7 @@ def test_a_late_message_is_told_of_once_and_delivered_later(around: Neighbours) 
     assert "need not send the message again" in report.text
     before = len(around.events("deferred", queue_id))
     wait_until(lambda: len(around.events("deferred", queue_id)) > before + 1, 60, "later attempts")
-    around.relay.cli("queue", "delete", queue_id)
+    around.relay.cli_here("queue", "delete", queue_id)
     assert len(around.reports(message_id)) == 1
 
 

@@ -43,7 +43,7 @@ def mails(folder: Path) -> list[bytes]:
 
 
 def queue(relay: Relay) -> list[dict[str, object]]:
-    listed: list[dict[str, object]] = json.loads(relay.cli("queue", "list", "--json").stdout)
+    listed: list[dict[str, object]] = json.loads(relay.cli_here("queue", "list", "--json").stdout)
     return listed
 
 

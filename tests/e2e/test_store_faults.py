@@ -73,7 +73,7 @@ def _opens_again(relay: Relay, since: int) -> None:
 
 
 def _queued(relay: Relay) -> set[str]:
-    return {entry["queue_id"] for entry in json.loads(relay.cli("queue", "list", "--json").stdout)}
+    return {entry["queue_id"] for entry in json.loads(relay.cli_here("queue", "list", "--json").stdout)}
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def test_death_leaves_one_conversation_and_one_copy(tmp_path: Path, point: str) 
             assert names == {"ticket-1"}
             wait_until(lambda: to(sink, PROCESSING), 60, "a copy")
             running.relay.stop()  # which lets what is in hand end
-            assert not running.relay.cli("queue", "list", "--json", check=False).stdout.count(PROCESSING)
+            assert not running.relay.cli_here("queue", "list", "--json", check=False).stdout.count(PROCESSING)
         finally:
             running.relay.clean_up()
         # A copy's own delivery may be repeated, with the same Message-ID.

@@ -62,12 +62,12 @@ def test_a_configuration_that_cannot_be_read_is_refused_and_the_old_one_goes_on(
     relay, sink = shared
     away = relay.folder / "away"
     (relay.folder / "rules").rename(away)
-    refused = relay.cli("reload", check=False)
+    refused = relay.cli_here("reload", check=False)
     assert refused.returncode != 0
     assert "there is no folder" in refused.stdout + refused.stderr
     _goes(relay, sink, "old-rules")
     away.rename(relay.folder / "rules")
-    relay.cli("reload")
+    relay.cli_here("reload")
     _goes(relay, sink, "rules-again")
 
 
@@ -77,7 +77,7 @@ def test_a_control_socket_that_is_taken_away_comes_back(shared: tuple[Relay, Sin
     socket.unlink()
     _goes(relay, sink, "without-socket")
     wait_until(socket.exists, 60, "the control socket")
-    assert "up since" in relay.cli("status").stdout
+    assert "up since" in relay.cli_here("status").stdout
     shutil.rmtree(socket.parent)
     wait_until(socket.exists, 60, "the control socket and its folder")
-    assert "up since" in relay.cli("status").stdout
+    assert "up since" in relay.cli_here("status").stdout

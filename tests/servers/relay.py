@@ -324,7 +324,10 @@ class Relay:
         """As `cli`, in this process: for what is asked often, where a process of its own would show nothing more."""
         output, errors = io.StringIO(), io.StringIO()
         with redirect_stdout(output), redirect_stderr(errors):
-            code = main([*arguments, "--config", str(self.configuration)])
+            try:
+                code = main([*arguments, "--config", str(self.configuration)])
+            except SystemExit as exc:  # so argparse ends
+                code = int(exc.code or 0)
         if check and code != 0:
             raise AssertionError(f"{arguments} ended with {code}: {output.getvalue()}{errors.getvalue()}")
         return subprocess.CompletedProcess(arguments, code, output.getvalue(), errors.getvalue())

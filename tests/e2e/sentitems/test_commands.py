@@ -78,7 +78,7 @@ def found(relay: Relay, sent: EmailMessage) -> list[bytes]:
 
 
 def as_json(relay: Relay, *arguments: str) -> Any:
-    return json.loads(relay.cli("sentitems", *arguments, "--json").stdout)
+    return json.loads(relay.cli_here("sentitems", *arguments, "--json").stdout)
 
 
 def job_of(relay: Relay, sent: EmailMessage) -> dict[str, Any]:
@@ -95,20 +95,20 @@ def wait_for_job(relay: Relay, sent: EmailMessage, **fields: Any) -> dict[str, A
 def test_pause_keeps_jobs_waiting_and_resume_lets_them_go(relay: Relay) -> None:
     sent = message()
     keep(relay, sent)
-    assert "PAUSED" in relay.cli("sentitems", "pause").stdout or as_json(relay, "status")["switch"] == "paused"
-    assert "was already paused" in relay.cli("sentitems", "pause").stdout
+    assert "PAUSED" in relay.cli_here("sentitems", "pause").stdout or as_json(relay, "status")["switch"] == "paused"
+    assert "was already paused" in relay.cli_here("sentitems", "pause").stdout
     queue_id = send(relay, sent)
     relay.wait_until_settled(queue_id)
     (job,) = as_json(relay, "list", "--queue-id", queue_id)
     assert job["state"] == "waiting"
     assert job["mailbox"] == "jane@example.com"
     assert job["copies"][0]["queue_id"] == queue_id
-    status = relay.cli("sentitems", "status").stdout
+    status = relay.cli_here("sentitems", "status").stdout
     assert "PAUSED" in status
     assert "1 waiting" in status
     assert "works" in status
     assert "the next job is due" not in status
-    shown = relay.cli("sentitems", "show", job["id"][:8]).stdout
+    shown = relay.cli_here("sentitems", "show", job["id"][:8]).stdout
     assert "waiting" in shown
     assert "PAUSED" in shown
     assert "1 recipient outside" in shown
@@ -132,28 +132,28 @@ def test_a_job_whose_item_is_missing_can_be_tried_again_or_skipped(relay: Relay)
         job = wait_for_job(relay, each, reason="not-found")
         assert job["state"] == "waiting"
         assert job["due_at"] is not None
-    listed = relay.cli("sentitems", "list", "--reason", "not-found", "--mailbox", "*@example.com").stdout
+    listed = relay.cli_here("sentitems", "list", "--reason", "not-found", "--mailbox", "*@example.com").stdout
     assert "2 waiting (not-found 2)" in listed
     skipped = relay.cli("sentitems", "skip", "--message-id", str(never["Message-ID"]))
     assert skipped.stdout == "skipped: 1\n"
     assert (job_of(relay, never)["state"], job_of(relay, never)["reason"]) == ("skipped", "by-administrator")
-    assert "an administrator" in relay.cli("sentitems", "show", str(never["Message-ID"])).stdout
+    assert "an administrator" in relay.cli_here("sentitems", "show", str(never["Message-ID"])).stdout
 
-    relay.cli("sentitems", "pause")  # or it is tried again by itself meanwhile
+    relay.cli_here("sentitems", "pause")  # or it is tried again by itself meanwhile
     wait_until(lambda: not job_of(relay, late)["is_being_worked_on"], 60, "the end of an attempt")
     keep(relay, late)
     job = job_of(relay, late)
     assert as_json(relay, "retry", "--dry-run", job["id"]) == {"would_be_retried": 1}
     assert as_json(relay, "retry", job["id"]) == {"retried": 1}
     assert job_of(relay, late)["due_at"] != job["due_at"]
-    relay.cli("sentitems", "resume")
+    relay.cli_here("sentitems", "resume")
     wait_for_job(relay, late, state="done")
     assert len(found(relay, late)) == 1
     assert found(relay, never) == []
 
 
 def test_a_server_that_nobody_knows_may_be_a_typing_error(relay: Relay) -> None:
-    done = relay.cli("sentitems", "list", "--server", "mailbox")
+    done = relay.cli_here("sentitems", "list", "--server", "mailbox")
     assert done.stdout == "0 jobs\n"
     assert "there is no mailbox server mailbox; the configuration has mailboxes" in done.stderr
 
@@ -163,19 +163,19 @@ def test_off_makes_no_jobs_and_on_makes_them_again(relay: Relay) -> None:
         sent = message()
         keep(relay, sent)
         relay.wait_until_settled(send(relay, sent))
-        is_made = relay.cli("sentitems", "show", str(sent["Message-ID"]), check=False).returncode == 0
+        is_made = relay.cli_here("sentitems", "show", str(sent["Message-ID"]), check=False).returncode == 0
         if is_made:
             wait_for_job(relay, sent, state="done")
         else:
             assert b"Example Ltd" not in found(relay, sent)[0]
         return is_made
 
-    relay.cli("sentitems", "off")
+    relay.cli_here("sentitems", "off")
     try:
         assert as_json(relay, "status")["switch"] == "off"
         wait_until(lambda: not makes_a_job(), 60, "the switch to be noticed")
     finally:
-        relay.cli("sentitems", "on")
+        relay.cli_here("sentitems", "on")
     wait_until(makes_a_job, 60, "the switch to be noticed")
 
 
@@ -199,10 +199,10 @@ def test_check_without_a_mailbox_only_looks(relay: Relay) -> None:
 
 
 def test_check_says_what_is_wrong_and_how_to_mend_it(relay: Relay) -> None:
-    done = relay.cli("sentitems", "check", "--mailbox", "nobody@example.com", check=False)
+    done = relay.cli_here("sentitems", "check", "--mailbox", "nobody@example.com", check=False)
     assert done.returncode == 1
     assert "see whether the address is right" in done.stdout
-    done = relay.cli("sentitems", "check", "--outside", "jane@example.com", check=False)
+    done = relay.cli_here("sentitems", "check", "--outside", "jane@example.com", check=False)
     assert done.returncode == 1
     assert "limit what the account may open" in done.stdout
 
@@ -221,6 +221,6 @@ def test_check_says_what_is_wrong_and_how_to_mend_it(relay: Relay) -> None:
     ids=lambda value: "-".join(value) if isinstance(value, tuple) else "",
 )
 def test_what_makes_no_sense_is_said(relay: Relay, arguments: tuple[str, ...], says: str) -> None:
-    done = relay.cli("sentitems", *arguments, check=False)
+    done = relay.cli_here("sentitems", *arguments, check=False)
     assert done.returncode == 2
     assert says in done.stderr

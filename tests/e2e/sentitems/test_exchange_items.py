@@ -427,8 +427,8 @@ def test_what_was_made_is_known_again_where_searches_are_late(exchange: Exchange
     name = exchange.send(mailbox, message(new_id(), mailbox))
     assert exchange.outcome(mailbox, name) == "waiting outcome-unknown"
     wait_until(lambda: len(exchange.items(mailbox)) == 2, 60, "the item whose answer was lost")
-    exchange.relay.cli("sentitems", "retry", "--message-id", name)
+    exchange.relay.cli_here("sentitems", "retry", "--message-id", name)
     exchange.server.release(mailbox)
-    exchange.relay.cli("sentitems", "retry", "--message-id", name)
+    exchange.relay.cli_here("sentitems", "retry", "--message-id", name)
     exchange.until_replaced(mailbox, name)
     assert [entry.operation for entry in exchange.server.log() if entry.mailbox == mailbox].count("CreateItem") == 1

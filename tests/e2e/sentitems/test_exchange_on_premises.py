@@ -62,7 +62,7 @@ class OnPremises:
                 return True
             told = [event for event in self.relay.events("sent-item") if event["mailbox"] == mailbox]
             if told and told[-1]["state"] == "waiting":  # again and again: what is being worked on can't be hastened
-                self.relay.cli("sentitems", "retry", "--mailbox", mailbox)
+                self.relay.cli_here("sentitems", "retry", "--mailbox", mailbox)
             return False
 
         wait_until(replaced, 60, lambda: f"stamped items of {mailbox}: {counts(self.relay)}")
@@ -158,16 +158,16 @@ def test_a_certificate_that_is_not_trusted_stops_the_server_until_somebody_mends
     relay, mailbox = on_premises.relay, on_premises.mailbox()
     trusted = on_premises.ca_file.read_bytes()
     trustme.CA().cert_pem.write_to_path(str(on_premises.ca_file))
-    relay.cli("reload")
+    relay.cli_here("reload")
     on_premises.exchange.forget()
     on_premises.send(mailbox)
     relay.wait_for_event("mailbox-server-stopped", server="exchange", reason="tls-failed")
     relay.wait_for_event("alert", key="sent-items-server:exchange")
     told = "mailbox server exchange is STOPPED"
-    wait_until(lambda: told in relay.cli("status").stdout, 60, "a status that tells")
+    wait_until(lambda: told in relay.cli_here("status").stdout, 60, "a status that tells")
     assert on_premises.exchange.log() == []
     on_premises.ca_file.write_bytes(trusted)
-    relay.cli("sentitems", "resume", "--server", "exchange")
+    relay.cli_here("sentitems", "resume", "--server", "exchange")
     on_premises.until_replaced(mailbox)
     relay.wait_for_event("alert-over", key="sent-items-server:exchange")
 
@@ -183,7 +183,7 @@ def test_one_request_at_a_time_is_made_for_a_mailbox(on_premises: OnPremises) ->
 
 def test_a_walk_through_a_mailbox_is_all_well(on_premises: OnPremises) -> None:
     mailbox = on_premises.mailbox()
-    told = on_premises.relay.cli("sentitems", "check", "--mailbox", mailbox, "--json").stdout
+    told = on_premises.relay.cli_here("sentitems", "check", "--mailbox", mailbox, "--json").stdout
     assert "failed" not in json.dumps(json.loads(told))
     assert "Exchange 2016 (15.1.2507.58)" in told
     assert on_premises.sent(mailbox) == []
@@ -202,7 +202,7 @@ def test_a_password_that_was_changed_is_tried_once_and_the_server_left_alone(on_
     assert on_premises.exchange.counters().wrong_sign_ins[ACCOUNT] == wrong_before + 1
     assert {mailbox: on_premises.sent(mailbox)[0].id for mailbox in mailboxes} == originals
     on_premises.exchange.change_account(ACCOUNT, password=PASSWORD)
-    on_premises.relay.cli("sentitems", "resume", "--server", "exchange")
+    on_premises.relay.cli_here("sentitems", "resume", "--server", "exchange")
     for mailbox in mailboxes:
         on_premises.until_replaced(mailbox)
     logs = (on_premises.relay.folder / "log").glob("*.log")

@@ -64,7 +64,7 @@ class Online:
                 return True
             told = [event for event in self.relay.events("sent-item") if event["mailbox"] == mailbox]
             if told and told[-1]["state"] == "waiting":  # again and again: what is being worked on can't be hastened
-                self.relay.cli("sentitems", "retry", "--mailbox", mailbox)
+                self.relay.cli_here("sentitems", "retry", "--mailbox", mailbox)
             return False
 
         wait_until(replaced, 60, lambda: f"one stamped item of {mailbox}: {counts(self.relay)}")
@@ -188,7 +188,9 @@ def test_a_mailbox_out_of_scope_is_denied_and_left_alone(online: Online) -> None
     original = online.send(DENIED)
     online.relay.wait_for_event("sent-item", mailbox=DENIED, reason="access-denied")
     assert [item.id for item in online.sent(DENIED)] == [original]
-    checked = online.relay.cli("sentitems", "check", "--outside", DENIED, "--mailbox", online.mailbox(), check=False)
+    checked = online.relay.cli_here(
+        "sentitems", "check", "--outside", DENIED, "--mailbox", online.mailbox(), check=False
+    )
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 

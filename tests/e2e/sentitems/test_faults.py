@@ -157,12 +157,12 @@ def test_a_full_mailbox_is_tried_once_a_day_and_three_times(site: Exchanges) -> 
         site.clock.forward(_DAY + 1)
     site.until_told(name, "given-up", "quota")
     assert site.is_as_it_was(name)
-    site.relay.cli("sentitems", "retry", "--message-id", name)
+    site.relay.cli_here("sentitems", "retry", "--message-id", name)
     site.until_stamped(name)
 
 
 def _attempts(site: Exchanges, name: str) -> int:
-    (job,) = json.loads(site.relay.cli("sentitems", "list", "--message-id", name, "--json").stdout)
+    (job,) = json.loads(site.relay.cli_here("sentitems", "list", "--message-id", name, "--json").stdout)
     return int(job["attempts"])
 
 
@@ -191,7 +191,7 @@ def test_a_password_that_was_changed_is_tried_three_times_and_the_account_is_not
     assert not site.exchange.is_locked(account)
     assert all(site.is_as_it_was(name) for name in names)
     site.exchange.change_account(account, password=PASSWORD)
-    site.relay.cli("sentitems", "resume", "--server", "locked")
+    site.relay.cli_here("sentitems", "resume", "--server", "locked")
     site.until_stamped(*names)
     site.relay.wait_for_event("alert-over", key="sent-items-server:locked")
 
@@ -215,7 +215,7 @@ def test_an_account_without_rights_stops_its_server_alone(site: Exchanges, kind:
     site.until_stamped(site.send(site.mailbox("well")))
     assert len(site.requests(mailbox)) == 3
     site.exchange.heal()
-    site.relay.cli("sentitems", "resume", "--server", kind)
+    site.relay.cli_here("sentitems", "resume", "--server", kind)
     site.until_stamped(name)
 
 

@@ -120,6 +120,6 @@ def test_a_secret_that_has_expired_stops_the_server_and_is_tried_three_times(onl
     assert online.oauth.token_requests == before + 3
     for secret in online.app.secrets:
         secret.expires_at = datetime.now(UTC) + timedelta(days=1)
-    online.relay.cli("sentitems", "resume", "--server", "online")
+    online.relay.cli_here("sentitems", "resume", "--server", "online")
     online.until_stamped(mailbox)
     online.relay.wait_for_event("alert-over", key="sent-items-server:online")

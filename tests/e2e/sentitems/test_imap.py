@@ -89,6 +89,6 @@ def test_a_mailbox_that_the_server_does_not_open_is_skipped(running: Running) ->
 
 
 def test_a_walk_through_a_mailbox_is_all_well(running: Running) -> None:
-    told = json.loads(running.relay.cli("sentitems", "check", "--mailbox", JANE, "--json").stdout)
+    told = json.loads(running.relay.cli_here("sentitems", "check", "--mailbox", JANE, "--json").stdout)
     assert "failed" not in json.dumps(told)
     assert "Dovecot" in json.dumps(told)

@@ -259,7 +259,7 @@ def _until_all_are_stamped(relay: Relay, peer: Peer, names: Mapping[str, str]) -
     """Jobs that wait are hastened, again and again: one that is being worked on can't be."""
 
     def are_stamped() -> bool:
-        relay.cli("sentitems", "retry", "--all")
+        relay.cli_here("sentitems", "retry", "--all")
         return all(peer.items(mailbox, name) == [True] for mailbox, name in names.items())
 
     wait_until(are_stamped, 60, lambda: f"{[peer.items(*each) for each in names.items()]} {counts(relay)}")

@@ -68,7 +68,7 @@ def test_a_clock_that_leaps_a_day_and_back_gives_nothing_up(tmp_path: Path, sink
             clock.forward(leap)
             wait_until(lambda before=before: len(relay.events("clock-leapt")) > before, 60, "the leap")  # type: ignore[misc]
         mailboxes.put("jane", message("<late@example.com>"))
-        relay.cli("sentitems", "retry", "--all")
+        relay.cli_here("sentitems", "retry", "--all")
         _until_stamped(relay, mailboxes, "<late@example.com>")
         assert counts(relay) == {"done": 1}
 
@@ -83,12 +83,12 @@ def test_jobs_that_wait_when_sent_items_goes_wait_until_it_comes_again(tmp_path:
         relay.wait_for_event("sent-item", state="waiting", reason="not-found")
         relay.settings["organisation"]["sent_items"] = None
         relay.write_settings()
-        relay.cli("reload")
+        relay.cli_here("reload")
         wait_until(lambda: not process(relay), 60, "the end of the process")
         mailboxes.put("jane", message("<m@example.com>"))
         relay.settings["organisation"] |= settings
         relay.write_settings()
-        relay.cli("reload")
+        relay.cli_here("reload")
         _until_stamped(relay, mailboxes, "<m@example.com>")
 
 
@@ -101,7 +101,7 @@ def test_who_keeps_no_sent_items_is_looked_for_once_a_message(tmp_path: Path, ho
         relay = site.relay
         relay.settings["organisation"]["sent_items"]["search_for"] = "0s"
         relay.write_settings()
-        relay.cli("reload")
+        relay.cli_here("reload")
         for _ in range(3):
             name = site.send(printer, is_kept=False)
             relay.wait_for_event("sent-item", message_id=name, state="given-up", reason="not-found")
@@ -109,4 +109,4 @@ def test_who_keeps_no_sent_items_is_looked_for_once_a_message(tmp_path: Path, ho
         names = [site.send(printer, is_kept=False) for _ in range(how_many)]
         wait_until(lambda: counts(relay).get("skipped/not-found") == how_many, 120, lambda: str(counts(relay)))
         assert len(site.requests(printer)) <= len(names) + 1
-        assert json.loads(relay.cli("sentitems", "list", "--json").stdout)
+        assert json.loads(relay.cli_here("sentitems", "list", "--json").stdout)

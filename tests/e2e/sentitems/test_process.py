@@ -51,7 +51,7 @@ def reload_with(relay: Relay, changes: dict[str, Any]) -> None:
     """Another configuration of the organisation, in use."""
     relay.settings["organisation"] = merged(relay.settings["organisation"], changes)
     relay.write_settings()
-    relay.cli("reload")
+    relay.cli_here("reload")
 
 
 def put_and_submit(relay: Relay, mailboxes: Mailboxes, name: str) -> None:

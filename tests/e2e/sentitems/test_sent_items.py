@@ -107,7 +107,9 @@ def test_the_log_tells_nothing_of_what_messages_say(running: Running) -> None:
     running.mailboxes.put("jane", content)
     submit(running.relay, content)
     assert running.outcome(name) == "done"
-    shown = running.relay.cli("sentitems", "show", name).stdout + running.relay.cli("sentitems", "list").stdout
+    shown = (
+        running.relay.cli_here("sentitems", "show", name).stdout + running.relay.cli_here("sentitems", "list").stdout
+    )
     logged = "".join(path.read_text() for path in (running.relay.folder / "log").iterdir())
     assert name in logged
     assert name in shown
@@ -119,9 +121,9 @@ def test_an_item_that_comes_late_is_found(running: Running) -> None:
     submit(running.relay, message(name))
     assert running.outcome(name) == "waiting not-found"
     running.mailboxes.put("jane", message(name))
-    running.relay.cli("sentitems", "retry", "--message-id", name)
+    running.relay.cli_here("sentitems", "retry", "--message-id", name)
     wait_until(lambda: running.mailboxes.is_stamped("jane", name), 60, "the stamped item")
 
 
 def test_status_shows_the_process(running: Running) -> None:
-    assert "sentitems" in running.relay.cli("status").stdout
+    assert "sentitems" in running.relay.cli_here("status").stdout

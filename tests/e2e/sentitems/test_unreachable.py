@@ -170,11 +170,11 @@ def test_a_request_that_hangs_holds_up_no_reload_and_no_end(running: Running) ->
     relay = running.relay
     name = running.send("hanging")
     assert running.hangs.wait(20)
-    relay.cli("reload")
+    relay.cli_here("reload")
     running.mailboxes.put("jane", message("<after@example.com>"))
     submit(relay, message("<after@example.com>"))
     wait_until(lambda: running.mailboxes.is_stamped("jane", "<after@example.com>"), 60, "what came after the reload")
     assert relay.stop(20) == 0
     assert relay.wait_for_event("stopped", component="sentitems")["left"] == 1
-    (job,) = json.loads(relay.cli("sentitems", "list", "--message-id", name, "--json").stdout)
+    (job,) = json.loads(relay.cli_here("sentitems", "list", "--message-id", name, "--json").stdout)
     assert (job["state"], job["reason"]) == ("waiting", "interrupted")

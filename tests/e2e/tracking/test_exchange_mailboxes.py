@@ -138,7 +138,7 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_mailbox_can_be_tried(office: Office, kind: Kind) -> None:
-    done = office.relay.cli("mailbox", "test", _NAMES[kind], "--no-mail")
+    done = office.relay.cli_here("mailbox", "test", _NAMES[kind], "--no-mail")
     assert "Inbox/Tickets" in done.stdout
 
 
@@ -161,7 +161,7 @@ def test_killed_between_the_commit_and_the_server_it_takes_nothing_twice(office:
     office.deliver(kind, message(f"Killed by {kind}"))
     server = office.ews if kind == "ews" else office.graph
     server.fail("reset", operation=_AFTER[kind])  # nothing is done there, and we don't know
-    office.relay.cli("mailbox", "poll", _NAMES[kind], check=False)
+    office.relay.cli_here("mailbox", "poll", _NAMES[kind], check=False)
     office.relay.kill()
     office.relay.start()
     office.poll(kind)

@@ -80,7 +80,7 @@ def office(needs_dovecot: None, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 @pytest.mark.parametrize("kind", [pytest.param("imap", marks=pytest.mark.long), "pop3"])
 def test_a_mailbox_can_be_tried(office: Office, kind: str) -> None:
-    assert "localhost" in office.relay.cli("mailbox", "test", kind, "--no-mail").stdout
+    assert "localhost" in office.relay.cli_here("mailbox", "test", kind, "--no-mail").stdout
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -100,7 +100,7 @@ def test_what_arrives_becomes_records_once_and_what_is_too_large_is_set_aside(of
 def test_a_server_that_was_away_is_found_again(office: Office, kind: str) -> None:
     office.deliver(kind, _message(f"Away {kind}"))
     office.dovecot.stop()
-    office.relay.cli("mailbox", "poll", kind, check=False)
+    office.relay.cli_here("mailbox", "poll", kind, check=False)
     office.dovecot.start()
     office.poll(kind)
     assert titles(office.relay)[f"Away {kind}"] == 1
@@ -115,7 +115,7 @@ def test_killed_before_the_session_has_ended_it_takes_nothing_twice(office: Offi
         office.deliver(kind, _message(f"Killed {kind}"))
     office.relay.stop()
     office.relay.start(STAMPLINE_CRASH_AT="message-moved:2")
-    office.relay.cli("mailbox", "poll", kind, check=False)
+    office.relay.cli_here("mailbox", "poll", kind, check=False)
     office.relay.wait_for_event("worker-died", component="tracking")
     office.relay.kill()  # a successor of the process may have gone on by now, or not
     office.relay.start()

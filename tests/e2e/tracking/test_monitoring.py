@@ -135,7 +135,7 @@ def test_orders_by_the_command_line(tmp_path: Path, sink: Sink, boxes: Maildirs)
         relay.stop()
         relay.start()
         assert standing(relay, "help")["state"] == "paused"
-        assert "help: resumed" in relay.cli("mailbox", "resume", "help").stdout
+        assert "help: resumed" in relay.cli_here("mailbox", "resume", "help").stdout
         until_empty(boxes)
         for number in range(2, 5):
             boxes.put("help", message(number))
@@ -143,7 +143,7 @@ def test_orders_by_the_command_line(tmp_path: Path, sink: Sink, boxes: Maildirs)
         assert (report["help"]["progress"]["taken"], report["help"]["failure"]) == (3, "")
         unknown = relay.cli_here("mailbox", "poll", "hepl", check=False)
         assert (unknown.returncode, "'help'" in unknown.stderr) == (2, True)
-        assert "mailboxes=1" in relay.cli("status").stdout
+        assert "mailboxes=1" in relay.cli_here("status").stdout
         assert [event["order"] for event in relay.events("mailbox-ordered")][:2] == ["pause", "resume"]
         relay.stop()
         boxes.put("help", message(5))
@@ -165,7 +165,7 @@ def test_a_trial_sends_a_message_through_the_relay_sees_it_arrive_and_removes_it
         relay.settings["organisation"]["tracking"]["accounts"] = [account]
         relay.write_settings()
         relay.cli_here("reload")
-        done = json.loads(relay.cli("mailbox", "test", "help", "--json").stdout)
+        done = json.loads(relay.cli_here("mailbox", "test", "help", "--json").stdout)
         assert done["ok"]
         assert [step["is_good"] for step in done["steps"]] == [True] * len(done["steps"])
         assert "arriv" in done["steps"][-1]["what"]
@@ -175,7 +175,7 @@ def test_a_trial_sends_a_message_through_the_relay_sees_it_arrive_and_removes_it
         relay.cli_here("mailbox", "poll", "help")  # it is held no more
         assert titles(relay) == {"Printer 1": 1}
         (boxes.folder / "help").rename(boxes.folder / "away")
-        failed = relay.cli("mailbox", "test", "help", check=False)
+        failed = relay.cli_here("mailbox", "test", "help", check=False)
         assert failed.returncode == 1
         assert "✘" in failed.stdout
 

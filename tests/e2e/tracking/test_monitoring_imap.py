@@ -85,6 +85,6 @@ def test_a_wrong_password_opens_a_record_tells_and_closes_it_when_it_is_mended(
         with dovecot.session(HELP) as session:
             assert session.select("INBOX")[1] == [b"0"]
             assert session.select("StamplineProcessed")[1] == [b"2"]
-        tried = relay.cli("mailbox", "test", "help", "--no-mail").stdout
+        tried = relay.cli_here("mailbox", "test", "help", "--no-mail").stdout
         assert tried.count("✔") >= 5
         wait_until(lambda: relay.events("mailbox-trouble-over"), 60, "the end of the trouble")

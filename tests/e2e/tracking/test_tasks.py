@@ -200,25 +200,25 @@ def test_a_replay_does_not_wait_for_a_target_that_was_left_alone(office: Office)
 
 
 def test_an_account_is_listed_and_tried(office: Office) -> None:
-    listed = json.loads(office.relay.cli("outgoing", "list", "--json").stdout)
+    listed = json.loads(office.relay.cli_here("outgoing", "list", "--json").stdout)
     assert [(each["account"], each["by"], each["senders"]) for each in listed] == [
         ("post", "password, tls starttls", [SUPPORT])
     ]
-    assert "post" in office.relay.cli("outgoing", "list").stdout
+    assert "post" in office.relay.cli_here("outgoing", "list").stdout
     tried = office.relay.cli("outgoing", "test", "post", "--to", "admin@example.net").stdout
     assert re.search(r"connect and sign in: localhost port \d+ answers, TLSv1", tried)
     assert f"test mail from {SUPPORT}: taken for admin@example.net" in tried
     assert office.post.submitted[-1].recipients == ("admin@example.net",)
     assert b"Auto-Submitted: auto-generated" in office.post.submitted[-1].message
     office.post.users["desk"] = "another"
-    failed = office.relay.cli("outgoing", "test", "post", "--to", "admin@example.net", "--json", check=False)
+    failed = office.relay.cli_here("outgoing", "test", "post", "--to", "admin@example.net", "--json", check=False)
     office.post.users["desk"] = "secret"
     assert failed.returncode == 1
     (step,) = json.loads(failed.stdout)["steps"]
     assert step["is_good"] is False
     assert "535" in step["text"]
     assert "secret" not in failed.stdout
-    assert office.relay.cli("outgoing", "test", "nobody", check=False).returncode == 2
+    assert office.relay.cli_here("outgoing", "test", "nobody", check=False).returncode == 2
 
 
 def test_what_is_told_when_the_process_dies_is_told_again_by_the_same_key(tmp_path: Path) -> None:
@@ -226,7 +226,7 @@ def test_what_is_told_when_the_process_dies_is_told_again_by_the_same_key(tmp_pa
     with running(tmp_path, rules.replace("- notify", "- call: {sink: desk, event: again}\n      - notify"),
                  STAMPLINE_CRASH_AT="before-task-settle:2") as office:  # fmt: skip
         office.deliver()
-        office.relay.cli("mailbox", "poll", "support", check=False)
+        office.relay.cli_here("mailbox", "poll", "support", check=False)
         wait_until(lambda: "again" in [told["event"] for _, told in office.receiver.calls], 60, "the second call")
         office.relay.kill()
         office.relay.start()
@@ -245,7 +245,7 @@ def test_a_plug_in_that_kills_the_process_stops_nothing_but_itself(way: str, tmp
     with running(tmp_path, plugin=f"import os, signal\ndef hang(event): {way}\n") as office:
         for _ in range(3):
             office.deliver()
-        office.relay.cli("mailbox", "poll", "support", check=False)
+        office.relay.cli_here("mailbox", "poll", "support", check=False)
         wait_until(lambda: len(office.tasks("dead")) == 2, 90, "what killed us")
         assert {(task["target"], task["reason"]) for task in office.tasks("dead")} == {("stuck", "kills-us")}
         left = office.relay.wait_for_event("tracking-target-left-alone", target="stuck", reason="kills-us")
