@@ -192,7 +192,7 @@ class Http:
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as exc:
             if (failure := tls_failure(exc)) is not None:
                 raise TlsFailedError("tls", in_a_line(f"{host}: {failure}", 200)) from exc
-            raise EndpointDownError("unreachable", in_a_line(f"{host}: {type(exc).__name__} {exc}", 200)) from exc
+            raise EndpointDownError("authority-unreachable", in_a_line(f"{host}: {exc}", 200)) from exc
 
 
 def _is_object(text: str) -> bool:

@@ -15,6 +15,7 @@ from mta.ports import mailbox as port
 _NOT_OPENED = "not-opened"
 """Code of a SignInError of ours: a secret or a file that the configuration names can't be read."""
 _NOT_INSTALLED = "not-installed"
+_NO_AUTHORITY = "authority-unreachable"
 _MENDS: tuple[tuple[type[port.MailboxError], str], ...] = (
     (port.EndpointBusyError, "the server limits us, or is starting: see its throttling policy"),
     (port.EndpointOverloadedError, "the server has too many connections of this account: see what else uses it"),
@@ -34,6 +35,8 @@ def mend_of(error: Exception, settings: MonitoredMailbox) -> str:
             return _of_rights(settings)
         case port.TlsFailedError():
             return _of_tls(error, settings)
+        case port.EndpointDownError(code=code) if code == _NO_AUTHORITY:
+            return "tokens come from there: correct the address under oauth; see whether DNS and firewall let us out"
         case port.EndpointDownError():
             return f"{_address_of(settings)}; see whether the server runs, and whether a firewall stands between"
         case port.NoMailboxError():

@@ -220,7 +220,7 @@ class Connection:
         except (MailboxError, _UnauthorizedError):
             raise
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as exc:  # a TimeoutError is an OSError
-            what = in_a_line(f"{self.host}: {type(exc).__name__}", 200)
+            what = in_a_line(f"{self.host}: {type(exc).__name__} {exc}".rstrip(), 200)
             if (failure := tls_failure(exc)) is not None:
                 raise TlsFailedError("tls", in_a_line(f"{self.host}: {failure}", 200)) from exc
             if writes and not isinstance(exc, _NOTHING_SENT):

@@ -244,7 +244,7 @@ async def test_certificates_are_checked_unless_told_otherwise(
 
 
 async def test_nobody_listens(source: Callable[..., TokenSource]) -> None:
-    with pytest.raises(EndpointDownError, match="unreachable"):
+    with pytest.raises(EndpointDownError, match="authority-unreachable"):
         await source(authority="https://localhost:9/tenant").token()
 
 

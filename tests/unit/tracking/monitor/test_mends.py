@@ -38,6 +38,8 @@ def _mailbox(kind: str) -> MonitoredMailbox:
         ("ews", port.EndpointDownError("400", "is this the address of EWS?"), "correct `url`"),
         ("autodiscover", port.EndpointDownError("unreachable"), "write `url`"),
         ("graph", port.EndpointDownError("unreachable"), "DNS and a proxy"),
+        ("graph", port.EndpointDownError("authority-unreachable"), "the address under oauth"),
+        ("imap", port.EndpointDownError("authority-unreachable"), "the address under oauth"),
         ("pop3", port.TlsFailedError("tls", "WRONG_VERSION_NUMBER"), "no TLS is spoken there"),
         ("imap", port.TlsFailedError("tls", "Hostname mismatch, …"), "tls: verify_name"),
         ("ews", port.TlsFailedError("tls", "Hostname mismatch, …"), "`url`"),
