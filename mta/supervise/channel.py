@@ -9,6 +9,7 @@ From the supervisor:
 - `{"do": "commit"}`: use it; said only after every worker has prepared the same. What runs beside the workers is told
   without having prepared, and gets the `"configuration"` with it, as with its hello.
 - `{"do": "bypass", "bypass": …}`, `{"do": "wake"}`, `{"do": "drain"}`.
+- `{"do": "confirm", "id": N}`: answered when all orders before it are carried out.
 - `{"do": "ask", "id": N, "request": {…}}`: what the command line wants to know of this process.
 
 From the worker:
@@ -196,6 +197,8 @@ class WorkerChannel:
                 await worker.wake()
             case "drain":
                 await worker.drain()
+            case "confirm":
+                await self._say({"is": "answered", "id": order["id"], "answer": {}})
             case "ask":
                 await self._say({"is": "answered", "id": order["id"], "answer": _answer(worker, order["request"])})
 

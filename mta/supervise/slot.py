@@ -164,6 +164,10 @@ class Slot:
         finally:
             worker.answers.pop(number, None)
 
+    async def confirm(self) -> None:
+        """Until its process has carried out all orders so far, or is gone."""
+        await self._answer_to({"do": "confirm"})
+
     def check_alive(self, now: float) -> None:
         """Kill a worker that has been silent for too long; `now` is on the event loop's clock."""
         worker = self.worker

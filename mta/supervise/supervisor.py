@@ -32,6 +32,8 @@ OVERSLEPT_S = 5.0
 """A tick that comes so late: the machine was asleep, and the workers' silence is no sign of anything."""
 PREPARE_MAX_S = 60.0
 ASK_MAX_S = 30.0
+CONFIRM_MAX_S = 5.0
+"""So long is waited until orders are carried out; a process that is stuck carries them out when it goes on."""
 """How long a companion may take to answer the command line."""
 AFTER_DRAIN_S = 5.0
 """Workers end their drain by themselves; this much later they are killed."""
@@ -160,7 +162,7 @@ class Supervisor:
                 self._tell_all({"do": "wake"})
                 return {"ok": True}
             case "bypass":
-                return self._answer_bypass(request)
+                return await self._answer_bypass(request)
             case "ask":
                 return await self._answer_of_companion(request)
         return {"ok": False, "error": "no such request"}
@@ -315,6 +317,7 @@ class Supervisor:
         for companion in self._companions.slots:
             companion.say({"do": "commit", **self._configuration()})
             companion.start_now()
+        await self._confirmed()
         if self._up.is_set() and not self._stop.is_set():
             self._companions.attend(fresh.configuration)
         return []
@@ -346,7 +349,7 @@ class Supervisor:
                 answer = await slot.ask(inner) if slot is not None else None
         return answer if answer is not None else {"ok": False, "error": "that process does not run", "runs": False}
 
-    def _answer_bypass(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+    async def _answer_bypass(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         if "bypass" in request:
             try:
                 wanted = bypass_from_json(request["bypass"])
@@ -357,6 +360,7 @@ class Supervisor:
                 self._set_bypass(replace(wanted, since=since))
             except OSError as exc:
                 return {"ok": False, "error": f"it works, but a restart will forget it: {exc}"}
+            await self._confirmed()
         return {"ok": True, "bypass": bypass_to_json(self._bypass)}
 
     def _set_bypass(self, bypass: Bypass) -> None:
@@ -365,6 +369,13 @@ class Supervisor:
         self._tell_all({"do": "bypass", "bypass": bypass_to_json(bypass)})
         events.bypass_changed(bypass.on, until=bypass.until.isoformat() if bypass.until else "")
         write_bypass(self._spool, bypass)
+
+    async def _confirmed(self) -> None:
+        """Until whoever serves goes by what was ordered: what comes from now on is treated so."""
+        serving = [slot for slot in self._every_slot if slot.worker is not None and slot.worker.is_ready]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CONFIRM_MAX_S):
+                await asyncio.gather(*(slot.confirm() for slot in serving))
 
     def _tell_all(self, order: Mapping[str, Any]) -> None:
         for slot in self._every_slot:

@@ -159,6 +159,7 @@ def test_a_dead_worker_is_replaced_and_waiting_connections_are_served(make: Make
     service.start_up()
     dead = service.workers()[0]
     os.kill(dead, signal.SIGSTOP)  # so that the connections wait in the backlog of its socket
+    wait_until(lambda: state(dead) == "T", WAIT_S, "a stopped worker")
     waiting = [service.connect("status") for _ in range(5)]
     os.kill(dead, signal.SIGKILL)
     for end in waiting:
@@ -189,7 +190,7 @@ def test_a_worker_that_hangs_is_killed_and_replaced(make: Make) -> None:
         service.wait(lambda: service.workers() not in ([], [hanging]), "another worker")
     stuck = service.events("worker-stuck")
     assert [event["pid"] for event in stuck] == [hanging]
-    assert 7 <= stuck[0]["silent_s"] < 12
+    assert stuck[0]["silent_s"] >= 7
     assert service.events("worker-died")[0]["status"] in ("signal SIGABRT", "signal SIGKILL")
 
 
@@ -250,16 +251,17 @@ def test_sigterm_to_a_worker_is_a_drain_and_another_takes_its_place(make: Make) 
 
 
 @pytest.mark.parametrize("by", ["control", "signal"])
-def test_a_reload_reaches_all_workers(make: Make, by: str) -> None:
-    service = make(workers=2)
+def test_a_reload_reaches_all_workers_before_it_is_told_to_be_done(make: Make, by: str) -> None:
+    service = make(workers=2, commits_in_s=0.5)
     service.start_up()
     service.write(name="v2")
     if by == "control":
         assert service.ask(do="reload") == {"ok": True, "snapshot": "v2", "problems": []}
     else:
         service.signal(signal.SIGHUP)
-        service.wait(lambda: service.status()["snapshot"] == "v2", "the reload")
-    service.wait(lambda: {a["snapshot"] for a in service.answers_of_all().values()} == {"v2"}, "all workers on v2")
+        service.wait(lambda: service.events("reloaded"), "the reload")
+    assert {answer["snapshot"] for answer in service.answers_of_all().values()} == {"v2"}
+    service.wait(lambda: service.events("reloaded"), "its line in the log")
     assert service.events("reloaded")[0]["snapshot"] == "v2"
     assert service.events("worker-died") == []
 
@@ -327,7 +329,7 @@ def test_bypass_reaches_all_workers_survives_a_restart_and_ends_by_itself(make: 
     service.start_up()
     assert service.ask(do="bypass") == {"ok": True, "bypass": {"on": False, "until": None}}
     service.ask(do="bypass", bypass={"on": True, "until": None})
-    service.wait(lambda: all(a["bypass"] for a in service.answers_of_all().values()), "bypass in all workers")
+    assert all(answer["bypass"] for answer in service.answers_of_all().values())
     service.signal(signal.SIGTERM)
     assert service.exit_code() == 0
     service.start_up()
@@ -335,8 +337,8 @@ def test_bypass_reaches_all_workers_survives_a_restart_and_ends_by_itself(make: 
     soon = datetime.now(UTC) + timedelta(seconds=1)
     service.ask(do="bypass", bypass={"on": True, "until": soon.isoformat()})
     service.wait(lambda: not any(a["bypass"] for a in service.answers_of_all().values()), "the end of bypass")
+    service.wait(lambda: service.events("bypass-off"), "its line in the log")
     assert service.status()["bypass"] == {"on": False, "until": None}
-    assert [event["action"] for event in service.log() if event["action"].startswith("bypass")][-1] == "bypass-off"
 
 
 def test_wake_reaches_all_workers(make: Make) -> None:

@@ -46,6 +46,7 @@ class EchoWorker:
         return self.prepared
 
     async def commit_reload(self) -> None:
+        await asyncio.sleep(float(str(read_config(self.config).get("commits_in_s", 0))))
         self.snapshot = self.prepared
 
     async def set_bypass(self, bypass: Bypass) -> None:

@@ -108,6 +108,14 @@ async def test_orders_reach_the_worker_in_turn_even_after_one_failed(line: Line)
     assert worker.asked == ["wake", "commit", Bypass()]
 
 
+async def test_what_was_ordered_before_is_carried_out_when_it_confirms(line: Line) -> None:
+    supervisor, _, worker = line
+    for order in ({"do": "wake"}, {"do": "commit"}, {"do": "confirm", "id": 3}):
+        supervisor.say(order)
+    assert await supervisor.hear("answered") == {"is": "answered", "id": 3, "answer": {}}
+    assert worker.asked == ["wake", "commit"]
+
+
 @pytest.mark.parametrize(
     ("failure", "what"),
     [
