@@ -251,7 +251,7 @@ async def test_a_server_that_says_nothing(oauth: OAuthServer, tmp_path: Path) ->
 
 async def test_nobody_listens(oauth: OAuthServer, tmp_path: Path) -> None:
     graph = adapter(oauth, tmp_path, "https://localhost:9")
-    with pytest.raises(EndpointDownError, match="unreachable.*(refused|failed)"):
+    with pytest.raises(EndpointDownError, match=r"unreachable.*(refused|failed)"):
         await _create(graph)
     await graph.close()
 
