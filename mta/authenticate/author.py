@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
+import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from mta.authenticate.bounded import BoundedResolver
 from mta.authenticate.dkim import verify_dkim
@@ -27,17 +27,20 @@ _NO_SPF = SpfResult("none", "")
 class DkimProver:
     """`ports/author_prover.AuthorProver` by DNS; `timeout_s` is for all questions of one message."""
 
-    def __init__(self, resolver: Resolver, clock: Clock, *, timeout_s: float) -> None:
+    def __init__(
+        self, resolver: Resolver, clock: Clock, *, timeout_s: float, steady_s: Callable[[], float] = time.monotonic
+    ) -> None:
         self._resolver = resolver
         self._clock = clock
         self._timeout_s = timeout_s
+        self._steady_s = steady_s
         self._silent: OrderedDict[str, float] = OrderedDict()
 
     async def prove(self, message: Message) -> AuthorProof:
         domain = author_domain(message)
         if isinstance(domain, DmarcResult):
             return AuthorProof(Proof.UNPROVEN, domain.reason)
-        now_s = asyncio.get_running_loop().time()
+        now_s = self._steady_s()
         if self._silent.get(domain, 0.0) > now_s:
             return _no_answer(domain)
         found = await self._found(message, domain)

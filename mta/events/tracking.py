@@ -64,6 +64,15 @@ def mailbox_message_set_aside(
     )  # fmt: skip
 
 
+def mailbox_message_waits(mailbox: str, ref: str, *, message_id: str, reason: str, again_in_s: float) -> None:
+    """It would join, and DNS doesn't tell now whether its author wrote it: it stays there, and is tried again four
+    times, with growing pauses. Then it is held as pending."""
+    emit(
+        "warning", "mailbox-message-waits", mailbox=mailbox, ref=ref, message_id=message_id, reason=reason,
+        again_in_s=round(again_in_s, 1),
+    )  # fmt: skip
+
+
 def mailbox_message_failed(mailbox: str, ref: str, *, attempt: int, error: str, traceback: str) -> None:
     """A fault of ours with this message: it is tried again, the third time set aside."""
     emit("error", "mailbox-message-failed", mailbox=mailbox, ref=ref, attempt=attempt, error=error, traceback=traceback)

@@ -134,6 +134,9 @@ _WORDS: dict[str, Callable[[LogLine], str]] = {
     "sent-item": _sent_item,
     "mailbox-message": _mailbox_message,
     "mailbox-message-set-aside": _mailbox_aside,
+    "mailbox-message-waits": lambda line: (
+        f"mailbox {line.text('mailbox')}: left there, to be tried again ({line.text('reason')})"
+    ),
     "mailbox-message-stays": lambda line: (
         f"mailbox {line.text('mailbox')}: taken, but {line.text('what')} fails ({line.text('reason')})"
     ),

@@ -49,7 +49,6 @@ async def take(
     desk: Desk,
     store: TrackingStore,
     now: datetime,
-    *,
     may_wait: bool = False,
 ) -> Taken:
     """Take one message. Raises CannotReadError where it can never be, TemporaryError while the store can't; and, with

@@ -14,6 +14,8 @@ from mta.ports import mailbox as port
 
 _WAITS_S = (60.0, 300.0, 1800.0, 7200.0)
 FAILURES_MAX = 3
+_LOOK_UPS_S = (60.0, 300.0, 1800.0, 7200.0)
+"""Pauses before it is tried again whether a message's author wrote it; after the last one it is taken as it is."""
 LEFTOVERS_MAX = 1000
 """With so many nothing more is taken: what lies there would be fetched again after each restart."""
 
@@ -40,6 +42,7 @@ class Leftovers:
         self._acquitted: set[str] = set()
         self._faults: dict[str, tuple[str, str]] = {}
         self._failures: dict[str, tuple[int, str]] = {}
+        self._not_looked_up: dict[str, tuple[int, float]] = {}
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -73,6 +76,7 @@ class Leftovers:
         self._acquitted.discard(ref)
         self._faults.pop(ref, None)
         self._failures.pop(ref, None)
+        self._not_looked_up.pop(ref, None)
 
     def due(self) -> list[Leftover]:
         now_s = self._clock_s()
@@ -81,9 +85,8 @@ class Leftovers:
     def keep_those_seen(self, refs: Collection[str], *, is_all: bool) -> None:
         """Forget what has gone from the server; `is_all`: there was no more to see."""
         if is_all:
-            for ref in [
-                ref for ref in (*self._waiting, *self._acquitted, *self._faults, *self._failures) if ref not in refs
-            ]:
+            known = (*self._waiting, *self._acquitted, *self._faults, *self._failures, *self._not_looked_up)
+            for ref in [ref for ref in known if ref not in refs]:
                 self.remove(ref)
 
     # --- deleted in this session --------------------------------------------------------------------------------------
@@ -138,6 +141,27 @@ class Leftovers:
 
     def failure(self, ref: str) -> str:
         return self._failures.get(ref, (0, ""))[1]
+
+    # --- messages whose author can't be looked up now -----------------------------------------------------------------
+
+    def may_wait(self, ref: str) -> bool:
+        """Whether it is tried again if DNS doesn't tell this time either."""
+        known = self._not_looked_up.get(ref)
+        if known is None:
+            return len(self._not_looked_up) < LEFTOVERS_MAX
+        return known[0] < len(_LOOK_UPS_S)
+
+    def look_up_later(self, ref: str) -> float:
+        """Seconds until it is fetched and tried again."""
+        attempts, _ = self._not_looked_up.get(ref, (0, 0.0))
+        wait_s = _LOOK_UPS_S[min(attempts, len(_LOOK_UPS_S) - 1)]
+        self._not_looked_up[ref] = (attempts + 1, self._clock_s() + wait_s)
+        return wait_s
+
+    def passed_over(self) -> frozenset[str]:
+        """What is not fetched now, though it lies there."""
+        now_s = self._clock_s()
+        return frozenset(self._waiting) | {ref for ref, (_, at_s) in self._not_looked_up.items() if at_s > now_s}
 
 
 def _may_be_of_the_message(error: Exception) -> bool:

@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from mta import events
 from mta.config.tracking_schema import MonitoredMailbox
@@ -25,6 +25,7 @@ from mta.ports.clock import Clock
 from mta.ports.mailbox import ItemGoneError, MailboxError, RefusedError
 from mta.ports.mailbox_reader import MailboxReader, WaitingMessage
 from mta.ports.tracking_store import TrackingStore
+from mta.tracking.correlate import AuthorUnknownError
 from mta.tracking.monitor.aside import (
     ATTEMPTS_MAX,
     FAILS,
@@ -46,8 +47,14 @@ if TYPE_CHECKING:
 
 PROGRESS_EVERY_S = 10.0
 
-Take = Callable[[bytes, MonitoredMailbox, "Desk", TrackingStore, datetime], Awaitable["Taken"]]
-"""`mta.tracking.intake.take`."""
+
+class Take(Protocol):
+    """`mta.tracking.intake.take`."""
+
+    def __call__(
+        self, data: bytes, mailbox: MonitoredMailbox, desk: Desk, store: TrackingStore, now: datetime,
+        may_wait: bool = False, /,
+    ) -> Awaitable[Taken]: ...  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -115,16 +122,18 @@ class Poll:
         settings = self.assignment.settings
         self.progress.server = await self.reader.sign_in()
         try:
-            limit = settings.poll.messages + len(self.leftovers)
+            passed_over = self.leftovers.passed_over()
+            limit = settings.poll.messages + len(passed_over)
             waiting = await self.reader.waiting(limit)
             self.leftovers.keep_those_seen({each.ref for each in waiting}, is_all=len(waiting) < limit)
-            fresh = [each for each in waiting if each.ref not in self.leftovers][: settings.poll.messages]
+            fresh = [each for each in waiting if each.ref not in passed_over][: settings.poll.messages]
             self.progress.of += len(fresh)
             before = replace(self.progress)
             await self._leftovers()
             await self._each(fresh)
             done = self.progress.minus(before)
-            self.progress.has_more = len(waiting) >= limit and done.done > done.failed
+            got_on = done.done > done.failed or len(self.leftovers.passed_over()) > len(passed_over)
+            self.progress.has_more = len(waiting) >= limit and got_on
         except BaseException:
             # What was marked as deleted may not be gone: it is done again, without being fetched.
             self.leftovers.remember_deleted()
@@ -210,9 +219,17 @@ class Poll:
         """None where it could not be; it was set aside, or is tried again."""
         desk = self.assignment.desk
         try:
-            return await self.take(data, self.assignment.settings, desk, self.store, self.clock.now())
+            return await self.take(
+                data, self.assignment.settings, desk, self.store, self.clock.now(), self.leftovers.may_wait(ref)
+            )  # fmt: skip
         except CannotReadError as error:
             await self._set_aside(ref, error.reason, message_id=message_id_of(data))
+        except AuthorUnknownError as error:
+            await self._acquit(ref)
+            events.mailbox_message_waits(
+                self.name, ref, message_id=message_id_of(data), reason=str(error),
+                again_in_s=self.leftovers.look_up_later(ref),
+            )  # fmt: skip
         except MailError:  # the store, or the directory
             await self._acquit(ref)
             raise

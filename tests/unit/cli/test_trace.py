@@ -191,6 +191,7 @@ def test_what_became_of_it_in_a_monitored_mailbox_is_told(traced: Traced) -> Non
     queue_id = traced.log.accepted("jane@example.com", "help@example.com")
     traced.log.component = "mailbox-help-2"
     fields = {"mailbox": "help-2", "message_id": "<1@mail.example.com>"}
+    traced.log("mailbox-message-waits", **fields, reason="DNS gave no answer about example.net")
     traced.log("mailbox-message", **fields, state="joined", reason="signed-reference", record="ticket-7")
     traced.log("mailbox-message-stays", **fields, what="move", reason="denied")
     traced.log("mailbox-message-set-aside", mailbox="help-2", message_id="<2@x>", reason="too-large", folder="Aside")
@@ -198,5 +199,6 @@ def test_what_became_of_it_in_a_monitored_mailbox_is_told(traced: Traced) -> Non
         told = traced.trace(what)
         assert "mailbox help-2: joined (signed-reference), record ticket-7" in told
         assert "mailbox help-2: taken, but move fails (denied)" in told
+        assert "mailbox help-2: left there, to be tried again (DNS gave no answer about example.net)" in told
     assert "mailbox help-2: set aside in Aside (too-large)" in traced.trace("<2@x>")
     assert [line["action"] for line in traced.trace_json("<2@x>")["mailboxes"]] == ["mailbox-message-set-aside"]
