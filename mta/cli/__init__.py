@@ -30,7 +30,7 @@ COMMANDS = {
     "drain": ("mta.cli.drain", "take no mail on this node, and deliver what it has"),
     "undrain": ("mta.cli.undrain", "take mail again, after `drain`"),
     "sentitems": ("mta.cli.sentitems", "see and work the copies for senders' Sent Items, and set them up"),
-    "mailbox": ("mta.cli.mailbox", "see, try, poll, pause and resume monitored mailboxes"),
+    "mailbox": ("mta.cli.mailbox", "see, try, poll, pause and resume monitored mailboxes; what they left out"),
     "records": ("mta.cli.records", "see the records of tracking, and decide about strangers' messages"),
     "tracking": ("mta.cli.tracking", "show what tracking would do with a message, and why"),
     "outgoing": ("mta.cli.outgoing", "show the outgoing accounts of tracking, and try them"),

@@ -1,4 +1,4 @@
-"""`stampline mailbox`: see, try, poll, pause and resume monitored mailboxes."""
+"""`stampline mailbox`: see, try, poll, pause and resume monitored mailboxes; what they left out."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 from functools import partial
 from typing import Any
 
-from mta.cli import mailbox_grant, mailbox_list, mailbox_orders
+from mta.cli import mailbox_grant, mailbox_list, mailbox_messages, mailbox_orders
 from mta.cli.command import add_config, add_operation, add_word, new_parser, seconds_of
 
 EXIT_CODES = "exit codes: 0 done · 1 failed · 2 bad configuration or usage"
@@ -15,16 +15,16 @@ _word = partial(add_operation, exit_codes=EXIT_CODES)
 
 def add_parser(subparsers: Any) -> None:
     parser = new_parser(
-        subparsers, "mailbox", "see, try, poll, pause and resume monitored mailboxes",
+        subparsers, "mailbox", "see, try, poll, pause and resume monitored mailboxes; what they left out",
         "Mailboxes that tracking monitors: how they stand, whether they can be read, and orders to them.",
         with_config=False,
     )  # fmt: skip
     words = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     listing = _word(words, "list", "show each mailbox: its state, its last poll, what it took", mailbox_list.run)
     listing.add_argument("names", nargs="*", metavar="NAME", help="only these")
-    listing.add_argument(
-        "--set-aside", action="store_true", help="show the messages that were set aside, and why, instead"
-    )  # fmt: skip
+    messages = _word(words, "messages", "list messages that are in no record: filtered, unmatched, set aside, pending; "
+        "newest first", mailbox_messages.run)  # fmt: skip
+    mailbox_messages.add_arguments(messages)
     test = _word(words, "test", "try a mailbox step by step: sign in, list, folders, send a test message", _test)
     test.add_argument("name", metavar="NAME")
     test.add_argument("--no-mail", action="store_true", help="send no test message")

@@ -1,21 +1,17 @@
-"""`stampline mailbox list`: how each monitored mailbox stands, and what was set aside."""
+"""`stampline mailbox list`: how each monitored mailbox stands."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from mta.cli.command import ExitCode, print_json, print_table, printable, short_age
+from mta.cli.command import ExitCode, print_json, print_table, short_age
 from mta.cli.mailbox_names import Mailboxes, ask_tracking, mailboxes_of, require
 from mta.cli.queue_spool import read_configuration, with_store
-from mta.config.schema import Configuration
-from mta.config.tracking_schema import MonitoredMailbox, set_aside_folder
-from mta.model.tracking import Entry, EntryState, MailboxNotes
+from mta.model.tracking import MailboxNotes
 from mta.ports.tracking_store import TrackingStore
-
-ASIDE_SHOWN = 1000
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -24,8 +20,6 @@ def run(arguments: argparse.Namespace) -> int:
     for name in arguments.names:
         require(name, mailboxes)
     wanted = {name: each for name, each in mailboxes.items() if not arguments.names or name in arguments.names}
-    if arguments.set_aside:
-        return _set_aside(arguments, configuration, wanted)
     answer = ask_tracking(configuration, {"do": "mailboxes"})
     live = answer["mailboxes"] if answer is not None else {}
 
@@ -122,68 +116,3 @@ def _next(moment: str | None, now: datetime) -> str:
         return "-"
     wait_s = (datetime.fromisoformat(moment) - now).total_seconds()
     return f"in {short_age(wait_s)}" if wait_s > 0 else "now"
-
-
-# --- set aside --------------------------------------------------------------------------------------------------------
-
-
-def _set_aside(arguments: argparse.Namespace, configuration: Configuration, mailboxes: Mailboxes) -> int:
-    async def use(store: TrackingStore) -> list[tuple[Entry, bool]]:
-        found = await store.entries(states=[EntryState.SET_ASIDE], limit=ASIDE_SHOWN)
-        return [
-            (entry, await _was_taken_since(store, entry)) for entry in found if entry.mailbox in mailboxes
-        ]  # fmt: skip
-
-    entries = with_store(configuration, use)
-    if arguments.json:
-        folders = {name: _aside_folder(configuration, each) for name, (_, each) in mailboxes.items()}
-        print_json([_aside_as_json(entry, is_taken, folders[entry.mailbox]) for entry, is_taken in entries])
-        return ExitCode.OK
-    now = datetime.now(UTC)
-    rows: Sequence[Sequence[str]] = [
-        (
-            entry.mailbox,
-            short_age((now - entry.at).total_seconds()),
-            _reason(entry, is_taken),
-            _aside_folder(configuration, mailboxes[entry.mailbox][1]),
-            entry.message_id or "-",
-            _ref(entry),
-        )
-        for entry, is_taken in entries
-    ]
-    if rows:
-        print_table(("MAILBOX", "AGE", "REASON", "FOLDER", "MESSAGE-ID", "WAS"), rows)
-        print("move a message back into the monitored folder to have it tried again; by POP3, send it there again")
-    else:
-        print("nothing is set aside")
-    return ExitCode.OK
-
-
-async def _was_taken_since(store: TrackingStore, entry: Entry) -> bool:
-    """Somebody had it tried again, and it went well."""
-    if not entry.message_id:
-        return False
-    later = await store.entry_of_message(entry.organisation, entry.message_id)
-    return later is not None and later.state is not EntryState.SET_ASIDE
-
-
-def _reason(entry: Entry, is_taken: bool) -> str:
-    return printable(f"{entry.reason} (taken since)" if is_taken else entry.reason)
-
-
-def _ref(entry: Entry) -> str:
-    return entry.key.split(":", 2)[-1]
-
-
-def _aside_folder(configuration: Configuration, settings: MonitoredMailbox) -> str:
-    if settings.kind == "pop3":  # which has none
-        return str(set_aside_folder(configuration.spool.folder, settings.name))
-    return settings.after.set_aside
-
-
-def _aside_as_json(entry: Entry, is_taken: bool, folder: str) -> dict[str, Any]:
-    return {
-        "mailbox": entry.mailbox, "at": entry.at.isoformat(timespec="seconds"), "reason": entry.reason,
-        "folder": folder, "message_id": entry.message_id, "ref": _ref(entry),
-        "taken_since": is_taken,
-    }  # fmt: skip

@@ -95,9 +95,9 @@ class TrackingStore(Conversations, Protocol):
 
     async def entries(
         self, organisation: str = "", *, transaction: Transaction | None = None, states: Collection[EntryState] = (),
-        mailboxes: Collection[str] = (), since: datetime | None = None, limit: int = 1000,
+        mailboxes: Collection[str] = (), sender: str = "", since: datetime | None = None, limit: int = 1000,
     ) -> Sequence[Entry]:  # fmt: skip
-        """Newest first; what is empty matches all."""
+        """Newest first; what is empty matches all, and `*` in `sender` (an address key) stands for anything."""
         ...
 
     async def answer_due(self, organisation: str) -> HeldAnswer | None:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from mta import events
 from mta.adapters.store import tracking_reader
+from mta.adapters.store.administration import pattern
 from mta.adapters.store.conversations import ConversationAccess
 from mta.adapters.store.operations import Statement
 from mta.adapters.store.room import Room
@@ -197,12 +198,13 @@ class SqliteTrackingStore(ConversationAccess):
 
     async def entries(
         self, organisation: str = "", *, transaction: Transaction | None = None, states: Collection[EntryState] = (),
-        mailboxes: Collection[str] = (), since: datetime | None = None, limit: int = 1000,
+        mailboxes: Collection[str] = (), sender: str = "", since: datetime | None = None, limit: int = 1000,
     ) -> Sequence[Entry]:  # fmt: skip
         wanted = {
             "organisation": organisation or None,
             "states": json_list(state.value for state in states) if states else None,
             "mailboxes": json_list(mailboxes) if mailboxes else None,
+            "sender": pattern(storable(sender)),
             "since": microseconds_or_none(since),
         }
         if transaction is None:

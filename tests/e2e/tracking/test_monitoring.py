@@ -76,7 +76,7 @@ def test_a_message_that_kills_the_process_each_time_is_set_aside_and_others_go_o
         assert event["folder"] == "StamplineSetAside"
         wait_until(lambda: len(boxes.folder_of("help", "StamplineSetAside")) == 1, 60, "the message in its folder")
         assert not titles(relay)
-        assert "kills-us" in relay.cli("mailbox", "list", "--set-aside").stdout
+        assert "kills-us" in relay.cli("mailbox", "messages", "--state", "set-aside").stdout
         relay.stop()
         relay.start(STAMPLINE_CRASH_AT="")
         for path in boxes.folder_of("help", "StamplineSetAside"):  # as an administrator who has mended what it was

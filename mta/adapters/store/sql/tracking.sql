@@ -139,6 +139,9 @@ entry.state IN (SELECT value FROM json_each(:states))
 -- name: which_entry_mailboxes
 entry.mailbox IN (SELECT value FROM json_each(:mailboxes))
 
+-- name: which_entry_sender
+entry.sender LIKE :sender ESCAPE '\'
+
 -- name: which_entry_since
 entry.at >= :since
 
