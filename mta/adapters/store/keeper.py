@@ -137,7 +137,10 @@ class Keeper:
         """Look through the database for damage that nobody has come upon yet, for a moment. Raises sqlite3.Error."""
         if self._is_open:
             try:
+                self.engine.writer.check_place()
                 await asyncio.to_thread(examine, self.folder, EXAMINED_S)
+            except MovedError as error:
+                self.failed(Trouble.FAILING, described(error))
             except StoreError as error:
                 self.failed(Trouble.DAMAGED, str(error))
             except sqlite3.Error as error:

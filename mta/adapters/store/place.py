@@ -40,9 +40,23 @@ class Place:
 
     @property
     def is_taken_over(self) -> bool:
-        """Whether a log or an index stands there that is not ours: others have opened the database anew."""
-        found = [identity(path) for path in self._paths[1:]]
-        return any(new not in (None, old) for new, old in zip(found, self._opened[1:], strict=True))
+        """Whether others write to the database by now, with a log or an index that is not ours.
+
+        An empty log makes nobody's work: whoever only looks into a database whose log was taken away makes one. With
+        the index that is still ours he finds out what we do.
+        """
+        _, log, index = self._paths
+        _, our_log, our_index = self._opened
+        if identity(index) not in (None, our_index):
+            return True
+        return identity(log) not in (None, our_log) and not _is_empty(log)
+
+
+def _is_empty(path: Path) -> bool:
+    try:
+        return path.stat().st_size == 0
+    except FileNotFoundError:
+        return True
 
 
 def _is_mapped_without_name(index: Path) -> bool:

@@ -111,11 +111,15 @@ class Writer:
         since = self._busy_since
         return 0.0 if since is None else time.monotonic() - since
 
+    def check_place(self) -> None:
+        """Raises MovedError where the files that were opened no longer stand where they were."""
+        self._place.check()
+
     @property
     def is_in_place(self) -> bool:
         """Whether the files that were opened still stand where they were."""
         try:
-            self._place.check()
+            self.check_place()
         except MovedError:
             return False
         return True
@@ -164,6 +168,14 @@ class Writer:
             except OSError as error:  # the lock itself can't be had
                 self._fail(Trouble.FAILING, error)
             self._busy_since = None
+        self._end()
+
+    def _end(self) -> None:
+        """Where files were taken away, and it wasn't us who noticed, the log has still to be carried over."""
+        with suppress(sqlite3.Error, OSError):
+            if not self.is_in_place:
+                with self._turn:
+                    self._leave_whole()
         with suppress(sqlite3.Error):
             self._connection.close()
 

@@ -9,14 +9,15 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 
 from mta import events
-from mta.adapters.store import keeper
+from mta.adapters.store import keeper, sqlite
 from mta.adapters.store.damage import examine
+from mta.adapters.store.errors import StoreError
 from mta.adapters.store.place import FILES
 from mta.adapters.store.sqlite import SqliteSpool
 from mta.model.queue import QueueFilter
@@ -170,6 +171,40 @@ async def test_an_index_that_nobody_else_sees_is_not_written_to(
     subprocess.run([sys.executable, "-c", ANOTHER_PROCESS, str(database)], check=True)
     assert {entry.queue_id for entry in await spool.entries(QueueFilter())} == {kept.queue_id}
     await spool.accept(sample_message())
+    await spool.close()
+
+
+async def test_a_look_by_others_into_a_log_taken_away_costs_no_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever opens the database first makes an empty log; what was acknowledged stands in the one without a name."""
+    monkeypatch.setattr(keeper, "AGAIN_S", (0.02,))
+    spool = await SqliteSpool.open(tmp_path, slot=0, reserve=0, patient=True)
+    kept = sample_message()
+    await spool.accept(kept)
+    (tmp_path / FILES[1]).unlink()
+    with suppress(sqlite3.Error, StoreError):
+        examine(tmp_path)
+    assert (tmp_path / FILES[1]).read_bytes() == b""
+    with pytest.raises(TemporaryError):
+        await spool.accept(sample_message())
+    await _becomes(spool, usable=True)
+    assert {entry.queue_id for entry in await spool.entries(QueueFilter())} == {kept.queue_id}
+    await spool.close()
+
+
+async def test_a_log_taken_away_is_noticed_without_a_commit_and_carried_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log: Log
+) -> None:
+    monkeypatch.setattr(keeper, "AGAIN_S", (0.02,))
+    monkeypatch.setattr(sqlite, "_HOUSEKEEPING_S", 0.02)
+    spool = await SqliteSpool.open(tmp_path, slot=0, reserve=0, patient=True)
+    kept = sample_message()
+    await spool.accept(kept)
+    (tmp_path / FILES[1]).unlink()
+    await _has_tried(log, 1)
+    await _becomes(spool, usable=True)
+    assert {entry.queue_id for entry in await spool.entries(QueueFilter())} == {kept.queue_id}
     await spool.close()
 
 
