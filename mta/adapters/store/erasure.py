@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from functools import partial
 from io import BytesIO
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from mta.adapters.store.erasure_plans import (
     plan_mailboxes,
     plan_task,
 )
+from mta.adapters.store.errors import StoreError, described
 from mta.adapters.store.room import Room
 from mta.adapters.store.statements import SQL
 from mta.adapters.store.wiping import wipe
@@ -39,6 +41,7 @@ from mta.ports.clock import Clock, SystemClock
 from mta.ports.erasure import Step
 
 _PAGE = 500
+_LOOKED_AT = 100
 _TOGETHER = 20
 """Things that are changed by one commit, so that mail is not held up."""
 _IN_CONVERSATIONS = ("participant", "tracked_entry", "record", "note", "attachment", "conversation_message")
@@ -71,18 +74,26 @@ class SqliteErasure(Access):
         """Nothing is leased."""
 
     async def survey(self, person: ErasedPerson, mode: RecordsMode, step: Step) -> Erased:
-        return await _Walk(self, person, mode, step, self._look_at).run()
+        return await _Walk(self, person, mode, step, changes=False).run()
 
     async def erase(self, person: ErasedPerson, mode: RecordsMode, step: Step) -> Erased:
-        return await _Walk(self, person, mode, step, self._carry_out).run()
+        return await _Walk(self, person, mode, step, changes=True).run()
 
     async def wipe(self, *, anyhow: bool) -> Wiped:
-        return await asyncio.to_thread(wipe, self._folder, anyhow=anyhow)
+        try:
+            return await asyncio.to_thread(wipe, self._folder, anyhow=anyhow)
+        except sqlite3.Error as error:
+            text = (
+                f"all is erased, but parts of it may stand in the database's files: {described(error)}; the same again"
+            )
+            raise StoreError(text) from error
 
-    async def _look_at(self, plannings: Sequence[Planning]) -> Sequence[Plan]:
-        return [await self._look(planning) for planning in plannings]
+    async def plans(self, plannings: Sequence[Planning]) -> list[Plan]:
+        """What would be done as things stand."""
+        return await self._look(lambda cursor: [planning(cursor) for planning in plannings])
 
-    async def _carry_out(self, plannings: Sequence[Planning]) -> Sequence[Plan]:
+    async def carry_out(self, plannings: Sequence[Planning]) -> Sequence[Plan]:
+        """Plan once more and do it, in one commit."""
         done = await asyncio.gather(*(self._writer.submit(CarryOut(planning)) for planning in plannings))
         crash_point("erased-some")
         for plan in done:
@@ -121,18 +132,17 @@ class SqliteErasure(Access):
         return self._now()
 
 
-Deal = Callable[[Sequence[Planning]], Awaitable[Sequence[Plan]]]
-
-
 class _Walk:
     """Once through everything that the store keeps."""
 
-    def __init__(self, store: SqliteErasure, person: ErasedPerson, mode: RecordsMode, step: Step, deal: Deal) -> None:
+    def __init__(
+        self, store: SqliteErasure, person: ErasedPerson, mode: RecordsMode, step: Step, *, changes: bool
+    ) -> None:  # fmt: skip
         self._store = store
         self._person = person
         self._mode = mode
         self._step = step
-        self._deal = deal
+        self._changes = changes
         self._counts: Counter[str] = Counter()
         self._kept: list[Kept] = []
         self._gone: set[int] = set()
@@ -159,12 +169,22 @@ class _Walk:
             self._step(name.removeprefix("erasure_").removeprefix("in_"), seen)
 
     async def _do(self, plannings: Iterable[Planning]) -> None:
-        waiting = list(plannings)
-        for start in range(0, len(waiting), _TOGETHER):
-            for plan in await self._deal(waiting[start : start + _TOGETHER]):
-                self._counts += plan.counts
-                self._kept += plan.kept
-                self._gone.update(plan.gone)
+        rest = iter(plannings)
+        while some := list(islice(rest, _LOOKED_AT)):
+            await self._do_some(some)
+
+    async def _do_some(self, plannings: Sequence[Planning]) -> None:
+        """Where nothing is to be changed, nothing is written."""
+        plans = await self._store.plans(plannings)
+        if self._changes:
+            wanted = [planning for planning, plan in zip(plannings, plans, strict=True) if plan.statements]
+            plans = [plan for plan in plans if not plan.statements]
+            for start in range(0, len(wanted), _TOGETHER):
+                plans += await self._store.carry_out(wanted[start : start + _TOGETHER])
+        for plan in plans:
+            self._counts += plan.counts
+            self._kept += plan.kept
+            self._gone.update(plan.gone)
 
     async def _messages(self) -> None:
         async for rows in self._pages("erasure_messages"):

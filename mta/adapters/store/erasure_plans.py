@@ -69,9 +69,12 @@ class CarryOut(Operation[Plan]):
 
 def plain(text: str | None) -> str:
     """JSON as one reads it: our columns write what isn't ASCII in escapes."""
-    if text is None:
-        return ""
-    return json.dumps(json.loads(text), ensure_ascii=False) if _ESCAPED in text else text
+    if text is None or _ESCAPED not in text:
+        return text or ""
+    try:
+        return json.dumps(json.loads(text), ensure_ascii=False)
+    except ValueError:
+        return text
 
 
 def header_of(data: bytes | None, file: str | None, folder: Path) -> str:
@@ -201,7 +204,7 @@ def plan_task(
     _, kind, target, state, _, _, _, _, conversation, file, data = row
     payload = data if file is None else _read(folder / file)
     has_payload = file is not None or data is not None
-    names_him = task_names(row, person, payload)
+    names_him = _task_names(row, person, payload)
     if not names_him and not (state == TaskState.DEAD.value and has_payload and conversation in conversations):
         return plan
     is_his_mark = kind == TaskKind.WRITE_BACK.value and person.is_named(target)
@@ -217,24 +220,14 @@ def plan_task(
     return plan
 
 
-def task_names(row: Sequence[Any], person: ErasedPerson, payload: bytes | None) -> bool:
-    """From a row of `erasure_tasks`: whether it names him."""
+def _task_names(row: Sequence[Any], person: ErasedPerson, payload: bytes | None) -> bool:
+    """From a row of `erasure_task`: whether it names him."""
     _, _, target, _, key, reason, detail, recipients, *_ = row
     if person.is_named(target) or any(person.is_named(each) for each in json.loads(recipients)):
         return True
-    texts = (key, reason, detail, target, plain(recipients), _payload_text(payload))
+    said = plain((payload or b"").decode("utf-8", "replace"))  # JSON of a call, or a notice's message
+    texts = (key, reason, detail, target, plain(recipients), said)
     return any(person.is_in(text) for text in texts)
-
-
-def _payload_text(payload: bytes | None) -> str:
-    """JSON of calls, or a notice's message."""
-    text = (payload or b"").decode("utf-8", "replace")
-    if _ESCAPED in text:
-        try:
-            return plain(text)
-        except ValueError:
-            return text
-    return text
 
 
 def _read(path: Path) -> bytes:

@@ -19,7 +19,7 @@ from mta.model.erasure import Wiped
 
 REWRITTEN_UP_TO = 100_000_000
 """Octets of a database that is rewritten while the service runs: that takes about a second, in which mail waits."""
-_IN_MEMORY_UP_TO = 500_000_000
+_IN_MEMORY_UP_TO = 200_000_000
 _LOG_EMPTIED_WITHIN_S = 10.0
 _AGAIN_S = 0.2
 

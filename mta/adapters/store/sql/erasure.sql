@@ -11,8 +11,7 @@ WHERE id > :after AND EXISTS (SELECT 1 FROM delivery WHERE delivery.message = me
 -- --- jobs in mailboxes ----------------------------------------------------------------------------------------------
 
 -- name: erasure_jobs
-SELECT number, id, mailbox, state, mark, detail, lease_owner IS NOT NULL AND due_at > :now, message_id
-FROM sent_job WHERE number > :after ORDER BY number LIMIT :limit
+SELECT number FROM sent_job WHERE number > :after ORDER BY number LIMIT :limit
 
 -- name: erasure_job
 SELECT number, id, mailbox, state, mark, detail, lease_owner IS NOT NULL AND due_at > :now, message_id
@@ -137,8 +136,7 @@ SELECT id, message_id, status FROM tracked_bounce WHERE id > :after ORDER BY id 
 DELETE FROM tracked_bounce WHERE id = ?
 
 -- name: erasure_tasks
-SELECT number, kind, target, state, key, reason, detail, recipients, conversation, octets.file, octets.data
-FROM task LEFT JOIN octets ON octets.id = octets WHERE number > :after ORDER BY number LIMIT :limit
+SELECT number FROM task WHERE number > :after ORDER BY number LIMIT :limit
 
 -- name: erasure_task
 SELECT number, kind, target, state, key, reason, detail, recipients, conversation, octets.file, octets.data
