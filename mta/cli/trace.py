@@ -15,7 +15,7 @@ from mta.cli.command import CommandFailedError, ExitCode, new_parser, print_json
 from mta.cli.queue_spool import read_configuration, who, with_jobs, with_spool
 from mta.config.schema import Configuration
 from mta.model.queue import QueueEntry, QueueFilter
-from mta.model.sentitem import JobFilter, JobState, SentItemJob
+from mta.model.sentitem import JobFilter, JobKind, JobState, SentItemJob
 from mta.ports.sentitem_jobs import SentItemJobs
 from mta.ports.spool import Spool
 from mta.trace.life import Life, lives_of
@@ -35,7 +35,7 @@ def add_parser(subparsers: Any) -> None:
         subparsers, "trace", "tell a message's whole life, from the logs and the queue",
         "Tell the life of a message: where it came from, what was decided, every attempt and reply, DSNs and other\n"
         "messages that follow from it, what administrators did, what became of each recipient and of the sender's own\n"
-        "copy in Sent Items, and what still waits.\n"
+        "copy in Sent Items, what monitored mailboxes made of it, marks on its copies, and what still waits.\n"
         "For an address: the newest messages from or to it, one line each. Works while the relay is down, and for\n"
         "those who may read the logs but not the queue.",
     )  # fmt: skip
@@ -80,23 +80,33 @@ class Sources:
 
     def jobs(self, queue_ids: Collection[str]) -> dict[str, list[SentItemJob]]:
         """Sent Items jobs of these messages that wait or were given up; how others ended, the log tells."""
-        if self.configuration is None or not self.is_queue_known:
-            return {}
+        told = (JobState.WAITING, JobState.GIVEN_UP)
         filters = [JobFilter(queue_id=queue_id) for queue_id in queue_ids]
+        return {
+            which.queue_id: [job for job in some if job.state in told]
+            for which, some in zip(filters, self._jobs(filters), strict=False)
+        }  # fmt: skip
+
+    def marks(self, message_id: str) -> list[SentItemJob]:
+        """Jobs that mark copies of this message, also those that have ended, as long as they are remembered."""
+        if not message_id or "*" in message_id:  # which would name others, too
+            return []
+        found = self._jobs([JobFilter(message_id=message_id, kind=JobKind.MARK)])
+        return [job for some in found for job in some if job.message_id == message_id]
+
+    def _jobs(self, filters: Sequence[JobFilter]) -> list[list[SentItemJob]]:
+        """Of each filter; noted once where they can't be read."""
+        if self.configuration is None or not self.is_queue_known or not filters:
+            return []
 
         async def use(jobs: SentItemJobs) -> list[list[SentItemJob]]:
             return [[*await jobs.entries(which, limit=_MESSAGES_MAX)] for which in filters]
 
         try:
-            found = with_jobs(self.configuration, use)
+            return with_jobs(self.configuration, use)
         except CommandFailedError as exc:
-            self.notes.append(f"Sent Items jobs could not be read: {exc}")
-            return {}
-        told = (JobState.WAITING, JobState.GIVEN_UP)
-        return {
-            which.queue_id: [job for job in some if job.state in told]
-            for which, some in zip(filters, found, strict=True)
-        }  # fmt: skip
+            self.notes.append(f"the jobs in mailboxes could not be read: {exc}")
+            return []
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -154,12 +164,13 @@ def _tell_message(arguments: argparse.Namespace, sources: Sources, what: str) ->
     roots = [life for life in lives.values() if life.queue_id in ids or life.message_id == what]
     message_id = what if what.startswith("<") else next((life.message_id for life in roots if life.message_id), "")
     mailboxes = search.mailbox_lines(message_id) if message_id else []
-    if not roots and not refusals and not mailboxes:
+    marks = sources.marks(message_id)
+    if not roots and not refusals and not mailboxes and not marks:
         raise CommandFailedError(_nothing(arguments.what, sources))
     siblings = _siblings(sources, roots, lives) if not what.startswith("<") else []
     jobs = sources.jobs([life.queue_id for life in roots])
     notes = _notes(sources, is_cut=found.is_cut)
-    story = trace_view.Story(arguments.what, roots, lives, refusals, siblings, notes, jobs, mailboxes)
+    story = trace_view.Story(arguments.what, roots, lives, refusals, siblings, notes, jobs, mailboxes, marks)
     print_json(trace_view.story_to_json(story)) if arguments.json else trace_view.print_story(story)
     return ExitCode.OK
 

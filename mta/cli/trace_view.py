@@ -33,7 +33,9 @@ class Story:
     jobs: Mapping[str, Sequence[SentItemJob]]
     """Unfinished Sent Items jobs by queue id."""
     mailboxes: Sequence[LogLine] = ()
-    """What became of it in monitored mailboxes."""
+    """What became of it in monitored mailboxes, and of marks on its copies."""
+    marks: Sequence[SentItemJob] = ()
+    """Of its copies in people's mailboxes, as their jobs stand now."""
 
     def children(self, life: Life) -> list[Life]:
         """Those that follow from a message, oldest first."""
@@ -50,6 +52,8 @@ def print_story(story: Story) -> None:
         print(printable(text))
     for line in story.mailboxes:
         print(printable(f"{_clock(line.at)}  {sentence(line)}"))
+    for job in story.marks:
+        _say("", f"=> {_job_text(job)}")
     if story.siblings:
         print("\nother messages with the same Message-ID")
         print_table(_HEADINGS, [row.cells() for row in rows_of(story.siblings, ())])
@@ -124,11 +128,12 @@ def _fate_text(fate: Fate, began_at: datetime | None) -> str:
 
 
 def _job_text(job: SentItemJob) -> str:
-    """How it stands with the sender's own copy."""
+    """How it stands with the sender's own copy, or with a mark."""
+    what = f"Sent Items of {job.mailbox}" if job.mark is None else f"mark of {job.mark.record} in {job.mailbox}"
     reason = f" ({job.reason})" if job.reason else ""
     due = f", due {_clock(job.due_at)}" if job.due_at is not None and not job.is_leased else ""
     state = "is being worked on" if job.is_leased else job.state.value
-    return f"Sent Items of {job.mailbox}: {state}{reason}{due}, job {job.id}"
+    return f"{what}: {state}{reason}{due}, job {job.id}"
 
 
 # --- a line for each message -----------------------------------------------------------------------------------------
@@ -209,6 +214,7 @@ def story_to_json(story: Story) -> dict[str, Any]:
         "refused": [_line_to_json(line) for line in story.refusals],
         "siblings": [row.to_json() for row in rows_of(story.siblings, ())],
         "mailboxes": [_line_to_json(line) for line in story.mailboxes],
+        "marks": [{"record": job.mark.record if job.mark else "", **_job_to_json(job)} for job in story.marks],
         "notes": list(story.notes),
     }
 
@@ -223,14 +229,17 @@ def _life_to_json(story: Story, life: Life, depth: int) -> dict[str, Any]:
         "follows_from": life.parent,
         "is_queued": life.entry is not None,
         "recipients": [_fate_to_json(fate) for fate in life.fates.values()],
-        "sent_items": [
-            {"job": job.id, "mailbox": job.mailbox, "state": job.state.value, "reason": job.reason,
-             "due_at": job.due_at.isoformat() if job.due_at else None}
-            for job in story.jobs.get(life.queue_id, ())
-        ],
+        "sent_items": [_job_to_json(job) for job in story.jobs.get(life.queue_id, ())],
         "steps": [_line_to_json(line) for line in life.lines],
         "derived": [_life_to_json(story, child, depth + 1) for child in story.children(life)]
         if depth < _DEPTH_MAX else [],
+    }  # fmt: skip
+
+
+def _job_to_json(job: SentItemJob) -> dict[str, Any]:
+    due_at = job.due_at.isoformat() if job.due_at else None
+    return {
+        "job": job.id, "mailbox": job.mailbox, "state": job.state.value, "reason": job.reason, "due_at": due_at
     }  # fmt: skip
 
 

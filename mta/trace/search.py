@@ -17,8 +17,8 @@ ROUNDS = 6
 MESSAGES_MAX = 200
 CHILDREN = ("dsn", "spawned", "copy")
 """Fields of a message's line that name messages which follow from it."""
-MAILBOX_LOGS = "mailbox-"
-"""How the components of monitored mailboxes begin."""
+MAILBOX_LOGS = ("mailbox-", "sentitems")
+"""How the components begin that monitor mailboxes, and write to them."""
 BIRTHS = ("dsn-queued", "followed", "tracking-copy")
 """Actions that tell of one such message, and for whom it is."""
 
@@ -101,11 +101,15 @@ class LogSearch:
         ]  # fmt: skip
 
     def mailbox_lines(self, message_id: str) -> list[LogLine]:
-        """What became of a message with that Message-ID in monitored mailboxes, in the order of time."""
+        """What became of a message with that Message-ID in monitored mailboxes, and of marks on its copies, in the
+        order of time."""
         if not any(file.component.startswith(MAILBOX_LOGS) for file in self._files):
             return []
         lines = self._lines(Pattern([message_id]), None, of=MAILBOX_LOGS)
-        return sorted((line for line in lines if line.text("message_id") == message_id), key=lambda line: line.at)
+        found = (line for line in lines if line.text("message_id") == message_id)
+        # Lines about the sender's own copy have a queue id, and are told with that message.
+        told = (line for line in found if line.action != "sent-item" or line.text("record"))
+        return sorted(told, key=lambda line: line.at)
 
     def of_address(self, address: str, limit: int) -> list[LogLine]:
         """Accepted and refused messages from or to an address, newest first; days are read from the newest back."""
@@ -119,8 +123,10 @@ class LogSearch:
                 return found[:limit]
         return found
 
-    def _lines(self, pattern: Pattern, since: date | None, on: date | None = None, of: str = "") -> Iterator[LogLine]:
-        """`of`: the beginning of the files' component."""
+    def _lines(
+        self, pattern: Pattern, since: date | None, on: date | None = None, of: str | tuple[str, ...] = ""
+    ) -> Iterator[LogLine]:
+        """`of`: how the files' component begins."""
         for file in self._files:
             if not file.component.startswith(of):
                 continue

@@ -106,13 +106,21 @@ def _sent_item(line: LogLine) -> str:
     reason = f" ({reason})" if (reason := line.text("reason")) else ""
     server = f" on {server}" if (server := line.text("server")) else ""
     detail = f': "{detail}"' if (detail := line.text("detail")) else ""
-    return f"Sent Items of {line.text('mailbox')}{server}: {line.text('state')}{reason}{detail}, job {line.text('job')}"
+    record = line.text("record")
+    what = f"mark of {record} in the mailbox" if record else "Sent Items"
+    return f"{what} of {line.text('mailbox')}{server}: {line.text('state')}{reason}{detail}, job {line.text('job')}"
 
 
 def _mailbox_message(line: LogLine) -> str:
     again = ", which was known already" if line.text("again") else ""
     record = f", record {record}" if (record := line.text("record")) else ""
     return f"mailbox {line.text('mailbox')}: {line.text('state')} ({line.text('reason')}){record}{again}"
+
+
+def _mailbox_answer(line: LogLine) -> str:
+    record = f", record {record}" if (record := line.text("record")) else ""
+    became = f"{line.text('state')} ({line.text('reason')}){record}"
+    return f"mailbox {line.text('mailbox')}: what it answers has come, so it was looked at again: {became}"
 
 
 def _mailbox_aside(line: LogLine) -> str:
@@ -133,6 +141,7 @@ _WORDS: dict[str, Callable[[LogLine], str]] = {
     "queue-changed": _changed,
     "sent-item": _sent_item,
     "mailbox-message": _mailbox_message,
+    "mailbox-answer": _mailbox_answer,
     "mailbox-message-set-aside": _mailbox_aside,
     "mailbox-message-waits": lambda line: (
         f"mailbox {line.text('mailbox')}: left there, to be tried again ({line.text('reason')})"

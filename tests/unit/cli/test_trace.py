@@ -17,7 +17,8 @@ from mta.adapters.store.sentitems import SqliteSentItemJobs
 from mta.adapters.store.sqlite import SqliteSpool
 from mta.model.delivery import SentCopy, Settlement, State
 from mta.model.queue import QueueFilter
-from mta.model.sentitem import JobFilter, SentItemJob
+from mta.model.sentitem import JobFilter, JobOutcome, JobState, SentItemJob
+from mta.model.writeback import FiledMark, NewMark
 from tests.unit.cli.queue_commands import Queue, message
 from tests.unit.trace.log_writer import NOON, LogWriter
 
@@ -202,3 +203,43 @@ def test_what_became_of_it_in_a_monitored_mailbox_is_told(traced: Traced) -> Non
         assert "mailbox help-2: left there, to be tried again (DNS gave no answer about example.net)" in told
     assert "mailbox help-2: set aside in Aside (too-large)" in traced.trace("<2@x>")
     assert [line["action"] for line in traced.trace_json("<2@x>")["mailboxes"]] == ["mailbox-message-set-aside"]
+    traced.log("mailbox-answer", **fields, state="joined", reason="known-reference", record="ticket-8")
+    assert "has come, so it was looked at again: joined (known-reference), record ticket-8" in traced.trace(queue_id)
+
+
+def test_marks_on_its_copies_are_told_of_and_what_became_of_them(traced: Traced) -> None:
+    queue_id = traced.log.accepted("jane@example.com", "help@example.com")
+    traced.fill(message("Q1"))
+    now = datetime.now(UTC)
+    orders = [
+        NewMark(mailbox, "default", message_id, FiledMark(record="ticket-7"), now, now)
+        for mailbox, message_id in (
+            ("ann@example.com", "<1@mail.example.com>"), ("bob@example.com", "<1@mail.example.com>"),
+            ("bob@example.com", "<another@mail.example.com>"),
+        )
+    ]  # fmt: skip
+
+    async def mark() -> None:
+        jobs = await SqliteSentItemJobs.open(traced.folder / "spool", works=True)
+        await jobs.add_marks(orders)
+        leased = {job.mailbox: job for job in await jobs.lease_due(now, limit=10)}
+        await jobs.settle(JobOutcome(leased["ann@example.com"], JobState.DONE, detail="2 of 2 copies"))
+        await jobs.close()
+
+    asyncio.run(mark())
+    traced.log.component = "sentitems"
+    done = {"mailbox": "ann@example.com", "state": "done", "reason": "", "detail": "2 of 2 copies", "server": "ews"}
+    traced.log("sent-item", job=orders[0].id, message_id="<1@mail.example.com>", record="ticket-7", **done)
+    traced.log("sent-item", queue_id, job="j", message_id="<1@mail.example.com>", **done)
+    for what in (queue_id, "<1@mail.example.com>"):
+        told = traced.trace(what)
+        assert told.count('mark of ticket-7 in the mailbox of ann@example.com on ews: done: "2 of 2 copies"') == 1
+        assert told.count("Sent Items of ann@example.com on ews: done") == 1
+        assert f"=> mark of ticket-7 in ann@example.com: done, job {orders[0].id}" in told
+        assert "=> mark of ticket-7 in bob@example.com: " in told
+        assert orders[2].id not in told
+    marks = traced.trace_json(queue_id)["marks"]
+    assert [(each["mailbox"], each["state"], each["record"]) for each in marks] == [
+        ("ann@example.com", "done", "ticket-7"), ("bob@example.com", "waiting", "ticket-7"),
+    ]  # fmt: skip
+    assert "bob@example.com" in traced.trace("<another@mail.example.com>"), "nothing else is known of it"
