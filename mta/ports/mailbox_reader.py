@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,4 +61,14 @@ class MailboxReader(Protocol):
 
     async def close(self) -> None:
         """End connections and threads, whatever state they are in."""
+        ...
+
+
+@runtime_checkable
+class PutsAwayTogether(Protocol):
+    """A MailboxReader whose server does with many messages in one request what it does with one."""
+
+    async def put_away(self, refs: Sequence[str], do: str, folder: str) -> None:
+        """`mark-read`, `delete` or `move` to the folder, as the methods of that name. Any error leaves open for which
+        of them it was done: it may be asked for again, for each by itself."""
         ...

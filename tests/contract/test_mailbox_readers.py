@@ -19,7 +19,7 @@ from mta.ports.mailbox import (
     SignInError,
     TlsFailedError,
 )
-from mta.ports.mailbox_reader import MailboxReader
+from mta.ports.mailbox_reader import MailboxReader, PutsAwayTogether
 from tests.contract.readers.harness import Fault, Harness, Trait, message, message_id
 from tests.contract.readers.kinds import FAULTS, KINDS
 
@@ -195,6 +195,28 @@ async def test_what_is_gone_is_gone(harness: Harness, mailbox: str) -> None:
         assert await _ids(reader) == [message_id(kept)]
         await reader.end_session(purge=True)
     assert _lying(harness, mailbox) == [message_id(kept)]
+
+
+@pytest.mark.parametrize("do", ["move", "delete", "mark-read"])
+async def test_many_are_put_away_together_though_one_is_gone(
+    do: str, harnesses: Callable[[str], Harness]
+) -> None:  # fmt: skip
+    harness = harnesses("imap")
+    mailbox = harness.add_mailbox()
+    *messages, kept = _delivered(harness, mailbox, 7)
+    async with _reading(harness, mailbox, after={"do": do}) as reader:
+        assert isinstance(reader, PutsAwayTogether)
+        *refs, last = await _refs(reader)
+        await reader.end_session(purge=True)
+        harness.take_away(mailbox, message_id(messages[2]))
+        await reader.sign_in()
+        await reader.put_away([*refs, "1.4711"], do, "Done")
+        assert await _refs(reader) == [last]
+        await reader.end_session(purge=True)
+    put_away = [message_id(each) for each in messages if each is not messages[2]]
+    assert _lying(harness, mailbox) == [*(put_away if do == "mark-read" else []), message_id(kept)]
+    if do == "move":
+        assert _lying(harness, mailbox, "Done") == put_away
 
 
 async def test_a_ref_that_nobody_gave_names_nothing(harness: Harness, mailbox: str) -> None:

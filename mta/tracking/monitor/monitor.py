@@ -25,7 +25,8 @@ from mta.tracking.monitor.late_answers import LateAnswers
 from mta.tracking.monitor.leftovers import Leftovers
 from mta.tracking.monitor.mends import mend_of, not_opened
 from mta.tracking.monitor.pauses import PAUSE_MAX, SIGN_IN_ERRORS, TROUBLE_AFTER, pause_after
-from mta.tracking.monitor.poll import Poll, Progress, Take
+from mta.tracking.monitor.poll import Poll, Take
+from mta.tracking.monitor.progress import Progress
 from mta.tracking.monitor.sign_in_trouble import SignInTrouble
 from mta.tracking.turns import Turns
 

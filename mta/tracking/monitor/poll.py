@@ -37,7 +37,9 @@ from mta.tracking.monitor.aside import (
     message_id_of,
 )
 from mta.tracking.monitor.assignment import Assignment
-from mta.tracking.monitor.leftovers import Leftover, Leftovers, is_of_the_message
+from mta.tracking.monitor.leftovers import Leftover, Leftovers
+from mta.tracking.monitor.progress import Progress
+from mta.tracking.monitor.put_away import PutAway
 from mta.tracking.read import CannotReadError
 from mta.tracking.turns import Turns
 
@@ -58,46 +60,6 @@ class Take(Protocol):
 
 
 @dataclass(slots=True)
-class Progress:
-    """How far a poll is; of one that has ended, what it did."""
-
-    of: int = 0
-    """Messages that were seen to wait."""
-    taken: int = 0
-    known: int = 0
-    """Taken before; only what comes after was done."""
-    set_aside: int = 0
-    failed: int = 0
-    """Our own faults; they are tried again."""
-    stays: int = 0
-    """Taken, but the server doesn't let us do what comes after."""
-    began_s: float = field(default_factory=time.monotonic)
-    took_s: float | None = None
-    server: str = ""
-    has_more: bool = False
-
-    def minus(self, before: Progress) -> Progress:
-        """What was done since it stood so."""
-        return replace(
-            self, of=self.of - before.of, taken=self.taken - before.taken, known=self.known - before.known,
-            set_aside=self.set_aside - before.set_aside, failed=self.failed - before.failed,
-            stays=self.stays - before.stays,
-        )  # fmt: skip
-
-    def end(self) -> None:
-        self.took_s = time.monotonic() - self.began_s
-
-    @property
-    def done(self) -> int:
-        return self.taken + self.known + self.set_aside + self.failed
-
-    @property
-    def per_s(self) -> float:
-        took_s = self.took_s if self.took_s is not None else time.monotonic() - self.began_s
-        return self.done / took_s if took_s > 0 else 0.0
-
-
-@dataclass(frozen=True, slots=True)
 class Poll:
     """`run` raises the MailboxError or MailError that ended it early."""
 
@@ -113,6 +75,11 @@ class Poll:
     """Whether to stop after the message in hand."""
     _begun: dict[str, int] = field(default_factory=dict)
     """Messages whose attempts are counted in the store, and how many there are, this one included."""
+
+    _put_away: PutAway = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._put_away = PutAway(self.assignment.settings, self.reader, self.store, self.leftovers, self.progress)
 
     @property
     def name(self) -> str:
@@ -131,11 +98,13 @@ class Poll:
             before = replace(self.progress)
             await self._leftovers()
             await self._each(fresh)
+            await self._put_away.all()
             done = self.progress.minus(before)
             got_on = done.done > done.failed or len(self.leftovers.passed_over()) > len(passed_over)
             self.progress.has_more = len(waiting) >= limit and got_on
         except BaseException:
             # What was marked as deleted may not be gone: it is done again, without being fetched.
+            self._put_away.keep()
             self.leftovers.remember_deleted()
             raise
         await self._end()
@@ -147,6 +116,13 @@ class Poll:
             self.leftovers.remember_deleted()
             raise
         self.leftovers.forget_deleted()
+
+    async def _leftovers(self) -> None:
+        """What was taken before, and is still to go from where it lies."""
+        for leftover in self.leftovers.due():
+            if self.is_ending():
+                return
+            await self._put_away.now(leftover)
 
     async def _each(self, messages: list[WaitingMessage]) -> None:
         tell_at = time.monotonic() + PROGRESS_EVERY_S
@@ -200,7 +176,7 @@ class Poll:
             )  # fmt: skip
         self.progress.taken += taken.is_new
         self.progress.known += not taken.is_new
-        await self._after(Leftover(ref, taken.message_id))
+        await self._put_away.later(Leftover(ref, taken.message_id))
 
     async def _attempt(self, ref: str) -> int:
         """Which one begins now; 0 where nothing speaks against the message, so that it isn't counted."""
@@ -264,50 +240,4 @@ class Poll:
             self.name, ref, message_id=message_id, reason=reason, detail=detail, folder=settings.after.set_aside
         )  # fmt: skip
         self.progress.set_aside += 1
-        await self._after(Leftover(ref, message_id, folder=settings.after.set_aside))
-
-    # --- what comes after ---------------------------------------------------------------------------------------------
-
-    async def _after(self, leftover: Leftover) -> None:
-        """Where the server doesn't let us, it is left over; a broken session is raised."""
-        try:
-            await self._settle(leftover)
-        except Exception as error:
-            is_known = leftover.ref in self.leftovers
-            self.leftovers.add(leftover)
-            if not is_of_the_message(error) and not self.leftovers.note_failure(leftover.ref, error):
-                raise
-            self.progress.stays += 1
-            again_in_s = self.leftovers.put_off(leftover.ref)
-            if not is_known:
-                events.mailbox_message_stays(
-                    self.name, leftover.ref, message_id=leftover.message_id, what=self._what(leftover),
-                    reason=str(error)[:200], again_in_s=again_in_s,
-                )  # fmt: skip
-            return
-        crash_point("message-moved")
-        self.leftovers.settled(leftover.ref)
-        if leftover.folder:
-            await self.store.end_message(self.name, leftover.ref)
-
-    async def _settle(self, leftover: Leftover) -> None:
-        match self._what(leftover):
-            case "delete":
-                self.leftovers.note_deleted(leftover)
-                await self.reader.delete(leftover.ref)
-            case "mark-read":
-                await self.reader.mark_read(leftover.ref)
-            case _:
-                await self.reader.move(leftover.ref, leftover.folder or self.assignment.settings.after.folder)
-
-    def _what(self, leftover: Leftover) -> str:
-        if leftover.folder:
-            return "set-aside"
-        return "delete" if self.assignment.settings.kind == "pop3" else self.assignment.settings.after.do
-
-    async def _leftovers(self) -> None:
-        """What was taken before, and is still to go from where it lies."""
-        for leftover in self.leftovers.due():
-            if self.is_ending():
-                return
-            await self._after(leftover)
+        await self._put_away.now(Leftover(ref, message_id, folder=settings.after.set_aside))

@@ -78,9 +78,9 @@ class _Library(IMAPClient):  # type: ignore[misc]
         """LOGIN; `user` is a quoted string, `password` becomes one."""
         self._command_and_check("login", user, password)
 
-    def store(self, uid: int, modifier: str, action: str, flags: str) -> None:
+    def store(self, uids: Iterable[int], modifier: str, action: str, flags: str) -> None:
         """UID STORE, silent, with a modifier (RFC 7162 §3.1.3)."""
-        what = [str(uid), *([modifier] if modifier else []), f"{action}FLAGS.SILENT", flags]
+        what = [",".join(map(str, uids)), *([modifier] if modifier else []), f"{action}FLAGS.SILENT", flags]
         self._command_and_check("store", *what, uid=True)
 
 
@@ -301,20 +301,26 @@ class Client:
         """Whether it was done: not if the message was changed since."""
         modifier = f"(UNCHANGEDSINCE {int(unchanged_since)})" if unchanged_since else ""
         with failures("change", self.wire):
-            self._imap.store(uid, modifier, action, f"({' '.join(flags)})")
+            self._imap.store([uid], modifier, action, f"({' '.join(flags)})")
             return "MODIFIED" not in self.wire.untagged_responses
+
+    def flag(self, uids: Iterable[int], flag: str) -> None:
+        """Set it, whatever else has changed of them."""
+        with failures("change", self.wire):
+            self._imap.store(uids, "", "+", f"({flag})")
 
     def expunge(self, *uids: int) -> None:
         with failures("change", self.wire):
             self._imap.uid_expunge(list(uids))
 
-    def move(self, uid: int, folder: str) -> None:
+    def move(self, uids: Iterable[int], folder: str) -> None:
         with failures("change", self.wire):
-            self._imap.move([uid], folder)
+            self._imap.move(list(uids), folder)
 
-    def copy(self, uid: int, folder: str) -> None:
+    def copy(self, uids: Iterable[int], folder: str) -> None:
+        """All of them or none (RFC 3501 §6.4.7)."""
         with failures("change", self.wire):
-            self._imap.copy([uid], folder)
+            self._imap.copy(list(uids), folder)
 
     def append(self, folder: str, data: bytes, flags: Iterable[str], moment: Any) -> tuple[int, int] | None:
         """UIDVALIDITY and UID of the new message, None where the server doesn't tell (RFC 4315).

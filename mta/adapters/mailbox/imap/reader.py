@@ -38,7 +38,7 @@ _DELETED = "\\Deleted"
 
 
 class ImapReader:
-    """Fulfils `mta.ports.mailbox_reader.MailboxReader`. A message's `ref` is UIDVALIDITY.UID."""
+    """Fulfils `mta.ports.mailbox_reader.MailboxReader` and `PutsAwayTogether`. A message's `ref` is UIDVALIDITY.UID."""
 
     def __init__(self, settings: ImapMailbox) -> None:
         """Raises OSError or KeyError if a secret or a file can't be read."""
@@ -67,16 +67,23 @@ class ImapReader:
         return await self._session.run(lambda folder: self._fetch(folder, ref, largest))
 
     async def mark_read(self, ref: str) -> None:
-        await self._session.run(lambda folder: folder.mark_read(ref))
+        await self._put_one_away(ref, "mark-read")
 
     async def delete(self, ref: str) -> None:
-        await self._session.run(lambda folder: folder.delete(ref))
+        await self._put_one_away(ref, "delete")
 
     async def move(self, ref: str, folder: str) -> None:
-        await self._session.run(lambda own: own.move(ref, folder))
+        await self._put_one_away(ref, "move", folder)
+
+    async def put_away(self, refs: Sequence[str], do: str, folder: str) -> None:
+        await self._session.run(lambda own: own.put_away(refs, do, folder))
 
     async def end_session(self, *, purge: bool) -> None:
         await self._session.end(lambda folder: folder.leave(purge=purge))
+
+    async def _put_one_away(self, ref: str, do: str, folder: str = "") -> None:
+        with suppress(ItemGoneError):
+            await self._session.run(lambda own: own.put_away([ref], do, folder))
 
     # --- in a thread --------------------------------------------------------------------------------------------------
 
@@ -140,7 +147,9 @@ class MonitoredFolder:
         return found
 
     def fetch(self, ref: str, largest: int) -> bytes:
-        uid = self._uid(ref)
+        uid = self._uid_now(ref)
+        if not uid:
+            raise ItemGoneError("uid-validity", "the folder was made anew")
         told = self.client.fetch([uid], ["RFC822.SIZE", "FLAGS"]).get(uid)
         if told is None or _DELETED in map(_text, told.get(b"FLAGS", ())):
             raise ItemGoneError("gone", "the message is not there, or somebody has deleted it")
@@ -151,38 +160,40 @@ class MonitoredFolder:
             raise ItemGoneError("gone", "the message is not there")
         return as_crlf(data)
 
-    def mark_read(self, ref: str) -> None:
-        with suppress(ItemGoneError):
-            self.client.store(self._uid(ref), "+", ["\\Seen"], "")
+    def put_away(self, refs: Sequence[str], do: str, written: str = "") -> None:
+        """Raises ItemGoneError where a server says so of one of them."""
+        uids = [uid for ref in refs if (uid := self._uid_now(ref))]
+        if not uids:
+            return
+        match do:
+            case "mark-read":
+                self.client.flag(uids, "\\Seen")
+            case "delete":
+                self.client.flag(uids, _DELETED)
+                self._deleted.update(uids)
+            case _:
+                self._move(uids, self._namespace.on_server(written))
 
-    def delete(self, ref: str) -> None:
-        with suppress(ItemGoneError):
-            uid = self._uid(ref)
-            self.client.store(uid, "+", [_DELETED], "")
-            self._deleted.add(uid)
-
-    def move(self, ref: str, written: str) -> None:
+    def _move(self, uids: Sequence[int], target: str) -> None:
         """By MOVE (RFC 6851) whole or not at all. Without it: copied, then deleted, so that a message may be there
         twice if we break off between the two, and is never lost."""
-        with suppress(ItemGoneError):
-            uid = self._uid(ref)
-            target = self._namespace.on_server(written)
-            if target not in self._made:
-                self.client.make_folder(target)
-                self._made.add(target)
-            try:
-                if self.client.has("MOVE"):
-                    self.client.move(uid, target)
-                    return
-                self.client.copy(uid, target)
-            except (OutcomeUnknownError, QuotaError):
-                raise
-            except MailboxError:
-                self._need(uid)  # there are servers that refuse to move what is gone
-                raise
-            self.client.store(uid, "+", [_DELETED], "")
-            if self.client.has("UIDPLUS"):
-                self.client.expunge(uid)
+        if target not in self._made:
+            self.client.make_folder(target)
+            self._made.add(target)
+        try:
+            if self.client.has("MOVE"):
+                self.client.move(uids, target)
+                return
+            self.client.copy(uids, target)
+        except (OutcomeUnknownError, QuotaError):
+            raise
+        except MailboxError:
+            if len(uids) == 1:
+                self._need(uids[0])  # there are servers that refuse to move what is gone
+            raise
+        self.client.flag(uids, _DELETED)
+        if self.client.has("UIDPLUS"):
+            self.client.expunge(*uids)
 
     def leave(self, *, purge: bool) -> None:
         """Without UIDPLUS (RFC 4315) what we deleted stays marked so: a plain EXPUNGE takes what others marked, too."""
@@ -206,12 +217,10 @@ class MonitoredFolder:
         at = moment.astimezone(UTC) if isinstance(moment, datetime) and moment.tzinfo is not None else None
         return WaitingMessage(f"{self._validity}.{uid}", _size(told), at)
 
-    def _uid(self, ref: str) -> int:
-        """Raises ItemGoneError where the folder was made anew: then UIDs mean nothing any more (RFC 3501 §2.3.1.1)."""
+    def _uid_now(self, ref: str) -> int:
+        """0 where the folder was made anew: then UIDs mean nothing any more (RFC 3501 §2.3.1.1)."""
         validity, _, uid = ref.partition(".")
-        if validity != str(self._validity) or _UID.match(uid) is None:
-            raise ItemGoneError("uid-validity", "the folder was made anew")
-        return int(uid)
+        return int(uid) if validity == str(self._validity) and _UID.match(uid) is not None else 0
 
     def _need(self, uid: int) -> None:
         if uid not in self.client.fetch([uid], ["FLAGS"]):

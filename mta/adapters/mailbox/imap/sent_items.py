@@ -234,9 +234,9 @@ class ImapSentItems:
         trash = None if how is Removal.FOR_GOOD else client.trash()
         if trash is not None and trash != folder.name:
             if client.has("MOVE"):
-                client.move(uid, trash)
+                client.move([uid], trash)
                 return
-            client.copy(uid, trash)
+            client.copy([uid], trash)
         # From here on we and its user's programs take it for deleted. Where a server can't expunge one message alone
         # (RFC 4315), it stays so until its user tidies up: a plain EXPUNGE would take others' messages with it.
         if not client.store(uid, "+", [_DELETED], state.modseq):

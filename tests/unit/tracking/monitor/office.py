@@ -71,6 +71,7 @@ class Mailbox:
     calls: Counter[str] = field(default_factory=Counter)
     open_sessions: int = 0
     marks_read: bool = False
+    puts_away_together: bool = False
     gate: asyncio.Event | None = None
     """Closed: a fetch waits for it."""
 
@@ -155,6 +156,21 @@ class Reader:
         """A session that is broken off deletes nothing, as POP3 has it."""
         self._mailbox.calls["close"] += 1
         self._mailbox.deleted.clear()
+
+
+class ReaderOfMany(Reader):
+    """Of a server that puts many away at once. Adds the port `PutsAwayTogether`."""
+
+    async def put_away(self, refs: Sequence[str], do: str, folder: str) -> None:
+        self._mailbox.fails("put_away")
+        for ref in refs:
+            match do:
+                case "mark-read":
+                    await self.mark_read(ref)
+                case "delete":
+                    await self.delete(ref)
+                case _:
+                    await self.move(ref, folder)
 
 
 class Log:
@@ -251,7 +267,8 @@ class Office:
     def _open(self, settings: MonitoredMailbox) -> Reader:
         if settings.name in self.unopened:
             raise self.unopened[settings.name]
-        return Reader(self.mailboxes[settings.name])
+        mailbox = self.mailboxes[settings.name]
+        return ReaderOfMany(mailbox) if mailbox.puts_away_together else Reader(mailbox)
 
     async def look(self) -> None:
         """One look, and the polls that it began."""

@@ -157,6 +157,23 @@ async def test_without_move_it_is_copied_then_deleted(tmp_path: Path) -> None:
     assert changes == [b"COPY", b"STORE", b"EXPUNGE"]
 
 
+@pytest.mark.parametrize(
+    ("capability", "said"),
+    [
+        (b"UIDPLUS MOVE", [b'MOVE 5,7 "Processed"']),
+        (b"UIDPLUS", [b'COPY 5,7 "Processed"', rb"STORE 5,7 +FLAGS.SILENT (\Deleted)", b"EXPUNGE 5,7"]),
+        (b"IDLE", [b'COPY 5,7 "Processed"', rb"STORE 5,7 +FLAGS.SILENT (\Deleted)"]),
+    ],
+)
+async def test_many_go_by_one_command_each(tmp_path: Path, capability: bytes, said: list[bytes]) -> None:
+    with scripted_imap({**_DONE, b"CAPABILITY": _CAPABILITY.replace(b"UIDPLUS MOVE", capability)}) as server:
+        reader = _reader(server.port, tmp_path)
+        await reader.put_away(["1.5", "1.7", "2.9"], "move", "Processed")
+        await reader.put_away(["2.9"], "move", "Processed")  # of a folder that was made anew since
+        await reader.close()
+    assert _said(server.commands, b"COPY", b"STORE", b"EXPUNGE", b"MOVE") == said
+
+
 @pytest.mark.parametrize("command", [b"MOVE", b"COPY"])
 async def test_a_full_mailbox_keeps_the_message_where_it_is(tmp_path: Path, command: bytes) -> None:
     capability = _CAPABILITY if command == b"MOVE" else _CAPABILITY.replace(b" MOVE", b"")
