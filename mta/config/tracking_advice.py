@@ -9,7 +9,13 @@ from urllib.parse import urlsplit
 from mta.config.findings import Finding
 from mta.config.outgoing_checks import key_of
 from mta.config.schema import Configuration
-from mta.config.tracking_schema import EwsMailbox, TrackingSettings
+from mta.config.tracking_schema import (
+    EwsMailbox,
+    GraphMailbox,
+    MonitoredMailbox,
+    TrackingSettings,
+    is_of_exchange,
+)
 from mta.config.yaml_values import Loc
 from mta.ports.clock import SystemClock
 
@@ -18,12 +24,14 @@ _ONLINE = "outlook.office365.com"
 
 def tracking_advice(configuration: Configuration) -> Iterator[Finding]:
     """Of all organisations."""
+    yield from _unproven_copies(configuration)
     for place, organisation in configuration.placed_organisations:
         if organisation.tracking is not None:
             loc: Loc = (*place, "tracking")
             yield from _copies(loc, organisation.tracking)
             yield from _exchange_online(loc, organisation.tracking)
             yield from _ended(loc, organisation.tracking)
+            yield from _unproven(loc, organisation.tracking)
             yield from _templates(loc, organisation.tracking, organisation.templates)
 
 
@@ -51,6 +59,40 @@ def _ended(loc: Loc, settings: TrackingSettings) -> Iterator[Finding]:
             where = (*loc, "mailboxes", index, "schedule", "end")
             what = f"{end} is over: the mailbox is polled no more"
             yield Finding(where, what, "write a later day, or enabled: false")
+
+
+def _unproven(loc: Loc, settings: TrackingSettings) -> Iterator[Finding]:
+    """Copies in the processing mailbox are proven by our key."""
+    correlation = settings.correlation
+    for index, mailbox in enumerate(settings.mailboxes):
+        is_for_copies = key_of(mailbox.address) == key_of(settings.processing_mailbox or "")
+        if is_for_copies or not mailbox.enabled or correlation.authserv_ids or settings.verifies_dkim(mailbox):
+            continue
+        what = "nothing proves who wrote what comes by this mailbox: " + (
+            "all that belongs to a conversation is held"
+            if correlation.unproven == "hold"
+            else "whoever holds a mail of a conversation can write in it in a customer's name"
+        )
+        yield Finding((*loc, "mailboxes", index), what, _mend_of_unproven(mailbox))
+
+
+def _unproven_copies(configuration: Configuration) -> Iterator[Finding]:
+    """They say what the listener found out."""
+    settings = [organisation.tracking for organisation in configuration.every_organisation]
+    if not any(each is not None and each.processing_mailbox for each in settings):
+        return
+    for index, listener in enumerate(configuration.listeners):
+        if listener.role == "inbound" and listener.authentication.mode == "off":
+            what = "mail that rules track comes in here, and nobody looks whether its From is true"
+            yield Finding(("listeners", index), what, "set authentication: {mode: verify}, or trust behind a gateway")
+
+
+def _mend_of_unproven(mailbox: MonitoredMailbox) -> str:
+    if isinstance(mailbox, GraphMailbox):
+        return "set correlation.authserv_ids: [exchange-online], if Exchange Online gets your mail from the internet"
+    if is_of_exchange(mailbox):
+        return "name the gateway in front of it in correlation.authserv_ids, or lead mail through an inbound listener"
+    return "let correlation.verify_dkim be auto, or name the server in front of it in correlation.authserv_ids"
 
 
 def _templates(loc: Loc, settings: TrackingSettings, folder: Path) -> Iterator[Finding]:

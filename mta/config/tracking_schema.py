@@ -200,9 +200,14 @@ MonitoredMailbox = Annotated[
 ]
 
 
+_ONLINE_HOSTS = (".office365.com", ".outlook.com", ".office.com")
+
+
 def is_of_exchange(mailbox: MonitoredMailbox) -> bool:
     """Whether it can be told that Exchange keeps this mailbox: it writes the MIME of messages anew, and knows as whom
     it let their senders in."""
+    if isinstance(mailbox, ImapMailbox | Pop3Mailbox):
+        return mailbox.host.lower().endswith(_ONLINE_HOSTS)
     return isinstance(mailbox, EwsMailbox | GraphMailbox)
 
 

@@ -128,12 +128,10 @@ def pending_words(occasion: Occasion, module: Module | None, entry_key: str) -> 
     name = f"{style.label} {style.id(record.transaction.number)}"
     author = message.incoming.author if message is not None else None
     who = in_a_line(f"{author.display} <{author.address}>" if author is not None else "nobody", 300)
-    doubtful = message is not None and message.incoming.is_authenticated is False
-    why = (
-        "Servers that we believe say that it is not from there: it may be forged."
-        if doubtful
-        else "Its sender does not take part in it."
-    )
+    why = "Its sender does not take part in it."
+    if message is not None and message.incoming.is_authenticated is False:
+        said_by = in_a_line(message.incoming.said_by, 300)
+        why = f"Nothing proves that it is from there{f' ({said_by})' if said_by else ''}: it may be forged."
     said = "\n".join(f"> {line}" for line in lines_of(occasion.note.text if occasion.note is not None else ""))
     text = (
         f"A message that says to be from {who} came to {name}. {why} It carries a valid reference, which whoever got a "
