@@ -19,14 +19,13 @@ from typing import Any
 
 from mta.adapters.store.access import Access
 from mta.adapters.store.erasure_conversations import names_in_row, plan_conversation
+from mta.adapters.store.erasure_loose import plan_answers, plan_bounces, plan_counts, plan_loose_entries, plan_said
 from mta.adapters.store.erasure_plans import (
-    ERASED,
     HEADER,
     CarryOut,
     Plan,
     Planning,
     kept_message,
-    plan_answers,
     plan_job,
     plan_mailboxes,
     plan_task,
@@ -230,9 +229,9 @@ class _Walk:
 
     async def _loose(self) -> None:
         for name, plan in (
-            ("erasure_loose_entries", _loose_entries),
-            ("erasure_bounces", _bounces),
-            ("erasure_counts", _counted),
+            ("erasure_loose_entries", plan_loose_entries),
+            ("erasure_bounces", plan_bounces),
+            ("erasure_counts", plan_counts),
         ):
             async for rows in self._pages(name):
                 await self._do([partial(plan, rows=rows, person=self._person)])
@@ -241,7 +240,7 @@ class _Walk:
         """What servers answered, and what administrators gave as a reason."""
         for table in _SAID:
             rows = await self._store.rows(f"erasure_said_{table}")
-            await self._do([partial(_struck_in, table=table, rows=rows, person=self._person)])
+            await self._do([partial(plan_said, table=table, rows=rows, person=self._person)])
 
 
 def _job(number: int, person: ErasedPerson, now: int, bodies: Path, cursor: sqlite3.Cursor) -> Plan:
@@ -250,46 +249,6 @@ def _job(number: int, person: ErasedPerson, now: int, bodies: Path, cursor: sqli
 
 def _task(number: int, person: ErasedPerson, his: frozenset[int], bodies: Path, cursor: sqlite3.Cursor) -> Plan:
     return plan_task(cursor, number, person, his, bodies)
-
-
-def _loose_entries(cursor: sqlite3.Cursor, rows: Sequence[Row], person: ErasedPerson) -> Plan:
-    """They stay, so that a message that still lies in its mailbox isn't taken once more."""
-    plan = Plan()
-    for number, sender, state, message_id in rows:
-        if person.is_named(sender):
-            plan.do("erasure_change_entry", "", state, None, number)
-            plan.counts["entries_changed"] += 1
-        if person.is_in(message_id):
-            plan.do("erasure_rename_entry", f"{ERASED}:{number}", number)
-    return plan
-
-
-def _bounces(cursor: sqlite3.Cursor, rows: Sequence[Row], person: ErasedPerson) -> Plan:
-    plan = Plan()
-    for number, message_id, status in rows:
-        if person.is_in(message_id) or person.is_in(status):
-            plan.do("erasure_forget_bounce", number)
-            plan.counts["bounces_forgotten"] += 1
-    return plan
-
-
-def _counted(cursor: sqlite3.Cursor, rows: Sequence[Row], person: ErasedPerson) -> Plan:
-    """How many messages he sent or got within a day; with a word on who vouched for them behind the address."""
-    plan = Plan()
-    for number, address in rows:
-        if person.is_named(address.partition(" (")[0]) or person.is_in(address):
-            plan.do("erasure_forget_count", number)
-            plan.counts["counts_forgotten"] += 1
-    return plan
-
-
-def _struck_in(cursor: sqlite3.Cursor, table: str, rows: Sequence[Row], person: ErasedPerson) -> Plan:
-    plan = Plan()
-    for key, text in rows:
-        if person.is_in(text):
-            plan.do(f"erasure_strike_{table}", person.struck(text, ERASED), key)
-            plan.counts["texts_changed"] += 1
-    return plan
 
 
 def _is_in_file(path: Path, person: ErasedPerson) -> bool:

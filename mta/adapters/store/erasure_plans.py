@@ -7,7 +7,6 @@ nothing is overwritten that has changed since somebody looked.
 from __future__ import annotations
 
 import json
-import re
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -27,7 +26,6 @@ from mta.model.tracking import TaskKind, TaskState
 HEADER = 65_536
 """Octets of a message in which its header is looked for addresses."""
 _ESCAPED = "\\u"
-_FROM = re.compile(r"^from:.*(?:\n[ \t].*)*", re.IGNORECASE | re.MULTILINE)
 
 
 @dataclass(slots=True)
@@ -167,26 +165,6 @@ def plan_mailboxes(cursor: sqlite3.Cursor, rows: Sequence[Sequence[Any]], person
     if told:
         plan.do("erasure_forget_primary", json_list(told))
         plan.counts["texts_changed"] += len(told)
-    return plan
-
-
-# --- answers that came before what they answer ------------------------------------------------------------------------
-
-
-def plan_answers(
-    cursor: sqlite3.Cursor, rows: Sequence[Sequence[Any]], person: ErasedPerson, folder: Path
-) -> Plan:  # fmt: skip
-    """His own go; those of others, in which he is named, are let go of by themselves within days."""
-    plan = Plan()
-    for number, key, file, data, sender in rows:
-        header = header_of(data, file, folder)
-        if person.is_named(sender or "") or any(person.is_in(line) for line in _FROM.findall(header)):
-            plan.do("erasure_forget_answer", number)
-            plan.files += [file] if file is not None else []
-            plan.counts["answers_removed"] += 1
-        elif person.is_in(header):
-            why = "somebody else's answer that waits for what it answers, some days at most"
-            plan.kept.append(Kept("answer", key, why, "the same command again, later"))
     return plan
 
 

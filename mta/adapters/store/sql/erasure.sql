@@ -91,6 +91,9 @@ DELETE FROM conversation_message WHERE id = ?
 -- name: erasure_change_entry
 UPDATE tracked_entry SET sender = ?, state = ?, reason = coalesce(?, reason) WHERE id = ?
 
+-- name: erasure_change_sender
+UPDATE tracked_entry SET sender = '' WHERE id = ?
+
 -- A Message-ID that holds his address: the message is another one from now on.
 -- name: erasure_rename_entry
 UPDATE tracked_entry SET message_id = '', key = ? WHERE id = ?
@@ -117,7 +120,7 @@ WHERE conversation = :conversation
 -- --- what else tracking keeps ---------------------------------------------------------------------------------------
 
 -- name: erasure_loose_entries
-SELECT id, sender, state, message_id FROM tracked_entry WHERE conversation IS NULL AND id > :after ORDER BY id LIMIT :limit
+SELECT id, sender, message_id FROM tracked_entry WHERE conversation IS NULL AND id > :after ORDER BY id LIMIT :limit
 
 -- Answers whole, which wait for what they answer.
 -- name: erasure_answers
@@ -157,22 +160,22 @@ DELETE FROM counted_message WHERE id = ?
 SELECT id, detail FROM monitored_mailbox
 
 -- name: erasure_strike_monitored_mailbox
-UPDATE monitored_mailbox SET detail = ? WHERE id = ?
+UPDATE monitored_mailbox SET detail = ? WHERE id = ? AND detail = ?
 
 -- name: erasure_said_sent_endpoint
 SELECT name, detail FROM sent_endpoint
 
 -- name: erasure_strike_sent_endpoint
-UPDATE sent_endpoint SET detail = ? WHERE name = ?
+UPDATE sent_endpoint SET detail = ? WHERE name = ? AND detail = ?
 
 -- name: erasure_said_frozen
 SELECT next_hop, reason FROM frozen
 
 -- name: erasure_strike_frozen
-UPDATE frozen SET reason = ? WHERE next_hop = ?
+UPDATE frozen SET reason = ? WHERE next_hop = ? AND reason = ?
 
 -- name: erasure_said_draining
 SELECT id, reason FROM draining
 
 -- name: erasure_strike_draining
-UPDATE draining SET reason = ? WHERE id = ?
+UPDATE draining SET reason = ? WHERE id = ? AND reason = ?

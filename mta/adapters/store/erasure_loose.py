@@ -1,0 +1,74 @@
+"""What has to be done with rows about a person that belong to no conversation; a page of them at a time.
+
+The rows may have changed since they were read, so no statement here depends on what stood in them.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mta.adapters.store.erasure_plans import ERASED, Plan, header_of
+from mta.model.erasure import ErasedPerson, Kept
+
+_FROM = re.compile(r"^from:.*(?:\n[ \t].*)*", re.IGNORECASE | re.MULTILINE)
+
+
+def plan_answers(
+    cursor: sqlite3.Cursor, rows: Sequence[Sequence[Any]], person: ErasedPerson, folder: Path
+) -> Plan:  # fmt: skip
+    """His own go; those of others, in which he is named, are let go of by themselves within days."""
+    plan = Plan()
+    for number, key, file, data, sender in rows:
+        header = header_of(data, file, folder)
+        if person.is_named(sender or "") or any(person.is_in(line) for line in _FROM.findall(header)):
+            plan.do("erasure_forget_answer", number)
+            plan.files += [file] if file is not None else []
+            plan.counts["answers_removed"] += 1
+        elif person.is_in(header):
+            why = "somebody else's answer that waits for what it answers, some days at most"
+            plan.kept.append(Kept("answer", key, why, "the same command again, later"))
+    return plan
+
+
+def plan_loose_entries(cursor: sqlite3.Cursor, rows: Sequence[Sequence[Any]], person: ErasedPerson) -> Plan:
+    """They stay, so that a message that still lies in its mailbox isn't taken once more."""
+    plan = Plan()
+    for number, sender, message_id in rows:
+        if person.is_named(sender):
+            plan.do("erasure_change_sender", number)
+            plan.counts["entries_changed"] += 1
+        if person.is_in(message_id):
+            plan.do("erasure_rename_entry", f"{ERASED}:{number}", number)
+    return plan
+
+
+def plan_bounces(cursor: sqlite3.Cursor, rows: Sequence[Sequence[Any]], person: ErasedPerson) -> Plan:
+    plan = Plan()
+    for number, message_id, status in rows:
+        if person.is_in(message_id) or person.is_in(status):
+            plan.do("erasure_forget_bounce", number)
+            plan.counts["bounces_forgotten"] += 1
+    return plan
+
+
+def plan_counts(cursor: sqlite3.Cursor, rows: Sequence[Sequence[Any]], person: ErasedPerson) -> Plan:
+    """How many messages he sent or got within a day; with a word on who vouched for them behind the address."""
+    plan = Plan()
+    for number, address in rows:
+        if person.is_named(address.partition(" (")[0]) or person.is_in(address):
+            plan.do("erasure_forget_count", number)
+            plan.counts["counts_forgotten"] += 1
+    return plan
+
+
+def plan_said(cursor: sqlite3.Cursor, table: str, rows: Sequence[Sequence[Any]], person: ErasedPerson) -> Plan:
+    plan = Plan()
+    for key, text in rows:
+        if person.is_in(text):
+            plan.do(f"erasure_strike_{table}", person.struck(text, ERASED), key, text)
+            plan.counts["texts_changed"] += 1
+    return plan
