@@ -52,7 +52,7 @@ def ews_server(
         try:
             announced = process.stdout.readline()
             if not announced:
-                raise RuntimeError(f"the EWS server did not start: exit status {process.wait(10)}")
+                raise RuntimeError(f"the EWS server did not start: exit status {process.wait(60)}")
             facts = json.loads(announced)
             server = EwsServer(facts["url"], facts["control"], Path(facts["ca_file"]))
             yield server
@@ -61,4 +61,4 @@ def ews_server(
         finally:
             process.stdin.close()  # it ends with us, however we end
             process.stdout.close()
-            process.wait(10)
+            process.wait(60)
