@@ -322,15 +322,18 @@ class Relay:
 
     def cli_here(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """As `cli`, in this process: for what is asked often, where a process of its own would show nothing more."""
-        output, errors = io.StringIO(), io.StringIO()
+        written, complained = io.BytesIO(), io.BytesIO()
+        # As a terminal's, which tells commands what it can show.
+        output, errors = (io.TextIOWrapper(raw, encoding="utf-8", write_through=True) for raw in (written, complained))
         with redirect_stdout(output), redirect_stderr(errors):
             try:
                 code = main([*arguments, "--config", str(self.configuration)])
             except SystemExit as exc:  # so argparse ends
                 code = int(exc.code or 0)
+        said, lamented = written.getvalue().decode(), complained.getvalue().decode()
         if check and code != 0:
-            raise AssertionError(f"{arguments} ended with {code}: {output.getvalue()}{errors.getvalue()}")
-        return subprocess.CompletedProcess(arguments, code, output.getvalue(), errors.getvalue())
+            raise AssertionError(f"{arguments} ended with {code}: {said}{lamented}")
+        return subprocess.CompletedProcess(arguments, code, said, lamented)
 
 
 @contextmanager
