@@ -55,8 +55,8 @@ def run(arguments: argparse.Namespace) -> int:
     if asks and not (sys.stdin.isatty() and sys.stdout.isatty()):
         text = "nothing was changed: --yes erases without asking, --dry-run shows what that would be"
         raise CommandFailedError(text, ExitCode.BAD_CONFIGURATION)
+    by, progress = who(), _Progress()
     become_the_service(configuration.spool.folder)
-    progress = _Progress()
     elsewhere = look_elsewhere(configuration, arguments.config, person)
     if arguments.dry_run or asks:
         found = _survey(configuration, person, arguments.records, progress)
@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.dry_run:
             return ExitCode.OK
         _confirm(person)
-    return _erase(arguments, configuration, person, elsewhere, progress)
+    return _erase(arguments, configuration, person, elsewhere, progress, by)
 
 
 def _person(arguments: argparse.Namespace) -> ErasedPerson:
@@ -95,12 +95,12 @@ def _survey(
 
 def _erase(
     arguments: argparse.Namespace, configuration: Configuration, person: ErasedPerson, elsewhere: Elsewhere,
-    progress: _Progress,
+    progress: _Progress, by: str,
 ) -> int:  # fmt: skip
     """The log has a digest in the person's place: who knows the address finds the line, nobody else learns it."""
     log_as_relay(configuration)
     mode: RecordsMode = arguments.records
-    events.erasure_begun(person.digest, by=who(), records=mode.value)
+    events.erasure_begun(person.digest, by=by, records=mode.value)
 
     async def use(erasure: Erasure) -> tuple[Erased, Wiped]:
         done = await erasure.erase(person, mode, progress.step)
@@ -110,7 +110,7 @@ def _erase(
         done, wiped = with_erasure(configuration, use)
     finally:
         progress.end()
-    events.erasure_done(person.digest, by=who(), what=erase_view.counts_text(done), kept=len(done.kept))
+    events.erasure_done(person.digest, by=by, what=erase_view.counts_text(done), kept=len(done.kept))
     _show(arguments, person, done, elsewhere, wiped)
     return ExitCode.OK if erase_view.is_complete(done, wiped) else ExitCode.FAILED
 

@@ -121,7 +121,7 @@ class Kept:
     """Something that names the person and stays."""
 
     kind: str
-    """`message`, `job`, `task`, `answer`, `attachments`."""
+    """`message`, `job`, `task`, `answer`, `attachment`."""
     name: str
     """Queue id, number or record."""
     why: str

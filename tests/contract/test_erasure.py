@@ -148,7 +148,7 @@ async def test_a_file_of_somebody_else_that_names_him_is_told_of(
     seen = AddNote(transaction, BOB, "Bob", "sent", "See", "<3@c>", True, files)
     await arrivals.take(transaction, seen, message_id="<3@c>", sender=BOB)
     done = await erased(open_erasure)
-    assert [(kept.kind, kept.name) for kept in done.kept] == [("attachments", str(transaction))]
+    assert [(kept.kind, kept.name) for kept in done.kept] == [("attachment", str(transaction))]
     names = [each.name for left in await tracking.notes(transaction) for each in left.attachments]
     assert ANN not in " ".join(names)
     assert names[2:] == ["small", "large"]

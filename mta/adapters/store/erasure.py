@@ -219,7 +219,7 @@ class _Walk:
                     records[f"{module}-{record}"] = None
         why = "files that somebody else sent name this person"
         self._kept += [
-            Kept("attachments", name, why, f"look at them: stampline records show {name}") for name in records
+            Kept("attachment", name, why, f"look at them: stampline records show {name}") for name in records
         ]
 
     async def _tasks(self, conversations: Collection[int]) -> None:
