@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from mta.config.findings import Finding
+from mta.config.findings import Finding, is_this_machine
 from mta.config.outgoing_checks import key_of
 from mta.config.schema import Configuration
 from mta.config.tracking_schema import (
@@ -82,7 +82,8 @@ def _unproven_copies(configuration: Configuration) -> Iterator[Finding]:
     if not any(each is not None and each.processing_mailbox for each in settings):
         return
     for index, listener in enumerate(configuration.listeners):
-        if listener.role == "inbound" and listener.authentication.mode == "off":
+        is_open = listener.role == "inbound" and not is_this_machine(listener.address)
+        if is_open and listener.authentication.mode == "off":
             what = "mail that rules track comes in here, and nobody looks whether its From is true"
             yield Finding(("listeners", index), what, "set authentication: {mode: verify}, or trust behind a gateway")
 
