@@ -131,7 +131,7 @@ class Ews:
                 server.fail("drop", operation="CreateItem")
             case Fault.SLOW_ANSWER:
                 server.fail("hang", operation="CreateItem")
-                settings["timeout"] = "1s"
+                settings["timeout"] = "2s"
         with stack:
             yield self._opened(**settings)
         server.heal()

@@ -144,7 +144,7 @@ class Graph:
                 server.fail("drop", operation="create", mailbox=mailbox)
             case Fault.SLOW_ANSWER:
                 server.fail("hang", operation="create", mailbox=mailbox)
-                settings["timeout"] = "1s"
+                settings["timeout"] = "2s"
         with stack:
             yield self._opened(**settings)
         server.heal()

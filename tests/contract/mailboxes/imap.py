@@ -163,7 +163,8 @@ class ImapMailServer:
     def _broken(self, how: Breaks) -> Iterator[SentItems]:
         with between(self.dovecot.imap) as middle:
             middle.breaks = how
-            yield open_server(self.settings(port=middle.port, tls=ImapTls(mode="none"), timeout=timedelta(seconds=1)))
+            timeout = timedelta(seconds=2 if how == "hang" else 60)
+            yield open_server(self.settings(port=middle.port, tls=ImapTls(mode="none"), timeout=timeout))
 
     @contextmanager
     def _scripted(self, greeting: bytes, refusal: bytes = b"") -> Iterator[SentItems]:

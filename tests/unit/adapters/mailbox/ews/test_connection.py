@@ -28,6 +28,7 @@ from mta.ports.mailbox import (
     TlsFailedError,
 )
 from tests.peers.https import Authority, HttpsServer, Request, Response
+from tests.servers.wait import free_port
 from tests.unit.adapters.mailbox.ews.conftest import Scripted, response, soap
 
 ANN = "ann@example.com"
@@ -200,11 +201,10 @@ async def test_too_large_an_answer_is_not_read_to_its_end(
 
 async def test_the_wait_for_an_answer_ends(scripted: Scripted, opened: Open) -> None:
     scripted.answers = ["hang"]
-    server = opened(scripted.url, timeout="1s")
     with pytest.raises(EndpointDownError, match=r"TimeoutError|timed out"):
-        await find(server)
+        await find(opened(scripted.url, timeout="1s"))
     with pytest.raises(OutcomeUnknownError):
-        await server.create(ANN, new_item())
+        await opened(scripted.url, timeout="2s").create(ANN, new_item())
 
 
 async def test_the_wait_ends_for_an_answer_that_never_does(authority: Authority, opened: Open) -> None:
@@ -223,14 +223,14 @@ async def test_the_wait_ends_for_an_answer_that_never_does(authority: Authority,
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.ca.issue_cert("localhost").configure_cert(context)
     async with await asyncio.start_server(trickle, "127.0.0.1", 0, ssl=context) as listener:
-        server = opened(f"https://localhost:{listener.sockets[0].getsockname()[1]}/", timeout="1s")
+        server = opened(f"https://localhost:{listener.sockets[0].getsockname()[1]}/", timeout="2s")
         with pytest.raises(OutcomeUnknownError, match="broken"):
             await server.create(ANN, new_item())
         await server.close()
 
 
-async def test_nobody_there(opened: Open, unused_tcp_port: int) -> None:
-    server = opened(f"https://localhost:{unused_tcp_port}/EWS/Exchange.asmx")
+async def test_nobody_there(opened: Open) -> None:
+    server = opened(f"https://localhost:{free_port()}/EWS/Exchange.asmx")
     for ask in (find(server), server.create(ANN, new_item())):
         with pytest.raises(EndpointDownError, match=r"unreachable: localhost:.*refused"):
             await ask
