@@ -95,7 +95,8 @@ def test_an_inbound_listener_that_authenticates_nothing_is_mentioned(tmp_path: P
     }})  # fmt: skip
     for mode in ("off", "verify"):
         relay.settings["listeners"].append({
-            "name": f"in-{mode}", "port": 1, "role": "inbound", "authentication": {"mode": mode}, "address": "192.0.2.1",
+            "name": f"in-{mode}", "address": "192.0.2.1", "port": 1, "role": "inbound",
+            "authentication": {"mode": mode},
         })  # fmt: skip
     try:
         relay.write_settings()
