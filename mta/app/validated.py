@@ -13,17 +13,27 @@ def read_validated(path: Path) -> Snapshot:
     """As `read_snapshot`, and the business rules are good, too. Raises ConfigurationError."""
     snapshot = read_snapshot(path)
     problems: list[Problem] = []
-    templates = {book.name: book.templates.names() for book in snapshot.books}
     for organisation in snapshot.configuration.every_organisation:
         if organisation.tracking is not None:
             from mta.tracking.record import load_business_rules  # what doesn't track doesn't pay for it
 
             try:
-                load_business_rules(
-                    organisation.tracking.rules, organisation.tracking, templates.get(organisation.name)
-                )
+                load_business_rules(organisation.tracking.rules, organisation.tracking)
             except ConfigurationError as exc:
                 problems += exc.problems
     if problems:
         raise ConfigurationError(problems)
     return snapshot
+
+
+def advice_on_business_rules(snapshot: Snapshot) -> list[Problem]:
+    """What is probably not meant so in business rules that are good."""
+    templates = {book.name: book.templates.names() for book in snapshot.books}
+    found: list[Problem] = []
+    for organisation in snapshot.configuration.every_organisation:
+        if organisation.tracking is not None:
+            from mta.tracking.record import load_business_rules
+
+            names = templates[organisation.name]
+            found += load_business_rules(organisation.tracking.rules, organisation.tracking, names).advice
+    return found

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mta.app.validated import read_validated
+from mta.app.validated import advice_on_business_rules, read_validated
 from mta.cli.command import CommandFailedError, ExitCode, new_parser, print_json, printable
 from mta.cli.directory_examined import examined
 from mta.config.listener_checks import listener_advice
@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
         return ExitCode.BAD_CONFIGURATION
     if arguments.online:
         return _online(arguments, snapshot)
-    warnings = (*_advice(arguments.config), *asyncio.run(examined(arguments.config, snapshot)))
+    warnings = (*_advice(arguments.config, snapshot), *asyncio.run(examined(arguments.config, snapshot)))
     _show_good(arguments, snapshot, warnings)
     return ExitCode.OK
 
@@ -68,7 +68,7 @@ def _online(arguments: argparse.Namespace, snapshot: Snapshot) -> int:
         print(f"ok: {snapshot.rules} rules, {snapshot.templates} templates, snapshot {snapshot.name}\n", flush=True)
     results = tried(snapshot, arguments)
     directories = [result for result in results if result.kind == "directory"]
-    warnings = _advice(arguments.config)
+    warnings = _advice(arguments.config, snapshot)
     if directories and is_good(directories):
         # Not after a failure: another bind would bring the account nearer to being locked.
         warnings += asyncio.run(examined(arguments.config, snapshot))
@@ -100,12 +100,13 @@ def _show_warnings(warnings: Sequence[Problem]) -> None:
         print(printable(f"warning: {_shortened(warning)}"))
 
 
-def _advice(path: Path) -> list[Problem]:
+def _advice(path: Path, snapshot: Snapshot) -> list[Problem]:
     located, _ = examine_configuration(path)
     advice = (
         *listener_advice(located.value), *signing_advice(located.value), *tracking_advice(located.value),
     )  # fmt: skip
-    return [located.problem(each.loc, each.what, each.mend) for each in advice]
+    said = [located.problem(each.loc, each.what, each.mend) for each in advice]
+    return [*said, *advice_on_business_rules(snapshot)]
 
 
 def _show_problems(problems: tuple[Problem, ...], *, as_json: bool) -> None:

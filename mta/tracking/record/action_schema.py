@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Annotated, Any, Literal, Self, get_args
+from unicodedata import combining, normalize
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -83,8 +84,14 @@ def _lines(value: Any) -> Any:
     if isinstance(value, str):
         value = [value]
     if isinstance(value, list):
-        return {str(name): re.sub(r"[^a-z0-9_-]+", "_", str(name).lower()).strip("_-") for name in value}
+        return {str(name): _field_of(str(name)) for name in value}
     return value
+
+
+def _field_of(name: str) -> str:
+    """`order_number` of `Order number`, `grosse` of `Größe`; "" where nothing of it is left."""
+    letters = "".join(each for each in normalize("NFKD", name.casefold()) if not combining(each))
+    return re.sub(r"[^a-z0-9_-]+", "_", letters).strip("_-")
 
 
 class ReadFieldsAction(Strict):

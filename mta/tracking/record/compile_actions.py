@@ -26,12 +26,15 @@ class ActionCompiler:
     """Compiles the actions of one rule."""
 
     def __init__(
-        self, settings: TrackingSettings, templates: Collection[str] | None, report: Report, *, by_time: bool
-    ) -> None:
-        """`templates`: names of those that are there; None where nobody looked."""
+        self, settings: TrackingSettings, templates: Collection[str] | None, report: Report, advise: Report, *,
+        by_time: bool,
+    ) -> None:  # fmt: skip
+        """`templates`: names of those that are there; None where nobody looked. What can be done without goes to
+        `advise`."""
         self._settings = settings
         self._templates = templates
         self._report = report
+        self._advise = advise
         self._by_time = by_time
 
     def compile(self, entries: Sequence[written.ActionEntry], loc: Loc) -> Iterator[actions.Action]:
@@ -118,8 +121,8 @@ class ActionCompiler:
     def _notify(self, said: written.NotifyAction, loc: Loc) -> actions.Action:
         to = tuple(self._recipient(text, (*loc, "to", n)) for n, text in enumerate(said.to))
         if self._templates is not None and said.template and said.template not in self._templates:
-            mend = closest(said.template, self._templates)
-            self._report((*loc, "template"), f"there is no template {said.template!r}", mend)
+            what = f"there is no template {said.template!r}: such notices are written in our own words"
+            self._advise((*loc, "template"), what, closest(said.template, self._templates))
         account = self._account(said, loc)
         if said.from_ is not None:
             self._check_sender(said.from_, account, (*loc, "from"))

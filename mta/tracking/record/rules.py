@@ -56,8 +56,10 @@ class Rule:
 class BusinessRules:
     """The rules of one organisation in their order; immutable."""
 
-    def __init__(self, rules: Collection[Rule]) -> None:
+    def __init__(self, rules: Collection[Rule], advice: Collection[Problem] = ()) -> None:
         self.rules = tuple(rules)
+        self.advice = tuple(advice)
+        """What stops nothing, and is probably not meant so."""
         self.by_message = tuple(rule for rule in rules if rule.enabled and rule.times is None)
         self.by_time = tuple(rule for rule in rules if rule.enabled and rule.times is not None)
 
@@ -74,13 +76,14 @@ def load_business_rules(
 ) -> BusinessRules:
     """Read all rules of a folder. `templates`: names of those that are there; None where nobody looked.
 
+    A template that is gone is advice: no mail is to stop because a notice would look otherwise.
     Raises ConfigurationError with every problem of all files.
     """
     loader = _Loader(settings, templates)
     rules = [rule for path in rule_files(folder) for rule in loader.file(path)]
     if loader.problems:
         raise ConfigurationError(sorted(set(loader.problems)))
-    return BusinessRules(rules)
+    return BusinessRules(rules, sorted(set(loader.advice)))
 
 
 class _Loader:
@@ -89,6 +92,7 @@ class _Loader:
         self._templates = templates
         self._names: dict[str, str] = {}
         self.problems: list[Problem] = []
+        self.advice: list[Problem] = []
 
     def file(self, path: Path) -> list[Rule]:
         """The rules of one file; where a rule doesn't fit the schema, the others are looked at all the same."""
@@ -104,13 +108,16 @@ class _Loader:
         def report(where: Loc, what: str, mend: str) -> None:
             self.problems.append(document.problem(where, what, mend))
 
+        def advise(where: Loc, what: str, mend: str) -> None:
+            self.advice.append(document.problem(where, what, mend))
+
         line, _ = document.place((*loc, "name"))
         if entry.name in self._names:
             report((*loc, "name"), f"rule {entry.name!r} stands in {self._names[entry.name]} too", "rename one")
         self._names[entry.name] = f"{document.file.name}, line {line}"
         times = _times(entry.when)
         conditions = ConditionCompiler(self._settings, report, by_time=times is not None)
-        actions = ActionCompiler(self._settings, self._templates, report, by_time=times is not None)
+        actions = ActionCompiler(self._settings, self._templates, report, advise, by_time=times is not None)
         if times is not None and not times.states:
             report(
                 (*loc, "when"), "a rule with older_than or unchanged_for has to say for which states", "add state: open"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
 from mta.cli import main
+from mta.cli.serve import validate
 from tests.unit.cli.installation import demonstration
 from tests.unit.relay.sign.signing import pem_of
 
@@ -77,6 +79,15 @@ def test_a_key_that_could_be_better(config: Path, capsys: pytest.CaptureFixture[
     assert main(["check", "--config", str(config), "--json"]) == 0
     (warning,) = json.loads(capsys.readouterr().out)["warnings"]
     assert "has no RSA key; many servers can't verify Ed25519 yet" in warning["what"]
+
+
+def test_a_notice_whose_template_is_gone_stops_no_mail(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rules = config.parent.parent / "rules" / "tracking" / "10-desk.yaml"
+    shutil.rmtree(config.parent.parent / "templates" / "ticket-opened")
+    assert main(["check", "--config", str(config)]) == 0
+    said = capsys.readouterr().out
+    assert f"10-desk.yaml:{place(rules, 'ticket-opened')}: there is no template" in said
+    assert validate(config).rules  # what `serve` and `reload` go by
 
 
 def test_listeners_that_let_more_in_than_is_usual(config: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -207,6 +207,16 @@ async def test_fields_come_from_lines_and_regexes(tmp_path: Path) -> None:
             "model": "LX"}  # fmt: skip
 
 
+async def test_a_fields_name_keeps_the_letters_of_its_line_in_plain_form(tmp_path: Path) -> None:
+    rules = "rules: [{name: new, actions: [create, {read-fields: [Größe, Numéro de série]}]}]"
+    body = "Gr=C3=B6=C3=9Fe: XL\r\nNum=C3=A9ro de s=C3=A9rie : 12\r\n"
+    async with rule_desk(tmp_path, rules) as desk:
+        await desk.take(
+            mail(body=body, content_type="text/plain; charset=utf-8", content_transfer_encoding="quoted-printable")
+        )
+        assert (await desk.record()).fields == {"grosse": "XL", "numero_de_serie": "12"}
+
+
 async def test_what_correlation_left_as_new_and_no_rule_opens_is_unmatched(tmp_path: Path) -> None:
     async with rule_desk(tmp_path, "rules: []") as desk:
         taken = await desk.take(mail())

@@ -171,11 +171,13 @@ def test_a_file_that_nobody_would_read_is_told(tmp_path: Path) -> None:
         load_business_rules(write_rules(tmp_path / "rules", "rules: []", "30.yml"), SETTINGS)
 
 
-def test_a_template_that_is_not_there_is_told_where_templates_are_known(tmp_path: Path) -> None:
+def test_a_template_that_is_not_there_is_told_where_templates_are_known_and_stops_nothing(tmp_path: Path) -> None:
     folder = write_rules(tmp_path / "rules", "rules: [{name: a, actions: [{notify: {to: owner, template: opend}}]}]")
-    load_business_rules(folder, SETTINGS)
-    with pytest.raises(ConfigurationError, match=r"there is no template 'opend' \(did you mean 'opened'\?\)"):
-        load_business_rules(folder, SETTINGS, {"opened"})
+    assert not load_business_rules(folder, SETTINGS).advice
+    [said] = load_business_rules(folder, SETTINGS, {"opened"}).advice
+    assert "10-test.yaml:1:" in str(said)
+    assert "there is no template 'opend': such notices are written in our own words" in str(said)
+    assert "did you mean 'opened'?" in str(said)
 
 
 def test_the_projects_own_rules_are_good() -> None:
