@@ -25,6 +25,7 @@ _BUSY_S = 5.0
 _CHECKPOINT_PAGES = 4000
 _CACHE_KB = 16_000
 _PAGES_SHRUNK = 2000
+_READERS_MS = 200
 _PASSED_OVER = 1000
 """Numbers of records that are not given after a database was set aside."""
 _MIGRATION = re.compile(r"(\d{4})_\w+\.sql")
@@ -202,10 +203,12 @@ def connect_reader(folder: Path) -> Connection:
 def shrink(folder: Path) -> None:
     """Give some of the database's unused pages back to the file system; a small step, in turn with the writers.
 
-    By a connection of its own, because Python runs this statement to its end only outside a transaction.
+    By a connection of its own, because Python runs this statement to its end only outside a transaction. Mail doesn't
+    wait for readers of older states: the log is carried over as far as they let it.
     """
     with closing(Turnstile(folder)) as turn, turn, closing(connect(folder)) as connection:
-        connection.executescript(f"PRAGMA incremental_vacuum({_PAGES_SHRUNK}); PRAGMA wal_checkpoint(RESTART);")
+        connection.executescript(f"PRAGMA incremental_vacuum({_PAGES_SHRUNK}); PRAGMA busy_timeout = {_READERS_MS};")
+        connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
 
 
 def _store_error(path: Path, error: sqlite3.Error) -> StoreError:

@@ -18,24 +18,23 @@ from mta.adapters.store.turnstile import Turnstile
 from mta.model.erasure import Wiped
 
 REWRITTEN_UP_TO = 100_000_000
-"""Octets of a database that is rewritten while the service runs: that takes about a second, in which mail waits."""
+"""Octets of a database that is rewritten while the service runs: that takes a second or two, in which mail waits."""
 _IN_MEMORY_UP_TO = 200_000_000
-_LOG_EMPTIED_WITHIN_S = 10.0
 _AGAIN_S = 0.2
 
 
-def wipe(folder: Path, *, anyhow: bool) -> Wiped:
-    """See the port `Erasure`. Raises sqlite3.Error, OSError."""
-    _free_nothing(folder)
+def wipe(folder: Path, *, anyhow: bool, up_to: int = REWRITTEN_UP_TO, patience_s: float = 10.0) -> Wiped:
+    """See the port `Erasure`; the log is emptied within `patience_s`, or not. Raises sqlite3.Error, OSError."""
+    _give_back_free_pages(folder)
     size = (folder / FILE).stat().st_size
     has_room = shutil.disk_usage(folder).free > 2 * size
-    is_rewritten = has_room and (anyhow or size <= REWRITTEN_UP_TO)
+    is_rewritten = has_room and (anyhow or size <= up_to)
     if is_rewritten:
         _rewrite(folder, size)
-    return Wiped(_empty_log(folder), is_rewritten, (folder / FILE).stat().st_size)
+    return Wiped(_empty_log(folder, patience_s), is_rewritten, (folder / FILE).stat().st_size)
 
 
-def _free_nothing(folder: Path) -> None:
+def _give_back_free_pages(folder: Path) -> None:
     """In small steps, in turn with those who take mail."""
     before = _free_pages(folder)
     while before:
@@ -59,10 +58,11 @@ def _rewrite(folder: Path, size: int) -> None:
         connection.execute("VACUUM")
 
 
-def _empty_log(folder: Path) -> bool:
-    """Carry the log over and cut it off, once nobody reads an older state. A reader takes milliseconds."""
-    deadline = time.monotonic() + _LOG_EMPTIED_WITHIN_S
+def _empty_log(folder: Path, patience_s: float) -> bool:
+    """Carry the log over and cut it off, once nobody reads an older state. Mail waits for one short try at a time."""
+    deadline = time.monotonic() + patience_s
     with closing(Turnstile(folder)) as turn, closing(connect(folder)) as connection:
+        connection.execute(f"PRAGMA busy_timeout = {int(_AGAIN_S * 1000)}")
         while True:
             with turn:
                 ((is_busy, *_),) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()

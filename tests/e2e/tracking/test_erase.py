@@ -118,9 +118,12 @@ def _erase_all_but_undelivered_mail(office: Office, held: str) -> None:
 
 def _go_on_as_with_somebody_new(office: Office) -> None:
     office.ask(4)
+    office.ask(5, **{"In-Reply-To": "<m10@example.net>"})  # the colleague's answer, from before
     office.poll()
     assert titles(office.relay)["Printer 4"] == 1
     assert [record["title"] for record in office.records() if record["requester"] == ANN] == ["Printer 4"]
+    (pending,) = json.loads(office.relay.cli_here("records", "pending", "--json").stdout)
+    assert pending["sender"] == ANN
     office.relay.wait_until_settled(send(office.relay.port, JANE, ["x@partner.example"], message(92)).queue_id)
 
 
