@@ -211,9 +211,14 @@ async def put_off(equipment: Equipment, settler: Settler, delivery: LeasedDelive
     """
     aside = set_aside(delivery)
     results = [*aside.results, *(RecipientResult(entry.index, entry.address, reply) for entry in aside.deliver)]
-    by_age = not equipment.clock_watch.is_in_doubt
+    by_age = _ends_by_age(equipment, delivery)
     settlement = settler.settlement(delivery, results, equipment.clock.now(), dropped=aside.dropped, by_age=by_age)
     await _conclude(equipment, delivery, settlement, time.perf_counter())
+
+
+def _ends_by_age(equipment: Equipment, delivery: LeasedDelivery) -> bool:
+    """A copy for the processing mailbox is a conversation's only way there, and nobody would be told of its end."""
+    return not equipment.clock_watch.is_in_doubt and not is_copy(delivery.message)
 
 
 async def defer_for_error(equipment: Equipment, departure: Departure, delivery: LeasedDelivery) -> None:
@@ -277,7 +282,7 @@ async def _deliver_one(equipment: Equipment, departure: Departure, delivery: Lea
         dropped=aside.dropped,
         by_policy=by_policy,
         variants=_to_store(departure),
-        by_age=not equipment.clock_watch.is_in_doubt,
+        by_age=_ends_by_age(equipment, delivery),
     )
     if departure.changed and equipment.makes_sent_items:
         settlement = _with_sent_copies(departure, delivery, settlement, now)
