@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from mta.adapters.directory import open_directory
 from mta.adapters.store.tracking import SqliteTrackingStore
@@ -17,7 +18,9 @@ from mta.config.load import load_configuration
 from mta.model.record import RecordFilter
 from mta.ports.clock import SystemClock
 from mta.tracking.intake import take
+from tests.servers.dns import dns_server
 from tests.servers.relay import Relay
+from tests.unit.tracking.correlate.signed_mail import PUBLISHED, policy_of, signed
 from tests.unit.tracking.record.rule_desk import ACCOUNT, DESK_RULES
 from tests.unit.tracking.scene import ANNA, NOW, SUPPORT, mail
 
@@ -65,6 +68,7 @@ def explain(config: Path, message: bytes, *arguments: str) -> int:
     return main(["tracking", "explain", str(file), "--config", str(config), *arguments])
 
 
+CUSTOMER = ANNA.partition("@")[2]
 ANSWER: dict[str, Any] = {"message_id": "<2@customer.example.net>", "references": "<new-1@customer.example.net>"}
 
 
@@ -77,6 +81,25 @@ def test_an_answer_and_which_test_decided(config: Path, capsys: pytest.CaptureFi
     assert "  note of kind received by Anna, public: The printer still prints nothing." in shown
     assert "  notice to jane@example.com, our own words" in shown
     assert asyncio.run(notes_of(config)) == 1
+
+
+def test_what_proves_its_author_or_why_nothing_does(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert explain(config, mail(**ANSWER)) == 0
+    unasked = "not proven: no server of authserv_ids says it, and we verify no signatures here"
+    assert f"author    {unasked}\n" in capsys.readouterr().out
+    with dns_server({**PUBLISHED, **policy_of(CUSTOMER)}) as dns:
+        settings = yaml.safe_load(config.read_text()) | {"dns": {"servers": [dns.address], "timeout": "60s"}}
+        del settings["organisation"]["tracking"]["correlation"]
+        config.write_text(yaml.safe_dump(settings))
+        unsigned = f"{CUSTOMER} has a DMARC policy, and the message has no DKIM signature"
+        for data, said, outcome in (
+            (signed(mail(**ANSWER), CUSTOMER), f"proven: DKIM signature of {CUSTOMER}", "joined"),
+            (mail(**ANSWER), f"not proven: {unsigned}", "pending"),
+            (mail(message_id="<3@x.example>"), f"not proven: {unsigned} (nothing depends on it here)", "new"),
+        ):
+            assert explain(config, data, "--json") == 0
+            told = json.loads(capsys.readouterr().out)
+            assert (told["author"], told["outcome"]) == (said, outcome)
 
 
 def test_json_says_the_same(config: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,10 +21,12 @@ from tests.unit.tracking.scene import ANNA, DOMAIN, KEY, NOW, mail
 GATEWAY = f"mx.{DOMAIN}"
 
 
-def read(data: bytes, *, authserv_ids: Sequence[str] = (GATEWAY,), mailbox: str = "support") -> Incoming:
+def read(
+    data: bytes, *, authserv_ids: Sequence[str] = (GATEWAY,), mailbox: str = "support", is_of_exchange: bool = False
+) -> Incoming:
     return read_incoming(
         data, organisation="example", mailbox=mailbox, keys=(KEY,), accepted_domains=(DOMAIN,),
-        authserv_ids=authserv_ids,
+        authserv_ids=authserv_ids, is_of_exchange=is_of_exchange,
     )  # fmt: skip
 
 
@@ -270,6 +272,35 @@ def test_exchange_online_says_it_without_a_name() -> None:
     head = b"Authentication-Results: spf=fail smtp.mailfrom=x.example; dkim=none; dmarc=fail; compauth=fail\r\n"
     assert read(head + mail(), authserv_ids=("exchange-online",)).is_authenticated is False
     assert read(head + mail()).is_authenticated is None
+
+
+AUTH_AS = b"X-MS-Exchange-Organization-AuthAs: "
+OURS = f"<jane@{DOMAIN}>"
+
+
+@pytest.mark.parametrize(
+    ("head", "sender", "is_authenticated", "is_from_outside"),
+    [
+        (AUTH_AS + b"Internal\r\n", OURS, True, False),
+        (AUTH_AS + b"Internal\r\n", "<anna@customer.example.net>", None, False),
+        (AUTH_AS + b"Anonymous\r\n", OURS, None, True),
+        (AUTH_AS + b"Internal\r\n" + AUTH_AS + b"Anonymous\r\n", OURS, None, False),
+        (AUTH_AS + b"Internal\r\nAuthentication-Results: %b; dmarc=fail\r\n" % GATEWAY.encode(), OURS, False, False),
+        (b"", OURS, None, False),
+    ],
+)
+def test_exchange_knows_as_whom_it_let_one_of_ours_in(
+    head: bytes, sender: str, is_authenticated: bool | None, is_from_outside: bool
+) -> None:
+    found = read(head + mail(sender), is_of_exchange=True)
+    assert (found.is_authenticated, found.is_from_outside) == (is_authenticated, is_from_outside)
+
+
+def test_elsewhere_and_in_copies_anybody_can_write_what_exchange_says() -> None:
+    data = AUTH_AS + b"Internal\r\n" + mail(OURS)
+    assert read(data).is_authenticated is None
+    inside = read(copy_of(data, direction="received"), is_of_exchange=True)
+    assert (inside.is_authenticated, inside.is_from_outside) == (None, False)
 
 
 # --- copies of the relay ---------------------------------------------------------------------------------------------
