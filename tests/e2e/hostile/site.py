@@ -162,6 +162,8 @@ def running_site(folder: Path, **overrides: Any) -> Iterator[Site]:
         relay = Relay(folder / "relay", sink.port, **{"listeners": _listeners(folder), **overrides})
         with contextlib.ExitStack() as stack:
             stack.callback(relay.clean_up)
+            relay.settings["next_hops"][0]["keep_idle"] = "1s"  # or tests that count open files wait for it
+            relay.write_settings()
             relay.write_rules(RULES)
             relay.write_template("marker", "<p>STAMPED</p>\n", "STAMPED\n")
             relay.start()
