@@ -88,21 +88,23 @@ def _settings(folder: Path, next_hop_port: int) -> dict[str, str]:
     }
 
 
-def _lay_out(folder: Path, port: int, settings: Mapping[str, str]) -> None:
+def _lay_out(folder: Path, port: int, settings: Mapping[str, str], services: str) -> None:
     folder.chmod(0o755)  # its processes run as the user postfix
     for name in ("etc", "queue", "data", "log"):
         (folder / name).mkdir()
     os.chown(folder / "data", pwd.getpwnam("postfix").pw_uid, -1)
     (folder / "etc" / "main.cf").write_text("".join(f"{name} = {value}\n" for name, value in settings.items()))
-    (folder / "etc" / "master.cf").write_text(_MASTER.format(port=port))
+    (folder / "etc" / "master.cf").write_text(_MASTER.format(port=port) + services)
 
 
 @contextmanager
-def running_postfix(next_hop_port: int, settings: Mapping[str, str] | None = None) -> Iterator[Postfix]:
-    """A Postfix that relays everything to `next_hop_port`; `settings` are added to main.cf."""
+def running_postfix(
+    next_hop_port: int, settings: Mapping[str, str] | None = None, *, services: str = ""
+) -> Iterator[Postfix]:
+    """A Postfix that relays everything to `next_hop_port`; `settings` are added to main.cf, `services` to master.cf."""
     with tempfile.TemporaryDirectory(prefix="postfix-") as name:
         folder, port = Path(name), free_port()
-        _lay_out(folder, port, _settings(folder, next_hop_port) | dict(settings or {}))
+        _lay_out(folder, port, _settings(folder, next_hop_port) | dict(settings or {}), services)
         command = ["postfix", "-c", str(folder / "etc")]
         subprocess.run([*command, "start"], check=True, capture_output=True, timeout=60)
         wait_until(lambda: greets(port), 60, "postfix's greeting")
