@@ -8,7 +8,7 @@ from typing import Any
 
 from mta import events
 from mta.cli import erase_view
-from mta.cli.command import CommandFailedError, ExitCode, new_parser, print_json
+from mta.cli.command import CommandFailedError, ExitCode, new_parser, print_json, printable
 from mta.cli.erase_elsewhere import Elsewhere, look_elsewhere
 from mta.cli.queue_spool import become_the_service, log_as_relay, read_configuration, who, with_erasure
 from mta.config.schema import Configuration
@@ -52,12 +52,13 @@ def run(arguments: argparse.Namespace) -> int:
     person = _person(arguments)
     configuration = read_configuration(arguments)
     asks = not (arguments.dry_run or arguments.yes)
-    if asks and not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if asks and (arguments.json or not (sys.stdin.isatty() and sys.stdout.isatty())):
         text = "nothing was changed: --yes erases without asking, --dry-run shows what that would be"
         raise CommandFailedError(text, ExitCode.BAD_CONFIGURATION)
     by, progress = who(), _Progress()
     become_the_service(configuration.spool.folder)
-    elsewhere = look_elsewhere(configuration, arguments.config, person)
+    elsewhere = look_elsewhere(configuration, arguments.config, person, progress.step)
+    progress.end()
     if arguments.dry_run or asks:
         found = _survey(configuration, person, arguments.records, progress)
         _show(arguments, person, found, elsewhere, None)
@@ -126,7 +127,8 @@ def _show(
 
 def _confirm(person: ErasedPerson) -> None:
     """Raises CommandFailedError at a no."""
-    print(f"Erase all of that, of {', '.join(sorted(person.addresses))}? [y/N] ", end="", flush=True)
+    who_is_meant = printable(", ".join(sorted(person.addresses)))
+    print(f"Erase all of that, of {who_is_meant}? [y/N] ", end="", flush=True)
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise CommandFailedError("nothing was changed")
 

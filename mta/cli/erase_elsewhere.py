@@ -11,6 +11,7 @@ from mta.adapters.store.place import FILES
 from mta.config.delivery_schema import MaildirHop
 from mta.config.schema import Configuration
 from mta.model.erasure import ErasedPerson
+from mta.ports.erasure import Step
 from mta.trace.log_files import LogFile, Pattern, Scanned, log_files, matching_lines
 
 _OF_THE_STORE = frozenset({*FILES, "bodies", "slots", "turnstile.lock", "writer.lock"})
@@ -39,10 +40,10 @@ class Elsewhere:
     """Where mail and records go by the configuration, which is others' to search."""
 
 
-def look_elsewhere(configuration: Configuration, config: Path, person: ErasedPerson) -> Elsewhere:
+def look_elsewhere(configuration: Configuration, config: Path, person: ErasedPerson, step: Step) -> Elsewhere:
     """Search what lies beside the store; nothing is changed."""
     unreadable: list[str] = []
-    named = [*_logs(configuration, person, unreadable), *_beside(configuration.spool.folder, person, unreadable)]
+    named = [*_logs(configuration, person, unreadable, step), *_beside(configuration.spool.folder, person, unreadable)]
     if _is_in_file(config, person, unreadable):
         named.append(Named(config, "the configuration: take it out there, or new mail brings it back"))
     return Elsewhere(tuple(named), tuple(dict.fromkeys(unreadable)), tuple(_not_searched(configuration)))
@@ -51,7 +52,7 @@ def look_elsewhere(configuration: Configuration, config: Path, person: ErasedPer
 # --- log files -------------------------------------------------------------------------------------------------------
 
 
-def _logs(configuration: Configuration, person: ErasedPerson, unreadable: list[str]) -> Iterator[Named]:
+def _logs(configuration: Configuration, person: ErasedPerson, unreadable: list[str], step: Step) -> Iterator[Named]:
     """Log files are never rewritten: they tell who did what, and go by age."""
     folder, keep_days = configuration.logs.folder, configuration.logs.keep_days
     try:
@@ -63,17 +64,12 @@ def _logs(configuration: Configuration, person: ErasedPerson, unreadable: list[s
         return
     locals_ = {key.rpartition("@")[0] for key in person.addresses}
     pattern = Pattern([f"{local}{end}" for local in locals_ for end in ("@", "+", "%40")], any_case=True)
-    for file in files:
-        if lines := _lines(file, pattern, person, unreadable):
-            yield Named(file.path, f"{lines} line{'s' if lines > 1 else ''}; {_goes(file, keep_days)}")
-
-
-def _lines(file: LogFile, pattern: Pattern, person: ErasedPerson, unreadable: list[str]) -> int:
     scanned = Scanned()
-    found = matching_lines(file, pattern, scanned, lambda octets: None)
-    lines = sum(person.is_in(line.decode("utf-8", "replace")) for line in found)
+    for file in files:
+        found = matching_lines(file, pattern, scanned, lambda octets: step("kB of log files", scanned.octets // 1000))
+        if lines := sum(person.is_in(line.decode("utf-8", "replace")) for line in found):
+            yield Named(file.path, f"{lines} line{'s' if lines > 1 else ''}; {_goes(file, keep_days)}")
     unreadable += scanned.unreadable
-    return lines
 
 
 def _goes(file: LogFile, keep_days: int) -> str:

@@ -18,6 +18,7 @@ _FILTERED = {
     filtered.NOT_ACCEPTED: "its sender is none of those whom `filters.accept` names",
     filtered.CAP: "its sender had written `filters.cap_per_day` messages within 24 hours",
     "declined": "a stranger's, and somebody has declined it",
+    "erased": "who wrote it was erased before anybody let it in",
 }
 _UNMATCHED = {
     correlated.NO_REFERENCE: "it names no conversation, and no business rule opened a record for it",
