@@ -93,7 +93,8 @@ class Draft:
         self.message = facts.message
         self.outcome = facts.outcome
         self.record = facts.record if facts.record is not None and not facts.record.is_deleted else None
-        self.is_deleted = facts.record is not None and facts.record.is_deleted
+        self.is_deleted = False
+        """By this message's rules. A record that went before is none: what is written now can make it anew."""
         self.changes: list[Change] = []
         self.wishes: list[Wish] = []
         self.failures: list[Failure] = []

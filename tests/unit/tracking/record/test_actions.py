@@ -185,6 +185,24 @@ async def test_close_reopen_and_delete(tmp_path: Path) -> None:
             ("closed", True, False), ("closed", True, False), ("open", False, False), ("open", False, True),
             ("open", False, True),
         ]  # fmt: skip
+        assert [note.text for note in await desk.notes()][-1] == "again"  # nobody's words are lost
+
+
+async def test_an_answer_to_a_deleted_record_makes_it_anew_where_a_rule_says_so(tmp_path: Path) -> None:
+    rules = """rules:
+- {name: new, when: {outcome: new}, actions: [create, note]}
+- {name: deletes, when: {body: away}, actions: [delete, note, create]}
+- {name: late, when: {outcome: joined, record: missing}, actions: [create, note, {notify: {to: requester}}]}
+"""
+    async with rule_desk(tmp_path, rules) as desk:
+        await desk.take(mail())
+        answer = {"references": "<new-1@customer.example.net>"}
+        await desk.take(mail(body="away\r\n", message_id="<1@x.example.net>", **answer))
+        assert (await desk.record()).is_deleted  # what one message's rules delete, none of them makes again
+        await desk.take(mail(subject="Re: it", body="Hello?\r\n", message_id="<2@x.example.net>", **answer))
+        record = await desk.record()
+        assert (record.is_deleted, record.state, record.title) == (False, "open", "it")
+        assert [note.text for note in await desk.notes()] == ["The printer still prints nothing.", "Hello?"]
 
 
 async def test_fields_come_from_lines_and_regexes(tmp_path: Path) -> None:
