@@ -63,6 +63,8 @@ async def dry_run(data: bytes, mailbox: MonitoredMailbox, desk: Desk, store: Tra
         incoming, store, desk.settings, keys=desk.keys, people=desk.people, accepted_domains=desk.accepted_domains,
         author=author,
     )  # fmt: skip
+    if desk.rules.ask_who_wrote:
+        await author.look_up()
     incoming = author.judged(correlation)
     said_of_author = await _said_of_author(author, incoming, correlation)
     filtered = ""

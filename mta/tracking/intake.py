@@ -100,6 +100,9 @@ async def intake_of(
         reason = await judge(incoming, filters, desk.people, store, now, is_counted=is_counted)
         if reason:
             return Intake(entry_of(incoming, EntryState.FILTERED, reason, now))
+        if desk.rules.ask_who_wrote:
+            await author.look_up()
+            incoming = author.judged(correlation)
     intake = await changes_for(incoming, correlation, desk, store, now)
     if not is_counted:
         return intake

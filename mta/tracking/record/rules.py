@@ -39,6 +39,8 @@ class Rule:
     """Of a time-triggered rule."""
     mark: str = ""
     """Names the rule as it is written: by it the store knows for which records it was carried out."""
+    asks_who_wrote: bool = False
+    """Whether one of its conditions is `sender: {authenticated: …}`."""
 
     def is_for(self, draft: Draft) -> bool:
         """Whether it may touch such a message: what programs wrote, what one of us sent and what strangers hold a
@@ -62,6 +64,7 @@ class BusinessRules:
         """What stops nothing, and is probably not meant so."""
         self.by_message = tuple(rule for rule in rules if rule.enabled and rule.times is None)
         self.by_time = tuple(rule for rule in rules if rule.enabled and rule.times is not None)
+        self.ask_who_wrote = any(rule.asks_who_wrote for rule in self.by_message)
 
     def __len__(self) -> int:
         return len(self.rules)
@@ -136,6 +139,7 @@ class _Loader:
             frozenset(_named(entry.when)) if entry.when is not None else frozenset(),
             times,
             f"{entry.name}#{hashlib.sha256(entry.model_dump_json().encode()).hexdigest()[:8]}",
+            any(_asks_who_wrote(each) for each in (entry.when, entry.unless) if each is not None),
         )
 
 
@@ -163,3 +167,10 @@ def _named(written: Conditions) -> Iterator[str]:
     yield from written.direction or ()
     for part in (*(written.all or ()), *(written.any or ())):
         yield from _named(part)
+
+
+def _asks_who_wrote(written: Conditions) -> bool:
+    if written.sender is not None and written.sender.authenticated is not None:
+        return True
+    parts = (*(written.all or ()), *(written.any or ()), *([written.not_] if written.not_ is not None else ()))
+    return any(map(_asks_who_wrote, parts))

@@ -177,7 +177,9 @@ class Scene:
             return make_reference(KEY, other)
         return make_reference(OLD_KEY if kind == "oldref" else KEY, transaction)
 
-    def read(self, message: bytes, copy: CopyOf | None = None, *, mailbox: str = "support") -> Incoming:
+    def read(
+        self, message: bytes, copy: CopyOf | None = None, *, mailbox: str = "support", is_of_exchange: bool = False
+    ) -> Incoming:
         data = self.filled(message)
         return read_incoming(
             data if copy is None else self.copied(data, copy),
@@ -186,6 +188,7 @@ class Scene:
             keys=self.keys,
             accepted_domains=(DOMAIN,),
             authserv_ids=self.authserv_ids,
+            is_of_exchange=is_of_exchange,
         )
 
     def copied(self, data: bytes, copy: CopyOf) -> bytes:

@@ -32,6 +32,8 @@ class Case:
     """Domain of its DKIM signature."""
     damage: tuple[bytes, bytes] = (b"", b"")
     """What is replaced in it after it was signed."""
+    in_exchange: bool = False
+    """It lies in a mailbox of Exchange's."""
     stranger: bool = False
     """Nobody who takes part, or may, wrote it: whatever it carries, it must not join."""
     merges: tuple[str, ...] = ()
@@ -66,7 +68,7 @@ async def answer(case: Case, scene: Scene) -> Answer:
         message = signed(scene.filled(message), case.signed_by).replace(*case.damage)
     if case.dns is not None:
         scene.authserv_ids, scene.prover = (), DkimProver(Zones(case.dns), FixedClock(), timeout_s=5)
-    said = await scene.correlate(message, case.copy)
+    said = await scene.correlate(scene.read(message, case.copy, is_of_exchange=case.in_exchange))
     return Answer(
         said.outcome, said.reason, scene.name_of(said.transaction),
         tuple(map(scene.name_of, said.merges)), said.about, said.status, said,

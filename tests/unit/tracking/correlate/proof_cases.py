@@ -9,6 +9,7 @@ from tests.unit.tracking.scene import DOMAIN, Conversation, mail
 CUSTOMER = "customer.example.net"
 SIGNING, SILENT = published(CUSTOMER), {f"_dmarc.{CUSTOMER}": "timeout"}
 STRICT = {"correlation": {"unproven": "hold"}}
+INSIDE, OUTSIDE = ({"X_MS_Exchange_Organization_AuthAs": whom} for whom in ("Internal", "Anonymous"))
 
 PROOF_CASES = (
     joined("signed by the author's domain", mail(references=REF), "signed-reference", signed_by=CUSTOMER, dns=SIGNING),
@@ -59,5 +60,13 @@ PROOF_CASES = (
          people=(STAFF,), dns=policy_of(DOMAIN)),
     held("a technician, From forged", mail("<tom@contractor.example>", references=REF), "unproven-sender",
          settings={"technicians": {"addresses": ["*@contractor.example"]}}, dns=policy_of("contractor.example")),
+    joined("one of ours, by Exchange's word", mail(f"<carla@{DOMAIN}>", references=REF, **INSIDE), "colleague",
+           in_exchange=True),
+    joined("one of ours by Exchange's word, all has to be proven", mail(f"<bert@{DOMAIN}>", references=REF, **INSIDE),
+           "colleague", in_exchange=True, people=(STAFF,), settings=STRICT),
+    held("one of ours by the directory, let in by Exchange as anybody",
+         mail(f"<bert@{DOMAIN}>", references=REF, **OUTSIDE), "forged-sender", people=(STAFF,), in_exchange=True),
+    held("a stranger let in as one of ours", mail(M, references=REF, **INSIDE), in_exchange=True),
+    held("one of ours by a field that anybody can write", mail(f"<carla@{DOMAIN}>", references=REF, **INSIDE)),
     held("a stranger who proves who he is", mail(M, references=REF), signed_by="stranger.example.org", dns=PUBLISHED),
 )  # fmt: skip
