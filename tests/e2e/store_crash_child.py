@@ -1,6 +1,6 @@
 """The process that test_store_crash kills: producers accept and settle, and say what they were told.
 
-Arguments: the spool's folder, the slot. Runs until it is killed, or for STOP_AFTER_S seconds.
+Arguments: the spool's folder, the slot. Runs until it is killed, for STOP_AFTER_S seconds, or for STOP_AFTER messages.
 """
 
 from __future__ import annotations
@@ -39,9 +39,11 @@ def say(*words: str) -> None:
     os.write(sys.stdout.fileno(), (" ".join(words) + "\n").encode())
 
 
-async def produce(spool: SqliteSpool, number: int, until: float) -> None:
+async def produce(spool: SqliteSpool, number: int, until: float, messages: int) -> None:
     chance = random.Random(number)
-    while time.monotonic() < until:
+    for _ in range(messages):
+        if time.monotonic() > until:
+            return
         data = chance.randbytes(chance.choice((10, 5_000, 150_000, 300_000)))
         message = sample_message(data)
         if len(data) > 200_000:
@@ -87,7 +89,8 @@ def with_child(message: AcceptedMessage, *, once: str) -> AcceptedMessage:
 async def main() -> None:
     spool = await SqliteSpool.open(Path(sys.argv[1]), slot=int(sys.argv[2]), reserve=0)
     until = time.monotonic() + float(os.environ.get("STOP_AFTER_S", "60"))
-    await asyncio.gather(*(produce(spool, number, until) for number in range(PRODUCERS)))
+    each = int(os.environ.get("STOP_AFTER", "1000000")) // PRODUCERS
+    await asyncio.gather(*(produce(spool, number, until, each) for number in range(PRODUCERS)))
     await spool.close()
 
 

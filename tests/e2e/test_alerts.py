@@ -50,7 +50,7 @@ def test_mail_that_waits_is_told_of_and_that_it_is_over(tmp_path: Path) -> None:
             )  # fmt: skip
             wait_until(lambda: any("Over: mail waits" in s for s in subjects(operator)), 60, lambda: "its end")
         finally:
-            relay.stop()
+            relay.clean_up()
 
 
 def test_a_refused_reload_and_forgotten_orders_are_told_of_until_they_are_mended(tmp_path: Path) -> None:
@@ -60,6 +60,7 @@ def test_a_refused_reload_and_forgotten_orders_are_told_of_until_they_are_mended
         good = relay.configuration.read_text()
         relay.configuration.write_text(good + "\nnonsense: 1\n")
         relay.reload()
+        relay.wait_for_event("reload-refused")
         relay.cli_here("bypass", "on", "--socket", str(relay.settings["control"]["socket"]))
         relay.configuration.write_text(good)
         relay.cli_here("queue", "freeze", "out")
@@ -72,7 +73,7 @@ def test_a_refused_reload_and_forgotten_orders_are_told_of_until_they_are_mended
         relay.reload()
         wait_until(lambda: command(relay) == (0, []), 60, lambda: "its end")
     finally:
-        relay.stop()
+        relay.clean_up()
 
 
 def test_whoever_watches_may_die_and_mail_goes_on(tmp_path: Path) -> None:
@@ -88,7 +89,7 @@ def test_whoever_watches_may_die_and_mail_goes_on(tmp_path: Path) -> None:
             wait_until(lambda: sink.arrived, 60, "the mail")
             wait_until(lambda: watching(relay) not in (0, first), 60, "its successor")
         finally:
-            relay.stop()
+            relay.clean_up()
 
 
 def watching(relay: Relay) -> int:

@@ -18,6 +18,7 @@ from tests.servers.small_disk import small_disk
 from tests.servers.wait import wait_until
 
 RETRY = {"schedule": ["1s"], "expire_after": "2d"}
+AT_REST = {"schedule": ["1h"], "expire_after": "2d"}
 LARGE = ("x" * 70 + "\r\n") * 5000
 
 
@@ -100,10 +101,12 @@ def test_a_fresh_queue_is_begun_while_the_workers_run(tmp_path: Path) -> None:
     with (
         Sink(script) as sink,
         running_relay(
-            tmp_path / "relay", sink.port, retry=RETRY, workers=2, spool={"when_damaged": "begin-anew"}
+            tmp_path / "relay", sink.port, retry=AT_REST, workers=2, spool={"when_damaged": "begin-anew"}
         ) as relay,
     ):
         old = {_send(relay, f"old{number}").queue_id for number in range(20)}
+        wait_until(lambda: len(relay.events("deferred")) == len(old), 60, "a queue at rest")
+        script.is_busy = False
         with closing(sqlite3.connect(relay.folder / "spool" / "spool.db")) as connection:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         (relay.folder / "spool" / "spool.db").write_bytes(os.urandom(50_000))
@@ -119,7 +122,6 @@ def test_a_fresh_queue_is_begun_while_the_workers_run(tmp_path: Path) -> None:
             return len(new) >= 20
 
         wait_until(taken, 60, "both workers take mail again")
-        script.is_busy = False
         sink.wait_for(20)
         for queue_id in new:
             relay.wait_until_settled(queue_id)

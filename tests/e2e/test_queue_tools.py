@@ -160,7 +160,7 @@ def test_a_bounced_recipient_is_reported_to_the_sender_and_the_others_stay(world
 
 
 def test_bouncing_everything_does_not_bounce_the_reports_about_it(world: World) -> None:
-    ids = [world.send(name) for name in ("one", "two", "three")]
+    ids = [world.stick(name) for name in ("one", "two", "three")]
     assert world.json("queue", "bounce", "--all") == {"bounced": 3, "busy": 0}
     for queue_id in ids:
         assert world.home.wait_for_message(queue_id.encode()).rcpt_to == (SENDER,)

@@ -120,6 +120,7 @@ def test_who_was_answered_is_known_after_a_crash(tmp_path: Path) -> None:
 
             write(1)
             assert sink.wait_for_message(b"Subject: Auto: Hello").rcpt_to == ("sam@other.example",)
+            relay.wait_until_settled()  # or it would be delivered again
             relay.kill()
             relay.start()
             write(2)
@@ -156,7 +157,7 @@ def test_redirected_mail_that_does_not_arrive_is_reported_in_the_recipients_name
 
 def test_mail_that_needs_tls_waits_where_there_is_none_and_its_sender_is_told_why(tmp_path: Path) -> None:
     with Sink() as sink:
-        relay = Relay(tmp_path / "relay", sink.port, retry={"schedule": ["1s"], "expire_after": "2s"})
+        relay = Relay(tmp_path / "relay", sink.port, retry={"schedule": ["1s"], "expire_after": "4s"})
         rules = (
             "rules:\n- name: sealed\n  when: {subject: {phrase: sealed}}\n"
             "  actions: [require-tls, {tag-subject: {text: '[sealed]'}}]\n"

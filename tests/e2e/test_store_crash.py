@@ -68,7 +68,7 @@ def child(folder: Path, slot: int, environment: Mapping[str, str]) -> subprocess
 def killed(folder: Path, point: str, count: int) -> Said:
     """Run a child until it dies at that passage of that point."""
     process = child(folder, 0, {"STAMPLINE_CRASH_AT": f"{point}:{count}"})
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=100)
     assert process.returncode == -signal.SIGKILL, f"it did not come to {point}"
     return Said.parse(output)
 
@@ -149,19 +149,19 @@ async def test_killed_again_and_again_on_one_store(tmp_path: Path) -> None:
 
 
 async def test_killed_from_outside_while_another_process_writes(tmp_path: Path) -> None:
-    victim, survivor = child(tmp_path, 0, {}), child(tmp_path, 1, {"STOP_AFTER_S": "2"})
+    victim, survivor = child(tmp_path, 0, {}), child(tmp_path, 1, {"STOP_AFTER": "400"})
     assert victim.stdout is not None
-    surviving = asyncio.ensure_future(asyncio.to_thread(survivor.communicate, timeout=60))
+    surviving = asyncio.ensure_future(asyncio.to_thread(survivor.communicate, timeout=100))
     lines = [await asyncio.to_thread(victim.stdout.readline) for _ in range(300)]
     victim.kill()
     # Not communicate(): that would pass over the lines that readline has already taken from the pipe.
     with victim.stdout:
         rest = await asyncio.to_thread(victim.stdout.read)
-    await asyncio.to_thread(victim.wait, 60)
+    await asyncio.to_thread(victim.wait, 100)
     output, _ = await surviving
     assert survivor.returncode == 0
     other = Said.parse(output)
-    assert len(other.settled) > 20, "the survivor was held up"
+    assert len(other.accepted) >= 400, "the survivor was held up"
     said = Said.parse("".join(lines) + rest[: rest.rfind("\n") + 1])
     said.accepted.update(other.accepted)
     said.settled |= other.settled
@@ -182,6 +182,6 @@ async def test_a_successor_is_ready_at_once(tmp_path: Path) -> None:
 
 async def test_two_processes_share_the_store_fairly(tmp_path: Path) -> None:
     processes = [child(tmp_path, slot, {"STOP_AFTER_S": "3"}) for slot in (0, 1)]
-    outputs = await asyncio.gather(*(asyncio.to_thread(process.communicate, timeout=60) for process in processes))
+    outputs = await asyncio.gather(*(asyncio.to_thread(process.communicate, timeout=100) for process in processes))
     shares = [len(Said.parse(output).accepted) for output, _ in outputs]
     assert min(shares) > max(shares) / 3, shares

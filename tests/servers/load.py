@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 
 from tests.servers.client import SmtpClient
 
+CONNECTIONS = 8
+
 
 def simple_message(
     number: int | str = 1,
@@ -44,7 +46,7 @@ class Load:
     _stop: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def run(self, numbers: Sequence[int], *, connections: int = 8) -> None:
+    def run(self, numbers: Sequence[int], *, connections: int = CONNECTIONS) -> None:
         """Return when every number has its 250, or after `stop`."""
         todo = list(reversed(numbers))
 

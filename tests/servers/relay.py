@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from mta.cli import main
+from mta.control.client import NotRunningError, ask
 from tests.servers.processes import children, command_line, is_alive, session, state
 from tests.servers.wait import accepts, free_port, greets, wait_until
 
@@ -209,7 +210,15 @@ class Relay:
         assert self._process is not None
         if self._process.poll() is not None:
             raise RuntimeError(f"the relay ended with {self._process.returncode}:\n{self.output()}")
-        return all(_serves(listener) for listener in self.settings["listeners"])
+        return all(_serves(listener) for listener in self.settings["listeners"]) and self._is_up()
+
+    def _is_up(self) -> bool:
+        """Whether the supervisor knows it, too, and what runs beside the workers has been started."""
+        try:
+            status = ask(Path(self.settings["control"]["socket"]), {"do": "status"}, timeout_s=20)
+        except (NotRunningError, OSError):
+            return False
+        return status["is_up"] and all(each["state"] != "waiting" for each in status["companions"].values())
 
     def output(self) -> str:
         return (self.folder / "output").read_text(errors="replace")

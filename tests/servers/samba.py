@@ -84,16 +84,20 @@ def missing() -> str:
     return "" if os.geteuid() == 0 else "samba starts as root only"
 
 
-def free_address() -> str:
-    """A loopback address that no other server of this or another test process has."""
+def _claimed_address() -> tuple[str, socket.socket]:
+    """A loopback address that no other server of this or another test process has, while the socket is open.
+
+    The socket keeps a port that nobody asks for: a server may be stopped, or not yet be started.
+    """
     for number in _numbers:
         address = f"127.{77 + number // 62500 % 100}.{number // 250 % 250}.{number % 250 + 1}"
-        with socket.socket() as probe:
-            try:
-                probe.bind((address, 389))
-            except OSError:
-                continue
-            return address
+        claim = socket.socket()
+        try:
+            claim.bind((address, 1))
+        except OSError:
+            claim.close()
+            continue
+        return address, claim
     raise AssertionError("unreachable")
 
 
@@ -195,7 +199,8 @@ def provisioned(folder: Path) -> Path:
 def running_samba(domain: Path, folder: Path) -> Iterator[Samba]:
     """A controller on a copy of the provisioned domain, with an account for the relay; not started yet."""
     shutil.copytree(domain, folder, symlinks=True, ignore=lambda _, names: [n for n in names if n == "ldapi"])
-    samba = Samba(folder, free_address(), trustme.CA())
+    address, claim = _claimed_address()
+    samba = Samba(folder, address, trustme.CA())
     samba.settings.write_text(_SETTINGS.format(realm=REALM, folder=folder, address=samba.address))
     samba.issue_certificate(HOST, samba.address)
     samba.add(
@@ -208,3 +213,4 @@ def running_samba(domain: Path, folder: Path) -> Iterator[Samba]:
         yield samba
     finally:
         samba.stop()
+        claim.close()

@@ -77,7 +77,7 @@ async def test_client_that_leaves_in_the_handshake_is_counted_out(context: ssl.S
 
 
 async def test_silent_client_in_the_handshake_is_cut_off(context: ssl.SSLContext) -> None:
-    async with running(context=context, limits={"idle": 0.1}, tls=OFFERED) as server:
+    async with running(context=context, limits={"idle": 0.7}, tls=OFFERED) as server:
         talk = await server.talk()
         await talk.say(b"STARTTLS")
         assert await talk.rest() == b""

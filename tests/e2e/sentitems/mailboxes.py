@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 from collections.abc import Mapping
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -12,6 +14,7 @@ from typing import Any
 from tests.servers.client import send
 from tests.servers.processes import children, command_line
 from tests.servers.relay import Relay
+from tests.servers.wait import wait_until
 
 STAMP = "STAMPED by the relay"
 RULES = """\
@@ -96,6 +99,13 @@ def submit(relay: Relay, content: bytes, *recipients: str, sender: str = "jane@e
 def process(relay: Relay) -> int:
     """The process that writes to Sent Items; 0 where there is none."""
     return next((pid for pid in children(relay.pid) if "_sentitems" in command_line(pid)), 0)
+
+
+def kill_process(relay: Relay) -> int:
+    """SIGKILL to it, as soon as there is one; returns which it was."""
+    pid = wait_until(lambda: process(relay), 60, "the process")
+    os.kill(pid, signal.SIGKILL)
+    return pid
 
 
 def counts(relay: Relay) -> dict[str, int]:

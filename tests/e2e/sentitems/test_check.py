@@ -33,12 +33,14 @@ def test_who_is_told_to_end_removes_its_item(exchange: EwsServer, tmp_path: Path
         "password": {"file": str(tmp_path / "password")}, "tls": {"ca_file": str(exchange.ca_file)},
     }  # fmt: skip
     relay = Relay(tmp_path / "relay", 25, organisation={"sent_items": {"servers": [server]}})
-    exchange.fail("slow", operation="GetItem", delay_s=2)
+    exchange.fail("slow", operation="GetItem", delay_s=100)
     command = [sys.executable, "-m", "mta", "sentitems", "check", "--mailbox", JANE]
     command += ["--config", str(relay.configuration)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         wait_until(lambda: bool(exchange.items(JANE)), 60, "the test item")
         process.send_signal(number)
+        wait_until(lambda: not exchange.items(JANE), 60, "the test item to be removed")
+        exchange.heal()
         out, err = process.communicate(timeout=60)
     assert process.returncode in (1, 130)
     assert "was broken off" in out

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,7 +15,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from tests.e2e.sentitems.mailboxes import RULES, STAMP, TEMPLATES, counts, process, sent_items, submit
+from tests.e2e.sentitems.mailboxes import RULES, STAMP, TEMPLATES, counts, kill_process, sent_items, submit
 from tests.peers.ews import EwsServer, PeerItem, ews_server
 from tests.servers.relay import Relay, running_relay
 from tests.servers.sink import Sink
@@ -194,7 +192,7 @@ def test_a_password_that_was_changed_is_tried_once_and_the_server_left_alone(on_
     on_premises.exchange.forget()
     wrong_before = on_premises.exchange.counters().wrong_sign_ins[ACCOUNT]
     on_premises.exchange.change_account(ACCOUNT, password="another")
-    os.kill(process(on_premises.relay), signal.SIGKILL)  # NTLM signs in once for each connection
+    kill_process(on_premises.relay)  # NTLM signs in once for each connection
     mailboxes = [on_premises.mailbox() for _ in range(4)]
     originals = {mailbox: on_premises.send(mailbox) for mailbox in mailboxes}
     told = on_premises.relay.wait_for_event("mailbox-server-left-alone", server="exchange", reason="sign-in")

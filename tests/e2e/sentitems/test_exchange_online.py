@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.sentitems.mailboxes import RULES, STAMP, TEMPLATES, counts, process, sent_items, submit
+from tests.e2e.sentitems.mailboxes import RULES, STAMP, TEMPLATES, counts, kill_process, sent_items, submit
 from tests.peers.graph import AUDIENCE, GraphServer, PeerItem, graph_server
 from tests.peers.https import Authority
 from tests.peers.oauth import App, OAuthServer, oauth_server
@@ -164,7 +163,7 @@ def test_killed_while_an_item_is_made(online: Online) -> None:
     online.graph.fail("hang", operation="create", mailbox=mailbox)
     online.send(mailbox)
     wait_until(lambda: len(online.sent(mailbox)) == 2, 60, "an item that was made and not answered")
-    os.kill(process(online.relay), signal.SIGKILL)
+    kill_process(online.relay)
     online.until_replaced(mailbox)
 
 
@@ -176,7 +175,7 @@ def test_a_process_killed_while_it_uploads_leaves_one_item(online: Online) -> No
     original = online.send(mailbox, large=large)
     wait_until(lambda: online.graph.counters().by_operation.get("upload") == 1, 60, "an upload under way")
     assert len(online.sent(mailbox)) == 2  # the sender's own, and the unfinished one
-    os.kill(process(online.relay), signal.SIGKILL)
+    kill_process(online.relay)
     online.graph.heal()
     online.relay.wait_for_event("sent-item", mailbox=mailbox, reason="outcome-unknown")
     assert [item.id for item in online.sent(mailbox)] == [original]  # what was unfinished went with the search

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any, Literal
@@ -12,7 +10,7 @@ from typing import Any, Literal
 import pytest
 
 from tests.e2e.sentitems.faulty import PASSWORD, Exchanges, account_of, exchanges
-from tests.e2e.sentitems.mailboxes import counts, process
+from tests.e2e.sentitems.mailboxes import counts, kill_process, process
 from tests.servers.wait import wait_until
 
 _DAY = 86_400.0
@@ -182,8 +180,7 @@ def test_a_password_that_was_changed_is_tried_three_times_and_the_account_is_not
         site.clock.forward(wait_s + 60)  # jobs wait a little longer than the server
     site.relay.wait_for_event("mailbox-server-stopped", server="locked", reason="sign-in")
     site.relay.wait_for_event("alert", key="sent-items-server:locked")
-    former = process(site.relay)
-    os.kill(former, signal.SIGKILL)
+    former = kill_process(site.relay)
     wait_until(lambda: process(site.relay) not in (0, former), 60, "another process")
     site.clock.forward(3600)
     site.until_stamped(site.send(site.mailbox("well")))
@@ -220,4 +217,5 @@ def test_an_account_without_rights_stops_its_server_alone(site: Exchanges, kind:
 
 
 def test_all_is_told_and_nothing_failed(site: Exchanges) -> None:
-    assert {*counts(site.relay)} <= {"done", "given-up/refused", "given-up/quota"}, counts(site.relay)
+    ends = {"done", "given-up/refused", "given-up/quota"}  # what is told a moment after it is seen
+    wait_until(lambda: {*counts(site.relay)} <= ends, 60, lambda: f"the end of all: {counts(site.relay)}")

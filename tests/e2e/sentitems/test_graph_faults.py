@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,7 +10,7 @@ from itertools import count
 import pytest
 
 from tests.e2e.sentitems.faulty import Clock
-from tests.e2e.sentitems.mailboxes import RULES, STAMP, TEMPLATES, counts, message, process, sent_items, submit
+from tests.e2e.sentitems.mailboxes import RULES, STAMP, TEMPLATES, counts, kill_process, message, sent_items, submit
 from tests.peers.graph import AUDIENCE, GraphServer, graph_server
 from tests.peers.https import Authority
 from tests.peers.oauth import App, OAuthServer, oauth_server
@@ -108,7 +106,7 @@ def test_a_mailbox_over_its_limit_keeps_no_others_waiting(online: Online) -> Non
 @pytest.mark.long
 def test_a_secret_that_has_expired_stops_the_server_and_is_tried_three_times(online: Online) -> None:
     online.oauth.expire_secrets(online.app)
-    os.kill(process(online.relay), signal.SIGKILL)  # its token is good for an hour
+    kill_process(online.relay)  # its token is good for an hour
     before = online.oauth.token_requests
     mailbox, _ = online.send()
     for wait_s in (60, 300):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from email import message_from_bytes, policy
@@ -14,7 +12,17 @@ from typing import Any
 import pytest
 
 from tests.e2e.sentitems.faulty import Clock
-from tests.e2e.sentitems.mailboxes import RULES, STAMP, TEMPLATES, counts, message, process, sent_items, submit
+from tests.e2e.sentitems.mailboxes import (
+    RULES,
+    STAMP,
+    TEMPLATES,
+    counts,
+    kill_process,
+    message,
+    process,
+    sent_items,
+    submit,
+)
 from tests.servers.dovecot import MASTER, MASTER_PASSWORD, Dovecot, running_dovecot
 from tests.servers.imap_between import Between, between
 from tests.servers.relay import Relay, running_relay
@@ -43,8 +51,7 @@ class Running:
 
     def restart(self) -> None:
         """The process that writes to Sent Items, which knows nothing and has no connections then."""
-        former = process(self.relay)
-        os.kill(former, signal.SIGKILL)
+        former = kill_process(self.relay)
         wait_until(lambda: process(self.relay) not in (0, former), 60, "another process")
 
     def items(self, name: str, sender: str = JANE) -> list[EmailMessage]:

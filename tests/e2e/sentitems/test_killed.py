@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -16,7 +14,17 @@ from typing import Any, Protocol
 
 import pytest
 
-from tests.e2e.sentitems.mailboxes import RULES, STAMP, TEMPLATES, counts, message, process, sent_items, submit
+from tests.e2e.sentitems.mailboxes import (
+    RULES,
+    STAMP,
+    TEMPLATES,
+    counts,
+    kill_process,
+    message,
+    process,
+    sent_items,
+    submit,
+)
 from tests.peers.ews import EwsServer, ews_server
 from tests.peers.graph import AUDIENCE, GraphServer, graph_server
 from tests.peers.https import Authority
@@ -266,7 +274,7 @@ def _until_all_are_stamped(relay: Relay, peer: Peer, names: Mapping[str, str]) -
 
 
 def _kill_process(relay: Relay) -> None:
-    os.kill(process(relay), signal.SIGKILL)
+    kill_process(relay)
 
 
 def _kill_all(relay: Relay) -> None:

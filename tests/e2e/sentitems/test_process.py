@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from tests.e2e.sentitems.mailboxes import (
     TEMPLATES,
     Mailboxes,
     counts,
+    kill_process,
     message,
     process,
     sent_items,
@@ -106,8 +105,7 @@ def test_its_death_stops_no_mail_and_another_one_goes_on(tmp_path: Path, sink: S
     with running_relay(
         tmp_path / "relay", sink.port, rules=RULES, templates=TEMPLATES, organisation=sent_items(mailboxes.settings())
     ) as relay:
-        first = wait_until(lambda: process(relay), 60, "the process")
-        os.kill(first, signal.SIGKILL)
+        first = kill_process(relay)
         put_and_submit(relay, mailboxes, "<m@example.com>")
         relay.wait_until_settled()
         until_stamped(relay, mailboxes, "<m@example.com>")

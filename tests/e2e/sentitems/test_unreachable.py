@@ -86,7 +86,7 @@ def _server(context: ssl.SSLContext | None, behave: Behaviour | None = None) -> 
             over.set()
             with suppress(OSError):
                 listener.shutdown(socket.SHUT_RDWR)
-            thread.join(10)
+            thread.join(60)
 
 
 def _context(certificate: trustme.LeafCert) -> ssl.SSLContext:
@@ -169,12 +169,13 @@ def test_who_is_not_trusted_is_not_asked_again_and_an_administrator_is_told(runn
 def test_a_request_that_hangs_holds_up_no_reload_and_no_end(running: Running) -> None:
     relay = running.relay
     name = running.send("hanging")
-    assert running.hangs.wait(20)
+    assert running.hangs.wait(60)
     relay.cli_here("reload")
     running.mailboxes.put("jane", message("<after@example.com>"))
     submit(relay, message("<after@example.com>"))
     wait_until(lambda: running.mailboxes.is_stamped("jane", "<after@example.com>"), 60, "what came after the reload")
-    assert relay.stop(20) == 0
-    assert relay.wait_for_event("stopped", component="sentitems")["left"] == 1
+    assert relay.stop() == 0
+    assert relay.wait_for_event("stopped", component="sentitems")["left"] >= 1  # others may just be tried, too
     (job,) = json.loads(relay.cli_here("sentitems", "list", "--message-id", name, "--json").stdout)
     assert (job["state"], job["reason"]) == ("waiting", "interrupted")
+    relay.start()  # for other tests

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -145,15 +146,18 @@ def test_a_mailbox_can_be_tried(office: Office, kind: Kind) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_arrives_becomes_records_once_and_what_cannot_be_read_is_set_aside(office: Office, kind: Kind) -> None:
     first, second = message(f"First by {kind}"), message(f"Second by {kind}")
+    before = Counter(office.places(kind))
     office.deliver_unreadable(kind)
     for mime in (first, second, first):  # the same message twice, as by two lists
         office.deliver(kind, mime)
     office.poll(kind)
     after = "StamplineProcessed" if kind == "ews" else "inbox/Tickets"
-    assert office.places(kind) == sorted(["StamplineSetAside", after, after, after])
-    assert [title for title in office.titles() if kind in title] == [f"First by {kind}", f"Second by {kind}"]
+    assert Counter(office.places(kind)) - before == {"StamplineSetAside": 1, after: 3}
+    assert [title for title in office.titles() if f" by {kind}" in title and not title.startswith("Killed")] == [
+        f"First by {kind}", f"Second by {kind}",
+    ]  # fmt: skip
     if kind == "graph":
-        assert sum(item.is_read for item in office.graph.items(DESK)) == 3
+        assert all(item.is_read for item in office.graph.items(DESK) if item.folder == after)
 
 
 @pytest.mark.parametrize("kind", ["ews", pytest.param("graph", marks=pytest.mark.long)])
