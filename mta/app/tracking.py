@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -194,14 +195,14 @@ class TrackingProcess:
     def answer(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         """`mailboxes`: how each stands. `poll`: now, these `names`. `hold`: begin no poll of `name` for `for_s`.
 
-        `try-tasks`: whatever their targets are left alone for.
+        Polls are counted anew by each `process`. `try-tasks`: whatever their targets are left alone for.
         """
         match request.get("do"):
             case "mailboxes":
-                return {"ok": True, "mailboxes": self._monitors.report()}
+                return {"ok": True, "process": os.getpid(), "mailboxes": self._monitors.report()}
             case "poll":
                 names = [name for name in request.get("names", ()) if name in self._monitors.names]
-                return {"ok": True, "polls": self._monitors.ask(names)}
+                return {"ok": True, "process": os.getpid(), "polls": self._monitors.ask(names)}
             case "hold":
                 name = request.get("name")
                 if name not in self._monitors.names:

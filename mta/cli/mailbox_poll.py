@@ -67,11 +67,12 @@ def _polled(configuration: Configuration, names: list[str], shown: _Shown) -> Re
     log_as_relay(configuration)
     events.mailbox_ordered("poll", mailboxes=", ".join(names), by=who())
     before: Mapping[str, int] = answer["polls"]
+    process = answer["process"]
     if missing := [name for name in names if name not in before]:
         raise CommandFailedError(f"the running process doesn't know {', '.join(missing)}: `stampline reload` first")
     while True:
         answer = ask_tracking(configuration, {"do": "mailboxes"})
-        if answer is None:
+        if answer is None or answer["process"] != process:
             raise CommandFailedError("the tracking process ended meanwhile; the supervisor starts it anew")
         report = {name: answer["mailboxes"][name] for name in names if name in answer["mailboxes"]}
         shown.tell(report)

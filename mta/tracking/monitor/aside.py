@@ -1,4 +1,4 @@
-"""Why a message was set aside: words for the log, the store and `mailbox list --set-aside`."""
+"""Why a message was set aside: words for the log, the store and `mailbox messages`."""
 
 from __future__ import annotations
 
