@@ -54,12 +54,14 @@ class Mailboxes:
     def put(self, name: str, content: bytes) -> None:
         """As a mail program does, when it has sent it."""
         self._number += 1
-        (self.sent(name) / "cur" / f"1700000000.M{self._number}P1.client:2,S").write_bytes(content)
+        fresh = self.sent(name) / "tmp" / f"1700000000.M{self._number}P1.client:2,S"
+        fresh.write_bytes(content)
+        fresh.rename(self.sent(name) / "cur" / fresh.name)
 
     def items(self, name: str, message_id: str = "") -> list[EmailMessage]:
         """What stands in Sent Items, all of it or what has this Message-ID."""
         found = []
-        for path in sorted(self.sent(name).glob("*/*")):
+        for path in sorted(self.sent(name).glob("[cn]*/*")):
             try:
                 item = message_from_bytes(path.read_bytes(), policy=policy.default)
             except FileNotFoundError:  # moved just now

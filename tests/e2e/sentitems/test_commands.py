@@ -59,7 +59,9 @@ def message() -> EmailMessage:
 
 def keep(relay: Relay, sent: EmailMessage) -> None:
     """As the sender's client does."""
-    (sent_folder(relay) / "cur" / f"{token_hex(8)}:2,S").write_bytes(sent.as_bytes())
+    fresh = sent_folder(relay) / "tmp" / f"{token_hex(8)}:2,S"
+    fresh.write_bytes(sent.as_bytes())
+    fresh.rename(sent_folder(relay) / "cur" / fresh.name)
 
 
 def send(relay: Relay, sent: EmailMessage) -> str:

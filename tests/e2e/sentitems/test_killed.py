@@ -150,7 +150,9 @@ class InMaildirs:
                 (self._sent(mailbox).parent / part).mkdir()
 
     def put(self, mailbox: str, content: bytes) -> None:
-        (self._sent(mailbox) / "cur" / f"1700000000.M{next(_numbers)}P1.client:2,S").write_bytes(content)
+        fresh = self._sent(mailbox) / "tmp" / f"1700000000.M{next(_numbers)}P1.client:2,S"
+        fresh.write_bytes(content)
+        fresh.rename(self._sent(mailbox) / "cur" / fresh.name)
 
     def items(self, mailbox: str, message_id: str) -> list[bool]:
         found = []

@@ -37,9 +37,9 @@ class Maildirs:
     def put(self, name: str, data: bytes) -> Path:
         """As a mail server does when it delivers."""
         self._numbers += 1
-        path = self.folder / name / "new" / f"1795300000.M{self._numbers:06}P1.server"
-        path.write_bytes(data)
-        return path
+        fresh = self.folder / name / "tmp" / f"1795300000.M{self._numbers:06}P1.server"
+        fresh.write_bytes(data)
+        return fresh.rename(self.folder / name / "new" / fresh.name)
 
     def waiting(self, name: str) -> list[Path]:
         return self.folder_of(name)
