@@ -22,7 +22,7 @@ from tests.servers.sink import Arrived, Sink
 from tests.servers.wait import free_port
 from tests.shared import CorpusMessage, corpus
 
-pytestmark = pytest.mark.corpus
+pytestmark = [pytest.mark.corpus, pytest.mark.timeout(300)]  # the first one waits for all that is sent
 
 PLACES = ("top", "bottom", "reply")
 MARKER = "stampmark7c1f"
@@ -102,7 +102,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
         with ThreadPoolExecutor(4) as pool:
             answers = dict(pair for part in pool.map(send, range(4)) for pair in part)
-        relay.wait_until_settled(timeout_s=120)
+        relay.wait_until_settled(timeout_s=240)
         skipped: dict[str, list[dict[str, Any]]] = {}
         for event in relay.events("stamp-skipped", "withheld", "rule-failed"):
             skipped.setdefault(event["queue_id"], []).append(event)

@@ -28,6 +28,7 @@ from tests.servers.relay import Relay
 from tests.servers.sink import Arrived, Sink
 from tests.servers.wait import wait_until
 
+pytestmark = pytest.mark.timeout(240)
 CONNECTIONS = 8
 WORKERS = 2
 RULES = "rules:\n  - name: all\n    actions: [{stamp: {template: t, place: bottom}}]\n"
@@ -206,7 +207,6 @@ def _random_round(folder: Path, seed: int, kills: int) -> Figures:
         return _figures(load.acknowledged, sink, kills * WORKERS)
 
 
-@pytest.mark.timeout(180)
 def test_deaths_at_random_moments_lose_nothing(tmp_path: Path) -> None:
     figures = _random_round(tmp_path / "relay", 1, 6)
     print(figures)

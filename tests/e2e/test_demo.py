@@ -14,6 +14,7 @@ import pytest
 
 from tests.servers.wait import free_port
 
+pytestmark = pytest.mark.timeout(240)
 PROJECT = Path(__file__).resolve().parents[2]
 
 
@@ -32,7 +33,7 @@ def _demo(folder: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "mta", "demo", "--config", str(folder / "conf" / "demo.yaml")]
     environment = os.environ | {"PYTHONPATH": str(PROJECT)}
     return subprocess.run(
-        command, check=False, capture_output=True, text=True, timeout=100, cwd=folder, env=environment
+        command, check=False, capture_output=True, text=True, timeout=200, cwd=folder, env=environment
     )
 
 

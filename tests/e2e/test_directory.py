@@ -18,7 +18,7 @@ from tests.servers.samba import ACCOUNT, ACCOUNT_PASSWORD, BASE, Samba, running_
 from tests.servers.sink import Sink
 from tests.servers.wait import wait_until
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]  # the first one makes a domain
 RULES = """\
 rules:
   - name: needs-an-answer

@@ -8,6 +8,8 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.servers.client import SmtpClient, send
 from tests.servers.load import simple_message
 from tests.servers.relay import running_relay
@@ -105,6 +107,7 @@ def test_a_message_that_expires_is_reported(tmp_path: Path) -> None:
     assert b"busy@customer.example" in bounce.data
 
 
+@pytest.mark.timeout(240)
 def test_dead_and_silent_next_hops_slow_nobody(tmp_path: Path) -> None:
     """200 messages for each of two broken next hops lie before and between those for a good one."""
     with Sink() as good, Sink(silent=True) as silent:

@@ -37,7 +37,7 @@ def test_who_is_told_to_end_removes_its_item(exchange: EwsServer, tmp_path: Path
     command = [sys.executable, "-m", "mta", "sentitems", "check", "--mailbox", JANE]
     command += ["--config", str(relay.configuration)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        wait_until(lambda: bool(exchange.items(JANE)), 60, "the test item")
+        wait_until(lambda: "GetItem" in [each.operation for each in exchange.log()], 60, "the test item to be read")
         process.send_signal(number)
         wait_until(lambda: not exchange.items(JANE), 60, "the test item to be removed")
         exchange.heal()

@@ -13,6 +13,7 @@ from tests.e2e.sentitems.faulty import PASSWORD, Exchanges, account_of, exchange
 from tests.e2e.sentitems.mailboxes import counts, kill_process, process
 from tests.servers.wait import wait_until
 
+pytestmark = pytest.mark.timeout(240)
 _DAY = 86_400.0
 
 

@@ -34,6 +34,7 @@ from tests.servers.relay import Relay, running_relay
 from tests.servers.sink import Sink
 from tests.servers.wait import wait_until
 
+pytestmark = pytest.mark.timeout(240)
 PASSWORD = "correct horse battery staple"
 USERS = [f"user{number}@example.com" for number in range(20)]
 _numbers = count(1)

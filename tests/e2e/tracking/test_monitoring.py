@@ -184,6 +184,7 @@ def test_a_trial_sends_a_message_through_the_relay_sees_it_arrive_and_removes_it
         assert "✘" in failed.stdout
 
 
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("count", [400, pytest.param(10_000, marks=pytest.mark.long)])
 def test_many_messages_in_flat_memory_with_progress(count: int, tmp_path: Path, sink: Sink, boxes: Maildirs) -> None:
     for number in range(count):
