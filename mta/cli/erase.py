@@ -41,7 +41,7 @@ def add_parser(subparsers: Any) -> None:
         metavar="remove|keep-text", help="what the person wrote in records: remove it (the default), or keep its text "
         "without address, name and files")  # fmt: skip
     parser.add_argument("--rewrite", action="store_true", help="rewrite a large database, too, so that nothing is left "
-        "in free places within it; mail waits meanwhile, some 10 seconds for each GB")  # fmt: skip
+        "in free places within it; mail waits meanwhile, 10 to 20 seconds for each GB")  # fmt: skip
     parser.add_argument("--dry-run", action="store_true", help="say what would go and what would stay; change nothing")
     parser.add_argument("--yes", action="store_true", help="don't ask")
     parser.add_argument("--json", action="store_true", help="print JSON")

@@ -226,7 +226,8 @@ async def test_undelivered_mail_stays_with_the_reason_and_the_command(spool: Spo
     mine = sample_message(sender=ANN)
     other = sample_message(b"From: x@y\r\n\r\nFor ann@customer.example\r\n")
     names = sample_message(b"From: Ann <ann@customer.example>\r\n\r\nx\r\n", sender="list@example.com")
-    for message in (mine, other, names):
+    large = sample_message(b"From: x@y\r\n\r\n" + LARGE + ANN.encode())
+    for message in (mine, other, names, large, sample_message(b"From: x@y\r\n\r\nMary-Ann@customer.example\r\n")):
         await spool.accept(message)
     recipient = str(other.recipients[0].address)
     person = ErasedPerson.of([parse_address(ANN), parse_address(recipient)])
@@ -237,8 +238,8 @@ async def test_undelivered_mail_stays_with_the_reason_and_the_command(spool: Spo
         "undelivered mail to this person", f"stampline queue delete {other.queue_id} --recipient {recipient}"
     )  # fmt: skip
     only_ann = await erased(open_erasure)
-    assert {kept.name for kept in only_ann.kept} == {mine.queue_id, names.queue_id}
-    assert (await spool.count(EVERYTHING)).messages == 3
+    assert {kept.name for kept in only_ann.kept} == {each.queue_id for each in (mine, other, names, large)}
+    assert (await spool.count(EVERYTHING)).messages == 5
 
 
 async def test_delivered_mail_leaves_nothing_in_the_files(

@@ -21,7 +21,6 @@ from mta.adapters.store.access import Access
 from mta.adapters.store.erasure_conversations import names_in_row, plan_conversation
 from mta.adapters.store.erasure_loose import plan_answers, plan_bounces, plan_counts, plan_loose_entries, plan_said
 from mta.adapters.store.erasure_plans import (
-    HEADER,
     CarryOut,
     Plan,
     Planning,
@@ -40,6 +39,9 @@ from mta.ports.clock import Clock, SystemClock
 from mta.ports.erasure import Step
 
 _PAGE = 500
+_WITH_OCTETS = 50
+"""Rows in one page, where each may have as many octets as stand in the database."""
+_LARGE = ("erasure_messages", "erasure_answers", "erasure_contents")
 _LOOKED_AT = 100
 _TOGETHER = 20
 """Things that are changed by one commit, so that mail is not held up."""
@@ -99,9 +101,9 @@ class SqliteErasure(Access):
             await self._discard(self._paths(plan.files))
         return done
 
-    async def page(self, name: str, after: int | str) -> Sequence[Row]:
+    async def page(self, name: str, after: int | str, limit: int) -> Sequence[Row]:
         """The next rows of a named statement."""
-        values = {"after": after, "limit": _PAGE, "now": self._now(), "header": HEADER}
+        values = {"after": after, "limit": limit}
         return await self._look(lambda cursor: cursor.execute(SQL[name], values).fetchall())
 
     async def rows(self, name: str) -> Sequence[Row]:
@@ -162,7 +164,8 @@ class _Walk:
     async def _pages(self, name: str, first: int | str = 0) -> AsyncIterator[Sequence[Row]]:
         """Pages of a statement; the first column is the place."""
         after, seen = first, 0
-        while rows := await self._store.page(name, after):
+        limit = _WITH_OCTETS if name in _LARGE else _PAGE
+        while rows := await self._store.page(name, after, limit):
             yield rows
             after, seen = rows[-1][0], seen + len(rows)
             self._step(name.removeprefix("erasure_").removeprefix("in_"), seen)

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mta.adapters.store.erasure_plans import ERASED, Plan, header_of
+from mta.adapters.store.erasure_plans import ERASED, Plan, is_in_body
 from mta.model.erasure import ErasedPerson, Kept
 
+_HEADER_MAX = 1_000_000
 _FROM = re.compile(r"^from:.*(?:\n[ \t].*)*", re.IGNORECASE | re.MULTILINE)
 
 
@@ -23,15 +24,26 @@ def plan_answers(
     """His own go; those of others, in which he is named, are let go of by themselves within days."""
     plan = Plan()
     for number, key, file, data, sender in rows:
-        header = header_of(data, file, folder)
-        if person.is_named(sender or "") or any(person.is_in(line) for line in _FROM.findall(header)):
+        if person.is_named(sender or "") or person.is_in(_author(data, file, folder)):
             plan.do("erasure_forget_answer", number)
             plan.files += [file] if file is not None else []
             plan.counts["answers_removed"] += 1
-        elif person.is_in(header):
+        elif is_in_body(person, data, file, folder):
             why = "somebody else's answer that waits for what it answers, some days at most"
             plan.kept.append(Kept("answer", key, why, "the same command again, later"))
     return plan
+
+
+def _author(data: bytes | None, file: str | None, folder: Path) -> str:
+    """The From lines of a message."""
+    octets = data or b""
+    if file is not None:
+        try:
+            with (folder / file).open("rb") as body:
+                octets = body.read(_HEADER_MAX)
+        except FileNotFoundError:
+            return ""  # let go of meanwhile
+    return "\n".join(_FROM.findall(octets.partition(b"\r\n\r\n")[0].decode("utf-8", "replace")))
 
 
 def plan_loose_entries(cursor: sqlite3.Cursor, rows: Sequence[Sequence[Any]], person: ErasedPerson) -> Plan:

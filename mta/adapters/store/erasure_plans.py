@@ -11,6 +11,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -23,8 +24,6 @@ from mta.model.erasure import ErasedPerson, Kept
 from mta.model.sentitem import JobState
 from mta.model.tracking import TaskKind, TaskState
 
-HEADER = 65_536
-"""Octets of a message in which its header is looked for addresses."""
 _ESCAPED = "\\u"
 
 
@@ -75,16 +74,15 @@ def plain(text: str | None) -> str:
         return text
 
 
-def header_of(data: bytes | None, file: str | None, folder: Path) -> str:
-    """The header of a message that stands in the database or in a body file; "" where that is gone."""
-    octets = data or b""
-    if file is not None:
-        try:
-            with (folder / file).open("rb") as body:
-                octets = body.read(HEADER)
-        except OSError:
-            return ""
-    return octets.partition(b"\r\n\r\n")[0].decode("utf-8", "replace")
+def is_in_body(person: ErasedPerson, data: bytes | None, file: str | None, folder: Path) -> bool:
+    """Whether a message that stands in the database or in a body file names him, as far as it isn't encoded."""
+    if file is None:
+        return person.is_in_octets(BytesIO(data or b""))
+    try:
+        with (folder / file).open("rb") as body:
+            return person.is_in_octets(body)
+    except FileNotFoundError:
+        return False  # delivered meanwhile
 
 
 # --- the queue -------------------------------------------------------------------------------------------------------
@@ -101,13 +99,13 @@ def kept_message(row: Sequence[Any], person: ErasedPerson, folder: Path) -> Kept
     if his:
         drop = "; ".join(f"{delete} --recipient {quote(address)}" for address in dict.fromkeys(his))
         return Kept("message", queue_id, "undelivered mail to this person", drop)
-    if _names(person, envelope, decision, header_of(data, file, folder)):
+    if _names(person, envelope, decision) or is_in_body(person, data, file, folder):
         return Kept("message", queue_id, "undelivered mail that names this person", delete)
     return None
 
 
-def _names(person: ErasedPerson, envelope: str, decision: str, header: str) -> bool:
-    return person.is_in(header) or person.is_in(plain(envelope)) or person.is_in(plain(decision))
+def _names(person: ErasedPerson, envelope: str, decision: str) -> bool:
+    return person.is_in(plain(envelope)) or person.is_in(plain(decision))
 
 
 # --- jobs in mailboxes -----------------------------------------------------------------------------------------------
@@ -146,12 +144,11 @@ ERASED = "erased"
 
 
 def _has_copy(cursor: sqlite3.Cursor, number: int, person: ErasedPerson, folder: Path) -> bool:
-    for reverse_path, envelope, decision, data, file in cursor.execute(
-        SQL["erasure_copies"], {"number": number, "header": HEADER}
-    ).fetchall():
-        if person.is_in(reverse_path) or _names(person, envelope, decision, header_of(data, file, folder)):
-            return True
-    return False
+    copies = cursor.execute(SQL["erasure_copies"], {"number": number}).fetchall()
+    return any(
+        person.is_in(reverse_path) or _names(person, envelope, decision) or is_in_body(person, data, file, folder)
+        for reverse_path, envelope, decision, data, file in copies
+    )
 
 
 def plan_mailboxes(cursor: sqlite3.Cursor, rows: Sequence[Sequence[Any]], person: ErasedPerson) -> Plan:

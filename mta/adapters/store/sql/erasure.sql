@@ -3,7 +3,7 @@
 -- --- the queue ------------------------------------------------------------------------------------------------------
 
 -- name: erasure_messages
-SELECT id, queue_id, reverse_path, envelope, decision, substr(data, 1, :header), file,
+SELECT id, queue_id, reverse_path, envelope, decision, data, file,
        (SELECT json_group_array(json(recipients)) FROM delivery WHERE delivery.message = message.id)
 FROM message JOIN content ON content.message = message.id
 WHERE id > :after AND EXISTS (SELECT 1 FROM delivery WHERE delivery.message = message.id) ORDER BY id LIMIT :limit
@@ -19,7 +19,7 @@ FROM sent_job WHERE number = :number
 
 -- What its copies consist of, as far as it needs them.
 -- name: erasure_copies
-SELECT reverse_path, envelope, decision, substr(data, 1, :header), file
+SELECT reverse_path, envelope, decision, data, file
 FROM sent_copy JOIN message ON message.id = sent_copy.message JOIN content ON content.message = message.id
 WHERE job = :number
 
@@ -124,7 +124,7 @@ SELECT id, sender, message_id FROM tracked_entry WHERE conversation IS NULL AND 
 
 -- Answers whole, which wait for what they answer.
 -- name: erasure_answers
-SELECT id, key, file, substr(data, 1, :header),
+SELECT id, key, file, data,
        (SELECT sender FROM tracked_entry AS entry
         WHERE entry.organisation = held_answer.organisation AND entry.key = held_answer.key)
 FROM held_answer WHERE id > :after ORDER BY id LIMIT :limit
