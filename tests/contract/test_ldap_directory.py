@@ -20,7 +20,7 @@ from mta.ports.directory import DirectoryDownError
 from tests.contract.directories import BUILT_IN, LDIF, ldap_directory
 from tests.servers.samba import ACCOUNT_PASSWORD, BASE, HOST, Samba, running_samba
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]  # the first one makes a domain
 JANE = "jane@example.com"
 IMPATIENT = {
     "connect_timeout": timedelta(milliseconds=300), "answer_timeout": timedelta(milliseconds=300),

@@ -113,6 +113,7 @@ def _replace(old: bytes, new: bytes, count: int = 1) -> Change:
 
 
 @pytest.mark.server
+@pytest.mark.timeout(300)  # it takes long to start
 def test_seals_are_verified_by_rspamd(
     chain: Chain, rspamd_judge: tuple[Callable[[bytes], set[str]], DnsServer]
 ) -> None:

@@ -45,6 +45,7 @@ def test_opendkim_verifies(keys: Keys, tmp_path: Path, kind: str) -> None:
 
 
 @pytest.mark.server
+@pytest.mark.timeout(300)  # it takes long to start
 def test_rspamd_verifies(keys: Keys, rspamd_judge: tuple[Callable[[bytes], set[str]], DnsServer]) -> None:
     # It takes a body of nothing but white lines for one empty line, though by RFC 6376 §3.4.4 nothing is left of it;
     # and of fields that a message may have but once, such as Cc, it sees one only.
