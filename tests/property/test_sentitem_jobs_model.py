@@ -20,7 +20,7 @@ from mta.adapters.store.sqlite import SqliteSpool
 from mta.model.delivery import AcceptedMessage, SentCopy, Settlement, State, StoredVariant
 from mta.model.sentitem import JobFilter, JobOutcome, JobState, SentItemJob
 from mta.ports.spool import LEASE, LeaseLostError
-from tests.spool_samples import sample_message
+from tests.spool_samples import MEMORY, sample_message
 
 T = TypeVar("T")
 HOPS = ("a", "b")
@@ -59,7 +59,7 @@ class JobsMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.new_event_loop()
-        self.folder = Path(tempfile.mkdtemp())
+        self.folder = Path(tempfile.mkdtemp(dir=MEMORY))
         self.clock = ModelClock()
         self.spool = self.open_spool()
         self.works = self.open_jobs()

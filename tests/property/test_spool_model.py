@@ -31,7 +31,7 @@ from mta.model.delivery import OnceKey, RecipientResult, Settlement, State, Stor
 from mta.model.queue import QueueFilter
 from mta.model.reply import Reply
 from mta.ports.spool import LEASE, LeaseLostError
-from tests.spool_samples import sample_message
+from tests.spool_samples import MEMORY, sample_message
 
 T = TypeVar("T")
 HOPS = ("a", "b", "c")
@@ -81,7 +81,7 @@ class SpoolMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.new_event_loop()
-        self.folder = Path(tempfile.mkdtemp())
+        self.folder = Path(tempfile.mkdtemp(dir=MEMORY))
         self.clock = ModelClock()
         self.spools = {slot: self.open(slot) for slot in WORKERS}
         self.model: dict[tuple[str, str], ModelDelivery] = {}

@@ -23,6 +23,7 @@ from mta.adapters.store.tracking import SqliteTrackingStore
 from mta.model.record import AddNote, CreateRecord, DeleteRecord, NewAttachment, RecordFilter
 from mta.model.tracking import Entry, EntryState, Intake, NewTask, TaskFilter, TaskKind, TaskOutcome, TaskState
 from mta.model.transaction import Opening, Transaction
+from tests.spool_samples import MEMORY
 
 T = TypeVar("T")
 DESK = "default"
@@ -57,7 +58,7 @@ class TrackingMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.new_event_loop()
-        self.folder = Path(tempfile.mkdtemp())
+        self.folder = Path(tempfile.mkdtemp(dir=MEMORY))
         self.now = datetime(2026, 11, 22, tzinfo=UTC)
         self.spool = self.run(SqliteSpool.open(self.folder, slot=0, reserve=0))
         self.store = self.open_store()
