@@ -12,6 +12,7 @@ from tests.e2e.hostile.site import Site, running_site
 @pytest.fixture(scope="session")
 def whole_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with running_site(tmp_path_factory.mktemp("hostile")) as site:
+        site.arrived()  # files that are opened once are open then
         yield site
 
 
