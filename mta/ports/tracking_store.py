@@ -83,7 +83,8 @@ class TrackingStore(Conversations, Protocol):
     async def take(self, intake: Intake) -> bool:
         """Commit all of it. False, and nothing is written, where an entry with this key is there already.
 
-        One that isn't settled (`Entry.is_settled`) gives way to this, unless this says the same of the message.
+        One that isn't settled (`Entry.is_settled`) gives way to this, unless this says the same of the message, or is
+        not settled either and of what was received, while that one is of what ours sent.
 
         A transaction that the store doesn't know (a loss of data took it) is made anew. Only what is JOINED belongs to
         its transaction by its Message-ID, and only then `known_ids` count, those that nobody else has named before.
@@ -104,8 +105,8 @@ class TrackingStore(Conversations, Protocol):
         """The first of those that await messages (`Intake.awaiting`) of which one was seen since, or, for what ours
         sent, was named by others.
 
-        They are kept for HELD_FOR at most, and only while there is room to spare; with another entry for their message
-        they are gone.
+        They are kept for HELD_FOR at most, and only while there is room to spare; once their message is settled, they
+        are gone.
         """
         ...
 

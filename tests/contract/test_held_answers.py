@@ -126,6 +126,29 @@ async def test_one_whose_file_is_gone_keeps_no_other_waiting(arrivals: Arrivals,
     assert await due(arrivals.store) == ("id:<second@desk.example>", SMALL)
 
 
+async def test_whoever_writes_under_an_answers_message_id_does_not_take_its_place(arrivals: Arrivals) -> None:
+    stranger = replace(unmatched(arrivals, direction="received"), sender=BOB)
+    forged = Intake(stranger, awaiting=Awaiting((ANSWER, ORIGINAL), b"forged"))
+    filtered = Intake(replace(stranger, state=EntryState.FILTERED, reason="not-accepted"))
+    assert await arrivals.store.take(forged)
+    await hold(arrivals)
+    assert not await arrivals.store.take(forged)
+    assert not await arrivals.store.take(filtered)
+    entry = await arrivals.store.entry(DESK, f"id:{ANSWER}")
+    assert entry is not None
+    assert (entry.direction, entry.state) == ("sent", EntryState.UNMATCHED)
+    await arrivals.ticket(message_id=ORIGINAL)
+    assert await due(arrivals.store) == (f"id:{ANSWER}", SMALL)
+
+
+async def test_what_is_left_out_for_another_reason_waits_on(arrivals: Arrivals) -> None:
+    await hold(arrivals, direction="received")
+    again = replace(unmatched(arrivals, direction="received"), reason="unproven")
+    assert await arrivals.store.take(Intake(again, awaiting=Awaiting((ANSWER, ORIGINAL), b"another way")))
+    await arrivals.ticket(message_id=ORIGINAL)
+    assert await due(arrivals.store) == (f"id:{ANSWER}", SMALL)
+
+
 # --- judged anew ---------------------------------------------------------------------------------------------------
 
 

@@ -89,12 +89,18 @@ class Take(Operation[Taken]):
         row = cursor.execute(SQL["taken_entry"], (entry.organisation, storable(entry.key))).fetchone()
         if row is None:
             return True, ()
-        number, state, reason, conversation = row
-        is_settled = conversation is not None or state not in _UNSETTLED
-        if is_settled or (state, reason) == (entry.state.value, entry.reason):
+        number, state, reason, direction, conversation = row
+        if conversation is not None or state not in _UNSETTLED:
+            return False, ()
+        if entry.is_settled:
+            cursor.execute(SQL["replace_entry"], (number,))
+            return True, let_go(cursor, entry.organisation, entry.key)
+        # What ours sent doesn't give way to what somebody wrote under its Message-ID, who can read that.
+        is_weaker = direction == "sent" != entry.direction
+        if is_weaker or (state, reason, direction) == (entry.state.value, entry.reason, entry.direction):
             return False, ()
         cursor.execute(SQL["replace_entry"], (number,))
-        return True, let_go(cursor, entry.organisation, entry.key)
+        return True, let_go(cursor, entry.organisation, entry.key) if entry.direction == "sent" else ()
 
     def _hold(self, cursor: sqlite3.Cursor, at: int) -> None:
         entry, awaiting = self.intake.entry, self.intake.awaiting

@@ -103,7 +103,7 @@ WHERE conversation = :into
 -- --- entries --------------------------------------------------------------------------------------------------------
 
 -- name: taken_entry
-SELECT id, state, reason, conversation FROM tracked_entry WHERE organisation = ? AND key = ?
+SELECT id, state, reason, direction, conversation FROM tracked_entry WHERE organisation = ? AND key = ?
 
 -- name: replace_entry
 DELETE FROM tracked_entry WHERE id = ?
@@ -185,7 +185,7 @@ WHERE organisation = ? AND address = ? AND minute > ? AND minute <= ?
 -- What came since it was looked for makes it due at once. Rows between the oldest and the newest are more than there
 -- are: so they stay few, whatever strangers send.
 -- name: hold_answer
-INSERT INTO held_answer (organisation, key, mailbox, is_ours, at, file, data, is_due)
+INSERT OR IGNORE INTO held_answer (organisation, key, mailbox, is_ours, at, file, data, is_due)
 SELECT :organisation, :key, :mailbox, :is_ours, :at, :file, :data, EXISTS (
     SELECT 1 FROM json_each(:message_ids)
     CROSS JOIN conversation_message
