@@ -18,7 +18,8 @@ FaultKind = Literal[
 """`code`: a response message of that code. `fault`: a SOAP fault of that code. `busy`: ErrorServerBusy with
 `back_off_ms`. `status`: that HTTP status, with Retry-After if given. `html`, `garbage`, `empty`, `truncated`: 200 with
 that instead of an answer. `reset`: the connection is reset before anything is done. `drop`: everything is done, and
-the connection is reset instead of an answer. `hang`: done, but never answered. `slow`: answered `delay_s` later."""
+the connection is reset instead of an answer. `hang`: done, but never answered. `slow`: answered `delay_s`
+later, or after `heal`."""
 
 
 class RefusedByControlError(Exception):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from threading import Lock
+from dataclasses import dataclass, field
+from threading import Event, Lock
 
 from tests.peers.ews.calls import Settings
 from tests.peers.ews.errors import SoapFaultError
@@ -26,6 +26,8 @@ class Fault:
     retry_after: str = ""
     back_off_ms: int | None = None
     delay_s: float = 0
+    healed: Event = field(default_factory=Event)
+    """Ends the delay."""
 
     def fits(self, operation: str, mailbox: str) -> bool:
         return (not self.operation or operation in self.operation.split()) and (
@@ -39,14 +41,18 @@ class Faults:
     def __init__(self) -> None:
         self._lock = Lock()
         self._queue: deque[Fault] = deque()
+        self._healed = Event()
 
     def add(self, fault: Fault) -> None:
         with self._lock:
+            fault.healed = self._healed
             self._queue.append(fault)
 
     def clear(self) -> None:
         with self._lock:
             self._queue.clear()
+            self._healed.set()
+            self._healed = Event()
 
     def next(self, operation: str, mailbox: str) -> Fault | None:
         """The first one that is for this request, one time less of it left."""

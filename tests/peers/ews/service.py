@@ -294,7 +294,9 @@ def strike_after(broken: Fault, answer: HttpAnswer) -> HttpAnswer:
     """Those that strike when all is done. Raises CutError."""
     if broken.kind == "drop":
         raise CutError
-    if broken.kind in ("slow", "hang"):
+    if broken.kind == "slow":
+        broken.healed.wait(broken.delay_s)
+    if broken.kind == "hang":
         time.sleep(broken.delay_s or 3600)
     if broken.kind == "truncated":
         answer.body = answer.body[: len(answer.body) // 2]
