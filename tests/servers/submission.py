@@ -83,7 +83,7 @@ class _Server(Controller):
     def __init__(self, desk: Desk, context: ssl.SSLContext | None, tls: Tls, **settings: Any) -> None:
         super().__init__(
             desk, hostname="127.0.0.1", port=free_port(), ssl_context=context if tls == "implicit" else None,
-            tls_context=context if tls == "starttls" else None, authenticator=desk.authenticate,
+            tls_context=context if tls == "starttls" else None, authenticator=desk.authenticate, ready_timeout=60.0,
             **{"auth_require_tls": tls == "starttls", "enable_SMTPUTF8": False, **settings},
         )  # fmt: skip
 
