@@ -38,9 +38,9 @@ from mta.config.tracking_schema import MaildirMailbox
 SENDER = "jane.doe@example.com"
 COLLEAGUE = "john.roe@example.com"
 CUSTOMERS = ("buyer@customer.example", "office@partner.example", "archive@auditor.example")
-READY_S = 30.0
-ARRIVAL_S = 30.0
-SENT_ITEMS_S = 30.0
+READY_S = 60.0
+ARRIVAL_S = 60.0
+SENT_ITEMS_S = 60.0
 _POLL_S = 0.05
 
 

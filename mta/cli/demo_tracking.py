@@ -28,7 +28,7 @@ from mta.model.transaction import Transaction
 DESK = "support@example.com"
 CUSTOMER = "buyer@customer.example"
 STRANGER = "somebody@stranger.example"
-ARRIVAL_S = 30.0
+ARRIVAL_S = 60.0
 _POLL_S = 0.05
 
 
