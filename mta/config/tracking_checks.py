@@ -14,7 +14,7 @@ from mta.config.findings import Finding
 from mta.config.monitored_checks import monitored_mailbox, monitored_mailbox_surroundings, place_of
 from mta.config.outgoing_checks import outgoing_consistency, outgoing_surroundings
 from mta.config.schema import Configuration
-from mta.config.tracking_schema import TrackingSettings
+from mta.config.tracking_schema import People, TrackingSettings
 from mta.config.yaml_values import Loc
 from mta.model.address import AddressError, parse_address
 
@@ -92,12 +92,16 @@ def _record_url(loc: Loc, url: str) -> Iterator[Finding]:
 def _people(loc: Loc, settings: TrackingSettings) -> Iterator[Finding]:
     if settings.processing_mailbox:
         yield from _address((*loc, "processing_mailbox"), settings.processing_mailbox)
-    for key in ("technicians", "requestors"):
-        for index, address in enumerate(getattr(settings, key).addresses):
+    named: tuple[tuple[Loc, People], ...] = (
+        (("technicians",), settings.technicians), (("requestors",), settings.requestors),
+        (("correlation", "token_joiners"), settings.correlation.token_joiners),
+    )  # fmt: skip
+    for key, people in named:
+        for index, address in enumerate(people.addresses):
             if ("@" not in address and address != "*") or address.startswith("@"):
                 what = f"{address!r} is no address, nor a pattern of addresses"
                 mend = "write jane@example.com or *@sales.example.com; groups go into groups"
-                yield Finding((*loc, key, "addresses", index), what, mend)
+                yield Finding((*loc, *key, "addresses", index), what, mend)
 
 
 def _trouble(loc: Loc, settings: TrackingSettings) -> Iterator[Finding]:

@@ -317,6 +317,8 @@ class CorrelationSettings(Strict):
     """Exchange's own conversation names count, if the sender takes part."""
     join_by_token: Literal["participants", "everybody"] = "participants"
     """Who may join by an unsigned token. everybody: whoever guesses a number."""
+    token_joiners: People = People()
+    """Who may besides, if nothing is against it that he wrote the message."""
     authserv_ids: tuple[str, ...] = ()
     """Whose Authentication-Results on top of a monitored mailbox's messages are believed: who fails DMARC there takes
     part in nothing. The relay's own are always."""
@@ -437,5 +439,6 @@ class TrackingSettings(Strict):
         """Each list of groups with its place."""
         for key in ("technicians", "requestors"):
             yield (key, "groups"), getattr(self, key).groups
+        yield ("correlation", "token_joiners", "groups"), self.correlation.token_joiners.groups
         if self.write_back is not None:
             yield ("write_back", "audience", "groups"), self.write_back.audience.groups

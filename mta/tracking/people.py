@@ -38,6 +38,7 @@ class KnownPeople:
         self._directory = directory
         self._technicians = _some(settings.technicians)
         self._requestors = _some(settings.requestors)
+        self._token_joiners = _some(settings.correlation.token_joiners)
         self._audience = _some(settings.write_back.audience if settings.write_back is not None else People())
 
     async def person(self, address_key: str) -> Person | None:
@@ -58,6 +59,10 @@ class KnownPeople:
         if is_technician:
             return Role.BOTH if is_requestor else Role.TECHNICIAN
         return Role.REQUESTOR if is_requestor else Role.UNKNOWN
+
+    async def joins_by_token(self, address_key: str) -> bool:
+        """Whether the settings let this person join a conversation by what anybody can write."""
+        return bool(address_key) and _holds(self._token_joiners, address_key, await self.person(address_key))
 
     def gets_marks(self, address_key: str, person: Person | None) -> bool:
         """Whether copies in this person's mailbox are marked; `person` as the directory has it. A contact's mailbox is

@@ -118,12 +118,13 @@ class Belonging:
         return [key for key in keys if without_tag(key) not in own]
 
     async def may_join_unproven(self, transaction: Transaction) -> bool:
-        """Given what anybody can write, a number above all: who takes part; of ours also technicians, and who writes
-        to somebody who takes part. A colleague who guesses a number and shows it to nobody doesn't get in."""
+        """Given what anybody can write, a number above all: who takes part, and whom the settings let in; of ours also
+        technicians, and who writes to somebody who takes part. A colleague who guesses a number and shows it to nobody
+        doesn't get in."""
         standing = await self.in_(transaction)
         author, copy = self._incoming.author, self._incoming.copy
         if standing is not Standing.OURS or author is None or copy is None:
-            return standing.takes_part
+            return standing.takes_part or await self._is_let_in(standing)
         if (await self._people.role(author.address.key)).is_technician:
             return True
         participants = await self._conversations.participants(transaction)
@@ -132,6 +133,11 @@ class Belonging:
             if without_tag(key) not in own and await self._people.is_one_of(key, participants):
                 return True
         return False
+
+    async def _is_let_in(self, standing: Standing) -> bool:
+        if standing not in (Standing.COLLEAGUE, Standing.STRANGER):
+            return False
+        return await self._people.joins_by_token(self._incoming.author_key) and await self._author.is_believed()
 
     async def _works_here(self) -> bool:
         """In a domain of ours if a server vouches for it, or if the directory knows the person; or a technician."""

@@ -31,6 +31,8 @@ OURS_PASSED = f"{GATEWAY}; dmarc=pass header.from={DOMAIN}"
 M = f"Mallory <{MALLORY}>"
 ROOT = bytes(range(1, 23))
 THREAD = base64.b64encode(ROOT + b"12345").decode()
+LET_IN = {"correlation": {"token_joiners": {"addresses": [MALLORY]}}}
+FAILED_M = f"{GATEWAY}; dmarc=fail header.from={MALLORY.partition('@')[2]}"
 STAFF = Person(f"bert@{DOMAIN}", attributes={"displayName": "Bert"})
 
 
@@ -166,6 +168,10 @@ STRANGERS = (
     held("a group's address forged", mail("<dan@stranger.example.org>", references=REF),
          before={"T1": Conversation(("buyers@customer.example.net",))},
          people=(Person("buyers@customer.example.net", group_name="buyers"),)),
+    held("whom the settings let in by a token, by a reference of others", mail(M, references=REF), settings=LET_IN),
+    strange("whom the settings let in, forged", mail(M, subject="{token:T1}", authentication_results=FAILED_M),
+            settings=LET_IN),
+    strange("another than the settings let in", mail("<x@other.example>", subject="{token:T1}"), settings=LET_IN),
     strange("a stolen token in the subject", mail(M, subject="{token:T1} Printer")),
     strange("a stolen token in the text", mail(M, body="{token:T1}\r\n")),
     held("a stolen token, forged", mail(subject="{token:T1}", authentication_results=FAILED), "forged-sender"),
@@ -267,6 +273,11 @@ TOKENS = (
            "subject-token"),
     joined("everybody may, by the settings", mail(M, subject="{token:T1}"), "subject-token",
            settings={"correlation": {"join_by_token": "everybody"}}),
+    joined("whom the settings let in", mail(M, subject="{token:T1}"), "subject-token", settings=LET_IN),
+    joined("whom the settings let in by a group, in the text",
+           mail("<carl@partner.example>", body="{token:T1}\r\n"), "body-token",
+           settings={"correlation": {"token_joiners": {"groups": ["Partners"]}}},
+           people=(Person("carl@partner.example", is_contact=True, groups=frozenset({"partners"})),)),
     joined("by an alias", mail(f"<a.smith@{DOMAIN}>", subject="{token:T1}"), "subject-token",
            before={"T1": Conversation((f"anna.smith@{DOMAIN}",))},
            people=(Person(f"anna.smith@{DOMAIN}", frozenset({f"a.smith@{DOMAIN}"})),)),
