@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import warnings
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -29,6 +31,15 @@ def script(servers: tuple[Scripted, OAuthServer]) -> Scripted:
 @pytest.fixture
 def oauth(servers: tuple[Scripted, OAuthServer]) -> OAuthServer:
     return servers[1]
+
+
+@pytest.fixture
+def forgets_connections() -> Iterator[None]:
+    """Of a connection that was being made when time was up, httpcore lets go without closing it."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 @pytest_asyncio.fixture

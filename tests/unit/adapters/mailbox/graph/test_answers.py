@@ -239,6 +239,7 @@ async def test_pages_without_end(script: Scripted, graph: GraphSentItems) -> Non
     assert len(script.requests) < 100
 
 
+@pytest.mark.usefixtures("forgets_connections")
 async def test_a_server_that_says_nothing(oauth: OAuthServer, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         graph = adapter(oauth, tmp_path, f"https://localhost:{silent.getsockname()[1]}", timeout="1s")

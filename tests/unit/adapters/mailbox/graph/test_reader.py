@@ -398,6 +398,7 @@ async def test_a_mailbox_that_is_moved_in_the_midst_is_read_on_afterwards(
     assert await reader.fetch(item, _LARGE)
 
 
+@pytest.mark.usefixtures("forgets_connections")
 async def test_a_server_that_never_answers_is_left_in_time(graph: GraphServer, mailbox: str, opened: Open) -> None:
     deliver(graph, mailbox)
     hurried = opened(timeout="2s")
