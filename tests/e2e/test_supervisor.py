@@ -421,9 +421,8 @@ def test_the_service_manager_is_told(make: Make, tmp_path: Path) -> None:
         service.start_up(NOTIFY_SOCKET=address, WATCHDOG_USEC="2000000")
         hear("READY=1")
         assert len(service.workers()) == 2
-        assert "WATCHDOG=1" not in heard[0]
-        hear("WATCHDOG=1")
         heard.clear()
+        hear("WATCHDOG=1")
         service.write(name="v2")
         service.ask(do="reload")
         hear("RELOADING=1\nMONOTONIC_USEC=")
