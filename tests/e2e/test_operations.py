@@ -34,6 +34,25 @@ def running(tmp_path: Path) -> Iterator[Running]:
         yield Running(relay, sink)
 
 
+SHARED_RULES = """\
+rules:
+  - name: one
+    when: {recipient: {domain: customer.example}}
+    actions: [{tag-subject: {text: '[one]'}}]
+  - name: quarantine
+    when: {recipient: {domain: held.example}}
+    actions: [hold, {tag-subject: {text: '[released]'}}]
+"""
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """For tests that leave it as they found it: serving by these rules, without bypass."""
+    folder = tmp_path_factory.mktemp("operations") / "relay"
+    with Sink() as sink, running_relay(folder, sink.port, rules=SHARED_RULES, workers=2) as relay:
+        yield Running(relay, sink)
+
+
 def _send(relay: Relay, name: int | str, to: str = "r@customer.example") -> str:
     return send(relay.port, "jane@example.com", [to], simple_message(name)).queue_id
 
@@ -68,14 +87,17 @@ def test_a_reload_under_load_loses_nothing_and_takes_effect_whole(running: Runni
     assert {subject for number, subject in subjects.items() if number >= begun + CONNECTIONS} == {b"[two] Hello"}
 
 
-def test_a_bad_configuration_is_refused_and_the_old_one_goes_on(running: Running) -> None:
-    running.relay.write_rules("rules:\n  - name: broken\n    actions: [{stamp: {template: nowhere}}]\n")
-    running.relay.reload()
-    refused = running.relay.wait_for_event("reload-refused")
-    assert "10-test.yaml:3:" in refused["problem"]
-    assert "nowhere" in refused["problem"]
-    _send(running.relay, "still")
-    assert b"Subject: [one] Hello" in running.sink.wait_for_message(b"<still@").data
+def test_a_bad_configuration_is_refused_and_the_old_one_goes_on(shared: Running) -> None:
+    shared.relay.write_rules("rules:\n  - name: broken\n    actions: [{stamp: {template: nowhere}}]\n")
+    try:
+        shared.relay.reload()
+        refused = shared.relay.wait_for_event("reload-refused")
+        assert "10-test.yaml:3:" in refused["problem"]
+        assert "nowhere" in refused["problem"]
+        _send(shared.relay, "still")
+        assert b"Subject: [one] Hello" in shared.sink.wait_for_message(b"<still@").data
+    finally:
+        shared.relay.write_rules(SHARED_RULES)
 
 
 def test_a_waiting_message_keeps_the_decision_that_was_made(tmp_path: Path) -> None:
@@ -94,24 +116,30 @@ def test_a_waiting_message_keeps_the_decision_that_was_made(tmp_path: Path) -> N
 # --- bypass ---
 
 
-def test_bypass_relays_everything_as_it_comes_until_switched_off(running: Running) -> None:
-    running.relay.cli_here("bypass", "on", "--for", "1h")
-    for number in range(6):  # all workers
-        _send(running.relay, number)
-    arrived = running.sink.wait_for(6)
-    for number in range(6):
-        assert sum(a.data.endswith(simple_message(number)) for a in arrived) == 1
-    running.relay.cli("bypass", "off")
-    _send(running.relay, "normal")
-    assert b"Subject: [one] Hello" in running.sink.wait_for_message(b"<normal@").data
+def test_bypass_relays_everything_as_it_comes_until_switched_off(shared: Running) -> None:
+    shared.relay.cli_here("bypass", "on", "--for", "1h")
+    try:
+        names = [f"bypassed-{number}" for number in range(6)]  # all workers
+        for name in names:
+            _send(shared.relay, name)
+        for name in names:
+            assert shared.sink.wait_for_message(f"<{name}@".encode()).data.endswith(simple_message(name))
+    finally:
+        shared.relay.cli("bypass", "off")
+    _send(shared.relay, "normal")
+    assert b"Subject: [one] Hello" in shared.sink.wait_for_message(b"<normal@").data
+    assert [sum(f"<{name}@".encode() in each.data for each in shared.sink.arrived) for name in names] == [1] * 6
 
 
-def test_bypass_survives_a_restart(running: Running) -> None:
-    running.relay.cli_here("bypass", "on")
-    running.relay.stop()
-    running.relay.start()
-    _send(running.relay, "after")
-    assert running.sink.wait_for_message(b"<after@").data.endswith(simple_message("after"))
+def test_bypass_survives_a_restart(shared: Running) -> None:
+    shared.relay.cli_here("bypass", "on")
+    try:
+        shared.relay.stop()
+        shared.relay.start()
+        _send(shared.relay, "after")
+        assert shared.sink.wait_for_message(b"<after@").data.endswith(simple_message("after"))
+    finally:
+        shared.relay.cli_here("bypass", "off")
 
 
 # --- the queue ---
@@ -141,24 +169,16 @@ def test_the_queue_is_listed_shown_retried_and_emptied_by_hand(tmp_path: Path) -
         assert all(b"<2@" not in a.data for a in sink.arrived)
 
 
-def test_a_held_message_goes_out_as_decided_when_it_is_released(tmp_path: Path) -> None:
-    rules = """\
-rules:
-  - name: quarantine
-    when: {recipient: {domain: held.example}}
-    actions: [hold, {tag-subject: {text: '[released]'}}]
-"""
-    with Sink() as sink, running_relay(tmp_path / "relay", sink.port, rules=rules, workers=2) as relay:
-        recipients = ["r@held.example", "r@customer.example"]
-        answer = send(relay.port, "jane@example.com", recipients, simple_message("hold"))
-        assert sink.wait_for(1)[0].rcpt_to == ("r@customer.example",)
-        relay.wait_for_event("held", queue_id=answer.queue_id)
-        assert [e["queue_id"] for e in _listed(relay, "--state", "held")] == [answer.queue_id]
-        relay.cli_here("queue", "release", answer.queue_id)
-        released = sink.wait_for(2)[1]
-        relay.wait_until_settled(answer.queue_id)
-    assert released.rcpt_to == ("r@held.example",)
-    assert b"Subject: [released] Hello" in released.data
+def test_a_held_message_goes_out_as_decided_when_it_is_released(shared: Running) -> None:
+    relay, sink = shared.relay, shared.sink
+    recipients = ["r@held.example", "r@customer.example"]
+    answer = send(relay.port, "jane@example.com", recipients, simple_message("hold"))
+    assert sink.wait_for_message(b"<hold@").rcpt_to == ("r@customer.example",)
+    relay.wait_for_event("held", queue_id=answer.queue_id)
+    assert [e["queue_id"] for e in _listed(relay, "--state", "held")] == [answer.queue_id]
+    relay.cli_here("queue", "release", answer.queue_id)
+    assert sink.wait_for_message(b"Subject: [released] Hello").rcpt_to == ("r@held.example",)
+    relay.wait_until_settled(answer.queue_id)
 
 
 # --- draining ---
@@ -181,8 +201,11 @@ def test_sigterm_finishes_what_is_in_hand_and_keeps_the_rest(tmp_path: Path) -> 
         assert len(sink.arrived) == len(numbers), "an orderly end makes no duplicates"
 
 
-def test_an_open_session_is_told_that_the_relay_is_going(running: Running) -> None:
-    with SmtpClient(running.relay.port) as client:
-        client.command(b"MAIL FROM:<jane@example.com>")
-        assert running.relay.stop() == 0
-        assert client.answer().code == 421
+def test_an_open_session_is_told_that_the_relay_is_going(shared: Running) -> None:
+    try:
+        with SmtpClient(shared.relay.port) as client:
+            client.command(b"MAIL FROM:<jane@example.com>")
+            assert shared.relay.stop() == 0
+            assert client.answer().code == 421
+    finally:
+        shared.relay.start()
