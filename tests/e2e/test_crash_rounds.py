@@ -33,7 +33,8 @@ CONNECTIONS = 8
 WORKERS = 2
 RULES = "rules:\n  - name: all\n    actions: [{stamp: {template: t, place: bottom}}]\n"
 ADMINISTRATORS = {
-    "before-change", "after-change", "migrated", "setting-aside", "set-aside-one", "recovering", "recovered"
+    "before-change", "after-change", "migrated", "setting-aside", "set-aside-one", "recovering", "recovered",
+    "erased-some",
 }  # fmt: skip
 """Points that mail doesn't pass; test_crash_at_work has them."""
 OF_SENT_ITEMS = {"before-job-settle", "after-job-settle", "recovering-jobs"}
@@ -41,7 +42,7 @@ OF_SENT_ITEMS = {"before-job-settle", "after-job-settle", "recovering-jobs"}
 OF_TRACKING = {
     "before-open-transaction", "after-open-transaction", "before-merge", "after-merge", "before-take", "after-take",
     "before-task-settle", "after-task-settle", "task-done", "message-fetched", "message-taken", "message-moved",
-    "recovering-tracking",
+    "recovering-tracking", "answer-begun",
 }  # fmt: skip
 """And these, with all that begin with `tracking-`."""
 CRASH_POINTS = sorted(
