@@ -205,8 +205,8 @@ def test_a_message_that_a_filter_caught_is_found_in_the_log_by_its_queue_id(queu
     queue.fill(message("Q1"), message("Q2", sender="john@example.com"), message("Q3", state=State.HELD))
     queue.run("delete", "--sender", "john@example.com")
     queue.run("release", "--all")
-    (path,) = (queue.folder / "log").iterdir()
-    deleted, released = map(json.loads, path.read_text().splitlines())
+    days = sorted((queue.folder / "log").iterdir())
+    deleted, released = (json.loads(line) for day in days for line in day.read_text().splitlines())
     assert (deleted["what"], deleted["queue_ids"]) == ("delete", "Q2")
     assert (released["what"], released["queue_ids"]) == ("release", "Q3")
 
