@@ -38,12 +38,13 @@ def _filters(loc: Loc, settings: TrackingSettings) -> Iterator[Finding]:
 
 
 def _match(where: Loc, match: Match) -> Iterator[Finding]:
-    if match.regex:
-        yield from _regex((*where, "regex"), match.regex, groups=None)
+    problems = list(_regex((*where, "regex"), match.regex, groups=None)) if match.regex else []
+    if problems:
+        yield from problems
         return
-    key = "any_of" if match.any_of else "contains"
-    parts = [part.strip() for part in match.any_of.split(",")] if match.any_of else [match.contains]
-    short = next((part for part in parts if len(part.strip()) < _MIN), None)
+    key = "regex" if match.regex else "any_of" if match.any_of else "contains"
+    written = match.any_of.split(",") if match.any_of else [match.contains or match.regex]
+    short = next((text for part in written if len(text := part.strip()) < _MIN), None)
     if short is not None:
         what = f"{short!r} is shorter than two characters" if short else "between two commas stands nothing"
         yield Finding((*where, key), what, "write what is characteristic, or it leaves out nearly everything")
