@@ -51,9 +51,6 @@ class Place:
         }  # fmt: skip
         return open_account(SmtpAccount.model_validate({**said, **more}), hostname="relay.example.com")
 
-    def connections(self) -> int:
-        return self.postfix.log().count(": connect from")
-
 
 def _certificate(authority: trustme.CA, folder: Path, name: str, **more: Any) -> dict[str, str]:
     made = authority.issue_cert("localhost", **more)
@@ -147,6 +144,26 @@ async def test_what_is_too_large_is_refused_before_it_is_sent(place: Place) -> N
     with pytest.raises(RefusedTaskError) as caught:
         await sent(place.open(), mail("large", body="x" * 70 + "\r\n" * LARGEST))
     assert caught.value.reason == "too-large"
+
+
+async def test_mails_that_follow_soon_go_over_one_connection(place: Place) -> None:
+    names = [f"follows-{number}" for number in range(5)]
+    assert await sent(place.open(), *map(mail, names)) == [Sent()] * 5
+    wait_until(lambda: all(arrived(place, name) for name in names), 30, "all of them")
+    wait_until(lambda: "starttls=1 auth=1 mail=5 rcpt=5 data=5 quit=1" in place.postfix.log(), 30, "what it counted")
+
+
+async def test_a_connection_that_the_server_has_ended_meanwhile_is_replaced(place: Place) -> None:
+    with ExitStack() as stack:
+        first = stack.enter_context(Sink())
+        plain = {"user": "", "password": None, "tls": {"mode": "none", "ca_file": None}}
+        account = place.open(first.port, **plain)
+        await account.send(mail("before"))
+        stack.close()
+        with Sink(port=first.port) as second:
+            assert await account.send(mail("after")) == Sent()
+            await account.close()
+            assert [b"<after@" in each.data for each in second.arrived] == [True]
 
 
 @pytest.mark.parametrize("fault", ["expired", "another-name", "unknown-authority"])
