@@ -10,6 +10,8 @@ import pytest
 from mta.ports.directory import Directory
 from tests.contract.directories import BUILT_IN, PHOTO, csv_directory, ldap_directory, yaml_directory
 
+pytestmark = pytest.mark.timeout(300)  # the first one may have to make a domain
+
 
 @pytest.fixture(params=["yaml", "csv", pytest.param("ldap", marks=pytest.mark.server)])
 async def directory(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Directory]:
