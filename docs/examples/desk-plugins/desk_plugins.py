@@ -32,7 +32,7 @@ class CsvJournal:
         line = {**event, **record, "note_by": note.get("author", "")}
         with self._lock:
             try:
-                self._write({name: str(line.get(name, "")) for name in COLUMNS})
+                self._write({name: _cell(line.get(name, "")) for name in COLUMNS})
             except BlockingIOError as exc:
                 raise Retry("the journal is locked") from exc
 
@@ -48,6 +48,12 @@ class CsvJournal:
             writer.writerow(line)
             journal.flush()
             os.fsync(journal.fileno())
+
+
+def _cell(value: object) -> str:
+    """Strangers choose addresses and fields: no spreadsheet is to take one for a formula."""
+    text = str(value)
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
 class RecordFields:

@@ -200,6 +200,15 @@ async def test_the_journal_has_each_event_once(examples: None, tmp_path: Path) -
         assert [(line["number"], line["idempotency_key"]) for line in csv.DictReader(lines)] == [("1", "a"), ("2", "b")]
 
 
+async def test_no_cell_of_the_journal_is_a_formula(examples: None, tmp_path: Path) -> None:
+    journal = sink("csv-journal", file=str(tmp_path / "journal.csv"))
+    event = dict(_event(1))
+    event["record"] = {**event["record"], "requester": "=cmd@evil.example"}
+    await journal.call(SinkCall("a", json.dumps(event).encode()))
+    with (tmp_path / "journal.csv").open(newline="") as lines:
+        assert next(csv.DictReader(lines))["requester"] == "'=cmd@evil.example"
+
+
 async def test_columns_come_from_the_records_fields(examples: None) -> None:
     plugged = PluggedColumns("record-fields", {"fields": {"Priority": "priority", "Costs": "costs"}})
     record = {"number": 7, "state": "open", "fields": {"priority": "high", "costs": "120"}}
