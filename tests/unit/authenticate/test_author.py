@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+import dkim
 import pytest
 
 from mta.authenticate.author import DkimProver
 from mta.message.parse import parse
 from mta.model.authentication import AuthorProof, Proof
+from mta.ports.resolver import Answer
 from tests.unit.authenticate.test_dkim import MESSAGE, Key
 from tests.unit.authenticate.zones import TIMEOUT, Zones
 
@@ -90,6 +93,21 @@ async def test_no_answer_is_no_proof_and_is_not_asked_for_again_at_once(key: Key
         assert dns.asked.total() == before
         other = await asked.prove(parse(MESSAGE.replace(b"jane@example.com", b"jane@other.example")))
         assert other.proof is Proof.UNKNOWN
+
+
+class DeadKeys(Zones):
+    """Who asks for a key waits in vain."""
+
+    async def txt(self, name: str) -> Answer[bytes]:
+        if "_domainkey" in name:
+            await asyncio.Event().wait()
+        return await super().txt(name)
+
+
+async def test_signatures_of_dead_domains_don_t_hide_what_the_author_s_own_says(key: Key) -> None:
+    forged = bytes(dkim.sign(MESSAGE, b"s1", b"dead.example", key.pem)) + MESSAGE
+    found = await DkimProver(DeadKeys({"_dmarc.example.com": POLICY}), Clock(), timeout_s=2.5).prove(parse(forged))
+    assert found.proof is Proof.UNPROVEN
 
 
 @pytest.mark.parametrize("line", [b"", b"From: a@example.com, b@example.net\r\n", b"From: nobody\r\n"])
