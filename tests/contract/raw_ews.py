@@ -148,7 +148,7 @@ def raw(
     )
     context = ssl.create_default_context(cafile=str(server.ca_file))
     fields = {"Content-Type": "text/xml; charset=utf-8", **(headers or {})}
-    with httpx.Client(verify=context, auth=auth, headers=fields, trust_env=False, timeout=30) as client:
+    with httpx.Client(verify=context, auth=auth, headers=fields, trust_env=False, timeout=60) as client:
         yield Raw(client, server.url, who, version)
 
 

@@ -577,5 +577,5 @@ async def test_nothing_is_left_at_the_end(harness: Harness, mailbox: str) -> Non
     await server.close()
     left = {thread for thread in threading.enumerate() if not thread.name.startswith("asyncio_")} - before
     for thread in left:
-        thread.join(10)
+        thread.join(60)
     assert not [thread for thread in left if thread.is_alive()]

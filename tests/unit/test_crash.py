@@ -20,7 +20,7 @@ def _run(setting: str | None) -> tuple[int, str]:
     environment = {key: value for key, value in os.environ.items() if key != "STAMPLINE_CRASH_AT"}
     if setting is not None:
         environment["STAMPLINE_CRASH_AT"] = setting
-    done = subprocess.run([sys.executable, "-c", SCRIPT], env=environment, capture_output=True, text=True, timeout=30)
+    done = subprocess.run([sys.executable, "-c", SCRIPT], env=environment, capture_output=True, text=True, timeout=60)
     return done.returncode, done.stdout
 
 

@@ -155,7 +155,7 @@ def test_threads_may_write_while_the_day_changes(tmp_path: Path) -> None:
 def _receiver(path: Path) -> Iterator[socket.socket]:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as end:
         end.bind(str(path))
-        end.settimeout(5)
+        end.settimeout(60)
         yield end
     path.unlink()
 

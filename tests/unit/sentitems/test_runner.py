@@ -105,7 +105,7 @@ class Bench:
             await self.mail.send(f"<{mailbox}.{number}@example.com>", mailbox=mailbox)
 
     async def until(self, condition: Callable[[], object]) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not condition():
                 await asyncio.sleep(0.001)
 

@@ -63,7 +63,7 @@ class Supervisor:
     async def hear(self, kind: str) -> dict[str, Any]:
         """The next message of that kind."""
         while True:
-            message: dict[str, Any] = json.loads(await asyncio.wait_for(self._reader.readline(), 10))
+            message: dict[str, Any] = json.loads(await asyncio.wait_for(self._reader.readline(), 60))
             if message["is"] == kind:
                 return message
 
@@ -104,7 +104,7 @@ async def test_orders_reach_the_worker_in_turn_even_after_one_failed(line: Line)
     for order in ({"do": "wake"}, {"do": "commit"}, {"do": "bypass", "bypass": {"on": False, "until": None}}):
         supervisor.say(order)
     supervisor.say({"do": "drain"})
-    await asyncio.wait_for(worker.drained.wait(), 10)
+    await asyncio.wait_for(worker.drained.wait(), 60)
     assert worker.asked == ["wake", "commit", Bypass()]
 
 
@@ -137,7 +137,7 @@ async def test_preparing_is_answered_whatever_happens(line: Line, failure: Excep
 async def test_a_supervisor_that_is_gone_means_drain(line: Line) -> None:
     supervisor, _, worker = line
     supervisor.hang_up()
-    await asyncio.wait_for(worker.drained.wait(), 10)
+    await asyncio.wait_for(worker.drained.wait(), 60)
 
 
 def test_problems_travel_whole() -> None:

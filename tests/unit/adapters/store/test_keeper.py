@@ -46,13 +46,13 @@ def log() -> Iterator[Log]:
 
 
 async def _has_tried(log: Log, times: int) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while log.actions.count("spool-closed") < times:
             await asyncio.sleep(0.005)
 
 
 async def _becomes(spool: SqliteSpool, *, usable: bool) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while spool.is_usable is not usable:
             await asyncio.sleep(0.005)
 

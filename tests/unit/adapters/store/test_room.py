@@ -78,7 +78,7 @@ async def test_room_in_an_inflated_database_is_found(tmp_path: Path) -> None:
     await spool.close()
     reserve = free(tmp_path) + 6_000_000
     short = await SqliteSpool.open(tmp_path, slot=0, reserve=reserve, inline_up_to=1_000_000)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not short.has_room(1000):
             await asyncio.sleep(0.01)
     await short.close()

@@ -49,7 +49,7 @@ def test_only_one_is_inside(tmp_path: Path) -> None:
 
 def test_two_that_always_want_in_take_turns(tmp_path: Path) -> None:
     order: list[str] = []
-    both_want = threading.Barrier(2, timeout=30)
+    both_want = threading.Barrier(2, timeout=60)
 
     def work(name: str) -> None:
         with closing(Turnstile(tmp_path)) as turn:

@@ -122,7 +122,7 @@ async def test_who_is_cancelled_is_told_where_the_commit_went_through(writer: Wr
         with turn:
             future = writer.submit(Note(1), abandoned.set)
             future.cancel()
-        await asyncio.wait_for(abandoned.wait(), 10)
+        await asyncio.wait_for(abandoned.wait(), 60)
     assert written(tmp_path) == {1}
 
 

@@ -76,11 +76,11 @@ async def test_a_buffer_that_is_full_at_the_final_dot_makes_no_failure_of_a_succ
     connection.connection_made(_FullAtTheDot(connection))
     connection.data_received(b"220 peer.example\r\n250 PIPELINING\r\n")
     loop = asyncio.get_running_loop()
-    await connection.open(loop.time() + 5)
+    await connection.open(loop.time() + 60)
     content = Content.of((b"x" * 998 + b"\r\n",) * 1000)
     assert content.stuffed is None, "it goes in chunks"
     loop.call_soon(connection.data_received, b"250 ok\r\n250 ok\r\n354 go on\r\n")
     transaction = Transaction(parse_address("jane@example.com"), (parse_address("joe@example.org"),), 1_000_000)
-    async with asyncio.timeout(10):
-        done = await connection.send(transaction, content, loop.time() + 5)
+    async with asyncio.timeout(60):
+        done = await connection.send(transaction, content, loop.time() + 60)
     assert [str(answer.reply) for answer in done.answers] == ["250 2.0.0 taken"]

@@ -219,7 +219,7 @@ async def test_an_idle_connection_is_ended_with_quit() -> None:
 
     async with peer(watched) as server, transport(hop(server.port, keep_idle=timedelta(seconds=0.05))) as way:
         await deliver(way)
-        await asyncio.wait_for(quits.wait(), 10)
+        await asyncio.wait_for(quits.wait(), 60)
         assert server.commands[-1] == b"QUIT"
         assert replies(await deliver(way)) == ["250 2.0.0"]
 

@@ -150,7 +150,7 @@ class Bench:
 
     async def settled(self) -> None:
         """Everything in hand has ended."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while self.runner.report()["in_hand"]:
                 await asyncio.sleep(0.001)
 

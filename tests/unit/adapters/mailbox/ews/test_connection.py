@@ -332,7 +332,7 @@ async def test_close_breaks_off_what_hangs_and_leaves_no_threads(scripted: Scrip
     server = opened(scripted.url, timeout="600s")
     await find(server)
     asking = [asyncio.create_task(find(server)), asyncio.create_task(server.create(ANN, new_item()))]
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while len(scripted.asked) < 3:
             await asyncio.sleep(0.01)
         await server.close()
