@@ -72,7 +72,7 @@ class DkimProver:
         result = (await judge(policy, _NO_SPF, signatures, walks)).result
         if result == "pass":
             holding = (each.domain for each in signatures if each.result == "pass")
-            return _proven(next(each for each in holding if is_within(each, policy.organisational_domain)))
+            return _proven(next((each for each in holding if is_within(each, policy.organisational_domain)), domain))
         if result == "temperror":
             return _no_answer(domain)
         return AuthorProof(Proof.UNPROVEN, f"{domain} has a DMARC policy, and {_none_holds(signatures)}")

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mta.authenticate import Received, authenticate
+from mta.authenticate.author import DkimProver
 from mta.authenticate.keys import read_key
 from mta.authenticate.spf import check_spf
 from mta.authenticate.spf_macros import MacroValues, check_domain_spec, expand
@@ -20,6 +21,7 @@ from mta.message.authentication_results import WORDS, fields_of, read_field, sta
 from mta.message.canonical import RelaxedBodyHash, simple_body_end
 from mta.message.parse import parse
 from mta.model.address import parse_address
+from mta.model.authentication import Proof
 from mta.model.envelope import Client, Envelope, ListenerRole
 from mta.relay.sign import Sealer
 from tests.unit.authenticate.test_dkim import MESSAGE, Key
@@ -53,6 +55,11 @@ def sealed(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, Zones]:
     return content, Zones(records)
 
 
+class Clock:
+    def now(self) -> datetime:
+        return NOW
+
+
 def judged(content: bytes, zones: Zones) -> tuple[str, ...]:
     envelope = Envelope(parse_address("jane@example.com"), (parse_address("a@example.net"),))
     received = Received(parse(content), envelope, CLIENT)
@@ -76,7 +83,10 @@ def test_a_changed_message(sealed: tuple[bytes, Zones], data: st.DataObject) -> 
             st.one_of(st.binary(max_size=20), st.sampled_from([b";", b"=", b"i=1;", b"\r\n", b"b=", b"cv="]))
         )
         content = content[:at] + new.replace(b"\n", b"").replace(b"\r", b"") + content[at + length :]
-    assert set(judged(content, zones)) <= WORDS
+    words = judged(content, zones)
+    assert set(words) <= WORDS
+    found = asyncio.run(DkimProver(zones, Clock(), timeout_s=5).prove(parse(content)))
+    assert found.proof is not Proof.PROVEN or words[1] == "pass"
 
 
 @MANY
