@@ -218,7 +218,9 @@ class Relay:
             status = ask(Path(self.settings["control"]["socket"]), {"do": "status"}, timeout_s=20)
         except (NotRunningError, OSError):
             return False
-        return status["is_up"] and all(each["state"] != "waiting" for each in status["companions"].values())
+        # Who watches is begun long after mail flows.
+        beside = [each["state"] for name, each in status["companions"].items() if name != "watch"]
+        return status["is_up"] and "waiting" not in beside
 
     def output(self) -> str:
         return (self.folder / "output").read_text(errors="replace")
