@@ -66,6 +66,7 @@ async def dry_run(data: bytes, mailbox: MonitoredMailbox, desk: Desk, store: Tra
     if desk.rules.ask_who_wrote:
         await author.look_up()
     incoming = author.judged(correlation)
+    known = known or await store.entry(desk.name, incoming.key)
     said_of_author = await _said_of_author(author, incoming, correlation)
     filtered = ""
     if correlation.outcome in FILTERED_OUTCOMES:

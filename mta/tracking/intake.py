@@ -75,7 +75,7 @@ async def take(
     if intake.entry.state is EntryState.UNMATCHED:
         intake = _awaiting(intake, incoming, data)
     if not await store.take(intake):  # another mailbox's poll was faster, or it is left out once more
-        known = await store.entry(desk.name, incoming.key)
+        known = await store.entry(desk.name, intake.entry.key)
         return _taken(known or intake.entry, is_new=False)
     return _taken(intake.entry, is_new=True)
 

@@ -9,6 +9,7 @@ from mta.model.authentication import AuthorProof, Proof
 from mta.ports.author_prover import AuthorProver
 from mta.tracking.correlate import reasons
 from mta.tracking.correlate.correlation import Correlation
+from mta.tracking.correlate.proof import key_of_forger
 from mta.tracking.incoming import Incoming
 
 _PROVEN = frozenset({Proof.PROVEN})
@@ -81,7 +82,8 @@ class Author:
         """The message as all that follows is to take it."""
         said_by = self.proof.by if self.proof is not None else self._incoming.said_by
         if correlation.reason in (reasons.UNPROVEN_SENDER, reasons.NO_ANSWER):
-            return replace(self._incoming, is_authenticated=False, said_by=said_by)
+            key = key_of_forger(self._incoming.key)
+            return replace(self._incoming, key=key, is_authenticated=False, said_by=said_by)
         if self.proof is not None and self.proof.proof is Proof.PROVEN:
             return replace(self._incoming, is_authenticated=True, said_by=said_by)
         return self._incoming

@@ -118,3 +118,17 @@ async def test_who_is_forged_is_held_and_known_to_be(tmp_path: Path, key: Key) -
         held = await entry_of_answer(place)
         assert held is not None
         assert (held.state, held.reason) == (EntryState.PENDING, "unproven-sender")
+
+
+async def test_a_forgery_with_the_name_of_an_answer_does_not_stand_in_its_way(tmp_path: Path, key: Key) -> None:
+    """Whoever gets the answer, too, knows its Message-ID and date, and may be faster than the next poll."""
+    policy = {"_dmarc.example.net": [("TXT", "v=DMARC1; p=reject")]}
+    async with office(tmp_path, settings()) as place:
+        box, _ = await begun(place, {**policy, "s1._domainkey.example.net": [("TXT", key.record())]})
+        for number, data in enumerate((answer().replace(b"nothing", b"money"), answer(key), answer()), 1):
+            box.put(number, data=data)
+            place.clock.go(minutes=10)
+            await place.look()
+        found = [each for each in await place.the_store.entries() if each.message_id == "<m1@example.net>"]
+        assert sorted(each.state.value for each in found) == ["joined", "pending"]
+        assert not box.waiting
