@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AbstractAsyncContextManager, nullcontext
+from datetime import UTC, datetime
 
 LARGE_OCTETS = 5_000_000
 """Of such messages one is worked on at a time: reading one takes several times its size."""
@@ -19,6 +20,7 @@ class Turns:
         """`kinds`: of the work that there is."""
         self._kinds = kinds
         self._cautious: set[str] = set()
+        self.cautious_since = datetime.min.replace(tzinfo=UTC)
         self._large = asyncio.Lock()
         self._one = asyncio.Lock()
 
@@ -26,9 +28,9 @@ class Turns:
     def is_cautious(self) -> bool:
         return bool(self._cautious)
 
-    def be_cautious(self) -> None:
+    def be_cautious(self, now: datetime) -> None:
         """Until all work that waits now was in hand once."""
-        self._cautious = set(self._kinds)
+        self._cautious, self.cautious_since = set(self._kinds), now
 
     def went_through(self, kind: str) -> None:
         """All work of this kind that waited was in hand."""

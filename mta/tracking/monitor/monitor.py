@@ -143,8 +143,12 @@ class Monitor:
         waited_s = self._means.steady_s() - self._next_s
         if self._is_asked:
             return max(waited_s, 0.0)
+        return waited_s if waited_s >= 0 and self.may_be_polled(now) else None
+
+    def may_be_polled(self, now: datetime) -> bool:
+        """Whether nothing but its interval keeps it from that."""
         is_open = self.assignment.settings.enabled and self._schedule.is_open(now)
-        return waited_s if is_open and waited_s >= 0 and not self._is_left_alone(now) else None
+        return is_open and not self.is_paused and not self._is_left_alone(now)
 
     def _is_left_alone(self, now: datetime) -> bool:
         resume_at = self.notes.resume_at

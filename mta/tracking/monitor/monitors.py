@@ -155,7 +155,7 @@ class Monitors:
         """Note that we run; be cautious where the last time ended in a crash. Raises MailError."""
         running, ended = await self._store.last_run(RUNNING), await self._store.last_run(ENDED)
         if running is not None and running != ended:
-            self._turns.be_cautious()
+            self._turns.be_cautious(self._clock.now())
             self._not_polled_yet = set(self._monitors)
             events.tracking_cautious(running.isoformat(timespec="seconds"))
         began = self._clock.now()
@@ -194,6 +194,7 @@ class Monitors:
         room = POLLS_AT_ONCE - sum(each.in_hand is not None for each in self._every)
         for _, monitor in waited[: max(room, 0)]:
             monitor.in_hand = asyncio.create_task(self._poll(monitor))
+        self._be_cautious_no_longer_than_needed(now)
 
     async def _poll(self, monitor: Monitor) -> None:
         try:
@@ -211,8 +212,11 @@ class Monitors:
         """What kills us may lie behind many that don't."""
         if monitor.progress is None or not monitor.progress.has_more:
             self._not_polled_yet.discard(monitor.name)
-        waits_for = {each for each in self._not_polled_yet if not self._monitors[each].is_paused}
-        if not waits_for:
+
+    def _be_cautious_no_longer_than_needed(self, now: datetime) -> None:
+        """Mailboxes that nobody polls now, or none at all, keep nobody waiting."""
+        left = [self._monitors[name] for name in self._not_polled_yet]
+        if not any(monitor.in_hand is not None or monitor.may_be_polled(now) for monitor in left):
             self._turns.went_through(MESSAGES)
 
     def _tell_of_store(self, error: str, at: str = "") -> None:

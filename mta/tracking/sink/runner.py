@@ -170,12 +170,12 @@ class TaskRunner:
         due = await self._store.due_tasks(
             self._kinds, self._clock.now(), limit=room, busy=set(self._in_hand), left_alone=self._left_alone()
         )
-        if not due and not self._in_hand:
+        if not any(self._was_due_before_caution(task) for task in (*due, *(task for task, _ in self._in_hand.values()))):
             self._turns.went_through(TASKS)
         begun = 0
         for task in due:
             target = self._target(TaskTarget(task.kind, task.organisation, task.target))
-            if target is not None and not await self._deaths.is_trusted(target):
+            if target is not None and (target.is_left_alone or not await self._deaths.is_trusted(target)):
                 continue
             # Draining since we asked; or enough of this target's is in hand: what it keeps waiting, others would miss.
             if target is not None and not target.is_full and not self._is_draining:
@@ -183,6 +183,10 @@ class TaskRunner:
                 self._in_hand[task.number] = (task, asyncio.create_task(self._do(task, target)))
                 begun += 1
         return begun
+
+    def _was_due_before_caution(self, task: Task) -> bool:
+        """What came since is no reason for it: it may come without end."""
+        return task.due_at is not None and task.due_at <= self._turns.cautious_since
 
     async def _wait(self) -> None:
         with suppress(TimeoutError):

@@ -227,6 +227,7 @@ class Office:
     desk: Desk | None = None
     store: SqliteTrackingStore | None = None
     monitors: Monitors | None = None
+    turns: Turns = field(default_factory=Turns)
     take: Take = take
     unopened: dict[str, Exception] = field(default_factory=dict)
 
@@ -251,9 +252,10 @@ class Office:
             KnownPeople(MemoryDirectory(), self.tracking), frozenset({"example.com"}), frozenset(), "relay.example.com",
             render,
         )  # fmt: skip
+        self.turns = Turns(MESSAGES)
         self.monitors = Monitors(
             self.store, lambda *given: self.take(*given), self._open, self.clock, lambda name: (self.mailbox_log,),
-            Turns(MESSAGES), steady_s=self.clock.steady_s,
+            self.turns, steady_s=self.clock.steady_s,
         )  # fmt: skip
         self.equip(*mailboxes)
         await self.monitors.begin()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mta.config.tracking_schema import MonitoredMailbox
 from mta.model.reply import INTERNAL_ERROR, TemporaryError
 from mta.ports import mailbox as port
 from tests.unit.tracking.monitor.office import NOON, Office, office, settings
@@ -284,6 +285,40 @@ async def test_a_drain_ends_a_poll_after_its_message(tmp_path: Path) -> None:
         assert not place.log.count("tracking-cautious")
         await place.look()
         assert len(await place.taken()) == 50
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        [],
+        [settings(enabled=False)],
+        [settings(schedule={"hours": "22:00-06:00", "timezone": "UTC"})],
+    ],
+    ids=["none", "disabled", "off-hours"],
+)
+async def test_after_a_crash_mailboxes_that_nobody_polls_keep_nobody_waiting(
+    left: list[MonitoredMailbox], tmp_path: Path
+) -> None:
+    async with office(tmp_path, settings()) as place:
+        await place.crash()
+        await place.start(*left)
+        assert place.turns.is_cautious
+        await place.look()
+        assert not place.turns.is_cautious
+
+
+async def test_after_a_crash_all_that_waits_is_in_hand_once_before_several_go_at_a_time(tmp_path: Path) -> None:
+    async with office(tmp_path, settings(poll={"messages": 2})) as place:
+        await place.crash()
+        for number in range(5):
+            place.mailboxes["help"].put(number)
+        await place.start(settings(poll={"messages": 2}))
+        for _ in range(3):
+            assert place.turns.is_cautious
+            await place.look()
+        await place.the_monitors.look()
+        assert not place.turns.is_cautious
+        assert not place.mailboxes["help"].waiting
 
 
 async def test_a_drain_breaks_off_what_hangs_and_it_is_taken_later(tmp_path: Path) -> None:
