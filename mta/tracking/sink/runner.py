@@ -170,7 +170,8 @@ class TaskRunner:
         due = await self._store.due_tasks(
             self._kinds, self._clock.now(), limit=room, busy=set(self._in_hand), left_alone=self._left_alone()
         )
-        if not any(self._was_due_before_caution(task) for task in (*due, *(task for task, _ in self._in_hand.values()))):
+        in_hand = [task for task, _ in self._in_hand.values()]
+        if not any(self._was_due_before_caution(task) for task in (*due, *in_hand)):
             self._turns.went_through(TASKS)
         begun = 0
         for task in due:

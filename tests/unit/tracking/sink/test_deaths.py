@@ -81,12 +81,10 @@ async def test_what_comes_without_end_is_no_reason_to_go_on_with_one_at_a_time(d
     desk.turns.be_cautious(desk.clock.now())
     desk.clock.go(seconds=1)
     await desk.add(call("b", due_at=desk.clock.now()))
-    assert await desk.runner.look() == 2
-    assert desk.turns.is_cautious
+    assert (await desk.runner.look(), desk.turns.is_cautious) == (2, True)
     await desk.settled()
     await desk.add(call("c", due_at=desk.clock.now()))
-    assert await desk.runner.look() == 1
-    assert not desk.turns.is_cautious
+    assert (await desk.runner.look(), desk.turns.is_cautious) == (1, False)
     await desk.settled()
 
 
