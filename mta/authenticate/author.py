@@ -5,6 +5,9 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
 
 from mta.authenticate.bounded import BoundedResolver
 from mta.authenticate.dkim import verify_dkim
@@ -23,6 +26,11 @@ SILENT_S = 60.0
 SILENT_MAX = 1000
 _SHARE = 0.6
 """Of the time, for keys, so that signatures of dead domains can't hide what the author's own domain says."""
+_ONCE = (
+    "date", "sender", "reply-to", "to", "cc", "message-id", "in-reply-to", "references", "subject", "content-type",
+    "content-transfer-encoding",
+)  # fmt: skip
+"""Fields that a message has once at most (RFC 5322 §3.6, RFC 2045), and that tracking goes by."""
 _NO_SPF = SpfResult("none", "")
 
 
@@ -45,20 +53,14 @@ class DkimProver:
         now_s = self._steady_s()
         if self._silent.get(domain, 0.0) > now_s:
             return _no_answer(domain)
-        found = await self._found(message, domain)
-        if found.proof is Proof.NO_ANSWER:
-            self._silent[domain] = now_s + SILENT_S
-            self._silent.move_to_end(domain)
-            if len(self._silent) > SILENT_MAX:
-                self._silent.popitem(last=False)
-        return found
+        return await self._found(message, domain)
 
     async def close(self) -> None:
         await self._resolver.close()
 
     async def _found(self, message: Message, domain: str) -> AuthorProof:
         early, late = (BoundedResolver(self._resolver, share * self._timeout_s) for share in (_SHARE, 1.0))
-        signatures = await verify_dkim(Material(message), early, self._clock.now())
+        signatures = await _signatures(message, domain, early, self._clock.now())
         # Most mail is signed by its author's very domain, whatever policy that has.
         if any(each.result == "pass" and each.domain == domain for each in signatures):
             return _proven(domain)
@@ -66,6 +68,7 @@ class DkimProver:
         try:
             policy = await find_policy(domain, walks, late)
         except UnknownForNowError:
+            self._note_silence(domain)
             return _no_answer(domain)
         if policy is None:
             return _without_policy(domain, signatures)
@@ -76,6 +79,28 @@ class DkimProver:
         if result == "temperror":
             return _no_answer(domain)
         return AuthorProof(Proof.UNPROVEN, f"{domain} has a DMARC policy, and {_none_holds(signatures)}")
+
+    def _note_silence(self, domain: str) -> None:
+        """Only of what the domain itself is asked: which keys are asked for, whoever forges it chooses."""
+        self._silent[domain] = self._steady_s() + SILENT_S
+        self._silent.move_to_end(domain)
+        if len(self._silent) > SILENT_MAX:
+            self._silent.popitem(last=False)
+
+
+async def _signatures(message: Message, domain: str, resolver: Resolver, now: datetime) -> tuple[SignatureResult, ...]:
+    """Of those who may answer for the domain. None holds where a field stands twice that everybody has once: the
+    upper one may have been put onto somebody's signed message, and that is what readers see (RFC 6376 §8.15)."""
+    found = await verify_dkim(Material(message), resolver, now, counts=partial(_may_be_one, domain))
+    twice = next((name for name in _ONCE if len(message.fields_named(name)) > 1), "")
+    if not twice:
+        return found
+    return tuple(replace(each, result="policy", reason=f"{twice} stands twice") for each in found)
+
+
+def _may_be_one(domain: str, signing: str) -> bool:
+    """Whether they may be of one organisation, which has a name of two labels at least."""
+    return is_within(domain, signing) or is_within(signing, ".".join(domain.split(".")[-2:]))
 
 
 def _without_policy(domain: str, signatures: Sequence[SignatureResult]) -> AuthorProof:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 from mta.authenticate.keys import PublicKey
@@ -18,10 +18,15 @@ SIGNATURES_MAX = 10
 _ORDER = ("pass", "temperror", "fail", "policy", "permerror", "neutral")
 
 
-async def verify_dkim(material: Material, resolver: Resolver, now: datetime) -> tuple[SignatureResult, ...]:
-    """Try the signatures of a message; the results in the order in which they stand."""
+async def verify_dkim(
+    material: Material, resolver: Resolver, now: datetime, *, counts: Callable[[str], bool] = lambda _: True
+) -> tuple[SignatureResult, ...]:
+    """Try the signatures of a message; the results in the order in which they stand.
+
+    `counts`: whether a signature of this domain could be of use; others are not tried.
+    """
     indexes = material.indexes(b"dkim-signature")[:SIGNATURES_MAX]
-    read = [read_signature(material, index, now) for index in indexes]
+    read = [_if_it_counts(read_signature(material, index, now), counts) for index in indexes]
     signatures = [signature for signature in read if isinstance(signature, Signature)]
     keys = await asyncio.gather(*(public_key(resolver, signature) for signature in signatures))
     forms = {signature.body_form for signature, key in zip(signatures, keys, strict=True) if isinstance(key, PublicKey)}
@@ -32,6 +37,12 @@ async def verify_dkim(material: Material, resolver: Resolver, now: datetime) -> 
         verify_signature(each, key_by_index[each.index], material) if isinstance(each, Signature) else each
         for each in read
     )
+
+
+def _if_it_counts(read: Signature | SignatureResult, counts: Callable[[str], bool]) -> Signature | SignatureResult:
+    if isinstance(read, Signature) and not counts(read.domain):
+        return read.result("neutral", "another's signature")
+    return read
 
 
 def _hash_bodies(material: Material, forms: Iterable[str]) -> None:

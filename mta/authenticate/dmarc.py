@@ -97,6 +97,7 @@ async def judge(policy: Policy, spf: SpfResult, signatures: Sequence[SignatureRe
 async def _is_aligned(domain: str, policy: Policy, walks: Walks, *, is_strict: bool) -> bool:
     if domain == policy.domain:
         return True
-    if is_strict or not domain:
+    # What isn't within it can't be: strangers' domains are not asked about, they would keep us waiting.
+    if is_strict or not is_within(domain, policy.organisational_domain):
         return False
     return await walks.organisational_domain(domain) == policy.organisational_domain

@@ -81,10 +81,9 @@ async def test_a_sister_proves_nothing_unless_a_policy_says_that_they_are_one(ke
     assert (await proof(below, zones(key, policy=strict))).proof is Proof.UNPROVEN
 
 
-@pytest.mark.parametrize("dead", ["s1._domainkey.example.com", "_dmarc.example.com"])
-async def test_no_answer_is_no_proof_and_is_not_asked_for_again_at_once(key: Key, dead: str) -> None:
-    dns = zones(key, policy=POLICY, **{dead: TIMEOUT})
-    content = key.sign().replace(b"Hello", b"Money") if dead.startswith("_dmarc") else key.sign()
+async def test_no_answer_is_no_proof_and_is_not_asked_for_again_at_once(key: Key) -> None:
+    dns = zones(key, policy=TIMEOUT)
+    content = key.sign().replace(b"Hello", b"Money")
     async with prover(dns) as asked:
         found = await asked.prove(parse(content))
         assert found == AuthorProof(Proof.NO_ANSWER, "DNS gave no answer about example.com")
@@ -93,6 +92,33 @@ async def test_no_answer_is_no_proof_and_is_not_asked_for_again_at_once(key: Key
         assert dns.asked.total() == before
         other = await asked.prove(parse(MESSAGE.replace(b"jane@example.com", b"jane@other.example")))
         assert other.proof is Proof.UNKNOWN
+
+
+async def test_a_forgery_with_a_dead_key_keeps_nobody_from_being_proven(key: Key) -> None:
+    forged = bytes(dkim.sign(MESSAGE, b"s2", b"dead.example.com", key.pem)) + MESSAGE
+    dns = zones(key, policy=POLICY, **{"s2._domainkey.dead.example.com": TIMEOUT})
+    async with prover(dns) as asked:
+        assert (await asked.prove(parse(forged))).proof is Proof.NO_ANSWER
+        assert (await asked.prove(parse(key.sign()))).proof is Proof.PROVEN
+
+
+async def test_strangers_signatures_are_not_asked_about(key: Key) -> None:
+    """One that holds, of a domain whose own policy can't be had."""
+    dns = zones(key, policy=TIMEOUT, **{"_dmarc.example.net": POLICY})
+    found = await proof(key.sign(MESSAGE.replace(b"jane@example.com", b"jane@example.net")), dns)
+    assert found.proof is Proof.UNPROVEN
+    assert "example.com: another's signature" in found.by
+    assert not [name for name, _ in dns.asked if name.endswith("example.com")]
+
+
+@pytest.mark.parametrize("line", [b"Subject: [Ticket - 12]", b"Cc: eve@example.net", b"References: <1@example.com>"])
+async def test_what_was_put_onto_a_signed_message_proves_nothing(key: Key, line: bytes) -> None:
+    content = MESSAGE.replace(b"\r\nTo:", b"\r\nCc: c@example.net\r\nReferences: <0@example.net>\r\nTo:")
+    dns = zones(key, policy=POLICY)
+    assert (await proof(key.sign(content), dns)).proof is Proof.PROVEN
+    found = await proof(line + b"\r\n" + key.sign(content), dns)
+    assert found.proof is Proof.UNPROVEN
+    assert "stands twice" in found.by
 
 
 class DeadKeys(Zones):
@@ -105,9 +131,10 @@ class DeadKeys(Zones):
 
 
 async def test_signatures_of_dead_domains_don_t_hide_what_the_author_s_own_says(key: Key) -> None:
-    forged = bytes(dkim.sign(MESSAGE, b"s1", b"dead.example", key.pem)) + MESSAGE
-    found = await DkimProver(DeadKeys({"_dmarc.example.com": POLICY}), Clock(), timeout_s=2.5).prove(parse(forged))
-    assert found.proof is Proof.UNPROVEN
+    content = MESSAGE.replace(b"jane@example.com", b"jane@shop.example.com")
+    forged = bytes(dkim.sign(content, b"s1", b"dead.example.com", key.pem)) + content
+    found = await DkimProver(DeadKeys({}), Clock(), timeout_s=2.5).prove(parse(forged))
+    assert found.proof is Proof.UNKNOWN
 
 
 @pytest.mark.parametrize("line", [b"", b"From: a@example.com, b@example.net\r\n", b"From: nobody\r\n"])
