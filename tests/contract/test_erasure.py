@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import IO, Any
+
+import pytest
 
 from mta.model.address import parse_address
 from mta.model.delivery import State
@@ -16,7 +21,7 @@ from mta.model.writeback import FiledMark, NewMark
 from mta.ports.sentitem_jobs import SentItemJobs
 from mta.ports.spool import Spool
 from mta.ports.tracking_store import TrackingStore
-from tests.contract.erasure import PERSON, OpenErasure, erased, files_with
+from tests.contract.erasure import PERSON, OpenErasure, erased, files_with, quietly
 from tests.contract.sentitem_jobs import ALL, JANE, Mail, due, one
 from tests.contract.spools import EVERYTHING, LARGE, SettableClock, delivered
 from tests.contract.tracking import ANN, BOB, DESK, Arrivals, create, note
@@ -367,3 +372,32 @@ async def test_an_answer_that_came_too_early_goes_if_it_is_his(
     assert done.counts["answers_removed"] == 2
     assert [(kept.kind, kept.name) for kept in done.kept] == [("answer", "id:<3@x>")]
     assert not await files_with(open_erasure, tmp_path / "spool", "Secret", "shop@customer")
+
+
+async def test_no_body_is_read_while_mail_waits(
+    mail: Mail, jobs: SentItemJobs, arrivals: Arrivals, tracking: TrackingStore, open_erasure: OpenErasure,
+    clock: SettableClock, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    await mail.send("<1@x>", data=b"To: ann@customer.example\r\n\r\n" + LARGE)
+    (leased,) = await due(jobs, clock)
+    await jobs.settle(JobOutcome(leased, JobState.GIVEN_UP, "quota"))
+    transaction = await arrivals.open()
+    await tracking.add_tasks([arrivals.task("dead", transaction, payload=b'"ann@customer.example' + LARGE + b'"')])
+    [task] = await tracking.tasks(TaskFilter())
+    await tracking.settle_task(TaskOutcome(task.number, TaskState.DEAD))
+    early = arrivals.entry(None, "<2@x>", state=EntryState.UNMATCHED)
+    await tracking.take(Intake(early, awaiting=Awaiting(("<0@x>",), HIS_MAIL + LARGE)))
+    readers: set[str] = set()
+    opened: Callable[..., IO[Any]] = Path.open
+
+    def watched(path: Path, *args: Any, **named: Any) -> IO[Any]:
+        if "bodies" in path.parts:
+            readers.add(threading.current_thread().name)
+        return opened(path, *args, **named)
+
+    erasure = await open_erasure()
+    monkeypatch.setattr(Path, "open", watched)
+    done = await erasure.erase(PERSON, RecordsMode.REMOVE, quietly)
+    assert (done.counts["jobs_removed"], done.counts["tasks_removed"], done.counts["answers_removed"]) == (1, 1, 1)
+    assert readers
+    assert "spool-writer" not in readers

@@ -12,7 +12,6 @@ import sqlite3
 from collections import Counter
 from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from functools import partial
-from io import BytesIO
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from mta.adapters.store.erasure_plans import (
     CarryOut,
     Plan,
     Planning,
+    is_in_body,
     kept_message,
     plan_job,
     plan_mailboxes,
@@ -112,9 +112,7 @@ class SqliteErasure(Access):
 
     async def names_in_octets(self, file: str | None, data: bytes | None, person: ErasedPerson) -> bool:
         """Whether a content holds one of his addresses, in the database or in a body file."""
-        if file is None:
-            return person.is_in_octets(BytesIO(data or b""))
-        return await self._on_body_thread(_is_in_file, self._bodies.folder / file, person)
+        return await self._on_body_thread(is_in_body, person, data, file, self._bodies.folder)
 
     async def kept_messages(self, rows: Sequence[Row], person: ErasedPerson) -> list[Kept]:
         """From rows of `erasure_messages`."""
@@ -252,11 +250,3 @@ def _job(number: int, person: ErasedPerson, now: int, bodies: Path, cursor: sqli
 
 def _task(number: int, person: ErasedPerson, his: frozenset[int], bodies: Path, cursor: sqlite3.Cursor) -> Plan:
     return plan_task(cursor, number, person, his, bodies)
-
-
-def _is_in_file(path: Path, person: ErasedPerson) -> bool:
-    try:
-        with path.open("rb") as file:
-            return person.is_in_octets(file)
-    except FileNotFoundError:
-        return False

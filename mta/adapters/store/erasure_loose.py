@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from mta.adapters.store.erasure_plans import ERASED, Plan, is_in_body
+from mta.adapters.store.erasure_plans import ERASED, REMEMBERED, Plan, is_in_body
 from mta.model.erasure import ErasedPerson, Kept
 
 _HEADER_MAX = 1_000_000
@@ -36,14 +37,20 @@ def plan_answers(
 
 def _author(data: bytes | None, file: str | None, folder: Path) -> str:
     """The From lines of a message."""
-    octets = data or b""
-    if file is not None:
-        try:
-            with (folder / file).open("rb") as body:
-                octets = body.read(_HEADER_MAX)
-        except FileNotFoundError:
-            return ""  # let go of meanwhile
-    return "\n".join(_FROM.findall(octets.partition(b"\r\n\r\n")[0].decode("utf-8", "replace")))
+    return _author_of_file(folder / file) if file is not None else _from_lines(data or b"")
+
+
+@lru_cache(REMEMBERED)
+def _author_of_file(path: Path) -> str:
+    try:
+        with path.open("rb") as body:
+            return _from_lines(body.read(_HEADER_MAX))
+    except FileNotFoundError:
+        return ""  # let go of meanwhile
+
+
+def _from_lines(message: bytes) -> str:
+    return "\n".join(_FROM.findall(message.partition(b"\r\n\r\n")[0].decode("utf-8", "replace")))
 
 
 def plan_loose_entries(cursor: sqlite3.Cursor, rows: Sequence[Sequence[Any]], person: ErasedPerson) -> Plan:

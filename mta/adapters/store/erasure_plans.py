@@ -11,6 +11,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 from shlex import quote
@@ -25,6 +26,9 @@ from mta.model.sentitem import JobState
 from mta.model.tracking import TaskKind, TaskState
 
 _ESCAPED = "\\u"
+REMEMBERED = 2000
+"""Of so many body files is remembered what was found in them: they never change, and reading one takes long. So none is
+read within a transaction, while mail waits."""
 
 
 @dataclass(slots=True)
@@ -78,8 +82,13 @@ def is_in_body(person: ErasedPerson, data: bytes | None, file: str | None, folde
     """Whether a message that stands in the database or in a body file names him, as far as it isn't encoded."""
     if file is None:
         return person.is_in_octets(BytesIO(data or b""))
+    return _is_in_file(person, folder / file)
+
+
+@lru_cache(REMEMBERED)
+def _is_in_file(person: ErasedPerson, path: Path) -> bool:
     try:
-        with (folder / file).open("rb") as body:
+        with path.open("rb") as body:
             return person.is_in_octets(body)
     except FileNotFoundError:
         return False  # delivered meanwhile
@@ -177,9 +186,9 @@ def plan_task(
     if row is None:
         return plan
     _, kind, target, state, _, _, _, _, conversation, file, data = row
-    payload = data if file is None else _read(folder / file)
     has_payload = file is not None or data is not None
-    names_him = _task_names(row, person, payload)
+    in_payload = _is_in_payload(person, data) if file is None else _is_in_payload_file(person, folder / file)
+    names_him = in_payload or _task_names(row, person)
     if not names_him and not (state == TaskState.DEAD.value and has_payload and conversation in conversations):
         return plan
     is_his_mark = kind == TaskKind.WRITE_BACK.value and person.is_named(target)
@@ -195,18 +204,23 @@ def plan_task(
     return plan
 
 
-def _task_names(row: Sequence[Any], person: ErasedPerson, payload: bytes | None) -> bool:
-    """From a row of `erasure_task`: whether it names him."""
+def _task_names(row: Sequence[Any], person: ErasedPerson) -> bool:
+    """From a row of `erasure_task`: whether it names him, apart from its payload."""
     _, _, target, _, key, reason, detail, recipients, *_ = row
     if person.is_named(target) or any(person.is_named(each) for each in json.loads(recipients)):
         return True
-    said = plain((payload or b"").decode("utf-8", "replace"))  # JSON of a call, or a notice's message
-    texts = (key, reason, detail, target, plain(recipients), said)
-    return any(person.is_in(text) for text in texts)
+    return any(person.is_in(text) for text in (key, reason, detail, target, plain(recipients)))
 
 
-def _read(path: Path) -> bytes:
+def _is_in_payload(person: ErasedPerson, payload: bytes | None) -> bool:
+    """Of a call's JSON, or a notice's message."""
+    return person.is_in(plain((payload or b"").decode("utf-8", "replace")))
+
+
+@lru_cache(REMEMBERED)
+def _is_in_payload_file(person: ErasedPerson, path: Path) -> bool:
     try:
-        return path.read_bytes()
+        with path.open("rb") as body:
+            return _is_in_payload(person, body.read())
     except OSError:
-        return b""
+        return False
