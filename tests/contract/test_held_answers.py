@@ -149,6 +149,20 @@ async def test_what_is_left_out_for_another_reason_waits_on(arrivals: Arrivals) 
     assert await due(arrivals.store) == (f"id:{ANSWER}", SMALL)
 
 
+async def test_strangers_leave_room_for_what_ours_sent(arrivals: Arrivals, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mta.adapters.store.tracking_operations.HELD_MAX", 6)
+    for number in range(8):
+        await hold(arrivals, message_id=f"<{number}@stranger.example>", direction="received")
+    for number in range(8):
+        await hold(arrivals, message_id=f"<{number}@desk.example>")
+    await arrivals.ticket(message_id=ORIGINAL)
+    kept = []
+    while (found := await due(arrivals.store)) is not None:
+        kept.append(found[0])
+        await arrivals.store.let_go(DESK, found[0])
+    assert [sum(whose in key for key in kept) for whose in ("@stranger", "@desk")] == [3, 3]
+
+
 # --- judged anew ---------------------------------------------------------------------------------------------------
 
 

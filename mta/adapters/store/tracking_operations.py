@@ -18,7 +18,8 @@ from mta.model.reply import INTERNAL_ERROR, TemporaryError
 from mta.model.tracking import UNSETTLED, EntryState, Intake, NewTask
 
 HELD_MAX = 10_000
-"""Answers that wait for what they answer; of more nobody keeps the octets."""
+"""Answers that wait for what they answer; of more nobody keeps the octets. Half of them are for what ours sent alone:
+strangers can send any number of answers to nothing."""
 _UNSETTLED = frozenset(state.value for state in UNSETTLED)
 CHUNK = 200
 """Rows that one transaction of an administrator's work changes, so that mail is not held up."""
@@ -110,7 +111,8 @@ class Take(Operation[Taken]):
         values = {
             "organisation": entry.organisation, "key": storable(entry.key), "mailbox": entry.mailbox,
             "is_ours": int(entry.direction == "sent"), "at": at, "file": self.held.file, "data": self.held.data,
-            "message_ids": message_ids, "most": HELD_MAX,
+            "message_ids": message_ids,
+            "most": HELD_MAX if entry.direction == "sent" else HELD_MAX // 2,
         }  # fmt: skip
         cursor.execute(SQL["hold_answer"], values)
         if cursor.rowcount > 0:

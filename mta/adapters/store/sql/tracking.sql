@@ -190,7 +190,7 @@ SELECT :organisation, :key, :mailbox, :is_ours, :at, :file, :data, EXISTS (
     SELECT 1 FROM json_each(:message_ids)
     CROSS JOIN conversation_message
     ON conversation_message.organisation = :organisation AND message_id = value AND (:is_ours OR is_seen))
-WHERE coalesce((SELECT max(id) FROM held_answer) - (SELECT min(id) FROM held_answer), 0) < :most
+WHERE coalesce((SELECT max(id) FROM held_answer) - (SELECT min(id) FROM held_answer) + 1, 0) < :most
 
 -- name: await_messages
 INSERT OR IGNORE INTO awaited_message (answer, organisation, message_id)
