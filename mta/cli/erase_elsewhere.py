@@ -108,6 +108,8 @@ def _is_in_file(path: Path, person: ErasedPerson, unreadable: list[str]) -> bool
     try:
         with path.open("rb") as file:
             return person.is_in_octets(file)
+    except FileNotFoundError:
+        return False  # gone meanwhile: the relay replaces some of them
     except OSError as exc:
         unreadable.append(f"{path}: {exc.strerror}")
         return False

@@ -32,9 +32,9 @@ OVERSLEPT_S = 5.0
 """A tick that comes so late: the machine was asleep, and the workers' silence is no sign of anything."""
 PREPARE_MAX_S = 60.0
 ASK_MAX_S = 30.0
+"""How long a companion may take to answer the command line."""
 CONFIRM_MAX_S = 5.0
 """So long is waited until orders are carried out; a process that is stuck carries them out when it goes on."""
-"""How long a companion may take to answer the command line."""
 AFTER_DRAIN_S = 5.0
 """Workers end their drain by themselves; this much later they are killed."""
 HOPELESS_DEATHS = 4

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -196,6 +197,22 @@ def test_what_can_t_be_read_is_said(erase: Erase) -> None:
     told = erase.json(ANN, "--dry-run")
     assert any(path.name in text for text in told["unreadable"])
     assert "could not be searched" in erase.run(ANN, "--dry-run")
+
+
+def test_what_goes_while_it_is_looked_at_is_no_fault(erase: Erase, monkeypatch: pytest.MonkeyPatch) -> None:
+    alerts = erase.records.folder / "spool" / "alerts.json"
+    alerts.write_text(ANN)
+    opened: Callable[..., IO[Any]] = Path.open
+
+    def replaced(path: Path, *args: Any, **named: Any) -> IO[Any]:
+        if path == alerts:
+            path.unlink(missing_ok=True)
+        return opened(path, *args, **named)
+
+    monkeypatch.setattr(Path, "open", replaced)
+    told = erase.json(ANN, "--dry-run")
+    assert not alerts.exists()
+    assert (told["unreadable"], told["named_elsewhere"]) == ([], [])
 
 
 def test_without_a_spool_nothing_is_made(
