@@ -84,7 +84,7 @@ async def intake_of(
     incoming: Incoming, author: Author, desk: Desk, store: TrackingStore, now: datetime, *, is_counted: bool = False
 ) -> Intake:
     """Everything that follows from a message that was not taken before, or left out. `is_counted`: the cap of a day
-    has let it through already."""
+    has let it through already. Raises AuthorUnknownError as `author` does."""
     correlation = await correlate(
         incoming,
         store,
@@ -101,7 +101,7 @@ async def intake_of(
         if reason:
             return Intake(entry_of(incoming, EntryState.FILTERED, reason, now))
         if desk.rules.ask_who_wrote:
-            await author.look_up()
+            await author.is_proven()
             incoming = author.judged(correlation)
     intake = await changes_for(incoming, correlation, desk, store, now)
     if not is_counted:

@@ -133,7 +133,7 @@ class DeadKeys(Zones):
 async def test_signatures_of_dead_domains_don_t_hide_what_the_author_s_own_says(key: Key) -> None:
     content = MESSAGE.replace(b"jane@example.com", b"jane@shop.example.com")
     forged = bytes(dkim.sign(content, b"s1", b"dead.example.com", key.pem)) + content
-    found = await DkimProver(DeadKeys({}), Clock(), timeout_s=2.5).prove(parse(forged))
+    found = await DkimProver(DeadKeys({}), Clock(), timeout_s=0.5).prove(parse(forged))
     assert found.proof is Proof.UNKNOWN
 
 

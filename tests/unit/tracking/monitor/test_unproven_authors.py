@@ -77,6 +77,27 @@ async def test_it_waits_for_dns_while_others_are_taken_and_joins_once_it_is_prov
         assert not box.waiting
 
 
+async def test_what_only_a_rule_asks_about_waits_for_dns_too(tmp_path: Path, key: Key) -> None:
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "10.yaml").write_text(
+        "rules: [{name: proven, when: {outcome: new, sender: {authenticated: true}}, actions: [create, note]}]"
+    )
+    async with office(tmp_path, settings()) as place:
+        dns = verify(place, {"*": TIMEOUT})
+        place.equip(settings())
+        box = place.mailboxes["help"]
+        box.put(1, data=answer(key))
+        await place.look()
+        assert box.waiting
+        assert await entry_of_answer(place) is None
+        dns.records = {"s1._domainkey.example.net": [("TXT", key.record())]}
+        place.clock.go(minutes=10)
+        await place.look()
+        taken = await entry_of_answer(place)
+        assert taken is not None
+        assert taken.state is EntryState.JOINED
+
+
 async def test_after_the_last_pause_it_is_held(tmp_path: Path, key: Key) -> None:
     async with office(tmp_path, settings()) as place:
         box, _ = await begun(place, {"*": TIMEOUT})
