@@ -103,7 +103,9 @@ def _complete(draft: Draft, steps: Sequence[Step]) -> None:
         message = draft.message
         assert message is not None
         sender = message.incoming.author_key
-        draft.wishes.append(NoticeWish(PENDING_RULE, ("owner",), once=f"pending\0{draft.transaction}\0{sender}"))
+        # Each day anew: who is held each time, such as a customer without DKIM, isn't forgotten after his first mail.
+        once = f"pending\0{draft.transaction}\0{sender}\0{draft.facts.now:%Y-%m-%d}"
+        draft.wishes.append(NoticeWish(PENDING_RULE, ("owner",), once=once))
     elif draft.note is None and (draft.failures or not any(step.matched and not step.is_audit for step in steps)):
         draft.add_note(PlannedNote().of(draft))
 

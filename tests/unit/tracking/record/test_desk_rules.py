@@ -82,7 +82,7 @@ async def test_the_same_message_again_does_nothing(desk: RuleDesk) -> None:
     assert len(await desk.mails()) == 2
 
 
-async def test_a_stranger_with_a_reference_is_held_and_the_owner_told_once(desk: RuleDesk) -> None:
+async def test_a_stranger_with_a_reference_is_held_and_the_owner_told_once_a_day(desk: RuleDesk) -> None:
     await desk.take(mail())
     reference = (await desk.mails())[0]["references"].split()[-1]
     for number in (1, 2):
@@ -106,6 +106,10 @@ async def test_a_stranger_with_a_reference_is_held_and_the_owner_told_once(desk:
     assert [each["to"] for each in told] == [f"Jane Doe <{AGENT}>"]
     assert "stampline records accept 'id:<m1@x.example.org>:" in told[0].get_content()
     assert MALLORY not in {each["to"] for each in await desk.mails()}
+    desk.now += timedelta(days=1)
+    await desk.take(mail(MALLORY, message_id="<m3@x.example.org>", references=reference))
+    assert "stampline records accept 'id:<m3@x.example.org>:" in (await desk.mails())[-1].get_content()
+    assert len(await desk.mails()) == 4
 
 
 async def test_who_was_let_in_takes_part(desk: RuleDesk) -> None:
