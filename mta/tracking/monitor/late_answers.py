@@ -21,6 +21,7 @@ from mta.ports.clock import Clock
 from mta.ports.tracking_store import TrackingStore
 from mta.tracking.monitor.assignment import Assignment
 from mta.tracking.monitor.poll import Take
+from mta.tracking.turns import Turns
 
 AT_ONCE = 100
 """After one poll; the next one goes on."""
@@ -31,10 +32,11 @@ ATTEMPTS_MAX = 4
 class LateAnswers:
     """Of all organisations; one at a time, whichever mailbox's poll has brought what they wait for."""
 
-    def __init__(self, store: TrackingStore, take: Take, clock: Clock) -> None:
+    def __init__(self, store: TrackingStore, take: Take, clock: Clock, turns: Turns) -> None:
         self._store = store
         self._take = take
         self._clock = clock
+        self._turns = turns
         self._turn = asyncio.Lock()
 
     async def look(self, assignment: Assignment, is_ending: Callable[[], bool]) -> None:
@@ -46,7 +48,8 @@ class LateAnswers:
                 held = await self._store.answer_due(assignment.desk.name)
                 if held is None:
                     return
-                await self._one(held, assignment)
+                async with self._turns.of_message(len(held.data)):
+                    await self._one(held, assignment)
 
     async def _one(self, held: HeldAnswer, assignment: Assignment) -> None:
         """Attempts are counted as those at any message, for this one may kill us, too."""

@@ -41,7 +41,7 @@ class Monitors:
         self._clock = clock
         self._sinks_of = sinks_of
         self._turns = turns
-        late_answers = LateAnswers(store, take, clock)
+        late_answers = LateAnswers(store, take, clock, turns)
         self._means = Means(store, take, open_reader, clock, self._turns, late_answers, steady_s)
         self._monitors: dict[str, Monitor] = {}
         self._retired: list[Monitor] = []

@@ -180,6 +180,30 @@ async def test_an_answer_that_our_own_rules_fail_on_is_told_of_and_keeps_no_othe
         assert "Printer" not in line
 
 
+async def test_after_a_crash_a_late_answer_is_in_hand_alone(tmp_path: Path) -> None:
+    """Else what else is in hand would be blamed for it, too."""
+    async with office(tmp_path, *BOXES) as place:
+        place.mailboxes["processing"].put(1, data=copied(ANSWER))
+        await poll(place, "processing")
+        await place.crash()
+        await place.start(*BOXES)
+        is_alone: list[bool] = []
+
+        async def watched(data: bytes, *given: object) -> Taken:
+            try:
+                async with asyncio.timeout(0), place.turns.of_task():
+                    is_alone.append(False)
+            except TimeoutError:
+                is_alone.append(True)
+            return await take(data, *given)  # type: ignore[arg-type]
+
+        place.take = watched
+        place.mailboxes["help"].put(1)
+        await place.look()
+        assert (await states(place))["<m7@example.net>"] == ("joined", "known-reference")
+        assert is_alone == [True, True]
+
+
 # --- put back ------------------------------------------------------------------------------------------------------
 
 
