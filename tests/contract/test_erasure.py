@@ -211,6 +211,30 @@ async def test_what_waits_for_others_stays_and_what_has_ended_goes(
     assert not [kept for kept in (await erased(open_erasure)).kept if kept.name == str(numbers["waits"])]
 
 
+@pytest.mark.parametrize("at", ["participant", "contents", "tasks", "answers", "loose_entries"])
+async def test_broken_off_anywhere_the_same_once_more_finds_what_is_left(
+    at: str, arrivals: Arrivals, tracking: TrackingStore, open_erasure: OpenErasure, tmp_path: Path
+) -> None:
+    class BrokenOffError(Exception):
+        """Such as a signal."""
+
+    def step(what: str, rows: int) -> None:
+        if what == at:
+            raise BrokenOffError
+
+    transaction = await conversation(arrivals)
+    await tracking.add_tasks([arrivals.task("of his record", transaction, payload=b"U2VjcmV0")])
+    [task] = await tracking.tasks(TaskFilter())
+    await tracking.settle_task(TaskOutcome(task.number, TaskState.DEAD))
+    early = arrivals.entry(None, "<9@x>", state=EntryState.UNMATCHED, sender=ANN)
+    await tracking.take(Intake(early, awaiting=Awaiting(("<0@x>",), b"From: x@y\r\n\r\nSecret words\r\n")))
+    with pytest.raises(BrokenOffError):
+        await (await open_erasure()).erase(PERSON, RecordsMode.REMOVE, step)
+    await erased(open_erasure)
+    assert not await tracking.tasks(TaskFilter())
+    assert not await files_with(open_erasure, tmp_path / "spool", ANN, "Secret", "U2VjcmV0")
+
+
 async def test_the_next_of_a_line_is_due_when_the_first_has_gone(
     arrivals: Arrivals, tracking: TrackingStore, open_erasure: OpenErasure
 ) -> None:

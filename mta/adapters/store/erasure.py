@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections import Counter
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -147,12 +147,14 @@ class _Walk:
         self._gone: set[int] = set()
 
     async def run(self) -> Erased:
-        """Records before tasks: whose conversations they are, decides on dead ones; answers before their entries."""
+        """What is found by something else goes before that, else it would stay when we are broken off between the two:
+        dead tasks before records, answers before entries."""
         await self._messages()
         await self._jobs()
         conversations = await self._conversations()
-        await self._contents()
         await self._tasks(conversations)
+        await self._records(conversations)
+        await self._contents()
         async for rows in self._pages("erasure_answers"):
             await self._do([partial(plan_answers, rows=rows, person=self._person, folder=self._store.bodies)])
         await self._loose()
@@ -198,15 +200,18 @@ class _Walk:
             await self._do([partial(plan_mailboxes, rows=rows, person=person)])
 
     async def _conversations(self) -> frozenset[int]:
+        """Those that name him."""
         found: set[int] = set()
         for table in _IN_CONVERSATIONS:
             async for rows in self._pages(f"erasure_in_{table}"):
                 found.update(row[1] for row in rows if row[1] is not None and names_in_row(table, row, self._person))
+        return frozenset(found)
+
+    async def _records(self, conversations: frozenset[int]) -> None:
         await self._do(
             partial(plan_conversation, conversation=each, person=self._person, mode=self._mode)
-            for each in sorted(found)
+            for each in sorted(conversations)
         )
-        return frozenset(found)
 
     async def _contents(self) -> None:
         """Files that others have sent and that name him: told of once for each record."""
@@ -223,10 +228,10 @@ class _Walk:
             Kept("attachment", name, why, f"look at them: stampline records show {name}") for name in records
         ]
 
-    async def _tasks(self, conversations: Collection[int]) -> None:
-        person, bodies, his = self._person, self._store.bodies, frozenset(conversations)
+    async def _tasks(self, conversations: frozenset[int]) -> None:
+        person, bodies = self._person, self._store.bodies
         async for rows in self._pages("erasure_tasks"):
-            await self._do(partial(_task, number, person, his, bodies) for number, *_ in rows)
+            await self._do(partial(_task, number, person, conversations, bodies) for number, *_ in rows)
 
     async def _loose(self) -> None:
         for name, plan in (
