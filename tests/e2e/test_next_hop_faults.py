@@ -201,7 +201,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         hops = [_hop("out", sink.port)]
         for case in CASES:
             port = free_port() if case.behave is None else stack.enter_context(faulty_hop(case.behave))
-            hops.append(_hop(case.name, port, **({"connect_timeout": "2s"} if case.behave is _silent else {})))
+            hops.append(_hop(case.name, port, **({"reply_timeout": "2s"} if case.behave is _silent else {})))
         for name, behave in tls.items():
             hops.append(_hop(name, stack.enter_context(faulty_hop(behave)), tls=verified))
         domains = {f"{hop['name']}.example": hop["name"] for hop in hops[1:]}

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -36,7 +37,11 @@ def test_who_is_told_to_end_removes_its_item(exchange: EwsServer, tmp_path: Path
     exchange.fail("slow", operation="GetItem", delay_s=100)
     command = [sys.executable, "-m", "mta", "sentitems", "check", "--mailbox", JANE]
     command += ["--config", str(relay.configuration)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    # What runs in the background of a script inherits that Ctrl-C is ignored, and so would the command.
+    as_in_a_terminal = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=as_in_a_terminal
+    ) as process:
         wait_until(lambda: "GetItem" in [each.operation for each in exchange.log()], 60, "the test item to be read")
         process.send_signal(number)
         wait_until(lambda: not exchange.items(JANE), 60, "the test item to be removed")
