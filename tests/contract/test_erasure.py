@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable
 from datetime import timedelta
@@ -409,7 +410,7 @@ async def test_no_body_is_read_while_mail_waits(
     await tracking.add_tasks([arrivals.task("dead", transaction, payload=b'"ann@customer.example' + LARGE + b'"')])
     [task] = await tracking.tasks(TaskFilter())
     await tracking.settle_task(TaskOutcome(task.number, TaskState.DEAD))
-    early = arrivals.entry(None, "<2@x>", state=EntryState.UNMATCHED)
+    early = arrivals.entry(None, "<2@x>", state=EntryState.UNMATCHED, sender="")
     await tracking.take(Intake(early, awaiting=Awaiting(("<0@x>",), HIS_MAIL + LARGE)))
     readers: set[str] = set()
     opened: Callable[..., IO[Any]] = Path.open
@@ -425,3 +426,32 @@ async def test_no_body_is_read_while_mail_waits(
     assert (done.counts["jobs_removed"], done.counts["tasks_removed"], done.counts["answers_removed"]) == (1, 1, 1)
     assert readers
     assert "spool-writer" not in readers
+
+
+async def test_an_answer_that_comes_meanwhile_is_not_taken_for_the_one_that_went(
+    arrivals: Arrivals, tracking: TrackingStore, open_erasure: OpenErasure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    colleague = b"From: Bob <bob@customer.example>\r\nTo: Ann <ann@customer.example>\r\n\r\nIt works.\r\n"
+
+    async def take(message_id: str, data: bytes) -> None:
+        entry = arrivals.entry(None, message_id, state=EntryState.UNMATCHED, sender="")
+        assert await tracking.take(Intake(entry, awaiting=Awaiting(("<0@x>",), data)))
+
+    async def swap() -> None:
+        """His is taken after all, and somebody else's comes."""
+        await tracking.let_go(DESK, "id:<1@x>")
+        await take("<2@x>", colleague)
+
+    await take("<1@x>", HIS_MAIL + LARGE)
+    loop, opened, swaps = asyncio.get_running_loop(), Path.open, [swap]
+
+    def meanwhile(path: Path, *args: Any, **named: Any) -> IO[Any]:
+        file: IO[Any] = opened(path, *args, **named)
+        if "bodies" in path.parts and swaps:
+            asyncio.run_coroutine_threadsafe(swaps.pop()(), loop).result()
+        return file
+
+    monkeypatch.setattr(Path, "open", meanwhile)
+    await (await open_erasure()).erase(PERSON, RecordsMode.REMOVE, quietly)
+    assert not swaps
+    assert [(kept.kind, kept.name) for kept in (await erased(open_erasure)).kept] == [("answer", "id:<2@x>")]

@@ -1,6 +1,7 @@
 """What has to be done with rows about a person that belong to no conversation; a page of them at a time.
 
-The rows may have changed since they were read, so no statement here depends on what stood in them.
+The rows may have changed since they were read, so no statement here depends on what stood in them, but for whose row
+it is.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def plan_answers(
     plan = Plan()
     for number, key, file, data, sender in rows:
         if person.is_named(sender or "") or person.is_in(_author(data, file, folder)):
-            plan.do("erasure_forget_answer", number)
+            plan.do("erasure_forget_answer", number, key)
             plan.files += [file] if file is not None else []
             plan.counts["answers_removed"] += 1
         elif is_in_body(person, data, file, folder):

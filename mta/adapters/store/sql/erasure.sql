@@ -129,8 +129,9 @@ SELECT id, key, file, data,
         WHERE entry.organisation = held_answer.organisation AND entry.key = held_answer.key)
 FROM held_answer WHERE id > :after ORDER BY id LIMIT :limit
 
+-- Another one may have got its number meanwhile.
 -- name: erasure_forget_answer
-DELETE FROM held_answer WHERE id = ?
+DELETE FROM held_answer WHERE id = ? AND key = ?
 
 -- name: erasure_bounces
 SELECT id, message_id, status FROM tracked_bounce WHERE id > :after ORDER BY id LIMIT :limit
