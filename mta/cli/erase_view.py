@@ -87,5 +87,5 @@ def _print_wiped(wiped: Wiped) -> None:
     if not wiped.is_rewritten:
         print(
             f"The database ({wiped.octets / 1e9:.1f} GB) was not rewritten: parts of deleted rows may stand in places "
-            "within it that are free. --rewrite does it; mail waits meanwhile."
+            "within it that are free. --rewrite does it where twice that is free on its disk; mail waits meanwhile."
         )
