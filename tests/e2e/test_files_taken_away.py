@@ -77,16 +77,17 @@ def _kept(folder: Path) -> set[str]:
     "names", [("spool.db-shm",), ("spool.db-wal",), ("spool.db-wal", "spool.db-shm")], ids=["index", "log", "both"]
 )
 def test_who_notices_late_spoils_nothing(tmp_path: Path, names: tuple[str, ...]) -> None:
-    """The first to notice opens the queue anew and takes mail, before the second commits anything."""
+    """The first to notice opens the queue anew and takes mail, before the second commits anything.
+
+    Mail is refused until then, unless housekeeping has noticed meanwhile. What was taken is there in the end.
+    """
     with _worker(tmp_path, 0) as first, _worker(tmp_path, 1) as second:
         assert (first.hears(), second.hears()) == ("open", "open")
         assert all([first.accepts(), second.accepts(), first.accepts()])
         for name in names:
             (tmp_path / name).unlink()
-        assert not first.accepts()
         wait_until(first.accepts, 60, "the first process takes mail again")
         assert first.accepts()
-        assert not second.accepts()
         wait_until(second.accepts, 60, "the second process takes mail again")
         assert first.accepts()
         first.ends()
@@ -104,9 +105,7 @@ def test_another_database_in_its_place_is_left_alone_by_who_had_the_old_one(tmp_
         old = _kept(tmp_path)
         shutil.copy(tmp_path / FILE, tmp_path / "copy")
         (tmp_path / "copy").replace(tmp_path / FILE)
-        assert not first.accepts()
         wait_until(first.accepts, 60, "the first process takes mail again")
-        assert not second.accepts()
         wait_until(second.accepts, 60, "the second process takes mail again")
         assert first.accepts()
         first.ends()
