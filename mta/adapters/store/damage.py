@@ -31,14 +31,17 @@ _PART = ".part"
 _PREFIX = "damaged-"
 
 
-def examine(folder: Path, within_s: float | None = None) -> None:
+def examine(folder: Path, within_s: float | None = None, *, mode: str = "rw") -> None:
     """Look through the database's structure, for so long at most. Raises StoreError, or sqlite3.Error.
+
+    With the mode `ro` nothing is written, also at the end: where another database has just been put in the place of the
+    one that is in use, a connection that may write takes itself for the last, and plays the old log into the new one.
 
     About two seconds for each gigabyte in memory. What stands within a message is not judged here. By SQLite alone:
     a descriptor of our own, once closed, would drop the locks of this process's other connections.
     """
     path = folder / FILE
-    with closing(open_database(folder)) as connection:
+    with closing(open_database(folder, mode=mode)) as connection:
         if within_s is not None:
             deadline = time.monotonic() + within_s
             connection.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS_BETWEEN_LOOKS)

@@ -138,7 +138,7 @@ class Keeper:
         if self._is_open:
             try:
                 self.engine.writer.check_place()
-                await asyncio.to_thread(examine, self.folder, EXAMINED_S)
+                await asyncio.to_thread(examine, self.folder, EXAMINED_S, mode="ro")
             except MovedError as error:
                 self.failed(Trouble.FAILING, described(error))
             except StoreError as error:
